@@ -1,0 +1,244 @@
+"""From logits to results: answer spans with n-best and null score, labels, and the sentences of a summary.
+
+Pure numpy and deterministic: equal scores are settled by position. Knows nothing of models, batches or requests.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import InvalidInput
+from app.sentences import Sentence
+from app.tokenizer import IntArray, Tokens
+from app.windows import SentenceWindow, Window
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+# Spans that share the probability with "no answer". Fixed, so that a score does not depend on how many are asked for.
+N_BEST = 20
+
+_CLOSING = tuple("。｡．！？!?…‥」』）)】］]》〉”〟")
+
+
+@dataclass(frozen=True)
+class Span:
+    """An answer: code points of the context, half-open, and its probability."""
+
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The best spans for one question, best first, and what speaks for no answer at all."""
+
+    spans: list[Span]
+    null_score: float  # probability
+    score_diff: float  # null logit less the best span's logit, as in the SQuAD scripts
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    first: int  # tokens of the document, inclusive
+    last: int
+    logit: float
+
+    def overlaps(self, other: "_Candidate") -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+def decode_answers(
+    windows: Sequence[Window],
+    start_logits: Sequence[FloatArray],
+    end_logits: Sequence[FloatArray],
+    tokens: Tokens,
+    *,
+    top_k: int,
+    max_answer_tokens: int,
+    temperature: float,
+) -> Answers:
+    """The n-best answers over all windows of one question.
+
+    A span may start only at a token that its window owns (max context), so no span is counted twice; no two answers
+    overlap. Scores are a softmax over the logits of the `N_BEST` best spans and the null span, [CLS] to [CLS], of
+    whichever window finds it least likely.
+    """
+    null_logit = min(float(start[0] + end[0]) for start, end in zip(start_logits, end_logits, strict=True))
+    visible = tokens.ends > tokens.starts
+    candidates = [
+        candidate
+        for window, start, end in zip(windows, start_logits, end_logits, strict=True)
+        for candidate in _window_candidates(window, start, end, visible, max_answer_tokens)
+    ]
+    candidates.sort(key=lambda candidate: (-candidate.logit, candidate.first, candidate.last))
+    best: list[_Candidate] = []
+    for candidate in candidates:
+        if not any(candidate.overlaps(better) for better in best):
+            best.append(candidate)
+            if len(best) == N_BEST:
+                break
+    probabilities = _softmax(np.array([null_logit, *(candidate.logit for candidate in best)]) / temperature)
+    spans = [
+        Span(int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last]), float(probability))
+        for candidate, probability in zip(best[:top_k], probabilities[1:], strict=False)
+    ]
+    return Answers(spans, float(probabilities[0]), null_logit - best[0].logit if best else 0.0)
+
+
+def _window_candidates(
+    window: Window, start_logits: FloatArray, end_logits: FloatArray, visible: BoolArray, max_answer_tokens: int
+) -> list[_Candidate]:
+    """The best spans of one window that do not overlap, best first."""
+    shown = slice(window.context_start, window.context_start + window.context_length)
+    visible = visible[window.first_token : window.first_token + window.context_length]
+    width = min(max_answer_tokens, window.context_length)
+    if width == 0:
+        return []
+    starts = np.where(window.owned & visible, start_logits[shown], -np.inf).astype(np.float32)
+    ends = np.where(visible, end_logits[shown], -np.inf).astype(np.float32)
+    ends = np.concatenate([ends, np.full(width - 1, -np.inf, dtype=np.float32)])
+    # scores[i, j]: the span of j + 1 tokens that starts at context token i.
+    scores = starts[:, None] + np.lib.stride_tricks.sliding_window_view(ends, width)
+    lengths = np.arange(width)
+    row_best = scores.max(axis=1)
+    candidates: list[_Candidate] = []
+    while len(candidates) < N_BEST:
+        row = int(row_best.argmax())
+        if row_best[row] == -np.inf:
+            break
+        column = int(scores[row].argmax())
+        first = window.first_token + row
+        candidates.append(_Candidate(first, first + column, float(scores[row, column])))
+        # Take out every span that overlaps: those that start inside it, and those before it that reach into it.
+        before = max(row - width + 1, 0)
+        scores[row : row + column + 1] = -np.inf
+        rows = np.arange(before, row)
+        scores[before:row][lengths[None, :] >= row - rows[:, None]] = -np.inf
+        row_best[before : row + column + 1] = scores[before : row + column + 1].max(axis=1)
+    return candidates
+
+
+def trim_span(text: str, span: Span) -> Span:
+    """The span without white space at its ends; empty when nothing else is in it."""
+    passage = text[span.start : span.end]
+    start = span.start + len(passage) - len(passage.lstrip())
+    return Span(start, start + len(passage.strip()), span.score)
+
+
+def decode_labels(
+    logits: Sequence[FloatArray], weights: Sequence[int], *, temperature: float, top_k: int | None
+) -> list[tuple[int, float]]:
+    """Label indices and probabilities, most probable first: the mean over windows, each weighted by its tokens."""
+    probabilities = _softmax(np.stack(logits).astype(np.float64) / temperature)  # (windows, labels)
+    mean = np.average(probabilities, axis=0, weights=np.maximum(np.asarray(weights), 1))
+    order = np.argsort(-mean, kind="stable")[:top_k]
+    return [(int(index), float(mean[index])) for index in order]
+
+
+def sentence_scores(
+    windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], sentences: int, *, temperature: float
+) -> npt.NDArray[np.float64]:
+    """Importance in [0, 1] of each sentence, read at its marker."""
+    scores = np.zeros(sentences)
+    for window, window_logits in zip(windows, logits, strict=True):
+        at_markers = window_logits[window.marker_positions].astype(np.float64) / temperature
+        scores[window.sentence_indices] = 1 / (1 + np.exp(-np.clip(at_markers, -500, 500)))
+    return scores
+
+
+def decode_summary(
+    text: str,
+    sentences: Sequence[Sentence],
+    scores: npt.NDArray[np.float64],
+    *,
+    max_sentences: int | None = None,
+    ratio: float | None = None,
+    max_characters: int | None = None,
+    diversity: float = 0.0,
+) -> list[int]:
+    """Indices of the selected sentences, in document order. Exactly one of the three lengths is given.
+
+    Sentences are taken greedily by (1 - diversity) * score - diversity * overlap, where overlap is the largest share of
+    the sentence's character bigrams that one selected sentence holds (maximal marginal relevance). With
+    `max_characters`, sentences that no longer fit are passed over; `join_summary` of the result keeps within it.
+
+    Raises:
+        InvalidInput: not even the shortest sentence fits in `max_characters`.
+    """
+    count = len(sentences)
+    limit = count
+    if max_sentences is not None:
+        limit = max_sentences
+    elif ratio is not None:
+        limit = int(np.ceil(round(ratio * count, 9)))
+    lengths = np.array([sentence.end - sentence.start for sentence in sentences])
+    room = np.inf
+    if max_characters is not None:
+        room = max_characters + 1  # every sentence is paid for with a separator, the last one has none
+        if lengths.min() > max_characters:
+            raise InvalidInput(
+                f"No sentence fits in max_characters = {max_characters}: the shortest has {lengths.min()} characters, "
+                "and sentences are never cut."
+            )
+    bigrams = _Bigrams(text, sentences) if diversity > 0 else None
+    overlap = np.zeros(count)
+    available = np.ones(count, dtype=np.bool_)
+    selected: list[int] = []
+    while len(selected) < limit:
+        available &= lengths + 1 <= room
+        if not available.any():
+            break
+        gain = np.where(available, (1 - diversity) * scores - diversity * overlap, -np.inf)
+        index = int(gain.argmax())
+        selected.append(index)
+        available[index] = False
+        room -= lengths[index] + 1
+        if bigrams is not None:
+            overlap = np.maximum(overlap, bigrams.shared_with(index))
+    return sorted(selected)
+
+
+def join_summary(sentences: Sequence[str]) -> str:
+    """Sentences as one text: a line break follows what does not end like a sentence, such as a heading."""
+    parts: list[str] = []
+    for sentence in sentences:
+        if parts and not parts[-1].endswith(_CLOSING):
+            parts.append("\n")
+        parts.append(sentence)
+    return "".join(parts)
+
+
+class _Bigrams:
+    """Which character bigrams each sentence holds, as flat arrays: (sentence, bigram) pairs, each once."""
+
+    def __init__(self, text: str, sentences: Sequence[Sentence]) -> None:
+        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.int64)
+        pairs = codes[:-1] << 21 | codes[1:]
+        keys = [np.unique(pairs[sentence.start : sentence.end - 1]) for sentence in sentences]
+        sizes = np.array([len(key) for key in keys])
+        self._sentence = np.repeat(np.arange(len(sentences)), sizes)
+        kinds, self._bigram = np.unique(np.concatenate(keys), return_inverse=True)
+        self._kinds = len(kinds)
+        self._sizes = np.maximum(sizes, 1)
+
+    def shared_with(self, index: int) -> npt.NDArray[np.float64]:
+        """For every sentence, the share of its bigrams that sentence `index` holds too."""
+        held = np.zeros(self._kinds, dtype=np.bool_)
+        held[self._bigram[self._sentence == index]] = True
+        counts = np.bincount(self._sentence[held[self._bigram]], minlength=len(self._sizes))
+        return np.asarray(counts / self._sizes, dtype=np.float64)
+
+
+def utf16_offsets(text: str) -> IntArray:
+    """For every code-point offset of `text`, its end included, the same place counted in UTF-16 units."""
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    return np.concatenate([[0], np.cumsum(1 + (codes > 0xFFFF))]).astype(np.int32)
+
+
+def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float64)

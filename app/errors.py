@@ -1,0 +1,100 @@
+"""Exceptions of the service and the one table that turns them into HTTP answers.
+
+Knows nothing of FastAPI: a handler in main.py reads `status` and `error_type` from the exception.
+Every message is a sentence for the caller: what was wrong and what is allowed.
+"""
+
+
+class NagayomiError(Exception):
+    """Base of every error the service answers in words."""
+
+    status = 500
+    error_type = "internal"
+
+
+class InvalidInput(NagayomiError):
+    """The request is well formed JSON but says something that cannot be served."""
+
+    status = 422
+    error_type = "invalid_input"
+
+
+class MalformedBody(NagayomiError):
+    """The body is not UTF-8, not JSON, or not the JSON that the endpoint takes."""
+
+    status = 422
+    error_type = "malformed_body"
+
+
+class BodyTooLarge(NagayomiError):
+    """The body is larger than `Settings.max_body_bytes`."""
+
+    status = 413
+    error_type = "body_too_large"
+
+
+class RequestTooLarge(NagayomiError):
+    """The body is small enough, but its texts would cost more than one request may."""
+
+    status = 413
+    error_type = "request_too_large"
+
+
+class ModelNotFound(NagayomiError):
+    """No model of that name (or task) is served."""
+
+    status = 404
+    error_type = "model_not_found"
+
+
+class Overloaded(NagayomiError):
+    """The queue is full; `retry_after_s` says when to come back."""
+
+    status = 429
+    error_type = "overloaded"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(NagayomiError):
+    """The engine is not ready or the process is shutting down."""
+
+    status = 503
+    error_type = "unavailable"
+
+
+class EngineFailed(NagayomiError):
+    """The engine failed on the batch that held the request; others are not affected and a new try may succeed."""
+
+    status = 503
+    error_type = "engine_failed"
+
+
+class DeadlineExceeded(NagayomiError):
+    """The request was not answered within its time limit."""
+
+    status = 504
+    error_type = "deadline_exceeded"
+
+
+class BrokenModel(NagayomiError):
+    """A model directory is incomplete, altered or not one the service can run."""
+
+    status = 503
+    error_type = "broken_model"
+
+
+class ProviderUnavailable(NagayomiError):
+    """The provider in the settings cannot run here. The process stops: a silent fallback would only look healthy."""
+
+    status = 503
+    error_type = "provider_unavailable"
+
+
+class ImpossibleTable(NagayomiError):
+    """A block table names a block that does not exist; raised on the host, before the engine sees it."""
+
+    status = 500
+    error_type = "impossible_table"

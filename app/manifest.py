@@ -1,0 +1,156 @@
+"""`manifest.json`: what a model directory holds, how its graph wants to be fed, and where it comes from.
+
+The manifest is written last, so its presence means that the model is whole; the checksums say that it still is. Knows
+nothing of ONNX Runtime or of requests; the exporter writes what the service reads with the same class.
+"""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from app.errors import BrokenModel
+from app.tokenizer import NormaliserName, SegmenterName
+
+FILE_NAME = "manifest.json"
+FORMAT = 1
+REQUIRED_FILES = ("model.onnx", "tokenizer.json")
+
+Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
+Layout = Literal["packed", "padded"]
+AttentionPattern = Literal["hf-eval", "random"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Architecture(_Part):
+    """The numbers of the encoder."""
+
+    layers: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    intermediate: int = Field(ge=1)
+    vocab_size: int = Field(ge=1)
+    type_vocab_size: int = Field(ge=1)
+
+
+class TrainingData(_Part):
+    """One data set the weights were made from; its licence binds whoever passes the weights on."""
+
+    name: str
+    licence: str
+    url_or_source: str
+
+
+class Metric(_Part):
+    """One measurement and the command that gives it again."""
+
+    dataset: str
+    n: int = Field(ge=0)
+    values: dict[str, float]
+    command: str
+
+
+class Manifest(_Part):
+    """The contents of a `manifest.json`."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=_NAME)
+    task: Task
+    architecture: Architecture
+    layout: Layout
+    attention_pattern: AttentionPattern
+    block_size: int = Field(ge=1)
+    num_random_blocks: int = Field(ge=0)
+    max_tokens: int = Field(ge=8)
+    labels: tuple[str, ...] = ()
+    label_names: dict[str, str] = Field(default_factory=dict)
+    segmenter: SegmenterName
+    normaliser: NormaliserName
+    overlap_token_type: int | None = Field(None, ge=0)
+    precision: str
+    doc_stride: int = Field(2048, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    files: dict[str, str]
+    source: str
+    training_data: tuple[TrainingData, ...] = ()
+    licence: str
+    metrics: tuple[Metric, ...] = ()
+
+    @field_validator("files")
+    @classmethod
+    def _files_lie_inside_the_directory(cls, files: dict[str, str]) -> dict[str, str]:
+        for name, digest in files.items():
+            if not name or name.startswith("/") or "\\" in name or ".." in name.split("/"):
+                raise ValueError(f"{name!r} is not a file inside the model's directory")
+            if not _SHA256.fullmatch(digest):
+                raise ValueError(f"the checksum of {name} is not a SHA-256 in hexadecimal")
+        return files
+
+    @classmethod
+    def read(cls, directory: Path) -> "Manifest":
+        """Read `directory/manifest.json`.
+
+        Raises:
+            BrokenModel: it is missing, not JSON, of another format, or says something the service does not know.
+        """
+        path = directory / FILE_NAME
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise BrokenModel(f"{path} is missing: this is no model, or an export did not finish.") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise BrokenModel(f"{path} cannot be read as JSON: {error}.") from error
+        if not isinstance(content, dict):
+            raise BrokenModel(f"{path} does not hold a JSON object.")
+        if content.get("format") != FORMAT:
+            raise BrokenModel(
+                f"{path} has format {content.get('format')!r}; this version reads format {FORMAT}. Export it again."
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BrokenModel(f"{path} is not a manifest this version understands: {where}: {first['msg']}.") from error
+
+
+def verify_files(directory: Path, manifest: Manifest) -> None:
+    """Compare every file with its checksum.
+
+    Raises:
+        BrokenModel: names the file that is missing, altered, or not listed though the service needs it.
+    """
+    for name in REQUIRED_FILES:
+        if name not in manifest.files:
+            raise BrokenModel(f"The manifest in {directory} lists no checksum for {name}.")
+    for name, expected in manifest.files.items():
+        if not (directory / name).is_file():
+            raise BrokenModel(f"{directory / name} is missing.")
+        if sha256(directory / name) != expected:
+            raise BrokenModel(f"{directory / name} is not the file the manifest was written for: its SHA-256 differs.")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(directory: Path, manifest: Manifest) -> None:
+    """Write the manifest in one step: a reader sees the old one, the new one or none, never half of one."""
+    temporary = directory / f"{FILE_NAME}.partial"
+    content = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=2)
+    temporary.write_text(content + "\n", encoding="utf-8")
+    os.replace(temporary, directory / FILE_NAME)

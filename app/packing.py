@@ -1,0 +1,271 @@
+"""Block tables and packed batches: which key blocks every query block attends to, built and checked in numpy.
+
+Documents of a batch lie one after another on a single token axis, each rounded up to whole blocks. A row is one query
+block; its row of a block table lists the key blocks it attends to. Three kinds of rows, each with a table of its own width:
+
+    dense   every block of a document of at most 5 + 2r blocks: full attention, the rule of transformers
+    global  first and last block of a longer document: all its blocks
+    sparse  the blocks between: 0, i-1, i, i+1, n-1 (and r random blocks per head and layer, pattern "random")
+
+A table index out of range is a silent zero on some engines, so every batch is validated here before an engine sees it.
+Knows nothing of text, models or ONNX.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import BrokenModel, ImpossibleTable
+
+IntArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
+AttentionPattern = Literal["hf-eval", "random"]
+
+# Switches a key off: exp(-1e4) is 0 in fp32, and unlike finfo.min it fits fp16 and can be added twice.
+MASKED = -1e4
+SPARSE_WIDTH = 5
+
+
+@dataclass(frozen=True)
+class Document:
+    """One sequence for the engine. Arrays have shape (tokens,); `question_length` counts [CLS] question [SEP], else 0."""
+
+    input_ids: IntArray
+    token_type_ids: IntArray
+    question_length: int = 0
+
+
+@dataclass(frozen=True)
+class RandomPlan:
+    """For every number of blocks n: the random key blocks of the middle rows, (layers, heads, n - 2, r)."""
+
+    blocks: dict[int, IntArray]
+
+
+@dataclass(frozen=True)
+class AttentionLayout:
+    """How one model attends. `random_plan` belongs to the pattern "random" and only to it."""
+
+    block_size: int = 64
+    num_random_blocks: int = 3
+    pattern: AttentionPattern = "hf-eval"
+    random_plan: RandomPlan | None = field(default=None, repr=False)
+
+    def is_dense(self, blocks: int) -> bool:
+        """Whether a document of so many blocks gets full attention."""
+        return blocks <= 5 + 2 * self.num_random_blocks
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """One batch on one token axis T = block_size * blocks, as graph inputs."""
+
+    inputs: dict[str, npt.NDArray[Any]]
+    documents: tuple[slice, ...]  # where each document's tokens lie on the token axis
+    tokens: int
+    padded_tokens: int
+
+
+def packed_length(tokens: int, block_size: int) -> int:
+    """Tokens rounded up to whole blocks: what a document costs in a batch."""
+    return -(-tokens // block_size) * block_size
+
+
+def load_random_plan(path: Path) -> RandomPlan:
+    """Read the plan that the exporter stored with a model (`random_plan.npz`, no pickles)."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return RandomPlan({int(name): arrays[name].astype(np.int32) for name in arrays.files})
+    except (OSError, ValueError) as error:
+        raise BrokenModel(f"{path.name} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class _DocumentRows:
+    """Rows of one document, in blocks counted from its own first block."""
+
+    dense: IntArray  # (rows,)
+    dense_table: IntArray  # (rows, n)
+    global_: IntArray
+    global_table: IntArray
+    sparse: IntArray
+    sparse_table: IntArray  # (rows, 5)
+    sparse_bias: FloatArray  # (rows, 5)
+
+
+@lru_cache(maxsize=512)
+def _document_rows(blocks: int, dense: bool, first_block_bias: float) -> _DocumentRows:
+    every = np.arange(blocks, dtype=np.int32)
+    none = np.zeros(0, dtype=np.int32)
+    if dense:
+        no_sparse = np.zeros((0, SPARSE_WIDTH), dtype=np.int32)
+        table = np.tile(every, (blocks, 1))
+        return _DocumentRows(every, table, none, np.zeros((0, 0), np.int32), none, no_sparse, no_sparse.astype(np.float32))
+    middle = every[1:-1]
+    table = np.stack([np.zeros_like(middle), middle - 1, middle, middle + 1, np.full_like(middle, blocks - 1)], axis=1)
+    bias = np.zeros(table.shape, dtype=np.float32)
+    bias[:, 0] = first_block_bias
+    bias[0, 1] = MASKED  # i = 1: block i-1 is block 0, named already
+    bias[-1, 3] = MASKED  # i = n-2: block i+1 is block n-1, named again in the last column
+    ends = np.array([0, blocks - 1], dtype=np.int32)
+    return _DocumentRows(none, np.zeros((0, 0), np.int32), ends, np.tile(every, (2, 1)), middle, table, bias)
+
+
+def _stack(parts: list[tuple[IntArray, IntArray, FloatArray | None]], width: int) -> tuple[IntArray, IntArray, FloatArray]:
+    """Stack tables of different widths; a missing key block is block 0 of the batch, switched off by its bias.
+
+    A kind without rows gets one idle row, whose result nothing reads: engines dislike empty tensors.
+    """
+    count = max(1, sum(len(rows) for rows, _, _ in parts))
+    width = max(1, width)
+    rows = np.zeros(count, dtype=np.int32)
+    table = np.zeros((count, width), dtype=np.int32)
+    bias = np.full((count, width), MASKED, dtype=np.float32)
+    at = 0
+    for part_rows, part_table, part_bias in parts:
+        end = at + len(part_rows)
+        rows[at:end] = part_rows
+        table[at:end, : part_table.shape[1]] = part_table
+        bias[at:end, : part_table.shape[1]] = 0.0 if part_bias is None else part_bias
+        at = end
+    return rows, table, bias
+
+
+def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
+    """Lay documents on one token axis and build the block tables of the batch.
+
+    The inputs, with T tokens, N = T / block_size blocks and D documents:
+        input_ids, token_type_ids, position_ids int32 (1, T); key_bias float32 (N, block_size), 0 or -1e4 for padding;
+        {dense,global,sparse}_rows int32 (R,), _table int32 (R, W), _bias float32 (R, W); merge int32 (N,): where block i's
+        result stands among the dense, global and sparse rows put one after another;
+        random_table int32 (layers, heads, sparse R, r), pattern "random" only;
+        question_mask float32 (1, T): 1 on the tokens of a question but [CLS]; cls_index int32 (D,).
+
+    Raises:
+        ImpossibleTable: no document, an empty one, arrays of unequal lengths, or a table that names a block outside its document.
+    """
+    if not documents:
+        raise ImpossibleTable("A batch needs at least one document.")
+    if (layout.pattern == "random") != (layout.random_plan is not None):
+        raise ImpossibleTable('The pattern "random", and only it, comes with a random plan.')
+    size = layout.block_size
+    lengths = [len(document.input_ids) for document in documents]
+    for document, length in zip(documents, lengths, strict=True):
+        if length == 0 or len(document.token_type_ids) != length or not 0 <= document.question_length <= length:
+            raise ImpossibleTable("A document has at least one token, and a token type for each.")
+    block_counts = [packed_length(length, size) // size for length in lengths]
+    first_blocks = [0, *np.cumsum(block_counts).tolist()]
+    blocks = first_blocks.pop()
+    padded = blocks * size
+
+    input_ids = np.zeros(padded, dtype=np.int32)
+    token_type_ids = np.zeros(padded, dtype=np.int32)
+    position_ids = np.zeros(padded, dtype=np.int32)
+    key_bias = np.full(padded, MASKED, dtype=np.float32)
+    question_mask = np.zeros(padded, dtype=np.float32)
+    slices = []
+    for document, length, first in zip(documents, lengths, first_blocks, strict=True):
+        here = slice(first * size, first * size + length)
+        input_ids[here] = document.input_ids
+        token_type_ids[here] = document.token_type_ids
+        position_ids[here] = np.arange(length)
+        key_bias[here] = 0.0
+        question_mask[here.start + 1 : here.start + document.question_length] = 1.0
+        slices.append(here)
+
+    inputs: dict[str, npt.NDArray[Any]] = {
+        "input_ids": input_ids[None],
+        "token_type_ids": token_type_ids[None],
+        "position_ids": position_ids[None],
+        "key_bias": key_bias.reshape(blocks, size),  # (N, b)
+        "question_mask": question_mask[None],
+        "cls_index": np.array([here.start for here in slices], dtype=np.int32),
+    }
+    inputs |= block_tables(block_counts, layout)
+    return PackedBatch(inputs, tuple(slices), sum(lengths), padded)
+
+
+def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[str, npt.NDArray[Any]]:
+    """The rows, tables, biases and merge order of a batch whose documents have so many blocks each; see `pack`."""
+    first_block_bias = float(np.log(1 + layout.num_random_blocks)) if layout.pattern == "hf-eval" else 0.0
+    dense: list[tuple[IntArray, IntArray, FloatArray | None]] = []
+    global_: list[tuple[IntArray, IntArray, FloatArray | None]] = []
+    sparse: list[tuple[IntArray, IntArray, FloatArray | None]] = []
+    random_blocks: list[IntArray] = []
+    first = 0
+    for count in block_counts:
+        rows = _document_rows(count, layout.is_dense(count), first_block_bias)
+        if layout.is_dense(count):
+            dense.append((rows.dense + first, rows.dense_table + first, None))
+        else:
+            global_.append((rows.global_ + first, rows.global_table + first, None))
+            sparse.append((rows.sparse + first, rows.sparse_table + first, rows.sparse_bias))
+            if layout.random_plan is not None:
+                random_blocks.append(_planned(layout.random_plan, count) + first)
+        first += count
+    inputs: dict[str, npt.NDArray[Any]] = {}
+    for kind, parts in (("dense", dense), ("global", global_), ("sparse", sparse)):
+        width = SPARSE_WIDTH if kind == "sparse" else max((table.shape[1] for _, table, _ in parts), default=1)
+        inputs[f"{kind}_rows"], inputs[f"{kind}_table"], inputs[f"{kind}_bias"] = _stack(parts, width)
+    inputs["merge"] = _merge_order(inputs, [sum(len(rows) for rows, _, _ in parts) for parts in (dense, global_, sparse)], first)
+    if layout.random_plan is not None:
+        if random_blocks:
+            inputs["random_table"] = np.concatenate(random_blocks, axis=2)  # (layers, heads, R, r)
+        else:
+            layers, heads, _, r = next(iter(layout.random_plan.blocks.values())).shape
+            inputs["random_table"] = np.zeros((layers, heads, 1, r), dtype=np.int32)
+    validate_tables(inputs, block_counts)
+    return inputs
+
+
+def _planned(plan: RandomPlan, blocks: int) -> IntArray:
+    try:
+        return plan.blocks[blocks]
+    except KeyError:
+        longest = max(plan.blocks)
+        raise ImpossibleTable(f"The model has no random blocks for {blocks} blocks; its longest plan has {longest}.") from None
+
+
+def _merge_order(inputs: dict[str, npt.NDArray[Any]], real: list[int], blocks: int) -> IntArray:
+    """For every block, the position of its row in [dense rows, global rows, sparse rows] (idle rows counted)."""
+    merge = np.full(blocks, -1, dtype=np.int32)
+    offset = 0
+    for kind, count in zip(("dense", "global", "sparse"), real, strict=True):
+        merge[inputs[f"{kind}_rows"][:count]] = offset + np.arange(count, dtype=np.int32)
+        offset += len(inputs[f"{kind}_rows"])
+    return merge
+
+
+def validate_tables(inputs: dict[str, npt.NDArray[Any]], block_counts: Sequence[int]) -> None:
+    """Refuse tables an engine would read wrongly.
+
+    Raises:
+        ImpossibleTable: a block has no row, an index lies outside the batch, or a row attends to another document.
+    """
+    blocks = sum(block_counts)
+    owner = np.repeat(np.arange(len(block_counts)), block_counts)
+    rows_in_all = sum(len(inputs[f"{kind}_rows"]) for kind in ("dense", "global", "sparse"))
+    merge = inputs["merge"]
+    if len(merge) != blocks or len(np.unique(merge)) != blocks or merge.min() < 0 or merge.max() >= rows_in_all:
+        raise ImpossibleTable("Every block needs exactly one row.")
+    for kind in ("dense", "global", "sparse"):
+        rows, table, bias = inputs[f"{kind}_rows"], inputs[f"{kind}_table"], inputs[f"{kind}_bias"]
+        if table.shape != bias.shape or len(table) != len(rows):
+            raise ImpossibleTable(f"The {kind} rows, table and bias differ in shape.")
+        if rows.min() < 0 or rows.max() >= blocks or table.min() < 0 or table.max() >= blocks:
+            raise ImpossibleTable(f"The {kind} table names a block outside the batch of {blocks} blocks.")
+        attended = bias > MASKED
+        if np.any((owner[table] != owner[rows][:, None]) & attended):
+            raise ImpossibleTable(f"The {kind} table lets a document attend to another.")
+    random_table = inputs.get("random_table")
+    if random_table is not None:
+        sparse_rows, sparse_bias = inputs["sparse_rows"], inputs["sparse_bias"]
+        if random_table.shape[2] != len(sparse_rows) or random_table.min() < 0 or random_table.max() >= blocks:
+            raise ImpossibleTable("The random table names a block outside the batch or misses a row.")
+        if np.any(sparse_bias > MASKED) and np.any(owner[random_table] != owner[sparse_rows][:, None]):
+            raise ImpossibleTable("The random table lets a document attend to another.")

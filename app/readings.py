@@ -1,0 +1,280 @@
+"""What each endpoint does with a text before and after the engine: windows, and results in the text's own words.
+
+A reading is made in a text thread, with that thread's tokeniser; its `documents` go to the batcher; `decode`, again in
+a text thread, turns the engine's outputs into the response's parts. Knows nothing of queues, time or HTTP.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from app.decode import (
+    decode_answers,
+    decode_labels,
+    decode_summary,
+    join_summary,
+    sentence_scores,
+    trim_span,
+    utf16_offsets,
+)
+from app.errors import InvalidInput, RequestTooLarge
+from app.manifest import Manifest
+from app.packing import Document, packed_length
+from app.schemas import (
+    DEFAULT_SENTENCES,
+    Answer,
+    ClassifyRequest,
+    LabelResult,
+    OffsetUnit,
+    QaRequest,
+    QuestionResult,
+    SentenceResult,
+    SummarizeRequest,
+)
+from app.sentences import Sentence, split_sentences
+from app.session import Outputs
+from app.settings import Settings
+from app.store import Model
+from app.tokenizer import Tokenizer, Tokens
+from app.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Reading(Protocol[T_co]):
+    """One request, tokenised for one model."""
+
+    @property
+    def documents(self) -> list[Document]: ...
+
+    def decode(self, outputs: Sequence[Outputs]) -> T_co: ...
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary and all sentences of its text."""
+
+    text: str
+    sentences: list[SentenceResult]
+
+
+class _Budget:
+    """Counts what a request would cost, and stops it before its windows fill the memory."""
+
+    def __init__(self, manifest: Manifest, settings: Settings) -> None:
+        self._block_size = manifest.block_size
+        self._limit = settings.max_request_tokens
+        self._spent = 0
+
+    def expect(self, windows: int, room: int) -> None:
+        """Refuse a number of windows that is too large even if each costs no more than its text."""
+        if windows > 1 and self._spent + (windows - 1) * room > self._limit:
+            self._refuse(self._spent + (windows - 1) * room)
+
+    def spend(self, documents: Sequence[Document]) -> None:
+        self._spent += sum(packed_length(len(document.input_ids), self._block_size) for document in documents)
+        if self._spent > self._limit:
+            self._refuse(self._spent)
+
+    def _refuse(self, tokens: int) -> None:
+        raise RequestTooLarge(
+            f"Reading this request takes at least {tokens} tokens over all its windows; {self._limit} are allowed. "
+            "Send shorter texts, fewer questions or a larger doc_stride."
+        )
+
+
+def _check_characters(texts: Sequence[str], settings: Settings) -> None:
+    characters = sum(map(len, texts))
+    if characters > settings.max_text_characters:
+        raise RequestTooLarge(
+            f"The texts have {characters} characters; {settings.max_text_characters} are allowed in one request."
+        )
+
+
+def _encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
+    tokens = tokenizer.encode(text)
+    if not len(tokens):
+        raise InvalidInput(f"`{field}` holds only invisible characters; it must hold text.")
+    return tokens
+
+
+def _stride(manifest: Manifest, room: int) -> int:
+    """The manifest's doc stride, or all of the room where a long question leaves less."""
+    return max(min(manifest.doc_stride, room), 1)
+
+
+def _offsets(text: str, unit: OffsetUnit) -> Sequence[int]:
+    return range(len(text) + 1) if unit == "codepoint" else utf16_offsets(text).tolist()
+
+
+def _documents(windows: Sequence[Window]) -> list[Document]:
+    return [Document(window.input_ids, window.token_type_ids, window.question_length) for window in windows]
+
+
+def tokens_of_sentences(text: Tokens, sentences: Sequence[Sentence]) -> list[Tokens]:
+    """The tokens of each sentence of a text that was tokenised as a whole: those that start in it."""
+    firsts = np.searchsorted(text.starts, [sentence.start for sentence in sentences])
+    lasts = np.searchsorted(text.starts, [sentence.end for sentence in sentences])
+    return [text.slice(first, last) for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)]
+
+
+class QaReading:
+    """Questions about one context: every question has windows of its own over the same tokens."""
+
+    def __init__(self, model: Model, request: QaRequest, settings: Settings) -> None:
+        questions = request.questions
+        if len(questions) > settings.max_questions:
+            raise InvalidInput(
+                f"`question` holds {len(questions)} questions; at most {settings.max_questions} are allowed at once."
+            )
+        _check_characters([request.context, *questions], settings)
+        tokenizer, manifest = model.tokenizers.get(), model.manifest
+        self._request = request
+        self._temperature = manifest.temperature
+        self._tokens = _encode(tokenizer, request.context, "context")
+        self._windows: list[list[Window]] = []
+        self.documents: list[Document] = []
+        budget = _Budget(manifest, settings)
+        for question in questions:
+            question_tokens = _encode(tokenizer, question, "question")
+            room = context_room(question_tokens, manifest.max_tokens)
+            stride = request.doc_stride or _stride(manifest, room)
+            budget.expect(1 + -(-(len(self._tokens) - room) // stride), room)
+            windows = question_windows(
+                question_tokens,
+                self._tokens,
+                cls_id=tokenizer.cls_id,
+                sep_id=tokenizer.sep_id,
+                max_tokens=manifest.max_tokens,
+                doc_stride=stride,
+                overlap_token_type=manifest.overlap_token_type,
+            )
+            documents = _documents(windows)
+            budget.spend(documents)
+            self._windows.append(windows)
+            self.documents += documents
+
+    def decode(self, outputs: Sequence[Outputs]) -> list[QuestionResult]:
+        offsets = _offsets(self._request.context, self._request.offset_unit)
+        results: list[QuestionResult] = []
+        first = 0
+        for question, windows in zip(self._request.questions, self._windows, strict=True):
+            results.append(self._decode_question(question, windows, outputs[first : first + len(windows)], offsets))
+            first += len(windows)
+        return results
+
+    def _decode_question(
+        self, question: str, windows: Sequence[Window], outputs: Sequence[Outputs], offsets: Sequence[int]
+    ) -> QuestionResult:
+        request = self._request
+        best = decode_answers(
+            windows,
+            [output["start_logits"] for output in outputs],
+            [output["end_logits"] for output in outputs],
+            self._tokens,
+            top_k=request.top_k,
+            max_answer_tokens=request.max_answer_length,
+            temperature=self._temperature,
+        )
+        threshold = request.null_score_diff_threshold
+        spans = [] if threshold is not None and best.score_diff > threshold else best.spans
+        answers = [
+            Answer(
+                text=request.context[span.start : span.end],
+                start=offsets[span.start],
+                end=offsets[span.end],
+                score=span.score,
+            )
+            for span in (trim_span(request.context, span) for span in spans)
+            if span.start < span.end
+        ]
+        return QuestionResult(
+            question=question, answers=answers, null_score=best.null_score, score_diff=best.score_diff
+        )
+
+
+class SummaryReading:
+    """The sentences of one text, whole in their windows."""
+
+    def __init__(self, model: Model, request: SummarizeRequest, settings: Settings) -> None:
+        _check_characters([request.text], settings)
+        tokenizer, manifest = model.tokenizers.get(), model.manifest
+        self._request = request
+        self._temperature = manifest.temperature
+        self._sentences = split_sentences(request.text)
+        if not self._sentences:
+            raise InvalidInput("`text` holds only invisible characters; it must hold text.")
+        self._windows: list[SentenceWindow] = sentence_windows(
+            tokens_of_sentences(_encode(tokenizer, request.text, "text"), self._sentences),
+            cls_id=tokenizer.cls_id,
+            sep_id=tokenizer.sep_id,
+            max_tokens=manifest.max_tokens,
+        )
+        self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]
+        _Budget(manifest, settings).spend(self.documents)
+
+    def decode(self, outputs: Sequence[Outputs]) -> Summary:
+        request, sentences = self._request, self._sentences
+        logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
+        scores = sentence_scores(self._windows, logits, len(sentences), temperature=self._temperature)
+        no_length = request.max_sentences is None and request.ratio is None and request.max_characters is None
+        selected = decode_summary(
+            request.text,
+            sentences,
+            scores,
+            max_sentences=DEFAULT_SENTENCES if no_length else request.max_sentences,
+            ratio=request.ratio,
+            max_characters=request.max_characters,
+            diversity=request.diversity,
+        )
+        offsets = _offsets(request.text, request.offset_unit)
+        chosen = set(selected)
+        results = [
+            SentenceResult(
+                text=request.text[sentence.start : sentence.end],
+                start=offsets[sentence.start],
+                end=offsets[sentence.end],
+                index=index,
+                score=score,
+                selected=index in chosen,
+            )
+            for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
+        ]
+        return Summary(join_summary([results[index].text for index in selected]), results)
+
+
+class LabelReading:
+    """A text, or a pair of texts, for a sequence classifier."""
+
+    def __init__(self, model: Model, request: ClassifyRequest, settings: Settings) -> None:
+        _check_characters([request.text, request.text_pair or ""], settings)
+        tokenizer, manifest = model.tokenizers.get(), model.manifest
+        self._request = request
+        self._manifest = manifest
+        tokens = _encode(tokenizer, request.text, "text")
+        pair = None if request.text_pair is None else _encode(tokenizer, request.text_pair, "text_pair")
+        self._windows: list[Window] = text_windows(
+            tokens,
+            pair,
+            cls_id=tokenizer.cls_id,
+            sep_id=tokenizer.sep_id,
+            max_tokens=manifest.max_tokens,
+            doc_stride=_stride(manifest, context_room(pair, manifest.max_tokens)),
+        )
+        self.documents = _documents(self._windows)
+        _Budget(manifest, settings).spend(self.documents)
+
+    def decode(self, outputs: Sequence[Outputs]) -> list[LabelResult]:
+        manifest = self._manifest
+        labels = decode_labels(
+            [output["logits"] for output in outputs],
+            [window.context_length for window in self._windows],
+            temperature=manifest.temperature,
+            top_k=self._request.top_k,
+        )
+        return [
+            LabelResult(label=label, name=manifest.label_names.get(label), score=score)
+            for label, score in ((manifest.labels[index], score) for index, score in labels)
+        ]

@@ -1,0 +1,266 @@
+"""Requests and responses as clients see them.
+
+Limits that hold for every installation stand here; limits an operator may move stand in settings.py. Knows nothing of
+models or FastAPI. Messages name the field, what is wrong and what is allowed; they never repeat a text.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+MAX_TOP_K = 20
+MAX_ANSWER_TOKENS = 512
+DEFAULT_SENTENCES = 3
+
+OffsetUnit = Literal["codepoint", "utf16"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _characters(text: str) -> str:
+    """Refuse what is no character of a text: NUL and lone surrogates."""
+    if "\0" in text:
+        raise PydanticCustomError("text", "holds a NUL character (U+0000); only text is allowed")
+    if not text.isascii() and (match := _SURROGATE.search(text)):
+        raise PydanticCustomError(
+            "text",
+            "holds a lone surrogate (U+{code}) at character {position}; only Unicode characters are allowed",
+            {"code": f"{ord(match.group()):04X}", "position": match.start()},
+        )
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text or text.isspace():
+        raise PydanticCustomError("text", "must hold at least one character that is not white space")
+    return _characters(text)
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+ModelName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_characters)]
+_Questions = Annotated[
+    Annotated[Text, Tag("one")] | Annotated[list[Text], Field(min_length=1), Tag("many")],
+    Discriminator(lambda value: "many" if isinstance(value, list) else "one"),
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    model: ModelName | None = Field(
+        None, description="Name of the model, as in /info. Without it, the first model of the task by name."
+    )
+
+
+class QaRequest(_Request):
+    """Questions about one text."""
+
+    question: _Questions = Field(description="A question, or a list of questions about the same text.")
+    context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
+    top_k: int = Field(1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first.")
+    max_answer_length: int = Field(
+        30, ge=1, le=MAX_ANSWER_TOKENS, description="Tokens of an answer at most; a token is one or two characters."
+    )
+    null_score_diff_threshold: float | None = Field(
+        None,
+        description="No answers are returned when `score_diff` (null logit less best answer's logit) is above this. "
+        "Without it there are always answers.",
+    )
+    doc_stride: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens between the starts of two windows, where the text does not fit in one. Smaller reads "
+        "every passage with more context around it, and costs more.",
+    )
+    offset_unit: OffsetUnit = Field("codepoint", description="Unit of all offsets; JavaScript strings want utf16.")
+
+    @property
+    def questions(self) -> list[str]:
+        return self.question if isinstance(self.question, list) else [self.question]
+
+
+class SummarizeRequest(_Request):
+    """A text to choose the most important sentences of. At most one of the three lengths may be given."""
+
+    text: Text = Field(description="The text to summarise, of any length within the limits in /info.")
+    max_sentences: int | None = Field(
+        None, ge=1, description=f"Sentences at most; {DEFAULT_SENTENCES} when no length is given."
+    )
+    ratio: float | None = Field(None, gt=0, le=1, description="Share of the text's sentences, rounded up.")
+    max_characters: int | None = Field(
+        None, ge=1, description="Characters of the summary at most. Sentences are never cut: those that fit are taken."
+    )
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="0 takes sentences by score alone; more avoids those that repeat one taken before."
+    )
+    offset_unit: OffsetUnit = Field("codepoint", description="Unit of all offsets; JavaScript strings want utf16.")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        given = [name for name in ("max_sentences", "ratio", "max_characters") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise PydanticCustomError(
+                "one_length", "only one of max_sentences, ratio and max_characters is allowed, not {given}",
+                {"given": " and ".join(given)},
+            )
+        return self
+
+
+class ClassifyRequest(_Request):
+    """A text, or a pair of texts, to label."""
+
+    text: Text = Field(description="The text to classify, of any length within the limits in /info.")
+    text_pair: Text | None = Field(None, description="A second text, for models trained on pairs.")
+    top_k: int | None = Field(None, ge=1, description="Labels at most, most probable first. Without it, all.")
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Answer(_Response):
+    """A passage of the context: `text == context[start:end]` in the unit asked for."""
+
+    text: str
+    start: int
+    end: int
+    score: float = Field(description="Probability among the best answers and no answer, in [0, 1].")
+
+
+class QuestionResult(_Response):
+    """The answers to one question, best first."""
+
+    question: str
+    answers: list[Answer]
+    null_score: float = Field(description="Probability that the text holds no answer, in [0, 1].")
+    score_diff: float = Field(
+        description="Null logit less the best answer's logit: what null_score_diff_threshold is compared with."
+    )
+
+
+class SentenceResult(_Response):
+    """A sentence of the text: `text == sent[start:end]` in the unit asked for."""
+
+    text: str
+    start: int
+    end: int
+    index: int
+    score: float = Field(description="Importance in [0, 1].")
+    selected: bool
+
+
+class LabelResult(_Response):
+    """One label and its probability."""
+
+    label: str
+    name: str | None = Field(None, description="The label in words, where the model's manifest has them.")
+    score: float
+
+
+class Usage(_Response):
+    """What the request cost. More than one window: the text was read in overlapping parts, none of it left out."""
+
+    tokens: int = Field(description="Tokens computed, over all windows.")
+    windows: int = Field(description="Windows the texts were read in.")
+
+
+class Timings(_Response):
+    """Milliseconds by stage. The queue ends where the first window starts to run, inference where the last one ends."""
+
+    tokenize_ms: float
+    queue_ms: float
+    infer_ms: float
+    decode_ms: float
+    total_ms: float
+
+
+class _Result(_Response):
+    usage: Usage
+    model: str
+    timings: Timings
+
+
+class QaResponse(_Result):
+    """One result per question, in the order asked."""
+
+    results: list[QuestionResult]
+
+
+class SummarizeResponse(_Result):
+    """The summary, and every sentence of the text in document order."""
+
+    summary: str
+    sentences: list[SentenceResult]
+
+
+class ClassifyResponse(_Result):
+    """Labels, most probable first."""
+
+    labels: list[LabelResult]
+
+
+class ErrorResponse(_Response):
+    """Every answer that is not a success."""
+
+    error: str = Field(description="A sentence: what was wrong and what is allowed.")
+    error_type: str
+    request_id: str
+
+
+class ModelInfo(_Response):
+    """One model that is served."""
+
+    name: str
+    task: str
+    max_tokens: int
+    doc_stride: int
+    labels: list[str]
+    label_names: Mapping[str, str]
+    precision: str
+    attention_pattern: str
+    block_size: int
+    provider: str
+    licence: str
+    source: str
+
+
+class BrokenInfo(_Response):
+    """A directory of the model store that is not served, and why."""
+
+    name: str
+    reason: str
+
+
+class Health(_Response):
+    """State of the process; the status code says the same."""
+
+    status: Literal["ready", "loading", "failed"]
+    models: list[str]
+    broken: list[BrokenInfo]
+
+
+class Limits(_Response):
+    """What one request may ask for on this installation."""
+
+    max_body_bytes: int
+    max_text_characters: int
+    max_request_tokens: int
+    max_questions: int
+    max_top_k: int = MAX_TOP_K
+    max_answer_length: int = MAX_ANSWER_TOKENS
+    request_timeout_s: float
+
+
+class Info(_Response):
+    """What this installation serves."""
+
+    version: str
+    models: list[ModelInfo]
+    broken: list[BrokenInfo]
+    limits: Limits
+    max_batch_tokens: int
+    max_queue_tokens: int
+

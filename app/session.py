@@ -1,0 +1,155 @@
+"""One ONNX Runtime session per model, the provider it runs on, and the thread that owns it.
+
+Knows nothing of text or requests: packed batches in, arrays out.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from app.errors import BrokenModel, ProviderUnavailable
+from app.manifest import Manifest
+from app.packing import AttentionLayout, Document, PackedBatch, load_random_plan, pack
+from app.settings import Provider, Settings
+
+FloatArray = npt.NDArray[np.float32]
+Outputs = dict[str, FloatArray]
+
+MODEL_FILE = "model.onnx"
+RANDOM_PLAN_FILE = "random_plan.npz"
+PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+_QUIET = 3  # errors only: ONNX Runtime warns of every initializer it folds
+
+# An ONNX model of a single Identity node. Only making a session shows whether a provider's libraries can be loaded.
+_PROBE = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201705a0f0a0178120a0a08080112040a020801620f0a0179120a0a08080112040a"
+    "02080142040a00100d"
+)
+
+
+def check_provider(provider: Provider) -> None:
+    """Try the provider on a model of one node.
+
+    Raises:
+        ProviderUnavailable: it cannot run here; says what is missing.
+    """
+    name = PROVIDERS[provider]
+    if provider == "cpu":
+        return
+    available = ort.get_available_providers()
+    if name not in available:
+        raise ProviderUnavailable(
+            f"The provider {provider!r} needs {name}; the installed ONNX Runtime offers only {', '.join(available)}. "
+            "Install the extra 'gpu' instead of 'cpu', or choose the provider 'cpu'."
+        )
+    _open(_PROBE, provider, threads=1)
+
+
+def _open(model: bytes | str, provider: Provider, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = threads
+    # Threads that spin between two batches would take the cores from the tokenisers.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider == "cuda":
+        ort.preload_dlls()
+    session = ort.InferenceSession(model, options, providers=[PROVIDERS[provider]])
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise ProviderUnavailable(
+            f"The provider {provider!r} was asked for, but its libraries or its device cannot be used here: ONNX "
+            f"Runtime would fall back to {session.get_providers()[0]}. Check the driver, or choose the provider 'cpu'."
+        )
+    return session
+
+
+class Session:
+    """The graph of one model directory on one provider.
+
+    Args:
+        directory: holds model.onnx and the weights it refers to.
+        manifest: as read from that directory.
+
+    Raises:
+        BrokenModel: the graph is not a packed one, or ONNX Runtime cannot load it.
+        ProviderUnavailable: see `check_provider`.
+    """
+
+    def __init__(self, directory: Path, manifest: Manifest, settings: Settings) -> None:
+        if manifest.layout != "packed":
+            raise BrokenModel(
+                f"{manifest.name} has the layout {manifest.layout!r}, made for other programs; the service runs packed "
+                "graphs. Export it again with the packed layout."
+            )
+        self.provider = settings.provider
+        try:
+            self._session = _open(str(directory / MODEL_FILE), settings.provider, settings.intra_op_threads)
+        except ProviderUnavailable:
+            raise
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base
+            raise BrokenModel(f"ONNX Runtime cannot load {directory / MODEL_FILE}: {error}") from error
+        self.inputs = tuple(node.name for node in self._session.get_inputs())
+        self.outputs = tuple(node.name for node in self._session.get_outputs())
+
+    def run(self, batch: PackedBatch) -> Outputs:
+        """Run one packed batch. The graph takes those of the batch's inputs that it declares."""
+        results = self._session.run(self.outputs, {name: batch.inputs[name] for name in self.inputs})
+        return dict(zip(self.outputs, results, strict=True))
+
+
+class Runner(Protocol):
+    """What the engine needs of a session; tests and simulations bring their own."""
+
+    def run(self, batch: PackedBatch) -> Outputs: ...
+
+
+def attention_layout(directory: Path, manifest: Manifest) -> AttentionLayout:
+    """How batches of this model are laid out.
+
+    Raises:
+        BrokenModel: the manifest asks for random attention and the plan is missing or unreadable.
+    """
+    plan = load_random_plan(directory / RANDOM_PLAN_FILE) if manifest.attention_pattern == "random" else None
+    return AttentionLayout(manifest.block_size, manifest.num_random_blocks, manifest.attention_pattern, plan)
+
+
+class Engine:
+    """Packs, runs and cuts apart, in one thread that belongs to the model. ONNX Runtime lets go of the GIL meanwhile.
+
+    Args:
+        per_token: the graph's outputs are (1, T, ...), one value per token; else (documents, ...).
+    """
+
+    def __init__(self, runner: Runner, layout: AttentionLayout, name: str, *, per_token: bool) -> None:
+        self._runner = runner
+        self._layout = layout
+        self._per_token = per_token
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"engine-{name}")
+
+    async def __call__(self, documents: Sequence[Document]) -> list[Outputs]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.run, documents)
+
+    def run(self, documents: Sequence[Document]) -> list[Outputs]:
+        """One dictionary of outputs per document, cut to its own tokens or its own row.
+
+        Raises:
+            FloatingPointError: an output is not a finite number; decoding it would give nonsense.
+        """
+        batch = pack(documents, self._layout)
+        outputs = self._runner.run(batch)
+        for name, values in outputs.items():
+            if not np.isfinite(values).all():
+                raise FloatingPointError(f"the output {name} holds values that are not finite")
+        if self._per_token:
+            return [{name: values[0, place] for name, values in outputs.items()} for place in batch.documents]
+        return [{name: values[row] for name, values in outputs.items()} for row in range(len(documents))]
+
+    def close(self) -> None:
+        """Wait for the batch that runs and end the thread."""
+        self._thread.shutdown(wait=True)

@@ -1,0 +1,197 @@
+"""The models of a store: found, checked, loaded and warmed, each for itself, so that a broken one stops no other.
+
+Everything here blocks and is called in threads; nothing here knows requests.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
+from app.manifest import Manifest, Task, verify_files
+from app.packing import Document, packed_length
+from app.schemas import BrokenInfo
+from app.session import Engine, Session, attention_layout
+from app.settings import Settings
+from app.tokenizer import Tokenizer
+
+logger = logging.getLogger("nagayomi.store")
+
+TOKENIZER_FILE = "tokenizer.json"
+
+# What the endpoints need of a graph, and whether its outputs have one value per token.
+_OUTPUTS: dict[Task, tuple[frozenset[str], bool]] = {
+    "qa": (frozenset({"start_logits", "end_logits"}), True),
+    "classify": (frozenset({"logits"}), False),
+    "summarize": (frozenset({"logits"}), True),
+}
+_WARM_LENGTHS = (1, 200)  # tokens, beside the longest window: one block, and a few
+
+
+class ThreadTokenizers:
+    """A tokeniser for every thread that asks: MeCab and the Rust tokeniser keep state and are never shared."""
+
+    def __init__(self, load: Callable[[], Tokenizer]) -> None:
+        self._load = load
+        self._local = threading.local()
+
+    def get(self) -> Tokenizer:
+        """The calling thread's own tokeniser, loaded at its first call."""
+        tokenizer: Tokenizer | None = getattr(self._local, "tokenizer", None)
+        if tokenizer is None:
+            tokenizer = self._local.tokenizer = self._load()
+        return tokenizer
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model, ready to run."""
+
+    manifest: Manifest
+    provider: str
+    engine: Engine
+    tokenizers: ThreadTokenizers
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    def cost(self, document: Document) -> int:
+        """Tokens the engine pays for a document: whole blocks."""
+        return packed_length(len(document.input_ids), self.manifest.block_size)
+
+
+@dataclass
+class Store:
+    """What was found in a model store: models by name, and directories that are not served, with the reason."""
+
+    models: dict[str, Model] = field(default_factory=dict)
+    broken: list[BrokenInfo] = field(default_factory=list)
+
+    def find(self, task: Task, name: str | None) -> Model:
+        """The model of that name, or the first of the task by name.
+
+        Raises:
+            ModelNotFound: there is none; says which there are.
+            BrokenModel: it is in the store but could not be loaded.
+        """
+        of_task = sorted(model.name for model in self.models.values() if model.manifest.task == task)
+        if name is None and of_task:
+            return self.models[of_task[0]]
+        if name in of_task:
+            return self.models[name]
+        for broken in self.broken:
+            if broken.name == name:
+                raise BrokenModel(f"The model {name} is in the store but cannot be served: {broken.reason}")
+        there_are = f"Models for {task}: {', '.join(of_task)}." if of_task else f"No model for {task} is served."
+        if name is None:
+            raise ModelNotFound(there_are)
+        raise ModelNotFound(f"No model named {name!r} serves {task}. {there_are}")
+
+
+def load_store(settings: Settings, tasks: Collection[Task] | None = None) -> Store:
+    """Load every model of the store that the settings name, or only those of some tasks.
+
+    Raises:
+        ProviderUnavailable: the provider of the settings cannot run here, so no model can.
+    """
+    store = Store()
+    for directory in _directories(settings.model_store):
+        name = directory.name
+        try:
+            manifest = Manifest.read(directory)
+            name = manifest.name
+            if (settings.models and name not in settings.models) or (tasks is not None and manifest.task not in tasks):
+                continue
+            if name in store.models:
+                raise BrokenModel(f"{directory} holds a second model named {name}; the first one is served.")
+            store.models[name] = load_model(directory, manifest, settings)
+        except ProviderUnavailable:
+            raise
+        except NagayomiError as error:
+            if settings.models and name not in settings.models:
+                continue
+            logger.error("%s is not served: %s", directory, error)
+            store.broken.append(BrokenInfo(name=name, reason=str(error)))
+    found = {*store.models, *(broken.name for broken in store.broken)}
+    if tasks is None:
+        for missing in sorted(set(settings.models) - found):
+            store.broken.append(BrokenInfo(name=missing, reason=f"{settings.model_store} holds no model of that name."))
+    if not store.models and not store.broken:
+        kind = "holds no model" if settings.model_store.is_dir() else "is not a directory"
+        store.broken.append(BrokenInfo(name=str(settings.model_store), reason=f"{settings.model_store} {kind}."))
+    return store
+
+
+def _directories(store: Path) -> list[Path]:
+    if not store.is_dir():
+        return []
+    return sorted(path for path in store.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+
+
+def load_model(directory: Path, manifest: Manifest, settings: Settings) -> Model:
+    """Check, load and warm one model.
+
+    Raises:
+        BrokenModel: says what is wrong with the directory.
+        ProviderUnavailable: see `session.check_provider`.
+    """
+    begun = time.perf_counter()
+    if manifest.task not in _OUTPUTS:
+        raise BrokenModel(f"No endpoint serves the task {manifest.task}.")
+    verify_files(directory, manifest)
+    tokenizers = ThreadTokenizers(lambda: _load_tokenizer(directory, manifest))
+    vocab_size = tokenizers.get().vocab_size
+    if vocab_size > manifest.architecture.vocab_size:
+        raise BrokenModel(
+            f"The tokenizer of {manifest.name} has {vocab_size} pieces, its graph {manifest.architecture.vocab_size}."
+        )
+    session = Session(directory, manifest, settings)
+    needed, per_token = _OUTPUTS[manifest.task]
+    if missing := needed - set(session.outputs):
+        raise BrokenModel(f"The graph of {manifest.name} has no output {', '.join(sorted(missing))}.")
+    engine = Engine(session, attention_layout(directory, manifest), manifest.name, per_token=per_token)
+    _warm(engine, manifest)
+    logger.info("%s (%s) is ready after %.1f s", manifest.name, manifest.task, time.perf_counter() - begun)
+    return Model(manifest, session.provider, engine, tokenizers)
+
+
+def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
+    try:
+        return Tokenizer.load(
+            directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter
+        )
+    except BrokenModel:
+        raise
+    except Exception as error:  # the Rust tokeniser raises bare Exception for a file it cannot read
+        raise BrokenModel(f"{directory / TOKENIZER_FILE} cannot be loaded: {error}") from error
+
+
+def _warm(engine: Engine, manifest: Manifest) -> None:
+    """Run the longest window, then a batch of short ones: both kinds of rows, and memory for the largest shape."""
+    longest = _sample(manifest.max_tokens, manifest)
+    short = [_sample(length, manifest) for length in _WARM_LENGTHS]
+    try:
+        outputs = [*engine.run([longest]), *engine.run(short)]
+    except Exception as error:  # anything at all: a model that cannot run its own sizes is not served
+        raise BrokenModel(f"{manifest.name} fails on windows of up to {manifest.max_tokens} tokens: {error}") from error
+    if manifest.task == "classify" and outputs[0]["logits"].shape != (len(manifest.labels),):
+        raise BrokenModel(
+            f"The manifest of {manifest.name} has {len(manifest.labels)} labels, its graph {outputs[0]['logits'].size}."
+        )
+
+
+def _sample(length: int, manifest: Manifest) -> Document:
+    ids = np.arange(length, dtype=np.int32) % manifest.architecture.vocab_size
+    return Document(ids, np.zeros(length, dtype=np.int32))
+
+
+def warm_tokenizers(models: Sequence[Model]) -> None:
+    """Load the calling thread's tokenisers, so that its first request does not wait for them."""
+    for model in models:
+        model.tokenizers.get().encode("温める。")

@@ -1,0 +1,111 @@
+"""Stage timings of a request, and the counters that Prometheus reads.
+
+Every application has a registry of its own, so two in one process (tests, workers) never share or collide.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from app.batching import BatchReport
+from app.packing import Document
+from app.schemas import Timings
+
+Stage = Literal["tokenize", "queue", "infer", "decode"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_TOKENS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
+
+
+class StageClock:
+    """Adds up where one request's time goes."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._begun = self._last = clock()
+        self.seconds: dict[Stage, float] = {"tokenize": 0.0, "queue": 0.0, "infer": 0.0, "decode": 0.0}
+
+    def lap(self, stage: Stage) -> None:
+        """Count the time since the last lap as `stage`."""
+        now = self._clock()
+        self.seconds[stage] += now - self._last
+        self._last = now
+
+    def ran(self, queue_s: float, infer_s: float) -> None:
+        """Count a stay in the batcher, as measured there."""
+        self.seconds["queue"] += queue_s
+        self.seconds["infer"] += infer_s
+        self._last = self._clock()
+
+    def timings(self) -> Timings:
+        total = self._clock() - self._begun
+        milliseconds = {f"{stage}_ms": round(seconds * 1000, 3) for stage, seconds in self.seconds.items()}
+        return Timings(**milliseconds, total_ms=round(total * 1000, 3))
+
+
+class Telemetry:
+    """The metrics of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "nagayomi_requests", "Requests answered, by endpoint and status code.", ["endpoint", "status"],
+            registry=self.registry,
+        )
+        self.stages = Histogram(
+            "nagayomi_stage_seconds", "Time of answered requests, by stage.", ["task", "stage"],
+            buckets=_SECONDS, registry=self.registry,
+        )
+        self.windows = Counter(
+            "nagayomi_windows", "Windows that answered requests were read in.", ["task"], registry=self.registry
+        )
+        self.tokens = Counter(
+            "nagayomi_tokens", "Tokens that answered requests were read in, over all windows.", ["task"],
+            registry=self.registry,
+        )
+        self.batches = Counter(
+            "nagayomi_batches", "Batches run, by model and outcome.", ["model", "outcome"], registry=self.registry
+        )
+        self.batch_tokens = Histogram(
+            "nagayomi_batch_tokens", "Tokens of a batch, in whole blocks.", ["model"],
+            buckets=_TOKENS, registry=self.registry,
+        )
+        self.batch_documents = Histogram(
+            "nagayomi_batch_documents", "Windows in a batch.", ["model"],
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256), registry=self.registry,
+        )
+        self.batch_seconds = Histogram(
+            "nagayomi_batch_seconds", "Time of a batch in the engine.", ["model"],
+            buckets=_SECONDS, registry=self.registry,
+        )
+        self.padding_tokens = Counter(
+            "nagayomi_padding_tokens", "Tokens computed only to fill a document's last block.", ["model"],
+            registry=self.registry,
+        )
+        self.queue_tokens = Gauge(
+            "nagayomi_queue_tokens", "Tokens waiting for a model.", ["model"], registry=self.registry
+        )
+        self.models = Gauge("nagayomi_models", "Models in the store, by state.", ["state"], registry=self.registry)
+
+    def batch(self, model: str, documents: Sequence[Document], report: BatchReport) -> None:
+        """Count one batch."""
+        self.batches.labels(model, "failed" if report.failed else "ok").inc()
+        self.batch_tokens.labels(model).observe(report.tokens)
+        self.batch_documents.labels(model).observe(len(documents))
+        self.batch_seconds.labels(model).observe(report.seconds)
+        self.padding_tokens.labels(model).inc(report.tokens - sum(len(document.input_ids) for document in documents))
+
+    def request(self, task: str, timings: Timings, tokens: int, windows: int) -> None:
+        """Count one answered request."""
+        self.stages.labels(task, "tokenize").observe(timings.tokenize_ms / 1000)
+        self.stages.labels(task, "queue").observe(timings.queue_ms / 1000)
+        self.stages.labels(task, "infer").observe(timings.infer_ms / 1000)
+        self.stages.labels(task, "decode").observe(timings.decode_ms / 1000)
+        self.tokens.labels(task).inc(tokens)
+        self.windows.labels(task).inc(windows)
+
+    def exposition(self) -> bytes:
+        """All metrics in the text format of Prometheus."""
+        return generate_latest(self.registry)

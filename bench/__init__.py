@@ -1,0 +1,1 @@
+"""Measurements: forward passes, load, and other servers beside this one."""

@@ -1,0 +1,137 @@
+"""Attention over a block table, in torch: gather key and value blocks by the table, score, softmax, weighted sum.
+
+One signature for every kind of row. Written for export: 3-D hidden states, q scaled before the first MatMul, Gather instead
+of Scatter, and no tensor with two axes that grow with the number of tokens.
+
+Shapes: T tokens, N blocks, b block size, H heads, d head size, R rows, W key blocks of a row.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Query blocks of one kind and what they attend to."""
+
+    rows: Tensor  # (R,) query blocks
+    table: Tensor  # (R, W) key blocks
+    bias: Tensor  # (R, W * b) added to the scores: block bias plus key padding
+
+
+@dataclass(frozen=True)
+class BlockTables:
+    """All rows of a packed batch. `random_table` (layers, H, R, r) extends the sparse table, head by head."""
+
+    dense: Rows
+    global_: Rows
+    sparse: Rows
+    merge: Tensor  # (N,)
+    random_table: Tensor | None = None
+    random_bias: Tensor | None = None  # (layers, H, R, r * b)
+
+
+def rows_of(rows: Tensor, table: Tensor, block_bias: Tensor, key_bias: Tensor) -> Rows:
+    """Join the bias of a table's blocks (R, W) with the bias of the tokens in them, key_bias (N, b)."""
+    count, width = table.shape
+    size = key_bias.shape[1]
+    bias = key_bias[table.reshape(-1)].reshape(count, width, size) + block_bias.unsqueeze(-1)  # (R, W, b)
+    return Rows(rows, table, bias.reshape(count, width * size))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
+    """Context of some query blocks.
+
+    Args:
+        q, k, v: (H, N, b, d); q is scaled by 1 / sqrt(d) already.
+
+    Returns:
+        (H, R, b, d)
+    """
+    heads, _, size, head_size = q.shape
+    count, width = rows.table.shape
+    flat = rows.table.reshape(-1)  # (R * W,)
+    queries = q.index_select(1, rows.rows)  # (H, R, b, d)
+    keys = k.index_select(1, flat).reshape(heads, count, width * size, head_size)  # (H, R, W * b, d)
+    values = v.index_select(1, flat).reshape(heads, count, width * size, head_size)
+    scores = torch.matmul(queries, keys.transpose(-1, -2)) + rows.bias.unsqueeze(0).unsqueeze(2)  # (H, R, b, W * b)
+    return torch.matmul(torch.softmax(scores, dim=-1), values)
+
+
+def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Tensor, random_bias: Tensor) -> Tensor:
+    """As `attend`, with r more key blocks that differ from head to head: gathered over (head, block) pairs.
+
+    Args:
+        random_table: (H, R, r); random_bias: (H, R, r * b).
+    """
+    heads, blocks, size, head_size = q.shape
+    count, width = rows.table.shape
+    extra = random_table.shape[-1]
+    table = torch.cat([rows.table.unsqueeze(0).expand(heads, count, width), random_table], dim=-1)  # (H, R, W + r)
+    head = torch.arange(heads, device=table.device, dtype=table.dtype).reshape(heads, 1, 1)
+    flat = (table + head * blocks).reshape(-1)  # (H * R * (W + r),)
+    bias = torch.cat([rows.bias.unsqueeze(0).expand(heads, count, width * size), random_bias], dim=-1)
+    shape = (heads, count, (width + extra) * size, head_size)
+    keys = k.reshape(heads * blocks, size, head_size).index_select(0, flat).reshape(shape)
+    values = v.reshape(heads * blocks, size, head_size).index_select(0, flat).reshape(shape)
+    queries = q.index_select(1, rows.rows)  # (H, R, b, d)
+    scores = torch.matmul(queries, keys.transpose(-1, -2)) + bias.unsqueeze(2)  # (H, R, b, (W + r) * b)
+    return torch.matmul(torch.softmax(scores, dim=-1), values)
+
+
+def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer: int) -> Tensor:
+    """Attention of one layer over all rows of a batch, put back in the order of the blocks.
+
+    Args:
+        q, k, v: (1, T, H, d), q scaled.
+
+    Returns:
+        (1, T, H * d)
+    """
+    _, tokens, heads, head_size = q.shape
+    size = tables.dense.bias.shape[1] // tables.dense.table.shape[1]
+
+    def blocks(x: Tensor) -> Tensor:
+        return x.reshape(-1, size, heads, head_size).permute(2, 0, 1, 3)  # (H, N, b, d)
+
+    q, k, v = blocks(q), blocks(k), blocks(v)
+    dense = attend(q, k, v, tables.dense)
+    global_ = attend(q, k, v, tables.global_)
+    if tables.random_table is None or tables.random_bias is None:
+        sparse = attend(q, k, v, tables.sparse)
+    else:
+        sparse = attend_random(q, k, v, tables.sparse, tables.random_table[layer], tables.random_bias[layer])
+    context = torch.cat([dense, global_, sparse], dim=1).index_select(1, tables.merge)  # (H, N, b, d)
+    return context.permute(1, 2, 0, 3).reshape(1, tokens, heads * head_size)  # (1, T, H * d)
+
+
+def dense_reference(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, key_bias: Tensor, layer: int) -> Tensor:
+    """The same attention with the whole (T, T) mask written out: slow, quadratic, and plain enough to trust. For tests.
+
+    A key block that a row names k times with biases b_i counts exp(b_1) + ... + exp(b_k) times.
+    """
+    _, tokens, heads, head_size = q.shape
+    blocks, size = key_bias.shape
+    weight = torch.zeros(heads, blocks, blocks, dtype=torch.float64)
+    real = {int(position) for position in tables.merge}
+    offset = 0
+    for kind in (tables.dense, tables.global_, tables.sparse):
+        # The block bias of a table entry is the largest bias of its tokens: padding only lowers it.
+        entry = (kind.bias.reshape(*kind.table.shape, size) - key_bias[kind.table.long()]).amax(-1)  # (R, W)
+        for index, row in enumerate(kind.rows.tolist()):
+            if offset + index not in real:
+                continue
+            for column, block in enumerate(kind.table[index].tolist()):
+                weight[:, row, block] += torch.exp(entry[index, column].double())
+            if kind is tables.sparse and tables.random_table is not None:
+                for head in range(heads):
+                    for block in tables.random_table[layer, head, index].tolist():
+                        weight[head, row, block] += 1.0
+        offset += len(kind.rows)
+    mask = weight.log().repeat_interleave(size, 1).repeat_interleave(size, 2)  # (H, T, T)
+    mask = mask + key_bias.reshape(1, 1, tokens).double()
+    scores = torch.einsum("thd,shd->hts", q[0].double(), k[0].double()) + mask
+    context = torch.einsum("hts,shd->thd", torch.softmax(scores, dim=-1), v[0].double())
+    return context.reshape(1, tokens, heads * head_size).to(q.dtype)

@@ -1,0 +1,79 @@
+"""Read a BigBird checkpoint: a transformers directory or a hub id, never a file that can run code.
+
+Knows file formats; nothing of graphs or tasks.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import BigBirdConfig
+
+
+class CheckpointError(ValueError):
+    """The checkpoint cannot be used; the message says why and what is allowed."""
+
+
+def locate(checkpoint: str) -> Path:
+    """A directory as it is; anything else is a hub id, downloaded by huggingface_hub (config, tokenizer and weights only)."""
+    if Path(checkpoint).is_dir():
+        return Path(checkpoint)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(checkpoint, allow_patterns=["*.json", "*.model", "*.txt", "*.safetensors", "*.bin"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise CheckpointError(f"{checkpoint!r} is neither a directory nor a model that can be had from the hub.") from error
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """config.json as it stands.
+
+    Raises:
+        CheckpointError: it is missing, not JSON, or not of a BigBird.
+    """
+    try:
+        document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{directory} has no readable config.json: {error}") from error
+    if not isinstance(document, dict) or document.get("model_type") != "big_bird":
+        kind = document.get("model_type") if isinstance(document, dict) else None
+        raise CheckpointError(f"{directory} holds a {kind!r} model; only big_bird has the block-sparse attention exported here.")
+    return document
+
+
+def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor]]:
+    """Configuration and weights, from model.safetensors or, weights only, from pytorch_model.bin (sharded or not).
+
+    Raises:
+        CheckpointError: nothing to read, or a .bin that holds more than tensors.
+    """
+    config = BigBirdConfig(**read_config(directory))
+    for name, read in (("model.safetensors", load_file), ("pytorch_model.bin", _read_bin)):
+        index = directory / f"{name}.index.json"
+        if index.exists():
+            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            weights: dict[str, Tensor] = {}
+            for shard in shards:
+                if Path(shard).name != shard:
+                    raise CheckpointError(f"{index.name} names a file outside its directory: {shard}")
+                weights |= read(directory / shard)
+            return config, weights
+        if (directory / name).exists():
+            return config, read(directory / name)
+    raise CheckpointError(f"{directory} has neither model.safetensors nor pytorch_model.bin.")
+
+
+def _read_bin(path: Path) -> dict[str, Tensor]:
+    import pickle
+
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path.name} holds more than tensors and is not loaded: it could run code.") from error
+    return {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}

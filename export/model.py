@@ -1,0 +1,403 @@
+"""BigBird in torch over block tables, with the parameter names of transformers, so that its checkpoints load as they are.
+
+One encoder and its heads; reads packed batches (app.packing) and, through `PaddedModel`, ordinary (B, L) batches. Used for
+export and for training. Knows nothing of text or files.
+
+Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d head size.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import BigBirdConfig
+
+from export.attention import BlockTables, Rows, block_attention, rows_of
+
+Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
+TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
+
+# The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label, read at the
+# marker before each sentence.
+ARCHITECTURES: dict[Task, str] = {
+    "qa": "BigBirdForQuestionAnswering",
+    "classify": "BigBirdForSequenceClassification",
+    "multiple-choice": "BigBirdForMultipleChoice",
+    "token-classification": "BigBirdForTokenClassification",
+    "summarize": "BigBirdForTokenClassification",
+}
+TABLE_INPUTS = tuple(
+    f"{kind}_{part}" for kind in ("dense", "global", "sparse") for part in ("rows", "table", "bias")
+) + ("merge",)
+
+
+def packed_inputs(task: Task, attention_pattern: str) -> tuple[str, ...]:
+    """Names of the graph inputs of a packed model, in order."""
+    head = {"qa": ("question_mask",), "classify": ("cls_index",), "multiple-choice": ("cls_index",)}
+    random = ("random_table",) if attention_pattern == "random" else ()
+    return ("input_ids", "token_type_ids", "position_ids", "key_bias", *TABLE_INPUTS, *random, *head.get(task, ()))
+
+
+def output_names(task: Task) -> tuple[str, ...]:
+    return ("start_logits", "end_logits") if task == "qa" else ("logits",)
+
+
+def activation(name: str) -> Callable[[Tensor], Tensor]:
+    """The activations BigBird checkpoints name. gelu_new and its variants are one formula (Hendrycks and Gimpel, tanh)."""
+    if name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
+        return lambda x: F.gelu(x, approximate="tanh")
+    if name == "gelu":
+        return F.gelu
+    if name == "relu":
+        return F.relu
+    raise ValueError(f"The checkpoint asks for the activation {name!r}; gelu, gelu_new and relu are supported.")
+
+
+class Embeddings(nn.Module):
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.scale = config.hidden_size**0.5 if config.rescale_embeddings else 1.0
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor, position_ids: Tensor) -> Tensor:
+        words = self.word_embeddings(input_ids)
+        if self.scale != 1.0:
+            words = words * self.scale
+        summed = words + self.token_type_embeddings(token_type_ids) + self.position_embeddings(position_ids)
+        normed: Tensor = self.LayerNorm(self.dropout(summed))
+        return normed  # (1, T, hidden)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.head_size = config.hidden_size // config.num_attention_heads
+        self.query = nn.Linear(config.hidden_size, config.hidden_size, bias=config.use_bias)
+        self.key = nn.Linear(config.hidden_size, config.hidden_size, bias=config.use_bias)
+        self.value = nn.Linear(config.hidden_size, config.hidden_size, bias=config.use_bias)
+
+    def forward(self, hidden: Tensor, tables: BlockTables, layer: int) -> Tensor:
+        shape = (1, hidden.shape[1], self.heads, self.head_size)
+        q = (self.query(hidden) * self.head_size**-0.5).reshape(shape)  # (1, T, H, d)
+        k = self.key(hidden).reshape(shape)
+        v = self.value(hidden).reshape(shape)
+        return block_attention(q, k, v, tables, layer)
+
+
+class ResidualOutput(nn.Module):
+    """Dense, dropout, add, LayerNorm: what transformers calls SelfOutput and Output."""
+
+    def __init__(self, width: int, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
+        summed: Tensor = self.LayerNorm(self.dropout(self.dense(hidden)) + residual)
+        return summed
+
+
+class Intermediate(nn.Module):
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.activation = activation(config.hidden_act)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.activation(self.dense(hidden))
+
+
+class Attention(nn.Module):
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.self = SelfAttention(config)
+        self.output = ResidualOutput(config.hidden_size, config)
+
+    def forward(self, hidden: Tensor, tables: BlockTables, layer: int) -> Tensor:
+        attended: Tensor = self.output(self.self(hidden, tables, layer), hidden)
+        return attended
+
+
+class Layer(nn.Module):
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.attention = Attention(config)
+        self.intermediate = Intermediate(config)
+        self.output = ResidualOutput(config.intermediate_size, config)
+
+    def forward(self, hidden: Tensor, tables: BlockTables, layer: int) -> Tensor:
+        attended = self.attention(hidden, tables, layer)
+        out: Tensor = self.output(self.intermediate(attended), attended)
+        return out
+
+
+class Layers(nn.Module):
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(self, hidden: Tensor, tables: BlockTables) -> Tensor:
+        for index, layer in enumerate(self.layer):
+            hidden = layer(hidden, tables, index)
+        return hidden
+
+
+class Encoder(nn.Module):
+    """Embeddings and layers; `pooler` only for the heads that read it, as in transformers."""
+
+    def __init__(self, config: BigBirdConfig, *, pooler: bool) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(config)
+        self.encoder = Layers(config)
+        self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if pooler else None
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor, position_ids: Tensor, tables: BlockTables) -> Tensor:
+        hidden: Tensor = self.encoder(self.embeddings(input_ids, token_type_ids, position_ids), tables)
+        return hidden  # (1, T, hidden)
+
+
+class QuestionAnsweringHead(nn.Module):
+    """BigBirdForQuestionAnswering's own head: a feed-forward block of its own before the two logits."""
+
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.intermediate = Intermediate(config)
+        self.output = ResidualOutput(config.intermediate_size, config)
+        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.qa_outputs(self.output(self.intermediate(self.dropout(hidden)), hidden))
+        return logits  # (1, T, 2)
+
+
+class ClassificationHead(nn.Module):
+    def __init__(self, config: BigBirdConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.activation = activation(config.hidden_act)
+        dropout = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+        self.dropout = nn.Dropout(dropout)
+        self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
+
+    def forward(self, cls: Tensor) -> Tensor:
+        logits: Tensor = self.out_proj(self.dropout(self.activation(self.dense(self.dropout(cls)))))
+        return logits  # (D, labels)
+
+
+class BigBird(nn.Module):
+    """Encoder and the head of one task."""
+
+    def __init__(self, config: BigBirdConfig, task: Task) -> None:
+        super().__init__()
+        self.config = config
+        self.task = task
+        # transformers builds the pooler for classification too, unread: keep the checkpoint interchangeable.
+        self.bert = Encoder(config, pooler=task in ("classify", "multiple-choice"))
+        if task == "qa":
+            self.qa_classifier = QuestionAnsweringHead(config)
+        elif task == "classify":
+            self.classifier: nn.Module = ClassificationHead(config)
+        elif task == "multiple-choice":
+            self.classifier = nn.Linear(config.hidden_size, 1)
+        else:
+            self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor,
+        position_ids: Tensor,
+        tables: BlockTables,
+        question_mask: Tensor | None = None,
+        cls_index: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Logits of the head: two (1, T) for qa, (D, labels) for classify and multiple-choice, else (1, T, labels)."""
+        hidden = self.bert(input_ids, token_type_ids, position_ids, tables)
+        if self.task == "qa":
+            logits = self.qa_classifier(hidden)
+            start, end = logits[..., 0], logits[..., 1]
+            if question_mask is not None:
+                start, end = start - question_mask * 1e6, end - question_mask * 1e6
+            return start, end
+        if self.task in ("classify", "multiple-choice"):
+            assert cls_index is not None
+            cls = hidden[0].index_select(0, cls_index)  # (D, hidden)
+            if self.bert.pooler is not None and self.task == "multiple-choice":
+                cls = self.dropout(torch.tanh(self.bert.pooler(cls)))
+            return (self.classifier(cls),)
+        return (self.classifier(self.dropout(hidden)),)
+
+
+def tables_from(inputs: Mapping[str, Tensor]) -> BlockTables:
+    """Block tables as tensors from the packed inputs."""
+    key_bias = inputs["key_bias"]
+    dense, global_, sparse = (
+        rows_of(inputs[f"{kind}_rows"], inputs[f"{kind}_table"], inputs[f"{kind}_bias"], key_bias)
+        for kind in ("dense", "global", "sparse")
+    )
+    random_table = inputs.get("random_table")
+    random_bias = None
+    if random_table is not None:
+        layers, heads, count, _ = random_table.shape
+        random_bias = key_bias[random_table.reshape(-1)].reshape(layers, heads, count, -1)  # (layers, H, R, r * b)
+    return BlockTables(dense, global_, sparse, inputs["merge"], random_table, random_bias)
+
+
+class PackedModel(nn.Module):
+    """The layout the service runs: one token axis, block tables as inputs."""
+
+    def __init__(self, model: BigBird) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor,
+        position_ids: Tensor,
+        key_bias: Tensor,
+        dense_rows: Tensor,
+        dense_table: Tensor,
+        dense_bias: Tensor,
+        global_rows: Tensor,
+        global_table: Tensor,
+        global_bias: Tensor,
+        sparse_rows: Tensor,
+        sparse_table: Tensor,
+        sparse_bias: Tensor,
+        merge: Tensor,
+        random_table: Tensor | None = None,
+        question_mask: Tensor | None = None,
+        cls_index: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        inputs = {
+            "key_bias": key_bias,
+            "dense_rows": dense_rows,
+            "dense_table": dense_table,
+            "dense_bias": dense_bias,
+            "global_rows": global_rows,
+            "global_table": global_table,
+            "global_bias": global_bias,
+            "sparse_rows": sparse_rows,
+            "sparse_table": sparse_table,
+            "sparse_bias": sparse_bias,
+            "merge": merge,
+        }
+        if random_table is not None:
+            inputs["random_table"] = random_table
+        out: tuple[Tensor, ...] = self.model(
+            input_ids, token_type_ids, position_ids, tables_from(inputs), question_mask, cls_index
+        )
+        return out
+
+
+class PaddedModel(nn.Module):
+    """The layout optimum expects: (B, L) inputs, tables made in the graph from L. Pattern "hf-eval" only.
+
+    The rule "full attention up to 5 + 2r blocks" is decided by the data: rows are picked with `nonzero`, so a short batch has
+    no sparse rows and a long one has two dense rows a document.
+    """
+
+    def __init__(self, model: BigBird, sep_token_id: int) -> None:
+        super().__init__()
+        self.model = model
+        self.sep_token_id = sep_token_id
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
+        config = self.model.config
+        size, r = config.block_size, config.num_random_blocks
+        documents, length = input_ids.shape
+        blocks = (length + size - 1) // size  # n, blocks of a document
+        padding = blocks * size - length
+
+        def packed(x: Tensor) -> Tensor:  # (B, L) -> (1, B * n * b)
+            return F.pad(x, (0, padding)).reshape(1, -1)
+
+        key_bias = (1.0 - packed(attention_mask).to(torch.float32)).reshape(-1, size) * -1e4  # (N, b)
+        positions = torch.arange(blocks * size, device=input_ids.device)
+        positions = positions.clamp(max=config.max_position_embeddings - 1).repeat(documents).unsqueeze(0)
+
+        each = torch.arange(blocks, device=input_ids.device)  # (n,)
+        is_edge = (each == 0) | (each == blocks - 1)
+        is_dense = is_edge | ((each * 0 + blocks) <= 5 + 2 * r)
+        dense, sparse = is_dense.nonzero().reshape(-1), (~is_dense).nonzero().reshape(-1)
+        first = (torch.arange(documents, device=input_ids.device) * blocks).reshape(-1, 1, 1)  # (B, 1, 1)
+        dense_table = (first + each.reshape(1, 1, -1) + dense.reshape(1, -1, 1) * 0).reshape(-1, blocks)
+        dense_rows = (first.squeeze(-1) + dense).reshape(-1)
+        columns = torch.stack([sparse * 0, sparse - 1, sparse, sparse + 1, sparse * 0 + blocks - 1], dim=1)  # (R, 5)
+        sparse_table = (first + columns.unsqueeze(0)).reshape(-1, 5)
+        sparse_rows = (first.squeeze(-1) + sparse).reshape(-1)
+        again_first = (sparse == 1).to(torch.float32) * -1e4
+        again_last = (sparse == blocks - 2).to(torch.float32) * -1e4
+        zero = again_first * 0
+        log_count = zero + torch.log(torch.tensor(1.0 + r))
+        sparse_bias = torch.stack([log_count, again_first, zero, again_last, zero], dim=1)  # (R, 5)
+        sparse_bias = (sparse_bias.unsqueeze(0) + first.to(torch.float32) * 0).reshape(-1, 5)
+
+        # Dense rows of all documents come first, then sparse rows: sorting their block numbers gives the merge order.
+        merge = torch.argsort(torch.cat([dense_rows, sparse_rows]))
+        none = Rows(dense_rows[:0], dense_table[:0, :1], key_bias[:0])  # a document's first and last row are dense rows here
+        tables = BlockTables(
+            rows_of(dense_rows, dense_table, (dense_table * 0).to(torch.float32), key_bias),
+            none,
+            rows_of(sparse_rows, sparse_table, sparse_bias, key_bias),
+            merge,
+        )
+        cls_index = torch.arange(documents, device=input_ids.device) * blocks * size
+        question_mask = None
+        if self.model.task == "qa":
+            # transformers' own rule: the question ends at the first [SEP]; [CLS] stays, it is the null answer.
+            separator = (input_ids == self.sep_token_id).to(torch.int64)
+            first_separator = torch.argmax(separator, dim=1, keepdim=True)  # (B, 1)
+            place = torch.arange(length, device=input_ids.device).unsqueeze(0)  # (1, L)
+            question_mask = packed(((place <= first_separator) & (place > 0)).to(torch.float32))
+        outputs = self.model(packed(input_ids), packed(token_type_ids), positions, tables, question_mask, cls_index)
+        if self.model.task in ("classify", "multiple-choice"):
+            return tuple(outputs)
+        return tuple(x.reshape(documents, blocks * size, *x.shape[2:])[:, :length] for x in outputs)
+
+
+def load_weights(model: BigBird, weights: Mapping[str, Tensor]) -> None:
+    """Load a transformers state dict in fp32. Heads of other tasks in it are ignored.
+
+    Raises:
+        ValueError: the checkpoint lacks a weight of the encoder or of this task's head.
+    """
+    own = model.state_dict()
+    missing = sorted(own.keys() - weights.keys())
+    if missing:
+        raise ValueError(f"The checkpoint lacks {len(missing)} weights that the task {model.task} needs, first {missing[0]}.")
+    model.load_state_dict({name: weights[name].to(torch.float32) for name in own})
+
+
+def initialise(model: BigBird, seed: int, std: float | None = None) -> None:
+    """Random weights as transformers draws them: normal(0, initializer_range), zero biases."""
+    generator = torch.Generator().manual_seed(seed)
+    deviation = model.config.initializer_range if std is None else std
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            module.weight.data.normal_(0.0, deviation, generator=generator)
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                module.weight.data[module.padding_idx].zero_()
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.data.zero_()
+        elif isinstance(module, nn.LayerNorm):
+            module.weight.data.fill_(1.0)
+            module.bias.data.zero_()
+
+
+def config_dict(config: BigBirdConfig, task: Task) -> dict[str, Any]:
+    """config.json of a checkpoint of this module: what transformers needs to load it as `ARCHITECTURES[task]`."""
+    document: dict[str, Any] = config.to_dict()
+    document["architectures"] = [ARCHITECTURES[task]]
+    return document

@@ -1,0 +1,1 @@
+"""Data readers, fine-tuning and evaluation. Evaluation scores what the service would answer."""

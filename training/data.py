@@ -1,0 +1,204 @@
+"""Readers of the data sets, each turned into the plain examples that fine-tuning and evaluation share.
+
+Knows file formats and splits; knows nothing of tokens or models. Files may be plain or gzip-compressed.
+"""
+
+import gzip
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+ContextUnit = Literal["paragraph", "article"]
+
+
+@dataclass(frozen=True)
+class QuestionExample:
+    """One question over one context. `answers` are (text, start) pairs, start in code points; empty: no answer."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """One text and its class."""
+
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
+class SummaryExample:
+    """The sentences of one document, in order, and the summary a person wrote for it."""
+
+    sentences: tuple[str, ...]
+    summary: str
+
+
+class DataError(ValueError):
+    """A file is not in the format its reader takes; the message names the file and the record."""
+
+
+def read_json(path: Path) -> Any:
+    with _open_text(path) as file:
+        return json.load(file)
+
+
+def read_jsonl(path: Path) -> Iterator[Any]:
+    with _open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise DataError(f"{path}, line {number}: not JSON ({error}).") from error
+
+
+def _open_text(path: Path) -> Any:
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+
+
+def files_under(path: Path, pattern: str) -> list[Path]:
+    """`path` itself when it is a file, else the files below it that match, in order."""
+    if path.is_file():
+        return [path]
+    files = sorted(path.rglob(pattern))
+    if not files:
+        raise DataError(f"{path} has no file that matches {pattern}.")
+    return files
+
+
+def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionExample]:
+    """SQuAD JSON (JaQuAD, JSQuAD and a user's own): a file or a folder of files.
+
+    With `context="article"` the paragraphs of one title, over all files, are joined by a blank line to one context
+    and every answer is moved to its place there.
+    """
+    articles: dict[str, list[dict[str, Any]]] = {}
+    for file in files_under(path, "*.json"):
+        document = read_json(file)
+        if not isinstance(document, dict) or not isinstance(document.get("data"), list):
+            raise DataError(f'{file}: SQuAD JSON has a list under "data".')
+        for article in document["data"]:
+            articles.setdefault(article.get("title", ""), []).extend(article["paragraphs"])
+    examples = []
+    for paragraphs in articles.values():
+        joined = "\n\n".join(paragraph["context"] for paragraph in paragraphs)
+        offset = 0
+        for paragraph in paragraphs:
+            text = joined if context == "article" else paragraph["context"]
+            shift = offset if context == "article" else 0
+            for qa in paragraph["qas"]:
+                answers = tuple((answer["text"], answer["answer_start"] + shift) for answer in qa.get("answers", []))
+                examples.append(QuestionExample(str(qa["id"]), qa["question"], text, answers))
+            offset += len(paragraph["context"]) + 2
+    return examples
+
+
+def read_labelled(path: Path) -> list[LabelledText]:
+    """JSONL of {text, label}."""
+    examples = []
+    for record in read_jsonl(path):
+        if not isinstance(record, dict) or not isinstance(record.get("text"), str) or "label" not in record:
+            raise DataError(f'{path}: every line is an object with "text" and "label".')
+        examples.append(LabelledText(record["text"], str(record["label"])))
+    return examples
+
+
+def read_summaries(path: Path) -> list[SummaryExample]:
+    """JSONL of {sentences or text, summary}; a text is cut by the service's own sentence splitter."""
+    from app.sentences import split_sentences
+
+    examples = []
+    for record in read_jsonl(path):
+        if not isinstance(record, dict) or not isinstance(record.get("summary"), str):
+            raise DataError(f'{path}: every line is an object with "summary" and "sentences" or "text".')
+        if "sentences" in record:
+            sentences = tuple(record["sentences"])
+        else:
+            text = record["text"]
+            sentences = tuple(text[span.start : span.end] for span in split_sentences(text))
+        examples.append(SummaryExample(sentences, record["summary"]))
+    return examples
+
+
+def in_held_out_split(key: str, percent: int) -> bool:
+    """A split that depends on nothing but the document's own id: the same on every machine and in every order."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 100 < percent
+
+
+def kyoto_sections(article: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Lead sentences and body paragraphs (each a list of sentences) of one Kyoto article.
+
+    The lead is what stands before the first heading, or the first paragraph when there is no heading.
+    """
+    lead: list[str] = []
+    body: list[list[str]] = []
+    seen_heading = False
+    has_heading = any("heading" in paragraph for paragraph in article["paragraphs"])
+    for index, paragraph in enumerate(article["paragraphs"]):
+        if "heading" in paragraph:
+            seen_heading = True
+            continue
+        in_lead = not seen_heading if has_heading else index == 0
+        if in_lead:
+            lead.extend(paragraph["sentences"])
+        else:
+            body.append(paragraph["sentences"])
+    return lead, body
+
+
+def kyoto_text(article: dict[str, Any]) -> str:
+    """The whole article as one text: paragraphs and headings on lines of their own."""
+    return "\n".join(
+        paragraph["heading"] if "heading" in paragraph else "".join(paragraph["sentences"])
+        for paragraph in article["paragraphs"]
+    )
+
+
+# Lines that stand in every article of a livedoor site and give its class away.
+_LIVEDOOR_BOILERPLATE = re.compile(r"^(・|■|▼|【?関連|https?://|\[?関連記事)|livedoor|トピックニュース|MOVIE ENTER|Peachy|独女通信|ITライフハック|家電チャンネル|エスマックス|S-MAX|Sports Watch|スポーツウォッチ")
+
+
+def livedoor_articles(archive: Path) -> Iterator[tuple[str, str, str]]:
+    """(file name, class, text) of the livedoor news corpus, without header lines and boilerplate lines."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            parts = Path(member.name).parts
+            if not member.isfile() or len(parts) != 3 or "LICENSE" in parts[2]:
+                continue
+            file = tar.extractfile(member)
+            if file is None:
+                continue
+            lines = file.read().decode("utf-8").split("\n")[2:]
+            text = "\n".join(line for line in lines if not _LIVEDOOR_BOILERPLATE.search(line)).strip()
+            yield parts[2], parts[1], text
+
+
+def corpus_texts(data: Path) -> Iterator[str]:
+    """Raw text for a vocabulary or for masked LM, from training splits only."""
+    for example in dedupe(e.context for e in read_squad(data / "jaquad" / "train")):
+        yield example
+    for question in read_squad(data / "jaquad" / "train"):
+        yield question.question
+    for article in read_jsonl(data / "kyoto" / "articles.jsonl.gz"):
+        if not in_held_out_split(article["id"], 10):
+            yield kyoto_text(article)
+    for name, _, text in livedoor_articles(data / "livedoor" / "ldcc.tar.gz"):
+        if not in_held_out_split(name, 10):
+            yield text
+
+
+def dedupe(texts: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
