@@ -51,6 +51,7 @@ class _Entry(Generic[D, R]):
     document: D
     cost: int
     future: asyncio.Future[R]
+    siblings: list["_Entry[D, R]"]  # all entries of its submission, itself included
     waiting: bool = True
     started: float = math.inf
     ended: float = -math.inf
@@ -137,7 +138,8 @@ class Batcher(Generic[D, R]):
         if not documents:
             return Completion([], 0.0, 0.0)
         loop = asyncio.get_running_loop()
-        entries = [_Entry[D, R](document, self._cost(document), loop.create_future()) for document in documents]
+        entries: list[_Entry[D, R]] = []
+        entries += [_Entry(document, self._cost(document), loop.create_future(), entries) for document in documents]
         tokens = sum(entry.cost for entry in entries)
         if self._queued_tokens + tokens > self._max_queue_tokens:
             raise Overloaded(
@@ -229,6 +231,7 @@ class Batcher(Generic[D, R]):
                 entry.future.set_result(results[index])
             else:
                 entry.future.set_exception(_failure(failure))
+                self._drop(entry.siblings)  # now, not when the submitter wakes: the next batch is taken before that
         self._observe(documents, BatchReport(tokens, ended - started, failure is not None))
 
 

@@ -16,6 +16,7 @@ from app.errors import InvalidInput, MalformedBody
 T = TypeVar("T", bound=BaseModel)
 
 _BOM = b"\xef\xbb\xbf"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SUBJECT = re.compile(r"^(?:Input|String|List|Value) should ")
 _UNION_TAGS = ("one", "many")
 _MAX_SHOWN = 3
@@ -66,6 +67,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
+    if any(_SURROGATE.search(name) for name in value):
+        raise MalformedBody("A name in the body holds a lone surrogate; only Unicode characters are allowed.")
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)

@@ -76,10 +76,10 @@ class Manifest(_Part):
     label_names: dict[str, str] = Field(default_factory=dict)
     segmenter: SegmenterName
     normaliser: NormaliserName
-    overlap_token_type: int | None = Field(None, ge=0)
+    overlap_token_type: int | None = Field(default=None, ge=0)
     precision: str
-    doc_stride: int = Field(2048, ge=1)
-    temperature: float = Field(1.0, gt=0)
+    doc_stride: int = Field(default=2048, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     files: dict[str, str]

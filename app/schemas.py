@@ -51,7 +51,7 @@ class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     model: ModelName | None = Field(
-        None, description="Name of the model, as in /info. Without it, the first model of the task by name."
+        default=None, description="Name of the model, as in /info. Without it, the first model of the task by name."
     )
 
 
@@ -60,22 +60,25 @@ class QaRequest(_Request):
 
     question: _Questions = Field(description="A question, or a list of questions about the same text.")
     context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
-    top_k: int = Field(1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first.")
+    top_k: int = Field(default=1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first.")
     max_answer_length: int = Field(
-        30, ge=1, le=MAX_ANSWER_TOKENS, description="Tokens of an answer at most; a token is one or two characters."
+        default=30,
+        ge=1,
+        le=MAX_ANSWER_TOKENS,
+        description="Tokens of an answer at most; a token is one or two characters.",
     )
     null_score_diff_threshold: float | None = Field(
-        None,
+        default=None,
         description="No answers are returned when `score_diff` (null logit less best answer's logit) is above this. "
         "Without it there are always answers.",
     )
     doc_stride: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Tokens between the starts of two windows, where the text does not fit in one. Smaller reads "
         "every passage with more context around it, and costs more.",
     )
-    offset_unit: OffsetUnit = Field("codepoint", description="Unit of all offsets; JavaScript strings want utf16.")
+    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
 
     @property
     def questions(self) -> list[str]:
@@ -87,16 +90,21 @@ class SummarizeRequest(_Request):
 
     text: Text = Field(description="The text to summarise, of any length within the limits in /info.")
     max_sentences: int | None = Field(
-        None, ge=1, description=f"Sentences at most; {DEFAULT_SENTENCES} when no length is given."
+        default=None, ge=1, description=f"Sentences at most; {DEFAULT_SENTENCES} when no length is given."
     )
-    ratio: float | None = Field(None, gt=0, le=1, description="Share of the text's sentences, rounded up.")
+    ratio: float | None = Field(default=None, gt=0, le=1, description="Share of the text's sentences, rounded up.")
     max_characters: int | None = Field(
-        None, ge=1, description="Characters of the summary at most. Sentences are never cut: those that fit are taken."
+        default=None,
+        ge=1,
+        description="Characters of the summary at most. Sentences are never cut: those that fit are taken.",
     )
     diversity: float = Field(
-        0.0, ge=0, le=1, description="0 takes sentences by score alone; more avoids those that repeat one taken before."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 takes sentences by score alone; more avoids those that repeat one taken before.",
     )
-    offset_unit: OffsetUnit = Field("codepoint", description="Unit of all offsets; JavaScript strings want utf16.")
+    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -113,8 +121,8 @@ class ClassifyRequest(_Request):
     """A text, or a pair of texts, to label."""
 
     text: Text = Field(description="The text to classify, of any length within the limits in /info.")
-    text_pair: Text | None = Field(None, description="A second text, for models trained on pairs.")
-    top_k: int | None = Field(None, ge=1, description="Labels at most, most probable first. Without it, all.")
+    text_pair: Text | None = Field(default=None, description="A second text, for models trained on pairs.")
+    top_k: int | None = Field(default=None, ge=1, description="Labels at most, most probable first. Without it, all.")
 
 
 class _Response(BaseModel):
@@ -156,7 +164,7 @@ class LabelResult(_Response):
     """One label and its probability."""
 
     label: str
-    name: str | None = Field(None, description="The label in words, where the model's manifest has them.")
+    name: str | None = Field(default=None, description="The label in words, where the model's manifest has them.")
     score: float
 
 
@@ -237,9 +245,10 @@ class BrokenInfo(_Response):
 class Health(_Response):
     """State of the process; the status code says the same."""
 
-    status: Literal["ready", "loading", "failed"]
+    status: Literal["loading", "ready", "failed", "closed"]
     models: list[str]
     broken: list[BrokenInfo]
+    reason: str | None = Field(default=None, description="Why it is not ready.")
 
 
 class Limits(_Response):

@@ -20,6 +20,7 @@ from app.manifest import Task
 from app.packing import Document
 from app.readings import LabelReading, QaReading, Reading, SummaryReading
 from app.schemas import (
+    BrokenInfo,
     ClassifyRequest,
     ClassifyResponse,
     QaRequest,
@@ -116,7 +117,8 @@ class Service:
             store = await asyncio.to_thread(load_store, self.settings, tasks)
             models = list(store.models.values())
             await self._texts.run_on_each(partial(warm_tokenizers, models))
-        except BaseException:
+        except Exception as error:
+            self.store.broken.append(BrokenInfo(name=str(self.settings.model_store), reason=str(error)))
             self.state = "failed"
             raise
         for model in models:

@@ -20,75 +20,75 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NAGAYOMI_", frozen=True, extra="forbid", validate_default=True)
 
     host: str = Field(
-        "127.0.0.1",
+        default="127.0.0.1",
         min_length=1,
         description="Address to listen on. Anything but a loopback address lets other machines send requests.",
     )
-    port: int = Field(8080, ge=0, le=65535, description="Port to listen on. 0 takes any free port.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on. 0 takes any free port.")
     model_store: Path = Field(
-        Path("model_store"),
+        default=Path("model_store"),
         description="Directory with one sub-directory per model, each with a manifest.json. All are loaded at start.",
     )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
+        default=(),
         description="Names of the models to load, separated by commas. Empty loads all: memory grows with every model.",
     )
     provider: Provider = Field(
-        "cpu",
+        default="cpu",
         description="Where models run. 'cuda' needs the gpu extra and a card; where it cannot run, the service stops "
         "and says why instead of falling back.",
     )
     intra_op_threads: int = Field(
-        0,
+        default=0,
         ge=0,
         description="CPU threads of each model's engine. 0 takes one per physical core; set it where a container may "
         "use fewer cores than the machine has, or where several models are busy at once.",
     )
     text_threads: int = Field(
-        2,
+        default=2,
         ge=1,
         le=64,
         description="Threads that tokenise and decode, each with its own tokeniser (some 20 MB per model). More "
         "threads keep short requests from waiting behind a long text.",
     )
     max_batch_tokens: int = Field(
-        4096,
+        default=4096,
         ge=1,
         description="Tokens, in whole blocks, that run at once. More raises the throughput of a GPU, and everywhere "
         "the memory and the time a request waits for the batch before it. A longer window still runs, alone.",
     )
     max_queue_tokens: int = Field(
-        524_288,
+        default=524_288,
         ge=1,
         description="Tokens that may wait for one model. Past it requests get 429 with Retry-After; more means longer "
         "waits under overload instead. At least max_request_tokens, or the largest request could never be taken.",
     )
     max_request_tokens: int = Field(
-        262_144,
+        default=262_144,
         ge=1,
         description="Tokens that one request may cost, counted over all its windows and questions in whole blocks. "
         "Past it the request gets 413 with the count.",
     )
     max_text_characters: int = Field(
-        300_000,
+        default=300_000,
         ge=1,
         description="Characters that one request may hold in all its texts. Past it the request gets 413 before any "
         "time is spent on tokenising it.",
     )
-    max_questions: int = Field(64, ge=1, description="Questions that one /qa request may ask. More get 422.")
+    max_questions: int = Field(default=64, ge=1, description="Questions that one /qa request may ask. More get 422.")
     max_body_bytes: int = Field(
-        10_000_000,
+        default=10_000_000,
         ge=1,
         description="Bytes of one request body. Past it the request gets 413, whether or not it announced its length.",
     )
     request_timeout_s: float = Field(
-        60.0,
+        default=60.0,
         gt=0,
         allow_inf_nan=False,
         description="Seconds from reading a request to its answer. Past it the client gets 504 and the work that has "
         "not started is dropped.",
     )
-    log_level: LogLevel = Field("info", description="How much is logged. Texts are never logged at any level.")
+    log_level: LogLevel = Field(default="info", description="How much is logged. Texts are never logged at any level.")
 
     @field_validator("models", mode="before")
     @classmethod

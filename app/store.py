@@ -175,7 +175,7 @@ def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
 def _warm(engine: Engine, manifest: Manifest) -> None:
     """Run the longest window, then a batch of short ones: both kinds of rows, and memory for the largest shape."""
     longest = _sample(manifest.max_tokens, manifest)
-    short = [_sample(length, manifest) for length in _WARM_LENGTHS]
+    short = [_sample(min(length, manifest.max_tokens), manifest) for length in _WARM_LENGTHS]
     try:
         outputs = [*engine.run([longest]), *engine.run(short)]
     except Exception as error:  # anything at all: a model that cannot run its own sizes is not served

@@ -8,6 +8,7 @@ worker thread builds its own `Tokenizer`.
 """
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -28,8 +29,15 @@ SegmenterName = Literal["none", "mecab-jumandic", "jumanpp"]
 # Longest text given to the segmenter at once. MeCab's lattice takes about 1 kB a character, so this bounds its memory.
 MAX_SEGMENT_CHARACTERS = 2_000
 
+# More marks than this on one character (real scripts need a few) are normalised in parts: ordering the marks of one
+# character takes quadratic time.
+MAX_JOINING_MARKS = 64
+# Juman++ refuses more than 4,096 bytes, and a character takes at most four.
+MAX_JUMANPP_CHARACTERS = 1_000
+
 _TO_ZENKAKU = {code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000}
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ODD_SPACE = re.compile(r"[^\S \n]")
 _SEGMENT_END = re.compile("[。．！？!?]+[」』）)]*|\n")
 
 
@@ -58,28 +66,29 @@ class Tokens:
         return Tokens(self.ids[start:end], self.starts[start:end], self.ends[start:end], self.word_starts[start:end])
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=65_536)
+def _clean(char: str) -> str:
+    """Drop a character that nobody sees (zero-width, BOM, variation selector); make a space of a control character."""
+    category = unicodedata.category(char)
+    if category == "Cf" or 0xFE00 <= ord(char) <= 0xFE0F or 0xE0100 <= ord(char) <= 0xE01EF:
+        return ""
+    return " " if category == "Cc" and char != "\n" else char
+
+
+@functools.lru_cache(maxsize=65_536)
 def _joins_previous(char: str) -> bool:
     """Whether normalising `char` can depend on the character before it (combining marks, kana marks, Hangul jamo)."""
     first = unicodedata.normalize("NFKD", char)[0]
-    return unicodedata.category(first).startswith("M") or "\u1160" <= first <= "\u11ff"
+    # Kirat Rai vowel signs are the only letters that compose with the character before them.
+    return (
+        unicodedata.category(first).startswith("M") or "\u1160" <= first <= "\u11ff" or first in "\U00016d63\U00016d67"
+    )
 
 
-def _clean(text: str) -> str:
-    """Drop characters that nobody sees (zero-width, BOM, variation selectors); turn control characters into spaces."""
-    kept = []
-    for char in text:
-        category = unicodedata.category(char)
-        if category == "Cf" or 0xFE00 <= ord(char) <= 0xFE0F or 0xE0100 <= ord(char) <= 0xE01EF:
-            continue
-        kept.append(" " if category == "Cc" and char != "\n" else char)
-    return "".join(kept)
-
-
-_NEEDS_CLEANING = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U00010000-\U0010ffff]"
-)
+@functools.lru_cache(maxsize=65_536)
+def _is_plain(char: str) -> bool:
+    """Whether normalising leaves `char` as it is, whatever stands around it."""
+    return unicodedata.normalize("NFKC", char) == _clean(char) == char and not _joins_previous(char)
 
 
 def normalise(text: str, name: NormaliserName) -> Normalised:
@@ -100,39 +109,54 @@ def normalise(text: str, name: NormaliserName) -> Normalised:
     identity = np.arange(len(text) + 1, dtype=np.int32)
     if name == "none":
         return Normalised(text, identity[:-1], identity[1:])
-    if unicodedata.is_normalized("NFKC", text) and not _NEEDS_CLEANING.search(text):
-        normalised = Normalised(text, identity[:-1], identity[1:])
-    else:
-        normalised = _normalise_clusters(text)
+    special = {char for char in set(text) if not _is_plain(char)}
+    normalised = _normalise_clusters(text, special) if special else Normalised(text, identity[:-1], identity[1:])
     if name == "zenkaku":
         return Normalised(normalised.text.translate(_TO_ZENKAKU), normalised.starts, normalised.ends)
     return normalised
 
 
-def _normalise_clusters(text: str) -> Normalised:
-    """NFKC cluster by cluster (a character and the marks that join it): a cluster's output maps to its whole span."""
-    kept: list[tuple[str, int]] = [
-        (clean, position) for position, char in enumerate(text) for clean in (_clean(char),) if clean
-    ]
+def _normalise_clusters(text: str, special: set[str]) -> Normalised:
+    """NFKC cluster by cluster (a character and the marks that join it): a cluster's output maps to its whole span.
+
+    Outside clusters, each character maps to its own output. `special` are the characters of `text` that are not plain.
+    """
+    cleaned = text.translate({ord(char): _clean(char) for char in special if _clean(char) != char})
+    # For each character of `cleaned`: its place in the text, and how many characters come of it.
+    places = np.arange(len(text), dtype=np.int32)
+    if invisible := [ord(char) for char in special if not _clean(char)]:
+        places = places[np.isin(_code_points(text), invisible, invert=True)]
+    if not cleaned:
+        return Normalised("", places, places)
+    keys = np.sort(np.array([ord(char) for char in special], dtype=np.uint32))
+    sizes = np.array([len(unicodedata.normalize("NFKC", chr(key))) for key in keys], dtype=np.int32)
+    codes = _code_points(cleaned)
+    slot = np.minimum(np.searchsorted(keys, codes), len(keys) - 1)
+    lengths = np.where(keys[slot] == codes, sizes[slot], 1)
+
     pieces: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    index = 0
-    while index < len(kept):
-        end = index + 1
-        while end < len(kept) and _joins_previous(kept[end][0]):
-            end += 1
-        piece = unicodedata.normalize("NFKC", "".join(char for char, _ in kept[index:end]))
-        first, last = kept[index][1], kept[end - 1][1] + 1
-        if len(piece) == end - index and all(kept[i][0] == piece[i - index] for i in range(index, end)):
-            starts.extend(position for _, position in kept[index:end])
-            ends.extend(position + 1 for _, position in kept[index:end])
-        else:
-            starts.extend([first] * len(piece))
-            ends.extend([last] * len(piece))
-        pieces.append(piece)
-        index = end
-    return Normalised("".join(pieces), np.array(starts, dtype=np.int32), np.array(ends, dtype=np.int32))
+    opens_unit = np.ones(len(cleaned), dtype=np.bool_)  # false for characters whose output belongs to an earlier one's
+    position = 0
+    if joining := "".join(char for char in special if _clean(char) and _joins_previous(char)):
+        for match in re.finditer(f".?[{re.escape(joining)}]{{1,{MAX_JOINING_MARKS}}}", cleaned, re.DOTALL):
+            start, end = match.span()
+            piece = unicodedata.normalize("NFKC", match.group())
+            pieces += (unicodedata.normalize("NFKC", cleaned[position:start]), piece)
+            lengths[start:end] = 1
+            if piece != match.group():
+                lengths[start] = len(piece)
+                opens_unit[start + 1 : end] = False
+            position = end
+    pieces.append(unicodedata.normalize("NFKC", cleaned[position:]))
+    units = np.flatnonzero(opens_unit)
+    lasts = np.append(units[1:], len(cleaned)) - 1
+    starts = np.repeat(places[units], lengths[units])
+    ends = np.repeat(places[lasts] + np.int32(1), lengths[units])
+    return Normalised("".join(pieces), starts, ends)
+
+
+def _code_points(text: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
 
 
 class Segmenter(Protocol):
@@ -146,9 +170,9 @@ class Segmenter(Protocol):
 class MecabSegmenter:
     """MeCab with the JUMAN dictionary, through fugashi.
 
-    MeCab is asked for byte positions, not for words: for a few inputs (でっうか) it cuts inside a character, and decoding
-    such a word fails. A boundary inside a character is dropped, which joins its two halves to one word and leaves every
-    other word of the sentence as it was.
+    MeCab is asked for byte positions, not for words: for a few inputs (でっうか) it cuts inside a character, and
+    decoding such a word fails. A boundary inside a character is dropped, which joins the words on its two sides to one
+    and leaves every other word of the sentence as it was.
     """
 
     def __init__(self) -> None:
@@ -156,31 +180,22 @@ class MecabSegmenter:
         import jumandic
 
         # "-r /dev/null": no mecabrc of the machine may change the words.
-        self._tagger = fugashi.GenericTagger(f'-r /dev/null -d "{jumandic.DICDIR}" -F%ps,%pe; -E;')
+        self.joined_boundaries = 0  # boundaries inside a character that were dropped so far
+        self._tagger = fugashi.GenericTagger(f'-r /dev/null -d "{jumandic.DICDIR}" -F"%ps %pe " -E" "')
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         if not text.strip():
             return []
-        spans = [
-            tuple(map(int, span.split(","))) for span in self._tagger.parse(text).split(";") if span not in ("", "\n")
-        ]
+        spans = np.fromstring(self._tagger.parse(text), dtype=np.int64, sep=" ").reshape(-1, 2)  # (words, 2), in bytes
         if text.isascii():
-            return [(start, end) for start, end in spans]
-        lengths = np.fromiter((_utf8_length(char) for char in text), dtype=np.int64, count=len(text))
-        byte_starts = np.concatenate([[0], np.cumsum(lengths)])
-        character_at = np.full(byte_starts[-1] + 1, -1, dtype=np.int64)
-        character_at[byte_starts] = np.arange(len(text) + 1)
-        positions = character_at.tolist()
-        words: list[tuple[int, int]] = []
-        pending: int | None = None  # where a word began whose end fell inside a character
-        for start, end in spans:
-            begin = pending if pending is not None else positions[start]
-            if positions[end] < 0:
-                pending = begin
-                continue
-            pending = None
-            words.append((begin, positions[end]))
-        return words
+            return list(zip(spans[:, 0].tolist(), spans[:, 1].tolist(), strict=True))
+        encoded = np.frombuffer(text.encode(), dtype=np.uint8)
+        starts_character = np.append((encoded & 0xC0) != 0x80, True)
+        character_at = np.cumsum(starts_character) - 1  # (bytes + 1,)
+        starts = spans[starts_character[spans[:, 0]], 0]
+        self.joined_boundaries += len(spans) - len(starts)
+        ends = spans[starts_character[spans[:, 1]], 1]
+        return list(zip(character_at[starts].tolist(), character_at[ends].tolist(), strict=True))
 
 
 class JumanppSegmenter:
@@ -206,18 +221,18 @@ class JumanppSegmenter:
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         words: list[tuple[int, int]] = []
-        for line in re.finditer("[^\n]+", text):
-            position = line.start()
-            if not line.group().strip():
+        for start, stop in _segments(text, MAX_JUMANPP_CHARACTERS):
+            position = start
+            line = text[start:stop].rstrip("\n")
+            if not line.strip():
                 continue
-            for morpheme in self._jumanpp.apply_to_sentence(line.group()).morphemes:
-                start = text.find(morpheme.text, position, line.end())
-                if start < 0:  # Juman++ rewrote the surface: keep the rest of the line as one word rather than fail
-                    words.append((position, line.end()))
+            for morpheme in self._jumanpp.apply_to_sentence(line).morphemes:
+                begin = text.find(morpheme.text, position, stop)
+                if begin < 0:  # Juman++ rewrote the surface: keep the rest of the line as one word rather than fail
+                    words.append((position, start + len(line)))
                     break
-                position = start + len(morpheme.text)
-                if morpheme.text.strip():
-                    words.append((start, position))
+                position = begin + len(morpheme.text)
+                words.append((begin, position))
         return words
 
 
@@ -226,11 +241,6 @@ class NoSegmenter:
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in re.finditer(r"\S+", text)]
-
-
-def _utf8_length(char: str) -> int:
-    code = ord(char)
-    return 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4
 
 
 def build_segmenter(name: SegmenterName) -> Segmenter:
@@ -242,27 +252,44 @@ def build_segmenter(name: SegmenterName) -> Segmenter:
     return NoSegmenter()
 
 
-def _segments(text: str) -> list[tuple[int, int]]:
-    """Cut a text into stretches short enough for the segmenter: at line ends, else at sentence ends, else anywhere."""
+def _segments(text: str, limit: int = MAX_SEGMENT_CHARACTERS) -> list[tuple[int, int]]:
+    """Cut a text into stretches of at most `limit` characters: at line ends, else at sentence ends, else anywhere."""
     segments: list[tuple[int, int]] = []
     start = 0
     last_end = 0  # the last good place to cut after `start`
     for match in _SEGMENT_END.finditer(text):
-        while match.end() - start > MAX_SEGMENT_CHARACTERS:
-            cut = last_end if last_end > start else start + MAX_SEGMENT_CHARACTERS
+        while match.end() - start > limit:
+            cut = last_end if last_end > start else start + limit
             segments.append((start, cut))
             start = cut
         last_end = match.end()
         if match.group() == "\n":
             segments.append((start, match.end()))
             start = match.end()
-    while len(text) - start > MAX_SEGMENT_CHARACTERS:
-        cut = last_end if start < last_end <= start + MAX_SEGMENT_CHARACTERS else start + MAX_SEGMENT_CHARACTERS
+    while len(text) - start > limit:
+        cut = last_end if start < last_end else start + limit
         segments.append((start, cut))
         start = cut
     if start < len(text):
         segments.append((start, len(text)))
     return segments
+
+
+def cut_words(normalised: str, segmenter: Segmenter) -> list[tuple[int, int]]:
+    """Half-open spans of the words of a normalised text of any length, without white space."""
+    words = [
+        (start + begin, start + end)
+        for start, stop in _segments(normalised)
+        for begin, end in segmenter.cut(normalised[start:stop])
+    ]
+    if _ODD_SPACE.search(normalised):  # a full-width space is a word to the segmenters
+        words = [(start, end) for start, end in words if not normalised[start:end].isspace()]
+    return words
+
+
+def _pairs(spans: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
+    """(spans, 2); np.array takes more than twice as long over a list of tuples."""
+    return np.fromiter(itertools.chain.from_iterable(spans), dtype=np.int64, count=2 * len(spans)).reshape(-1, 2)
 
 
 class Tokenizer:
@@ -273,12 +300,10 @@ class Tokenizer:
         normaliser, segmenter: as the manifest names them.
 
     Raises:
-        BrokenModel: a special token the service needs ([CLS], [SEP]) is not in the vocabulary.
+        BrokenModel: a special token the service needs ([CLS], [SEP], [UNK]) is not in the vocabulary.
     """
 
-    def __init__(
-        self, pieces: tokenizers.Tokenizer, *, normaliser: NormaliserName, segmenter: SegmenterName
-    ) -> None:
+    def __init__(self, pieces: tokenizers.Tokenizer, *, normaliser: NormaliserName, segmenter: SegmenterName) -> None:
         self._pieces = pieces
         # What a user types is text: "[SEP]" in a document must never become the separator.
         self._pieces.encode_special_tokens = True
@@ -288,6 +313,9 @@ class Tokenizer:
         self._segmenter = build_segmenter(segmenter)
         self.cls_id = self._special("[CLS]", "<s>")
         self.sep_id = self._special("[SEP]", "</s>")
+        self._unknown_id = self._special("[UNK]", "<unk>")
+        added = pieces.get_added_tokens_decoder()
+        self._special_ids = [self.cls_id, self.sep_id, *(index for index, token in added.items() if token.special)]
         self.vocab_size: int = pieces.get_vocab_size()
 
     @classmethod
@@ -304,14 +332,8 @@ class Tokenizer:
     def words(self, text: str) -> list[str]:
         """The normalised words of a text, as the pieces are cut from them."""
         normalised = normalise(text, self._normaliser).text
-        return [normalised[start:end] for start, end in self._cut(normalised)]
+        return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter)]
 
-    def _cut(self, normalised: str) -> list[tuple[int, int]]:
-        return [
-            (start + begin, start + end)
-            for start, stop in _segments(normalised)
-            for begin, end in self._segmenter.cut(normalised[start:stop])
-        ]
 
     def encode(self, text: str) -> Tokens:
         """Tokenise one text.
@@ -320,38 +342,40 @@ class Tokenizer:
             InvalidInput: the text holds a lone surrogate.
         """
         normalised = normalise(text, self._normaliser)
-        words = self._cut(normalised.text)
+        words = cut_words(normalised.text, self._segmenter)
         if not words:
             empty = np.zeros(0, dtype=np.int32)
             return Tokens(empty, empty, empty, np.zeros(0, dtype=np.bool_))
         joined = " ".join([normalised.text[start:end] for start, end in words])
         encoding = self._pieces.encode(joined, add_special_tokens=False)
-        return self._align(normalised, words, joined, encoding.ids, encoding.offsets)
+        ids = np.array(encoding.ids, dtype=np.int32)
+        # The unigram model itself knows its special tokens as pieces, and a word of the text may spell one.
+        ids[np.isin(ids, self._special_ids)] = self._unknown_id
+        return self._align(normalised, words, joined, ids, encoding.offsets)
 
     @staticmethod
     def _align(
         normalised: Normalised,
         words: Sequence[tuple[int, int]],
         joined: str,
-        ids: Sequence[int],
+        ids: IntArray,
         offsets: Sequence[tuple[int, int]],
     ) -> Tokens:
         """Offsets in the joined words -> offsets in the normalised text -> offsets in the text as sent."""
-        bounds = np.array(words, dtype=np.int64)  # (words, 2)
+        bounds = _pairs(words)
         lengths = bounds[:, 1] - bounds[:, 0]
         joined_starts = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])  # (words,)
         # For every character of `joined`: its place in the normalised text; a space takes the place of the next word.
         word_of = np.repeat(np.arange(len(words)), lengths + 1)[:-1]  # (len(joined),)
         place = bounds[word_of, 0] + np.arange(len(joined)) - joined_starts[word_of]
         is_space = np.arange(len(joined)) - joined_starts[word_of] == lengths[word_of]
-        spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+        spans = _pairs(offsets)
         # A piece such as "▁東" begins on the space before its word: move on to the word.
         begins = np.minimum(spans[:, 0], len(joined) - 1)
-        leading_space = is_space[begins]
-        word_starts = leading_space | np.isin(begins, joined_starts)
-        begins = np.where(leading_space, np.minimum(begins + 1, len(joined) - 1), begins)
+        begins = np.where(is_space[begins], np.minimum(begins + 1, len(joined) - 1), begins)
         lasts = np.maximum(spans[:, 1] - 1, 0)
         empty = lasts < begins  # a lone "▁"
         starts = normalised.starts[place[begins]]
         ends = np.where(empty, starts, normalised.ends[place[np.maximum(lasts, begins)]])
-        return Tokens(np.array(ids, dtype=np.int32), starts, ends.astype(np.int32), word_starts)
+        word_starts = np.diff(word_of[begins], prepend=-1) > 0
+        return Tokens(ids, starts, ends, word_starts)

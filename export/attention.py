@@ -29,6 +29,7 @@ class BlockTables:
     global_: Rows
     sparse: Rows
     merge: Tensor  # (N,)
+    block_size: int
     random_table: Tensor | None = None
     random_bias: Tensor | None = None  # (layers, H, R, r * b)
 
@@ -37,7 +38,7 @@ def rows_of(rows: Tensor, table: Tensor, block_bias: Tensor, key_bias: Tensor) -
     """Join the bias of a table's blocks (R, W) with the bias of the tokens in them, key_bias (N, b)."""
     count, width = table.shape
     size = key_bias.shape[1]
-    bias = key_bias[table.reshape(-1)].reshape(count, width, size) + block_bias.unsqueeze(-1)  # (R, W, b)
+    bias = key_bias.index_select(0, table.reshape(-1)).reshape(count, width, size) + block_bias.unsqueeze(-1)  # (R, W, b)
     return Rows(rows, table, bias.reshape(count, width * size))
 
 
@@ -91,7 +92,7 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer:
         (1, T, H * d)
     """
     _, tokens, heads, head_size = q.shape
-    size = tables.dense.bias.shape[1] // tables.dense.table.shape[1]
+    size = tables.block_size
 
     def blocks(x: Tensor) -> Tensor:
         return x.reshape(-1, size, heads, head_size).permute(2, 0, 1, 3)  # (H, N, b, d)

@@ -249,8 +249,9 @@ def tables_from(inputs: Mapping[str, Tensor]) -> BlockTables:
     random_bias = None
     if random_table is not None:
         layers, heads, count, _ = random_table.shape
-        random_bias = key_bias[random_table.reshape(-1)].reshape(layers, heads, count, -1)  # (layers, H, R, r * b)
-    return BlockTables(dense, global_, sparse, inputs["merge"], random_table, random_bias)
+        flat = random_table.reshape(-1)
+        random_bias = key_bias.index_select(0, flat).reshape(layers, heads, count, -1)  # (layers, H, R, r * b)
+    return BlockTables(dense, global_, sparse, inputs["merge"], key_bias.shape[1], random_table, random_bias)
 
 
 class PackedModel(nn.Module):
@@ -352,6 +353,7 @@ class PaddedModel(nn.Module):
             none,
             rows_of(sparse_rows, sparse_table, sparse_bias, key_bias),
             merge,
+            size,
         )
         cls_index = torch.arange(documents, device=input_ids.device) * blocks * size
         question_mask = None

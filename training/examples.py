@@ -125,8 +125,10 @@ def _questions(config: FinetuneConfig, examples: Sequence[QuestionExample], toke
         text, at = example.answers[0]
         first = int(np.searchsorted(context.ends, at, side="right"))
         last = int(np.searchsorted(context.starts, at + len(text), side="left")) - 1
-        if first <= last:
-            prepared.append((tokenizer.encode(example.question), context, first, last))
+        question = tokenizer.encode(example.question)
+        # A question that leaves no room for its answer and some context cannot be learned from at this length.
+        if first <= last and len(question) + (last - first) < config.max_tokens // 2:
+            prepared.append((question, context, first, last))
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         question, context, first, last = prepared[index]

@@ -1,62 +1,94 @@
-"""A SentencePiece-style unigram vocabulary over the segmenter's words, trained with the Rust `tokenizers` library.
+"""A SentencePiece unigram vocabulary over the segmenter's words, written as one `tokenizer.json`.
 
-Knows nothing of models. The result is one `tokenizer.json` that `app.tokenizer.Tokenizer` and transformers both load.
+The `sentencepiece` library trains it; `app.tokenizer.Tokenizer` and transformers load the result. Pieces carry no mark of a
+word's beginning: 京都 is one piece wherever it stands. Knows nothing of models.
 """
 
+import argparse
+import json
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from pathlib import Path
 
+import sentencepiece
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+from sentencepiece import sentencepiece_model_pb2
+from tokenizers import models, pre_tokenizers, processors
+from tqdm import tqdm
 
-from app.tokenizer import MecabSegmenter, NormaliserName, _segments, normalise
+from app.tokenizer import MecabSegmenter, NormaliserName, cut_words, normalise
+from training.data import corpus_texts
 
-SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def word_counts(texts: Iterable[str], normaliser: NormaliserName) -> Counter[str]:
+    """How often every word of the segmenter stands in the texts."""
     segmenter = MecabSegmenter()
     counts: Counter[str] = Counter()
     for text in texts:
         normalised = normalise(text, normaliser).text
-        for start, stop in _segments(normalised):
-            segment = normalised[start:stop]
-            counts.update(segment[a:b] for a, b in segmenter.cut(segment))
+        counts.update(normalised[start:end] for start, end in cut_words(normalised, segmenter))
     return counts
 
 
-def train_unigram(counts: Counter[str], vocab_size: int, alphabet_coverage: float = 0.9998) -> tokenizers.Tokenizer:
-    """Train on word counts. Characters outside the most frequent `alphabet_coverage` of the text become [UNK]."""
-    characters: Counter[str] = Counter()
-    for word, count in counts.items():
-        for char in word:
-            characters[char] += count
-    total = sum(characters.values())
-    alphabet: set[str] = {"▁"}
-    covered = 0
-    for char, count in characters.most_common():
-        if covered / total >= alphabet_coverage:
-            break
-        alphabet.add(char)
-        covered += count
-    pieces = tokenizers.Tokenizer(models.Unigram())
-    pieces.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    pieces.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    trainer = trainers.UnigramTrainer(
-        vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS, unk_token="[UNK]", max_piece_length=12, show_progress=True
-    )
+def train_unigram(counts: Counter[str], vocab_size: int, character_coverage: float = 0.9998) -> tokenizers.Tokenizer:
+    """Train on word counts. Characters outside the most frequent `character_coverage` of the text become [UNK].
 
-    def repeated() -> Iterator[str]:
-        # The trainer counts words itself: a word's log-count copies keep the order of frequencies at a fraction of the
-        # memory of the raw text.
-        for word, count in counts.items():
-            if set(word) <= alphabet:
-                for _ in range(count):
-                    yield word
+    Unigram language model of Kudo 2018, at most `vocab_size` pieces with the special tokens, fewer when the words give no more.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        words = Path(folder) / "words.tsv"
+        words.write_text("".join(f"{word}\t{count}\n" for word, count in sorted(counts.items())), encoding="utf-8")
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(words),
+            input_format="tsv",
+            model_prefix=str(Path(folder) / "unigram"),
+            model_type="unigram",
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            character_coverage=character_coverage,
+            max_sentencepiece_length=12,
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            pad_id=0,
+            unk_id=1,
+            bos_id=2,
+            eos_id=3,
+            pad_piece=SPECIAL_TOKENS[0],
+            unk_piece=SPECIAL_TOKENS[1],
+            bos_piece=SPECIAL_TOKENS[2],
+            eos_piece=SPECIAL_TOKENS[3],
+            control_symbols=[SPECIAL_TOKENS[4]],
+            num_threads=1,  # the result does not depend on the machine
+            minloglevel=1,
+        )
+        model = sentencepiece_model_pb2.ModelProto()
+        model.ParseFromString((Path(folder) / "unigram.model").read_bytes())
+    return _rust_tokenizer([(piece.piece, piece.score) for piece in model.pieces])
 
-    pieces.train_from_iterator(repeated(), trainer)
-    cls_id, sep_id = pieces.token_to_id("[CLS]"), pieces.token_to_id("[SEP]")
-    pieces.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)]
+
+def _rust_tokenizer(pieces: list[tuple[str, float]]) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=1, byte_fallback=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    ids = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
     )
-    return pieces
+    return tokenizer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
+    parser.add_argument("--out", type=Path, required=True, help="tokenizer.json to write")
+    parser.add_argument("--vocab-size", type=int, default=16_000)
+
+
+def run(args: argparse.Namespace) -> int:
+    texts = tqdm(corpus_texts(args.data), desc="counting words", unit=" texts")
+    tokenizer = train_unigram(word_counts(texts, "nfkc"), args.vocab_size)
+    tokenizer.save(str(args.out))
+    print(json.dumps({"pieces": tokenizer.get_vocab_size(), "file": str(args.out)}))
+    return 0

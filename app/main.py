@@ -1,0 +1,249 @@
+"""The HTTP application: routes, life of the process, and the table of errors.
+
+`create_app(settings)` builds it. Knows HTTP and the service, and nothing of how a text is read.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from app import __version__
+from app.bodies import parse_request
+from app.errors import NagayomiError, Overloaded
+from app.page import add_page
+from app.schemas import (
+    ClassifyRequest,
+    ClassifyResponse,
+    ErrorResponse,
+    Health,
+    Info,
+    Limits,
+    ModelInfo,
+    QaRequest,
+    QaResponse,
+    SummarizeRequest,
+    SummarizeResponse,
+)
+from app.service import Service
+from app.session import check_provider
+from app.settings import Settings
+from app.transport import CLIENT_GONE, Gate, error_response, read_body, unless_disconnected
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
+
+logger = logging.getLogger("nagayomi")
+
+# Counted by name in the metrics. Every other path is "other", so that nobody can fill the metrics with names.
+_COUNTED = frozenset(
+    ("/", "/qa", "/summarize", "/classify", "/health", "/livez", "/readyz", "/info", "/metrics", "/docs")
+)
+
+_ERRORS: dict[int, str] = {
+    404: "No such model.",
+    413: "The body or the texts are too large.",
+    422: "The request is not one the endpoint takes.",
+    429: "The queue is full; see Retry-After.",
+    503: "Not ready, shutting down, or the engine failed.",
+    504: "Not answered in time.",
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Models load in the background of its start, so that liveness answers from the first moment."""
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        check_provider(settings.provider)
+        loading = asyncio.create_task(service.load())
+        loading.add_done_callback(_report_loading)
+        try:
+            yield
+        finally:
+            await asyncio.gather(loading, return_exceptions=True)
+            await service.close()
+
+    app = FastAPI(
+        title="Nagayomi",
+        summary="Reads long Japanese documents: question answering, summaries, classification.",
+        version=__version__,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(_tasks(service))
+    app.include_router(_operations(service))
+    add_page(app)
+    app.add_middleware(Gate, telemetry=service.telemetry, paths=_COUNTED)
+    app.add_exception_handler(NagayomiError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """For `uvicorn --factory app.main:from_environment`: settings from NAGAYOMI_* variables."""
+    return create_app(Settings())
+
+
+def _report_loading(loading: asyncio.Task[None]) -> None:
+    if not loading.cancelled() and (error := loading.exception()) is not None:
+        logger.error("the models could not be loaded", exc_info=error)
+
+
+def _tasks(service: Service) -> APIRouter:
+    router = APIRouter(tags=["tasks"])
+
+    async def answer(
+        request: Request, model: type[RequestT], call: Callable[[RequestT], Awaitable[ResponseT]]
+    ) -> Response:
+        body = await read_body(request, service.settings.max_body_bytes)
+        parsed = parse_request(body, model)
+
+        async def work() -> ResponseT:
+            return await call(parsed)
+
+        result = await unless_disconnected(request, work())
+        # Written by pydantic in one pass, past FastAPI's own validation of what was valid when it was made.
+        return Response(
+            result.model_dump_json(),
+            media_type="application/json",
+            headers={
+                "x-compute-tokens": str(result.usage.tokens),
+                "x-total-time": f"{result.timings.total_ms:.1f}",
+                "x-tokenization-time": f"{result.timings.tokenize_ms:.1f}",
+                "x-queue-time": f"{result.timings.queue_ms:.1f}",
+                "x-inference-time": f"{result.timings.infer_ms:.1f}",
+            },
+        )
+
+    @router.post("/qa", summary="Answer questions about a text", **_documented(QaRequest, QaResponse))
+    async def qa(request: Request) -> Response:
+        return await answer(request, QaRequest, service.qa)
+
+    @router.post("/summarize", summary="Summarise a text", **_documented(SummarizeRequest, SummarizeResponse))
+    async def summarize(request: Request) -> Response:
+        return await answer(request, SummarizeRequest, service.summarize)
+
+    @router.post("/classify", summary="Classify a text", **_documented(ClassifyRequest, ClassifyResponse))
+    async def classify(request: Request) -> Response:
+        return await answer(request, ClassifyRequest, service.classify)
+
+    return router
+
+
+def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str, Any]:
+    """What /docs shows. The body is read by hand, for its errors and its limit, so FastAPI cannot see its schema."""
+    content = {"application/json": {"schema": request.model_json_schema()}}
+    return {
+        "response_model": response,
+        "responses": {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
+        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+    }
+
+
+def _operations(service: Service) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    def readiness() -> Response:
+        ready = service.state == "ready"
+        health = Health(
+            status=service.state,
+            models=sorted(service.store.models),
+            broken=service.store.broken,
+            reason=None if ready else service.why_not_ready(),
+        )
+        return Response(health.model_dump_json(), 200 if ready else 503, media_type="application/json")
+
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready; says why."}}
+
+    @router.get("/livez", summary="Whether the process answers")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz", summary="Whether requests can be answered", response_model=Health, responses=not_ready)
+    async def readyz() -> Response:
+        return readiness()
+
+    @router.get("/health", summary="The same as /readyz", response_model=Health, responses=not_ready)
+    async def health() -> Response:
+        return readiness()
+
+    @router.get("/info", summary="Models and limits")
+    async def info() -> Info:
+        return _info(service)
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(service.telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return router
+
+
+def _info(service: Service) -> Info:
+    settings = service.settings
+    models = [
+        ModelInfo(
+            name=model.name,
+            task=model.manifest.task,
+            max_tokens=model.manifest.max_tokens,
+            doc_stride=model.manifest.doc_stride,
+            labels=list(model.manifest.labels),
+            label_names=model.manifest.label_names,
+            precision=model.manifest.precision,
+            attention_pattern=model.manifest.attention_pattern,
+            block_size=model.manifest.block_size,
+            provider=model.provider,
+            licence=model.manifest.licence,
+            source=model.manifest.source,
+        )
+        for _, model in sorted(service.store.models.items())
+    ]
+    limits = Limits(
+        max_body_bytes=settings.max_body_bytes,
+        max_text_characters=settings.max_text_characters,
+        max_request_tokens=settings.max_request_tokens,
+        max_questions=settings.max_questions,
+        request_timeout_s=settings.request_timeout_s,
+    )
+    return Info(
+        version=__version__,
+        models=models,
+        broken=service.store.broken,
+        limits=limits,
+        max_batch_tokens=settings.max_batch_tokens,
+        max_queue_tokens=settings.max_queue_tokens,
+    )
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NagayomiError)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else None
+    return error_response(request.state.request_id, error.status, error.error_type, str(error), headers)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    """Errors of the router: no such path, method not allowed."""
+    assert isinstance(error, HTTPException)
+    request_id = request.state.request_id
+    if error.status_code == 404:
+        return error_response(request_id, 404, "not_found", "There is nothing at this path; /docs lists what there is.")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        message = f"{request.method} is not allowed here, but {allowed} is."
+        return error_response(request_id, 405, "method_not_allowed", message, error.headers)
+    return error_response(request_id, error.status_code, "http", f"{error.detail}.", error.headers)
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)

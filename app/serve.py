@@ -1,0 +1,145 @@
+"""`nagayomi serve`: the application behind uvicorn, and what its first screen says.
+
+Binds before anything is loaded, so that a port in use is known at once, and announces the address only when
+requests can be answered. Knows the application through HTTP alone.
+"""
+
+import asyncio
+import copy
+import json
+import logging
+import shlex
+import socket
+import sys
+import urllib.error
+import urllib.request
+from typing import Any
+
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+
+from app.errors import Unavailable
+from app.main import create_app
+from app.session import check_provider
+from app.settings import Settings
+
+POLL_S = 0.1
+
+_PROBED = frozenset({"/health", "/livez", "/metrics", "/readyz"})
+
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "qa": {
+        "question": "富士山の高さは何メートルですか",
+        "context": "富士山は静岡県と山梨県にまたがる火山である。高さは3776メートルで、日本で最も高い。",
+    },
+    "summarize": {
+        "text": "雨がやんだ。町の人々は橋を直しはじめた。橋は三日で直った。子どもたちが最初に渡った。",
+        "max_sentences": 1,
+    },
+    "classify": {"text": "金閣寺は京都にある禅宗の寺院で、世界遺産に登録されている。", "top_k": 3},
+}
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until it is interrupted.
+
+    Raises:
+        ProviderUnavailable: the provider of the settings cannot run here.
+        Unavailable: the address cannot be listened on; says why.
+    """
+    check_provider(settings.provider)
+    listener = _bind(settings.host, settings.port)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=_log_config(settings.log_level),
+        log_level=settings.log_level,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=round(settings.request_timeout_s) + 1,
+    )
+    _AnnouncingServer(config, local_url(settings.host, listener.getsockname()[1])).run(sockets=[listener])
+    return 0
+
+
+def local_url(host: str, port: int) -> str:
+    """The address to give to a client on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def greeting(url: str, info: dict[str, Any]) -> str:
+    """What is printed when requests can be answered: the address, and a request that can be pasted."""
+    models = ", ".join(f"{model['name']} ({model['task']})" for model in info["models"])
+    tasks = {model["task"] for model in info["models"]}
+    task = next(task for task in _EXAMPLES if task in tasks)
+    body = shlex.quote(json.dumps(_EXAMPLES[task], ensure_ascii=False))
+    return (
+        f"\nNagayomi is ready at {url}\n"
+        f"Models: {models}\n\n"
+        f"  curl -s {url}/{task} -H 'Content-Type: application/json' \\\n    -d {body}\n\n"
+        f"The web page is at {url}/ and the reference at {url}/docs. Ctrl-C stops the service.\n"
+    )
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Says on standard output when the models are loaded, or on standard error why they are not."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+        # A local address, whatever proxy the environment names.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    async def main_loop(self) -> None:
+        announcing = asyncio.create_task(self._announce())
+        try:
+            await super().main_loop()
+        finally:
+            announcing.cancel()
+
+    async def _announce(self) -> None:
+        while (health := await asyncio.to_thread(self._get, "/readyz"))["status"] == "loading":
+            await asyncio.sleep(POLL_S)
+        if health["status"] == "ready":
+            print(greeting(self._url, await asyncio.to_thread(self._get, "/info")), flush=True)
+        else:
+            print(f"nagayomi: {health['reason']} The service answers 503 until it is restarted.", file=sys.stderr)
+
+    def _get(self, path: str) -> dict[str, Any]:
+        try:
+            response = self._opener.open(self._url + path, timeout=10)
+        except urllib.error.HTTPError as error:
+            response = error  # 503 with its reason in the body
+        with response:
+            body: dict[str, Any] = json.load(response)
+        return body
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise Unavailable(
+            f"{host}, port {port}, cannot be listened on: {error.strerror}. --host and --port choose another address."
+        ) from error
+    return listener
+
+
+class NoProbes(logging.Filter):
+    """Keeps what monitors ask every few seconds out of the access log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # uvicorn's access records carry (client, method, path, HTTP version, status).
+        return not (isinstance(record.args, tuple) and len(record.args) == 5 and record.args[2] in _PROBED)
+
+
+def _log_config(level: str) -> dict[str, Any]:
+    """uvicorn's own, with the loggers of this project beside it."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["loggers"]["nagayomi"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    config["filters"] = {"no_probes": {"()": NoProbes}}
+    config["handlers"]["access"]["filters"] = ["no_probes"]
+    return config

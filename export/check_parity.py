@@ -1,0 +1,213 @@
+"""Compares transformers, the torch module and ONNX Runtime for every head, length and attention pattern.
+
+`python -m export.check_parity` builds random models whose attention is far from uniform and prints, as its last line,
+{"max_abs_diff", "cases", "batch_invariance", "random_pattern_diff"}: the largest difference of logits from transformers in
+pattern "hf-eval" (torch module and ONNX Runtime), between a document alone and packed with others, and from transformers'
+training mode with dropout 0 in pattern "random".
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import torch
+import transformers
+from tqdm import tqdm
+from transformers import BigBirdConfig
+
+from app.packing import AttentionLayout, AttentionPattern, Document, PackedBatch, pack
+from export.model import ARCHITECTURES, TASKS, BigBird, PackedModel, Task, initialise, load_weights, packed_inputs
+from export.random_plan import random_plan
+from export.to_onnx import write_graph
+
+FloatArray = npt.NDArray[np.float32]
+
+LENGTHS = (1, 63, 64, 65, 704, 705, 768, 1024, 1500, 3072, 4095, 4096)
+PACKED_TOGETHER = ((1, 4096, 63), (705, 64, 65, 704), (1500, 768, 1024), (65, 3072, 1), (4095, 63))
+CLS, SEP = 2, 3
+QUESTION_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model in its three forms."""
+
+    task: Task
+    reference: Any  # the transformers model
+    packed: PackedModel
+    session: ort.InferenceSession
+    layout: AttentionLayout
+
+
+def sharp_config(hidden: int, layers: int, num_labels: int) -> BigBirdConfig:
+    return BigBirdConfig(
+        vocab_size=1000,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        intermediate_size=4 * hidden,
+        max_position_embeddings=4096,
+        type_vocab_size=3,
+        num_labels=num_labels,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=0,
+        bos_token_id=CLS,
+        eos_token_id=SEP,
+        cls_token_id=CLS,
+        sep_token_id=SEP,
+    )
+
+
+def sharpen(model: BigBird) -> None:
+    """Scale queries and keys so that attention is far from uniform: a wrong key then shows in the logits."""
+    for layer in model.bert.encoder.layer:
+        for projection in (layer.attention.self.query, layer.attention.self.key):  # type: ignore[union-attr]
+            projection.weight.data.mul_(4.0)  # type: ignore[union-attr]
+
+
+def build(task: Task, pattern: AttentionPattern, hidden: int, layers: int, folder: Path) -> Subject:
+    config = sharp_config(hidden, layers, {"summarize": 1, "qa": 2}.get(task, 3))
+    model = BigBird(config, task)
+    initialise(model, seed=TASKS.index(task), std=0.04)
+    sharpen(model)
+    model.eval()
+    reference = getattr(transformers, ARCHITECTURES[task])(config)
+    missing, unexpected = reference.load_state_dict(model.state_dict(), strict=False)
+    if unexpected or any("pooler" not in name for name in missing):
+        raise RuntimeError(f"The weights of {task} do not fit transformers: {missing} missing, {unexpected} unknown.")
+    load_weights(model, {**model.state_dict()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_graph(model, folder, "packed", pattern)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    plan = random_plan(config, 4096) if pattern == "random" else None
+    return Subject(task, reference, PackedModel(model), session, AttentionLayout(64, 3, pattern, plan))
+
+
+def document(tokens: int, task: Task) -> Document:
+    rng = np.random.default_rng(tokens)
+    ids = rng.integers(5, 1000, tokens).astype(np.int32)
+    types = rng.integers(0, 2, tokens).astype(np.int32)
+    ids[0] = CLS
+    question = QUESTION_LENGTH if task == "qa" and tokens > QUESTION_LENGTH else 0
+    if question:
+        ids[question - 1] = SEP
+        types[:question] = 0
+    return Document(ids, types, question)
+
+
+def reference_logits(subject: Subject, doc: Document) -> list[FloatArray]:
+    """transformers' logits of one document alone: training mode (no dropout) for "random", else eval mode."""
+    model = subject.reference
+    model.train(subject.layout.pattern == "random")
+    model.bert.set_attention_type("block_sparse")  # a short document switches the model to full attention for good
+    ids, types = (torch.from_numpy(array.astype(np.int64))[None] for array in (doc.input_ids, doc.token_type_ids))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": types}
+    if subject.task == "multiple-choice":
+        inputs = {name: tensor[None] for name, tensor in inputs.items()}  # (1, one choice, L)
+    elif subject.task == "qa" and not doc.question_length:
+        inputs["question_lengths"] = torch.tensor([[1]])  # [CLS] alone, which stays an answer
+    with torch.no_grad():
+        output = model(**inputs)
+    if subject.task == "qa":
+        return [output.start_logits[0].numpy(), output.end_logits[0].numpy()]
+    return [output.logits[0].numpy()]
+
+
+def cut(outputs: Sequence[FloatArray], batch: PackedBatch, index: int, task: Task) -> list[FloatArray]:
+    if task in ("classify", "multiple-choice"):
+        return [output[index] for output in outputs]
+    return [output[0, batch.documents[index]] for output in outputs]
+
+
+def run_torch(subject: Subject, batch: PackedBatch) -> list[FloatArray]:
+    names = packed_inputs(subject.task, subject.layout.pattern)
+    with torch.no_grad():
+        return [out.numpy() for out in subject.packed(**{name: torch.from_numpy(batch.inputs[name]) for name in names})]
+
+
+def run_onnx(subject: Subject, batch: PackedBatch) -> list[FloatArray]:
+    names = [node.name for node in subject.session.get_inputs()]
+    outputs: list[FloatArray] = subject.session.run(None, {name: batch.inputs[name] for name in names})
+    return outputs
+
+
+def difference(ours: Sequence[FloatArray], theirs: Sequence[FloatArray], doc: Document) -> float:
+    """Largest absolute difference. Masked question tokens (-1e6) are compared as masked, not to the last digit."""
+    largest = 0.0
+    for a, b in zip(ours, theirs, strict=True):
+        if a.shape != b.shape:
+            raise RuntimeError(f"The outputs have the shapes {a.shape} and {b.shape}.")
+        masked = b < -1e5
+        if not np.array_equal(masked, a < -1e5):
+            raise RuntimeError("Another set of question tokens is masked.")
+        largest = max(largest, float(np.abs(np.where(masked, 0, a - b)).max()))
+    return largest
+
+
+def check(subject: Subject, lengths: Sequence[int], together: Sequence[Sequence[int]]) -> Iterator[tuple[str, float]]:
+    """Differences, each named "transformers" or "alone"."""
+    alone: dict[int, list[FloatArray]] = {}
+    wanted: dict[int, list[FloatArray]] = {}
+    for length in lengths:
+        doc = document(length, subject.task)
+        batch = pack([doc], subject.layout)
+        wanted[length] = reference_logits(subject, doc)
+        alone[length] = cut(run_onnx(subject, batch), batch, 0, subject.task)
+        yield "transformers", difference(alone[length], wanted[length], doc)
+        yield "transformers", difference(cut(run_torch(subject, batch), batch, 0, subject.task), wanted[length], doc)
+    for group in together:
+        docs = [document(length, subject.task) for length in group]
+        batch = pack(docs, subject.layout)
+        outputs = run_onnx(subject, batch)
+        for index, (length, doc) in enumerate(zip(group, docs, strict=True)):
+            ours = cut(outputs, batch, index, subject.task)
+            yield "transformers", difference(ours, wanted[length], doc)
+            yield "alone", difference(ours, alone[length], doc)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m export.check_parity", description=__doc__)
+    parser.add_argument("--hidden", type=int, default=768, help="width (default: base, 768)")
+    parser.add_argument("--layers", type=int, default=2)
+    args = parser.parse_args(arguments)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    largest = {"hf-eval": 0.0, "random": 0.0, "alone": 0.0}
+    cases = 0
+    patterns: tuple[AttentionPattern, ...] = ("hf-eval", "random")
+    for task, pattern in tqdm([(t, p) for t in TASKS for p in patterns], desc="heads and patterns", file=sys.stderr):
+        with tempfile.TemporaryDirectory() as folder:
+            subject = build(task, pattern, args.hidden, args.layers, Path(folder))
+            for kind, value in check(subject, LENGTHS, PACKED_TOGETHER):
+                cases += 1
+                key = pattern if kind == "transformers" else "alone"
+                largest[key] = max(largest[key], value)
+    print(
+        json.dumps(
+            {
+                "max_abs_diff": largest["hf-eval"],
+                "cases": cases,
+                "batch_invariance": largest["alone"],
+                "random_pattern_diff": largest["random"],
+            }
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Starts the real server for tests."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def serving(store: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A `nagayomi serve` of its own on a free port, killed at the end whatever happens."""
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--model-store", str(store), *arguments]
+    # A proxy in the environment must not be asked for a local address.
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "NAGAYOMI_INTRA_OP_THREADS": "1"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+    )
+    killer = threading.Timer(60, process.kill)
+    killer.start()
+    try:
+        yield process
+    finally:
+        killer.cancel()
+        process.kill()
+        process.communicate()
+
+
+def read_until(stream: Iterator[str], end: str) -> str:
+    """What a process prints up to and including the line that holds `end`, or all of it."""
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if end in line:
+            break
+    return "".join(lines)

@@ -1,0 +1,299 @@
+"""The command line on handmade models: files and standard input, output for people and machines, errors."""
+
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from app import __version__
+from app.cli import COMMANDS, main
+from app.settings import Settings
+
+TEXT = "前の文。ここに《答え》があります。後の文。"
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_the_test(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAGAYOMI_MODEL_STORE", str(handmade_models))
+    monkeypatch.setenv("NAGAYOMI_INTRA_OP_THREADS", "1")
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "document.txt"
+    path.write_bytes(TEXT.encode())
+    return path
+
+
+def _type_in(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def _run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, "-m", "app.cli", *arguments],
+        encoding="utf-8",
+        timeout=60,
+        **{"capture_output": True, **options},
+    )
+
+
+def test_qa_marks_the_answer_in_its_sentence(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["qa", "何?", str(document)]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"1\.000  ここに【《答え》】があります。  \[7:11\]\n", out)
+    assert re.fullmatch(r"hand-qa: \d+ tokens in 1 window, \d+\.\d\d s\n", err)
+
+
+def test_qa_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["qa", "何?"], ["qa", "何?", "-"]):
+        _type_in(monkeypatch, TEXT.encode())
+        assert main(arguments) == 0
+        assert "【《答え》】" in capsys.readouterr().out
+
+
+def test_json_offsets_count_the_characters_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\ufeff一行目。\r\n𠮷野家で《答え》だ。\r\n"
+    file = tmp_path / "crlf.txt"
+    file.write_bytes(text.encode())
+    assert main(["qa", "何?", str(file), "--json", "--top-k", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    (result,) = json.loads(out)["results"]
+    best = result["answers"][0]
+    assert text[best["start"] : best["end"]] == best["text"] == "《答え》"
+    assert result["question"] == "何?"
+
+
+def test_qa_says_when_there_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "plain.txt"
+    file.write_text("何も書いていない。", encoding="utf-8")
+    assert main(["qa", "何?", str(file), "--null-score-diff-threshold", "-1"]) == 0
+    assert capsys.readouterr().out.startswith("No answer in the text (")
+
+
+def test_no_text_controls_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "escapes.txt"
+    file.write_text("前\x1b[31m《答\x1b[2Jえ》\u202e後。", encoding="utf-8")
+    assert main(["qa", "何?", str(file)]) == 0
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", capsys.readouterr().out)
+
+
+def test_a_long_sentence_is_cut_around_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text("あ" * 3000 + "《答え》" + "い" * 3000, encoding="utf-8")
+    assert main(["qa", "何?", str(file)]) == 0
+    assert f"  …{'あ' * 100}【《答え》】{'い' * 100}…  [3000:3004]" in capsys.readouterr().out
+
+
+def test_summarize(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "document.txt"
+    file.write_text("軽い話。\n中くらいの話。\n重い話。\n", encoding="utf-8")
+    assert main(["summarize", str(file), "--max-sentences", "2"]) == 0
+    assert capsys.readouterr().out == "中くらいの話。\n重い話。\n"
+    assert main(["summarize", str(file), "--ratio", "0.3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"] == "重い話。"
+
+
+def test_classify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "document.txt"
+    file.write_text("下を向く。", encoding="utf-8")
+    assert main(["classify", str(file)]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["0.982", "█" * 20, "down"],
+        ["0.018", "up"],
+    ]
+    assert main(["classify", str(file), "--top-k", "1", "--json"]) == 0
+    (label,) = json.loads(capsys.readouterr().out)["labels"]
+    assert label["label"] == "down"
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "holds no text"),
+        (" \n\u3000\n".encode(), "holds no text"),
+        ("日本語の文章です。".encode("euc_jp"), "is not UTF-8 (byte 1 is 0xc6)"),
+        ("日本語の文章です。".encode("euc_jp"), "iconv -f EUC-JP -t UTF-8 "),
+        ("日本語の文章です。".encode("cp932"), "iconv -f CP932 -t UTF-8 "),
+        ("日本語の文章です。".encode("utf-16"), "iconv -f UTF-16 -t UTF-8 "),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00", "only UTF-8 text is allowed."),
+        ("零\0文字".encode(), "The text: holds a NUL character"),
+        ("\u200b".encode(), "holds only invisible characters"),
+    ],
+)
+def test_unusable_text_is_exit_code_2(
+    data: bytes, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.txt"
+    file.write_bytes(data)
+    assert main(["qa", "何?", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("nagayomi: ")
+    assert sentence in err
+
+
+def test_standard_input_that_is_not_utf8(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _type_in(monkeypatch, "日本語の文章です。".encode("cp932"))
+    assert main(["qa", "何?"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("nagayomi: standard input is not UTF-8")
+    assert error.endswith("iconv -f CP932 -t UTF-8\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["qa", "何?", "missing.txt"], "missing.txt cannot be read: No such file or directory."),
+        (["qa", "何?", "."], ". cannot be read: Is a directory."),
+        (["qa", " ", "{file}"], "QUESTION: must hold at least one character"),
+        (["qa", "何" * 300, "{file}"], "question"),
+        (["qa", "何?", "{file}", "--top-k", "0"], "--top-k: Input should be greater than or equal to 1."),
+        (["qa", "何?", "{file}", "--model", "nobody"], "No model named 'nobody' serves qa. Models for qa: hand-qa."),
+        (["qa", "何?", "{file}", "--model", "hand-classify"], "Models for qa: hand-qa."),
+        (["summarize", "{file}", "--ratio", "2"], "--ratio: Input should be less than or equal to 1."),
+        (["summarize", "{file}", "--ratio", "nan"], "--ratio: "),
+    ],
+)
+def test_wrong_arguments_are_exit_code_2(
+    arguments: list[str], sentence: str, document: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument.format(file=document) for argument in arguments]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["translate"], ["qa"], ["qa", "何?", "a", "b"], ["summarize", "--ratio", "1", "--max-sentences", "1"]],
+)
+def test_impossible_command_lines_are_exit_code_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_a_store_without_models_is_exit_code_1(
+    document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["qa", "何?", str(document), "--model-store", str(tmp_path / "nowhere")]) == 1
+    assert "is not a directory" in capsys.readouterr().err
+
+
+def test_one_model_named_is_the_only_one_loaded(
+    document: Path, handmade_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (handmade_store / "hand-qa-broken").mkdir()
+    store = ["--model-store", str(handmade_store)]
+    assert main(["qa", "何?", str(document), "--model", "hand-qa", *store]) == 0
+    assert "【《答え》】" in capsys.readouterr().out
+
+
+def test_colour_is_for_terminals_only(document: Path) -> None:
+    assert "\x1b" not in _run("qa", "何?", str(document)).stdout
+    assert "\x1b[1;30;43m《答え》\x1b[0m" in _output_on_a_terminal("qa", "何?", str(document))
+    assert "【《答え》】" in _output_on_a_terminal("qa", "何?", str(document), NO_COLOR="1")
+
+
+def _output_on_a_terminal(*arguments: str, **environment: str) -> str:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", **environment}
+    result = _run(*arguments, stdout=theirs, stderr=subprocess.PIPE, capture_output=False, env=environment)
+    os.close(theirs)
+    assert result.returncode == 0, result.stderr
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        return terminal.read(100_000).decode()
+
+
+def test_output_is_utf8_in_any_locale(document: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    result = _run("qa", "何?", str(document), "--json", env=environment)
+    assert "《答え》" in result.stdout
+
+
+def test_a_reader_that_leaves_is_no_traceback(document: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = _run("qa", "何?", str(document), stdout=writer, stderr=subprocess.PIPE, capture_output=False)
+    os.close(writer)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "Exception" not in result.stderr
+
+
+def test_the_version_needs_no_library() -> None:
+    code = (
+        "import sys, app.cli\n"
+        "try: app.cli.main(['--version'])\n"
+        "except SystemExit: print(sorted({'numpy', 'pydantic', 'onnxruntime', 'fastapi', 'torch'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.splitlines() == [f"nagayomi {__version__}", "[]"]
+
+
+def test_asking_needs_neither_torch_nor_the_server(document: Path) -> None:
+    code = (
+        "import sys, app.cli\n"
+        f"code = app.cli.main(['qa', '何?', {str(document)!r}])\n"
+        "print(code, sorted({'torch', 'transformers', 'fastapi', 'uvicorn', 'export', 'training'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize(("command", "extra"), [("export", "export"), ("finetune", "train")])
+def test_a_missing_package_names_the_extra(command: str, extra: str) -> None:
+    code = f"import sys; sys.modules['torch'] = None; import app.cli; sys.exit(app.cli.main([{command!r}, '--help']))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"nagayomi: this command needs the package torch; install the extra `{extra}`: "
+        f"pip install 'nagayomi[{extra}]', or pip install -e '.[{extra}]' in a clone.\n"
+    )
+
+
+def test_other_packages_define_their_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.SimpleNamespace(
+        add_arguments=lambda parser: parser.add_argument("--data", type=len),
+        run=lambda args: args.data,
+    )
+    monkeypatch.setitem(sys.modules, "training.evaluate", module)
+    assert main(["evaluate", "--data", "abc"]) == 3
+
+
+def test_a_fault_in_our_own_packages_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "training.evaluate", None)
+    with pytest.raises(ModuleNotFoundError, match=r"training\.evaluate"):
+        main(["evaluate"])
+
+
+def test_every_setting_is_a_flag_of_serve(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["serve", "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')} " in shown
+        assert f"NAGAYOMI_{name.upper()}" in re.sub(r"\s+", "", shown)
+    assert set(COMMANDS) == {"serve", "qa", "summarize", "classify", "export", "evaluate", "finetune"}
+
+
+def test_wrong_settings_are_named_as_they_were_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NAGAYOMI_TEXT_THREADS", "many")
+    assert main(["serve", "--port", "99999", "--log-level", "loud"]) == 2
+    error = capsys.readouterr().err
+    assert "--port: Input should be less than or equal to 65535" in error
+    assert "--log-level: Input should be 'debug', 'info', 'warning' or 'error'" in error
+    assert "NAGAYOMI_TEXT_THREADS: Input should be a valid integer" in error
+    monkeypatch.delenv("NAGAYOMI_TEXT_THREADS")
+    assert main(["serve", "--max-queue-tokens", "10"]) == 2
+    assert "max_queue_tokens (10) must be at least" in capsys.readouterr().err

@@ -1,0 +1,244 @@
+"""Decoding against slow and obvious implementations, and the properties every result has."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.decode import (
+    N_BEST,
+    FloatArray,
+    Span,
+    decode_answers,
+    decode_labels,
+    decode_summary,
+    join_summary,
+    sentence_scores,
+    trim_span,
+    utf16_offsets,
+)
+from app.errors import InvalidInput
+from app.sentences import Sentence, split_sentences
+from app.tokenizer import Tokens
+from app.windows import SentenceWindow, Window, question_windows
+
+
+def tokens_of(length: int) -> Tokens:
+    """Tokens of two characters each, every one a word."""
+    starts = np.arange(length, dtype=np.int32) * 2
+    return Tokens(np.arange(length, dtype=np.int32) + 10, starts, starts + 2, np.ones(length, dtype=np.bool_))
+
+
+def windows_of(context: Tokens, question: int, max_tokens: int, doc_stride: int) -> list[Window]:
+    return question_windows(
+        tokens_of(question),
+        context,
+        cls_id=0,
+        sep_id=1,
+        max_tokens=max_tokens,
+        doc_stride=doc_stride,
+        overlap_token_type=None,
+    )
+
+
+def logits_of(windows: list[Window], seed: int, decimals: int = 6) -> tuple[list[FloatArray], list[FloatArray]]:
+    rng = np.random.default_rng(seed)
+
+    def draw(window: Window) -> FloatArray:
+        return rng.normal(size=len(window.input_ids)).round(decimals).astype(np.float32)
+
+    return [draw(window) for window in windows], [draw(window) for window in windows]
+
+
+@given(
+    length=st.integers(1, 40),
+    room=st.integers(5, 40),
+    stride=st.integers(1, 40),
+    max_answer_tokens=st.integers(1, 12),
+    seed=st.integers(0, 1000),
+)
+def test_best_answer_is_the_best_of_all_spans(
+    length: int, room: int, stride: int, max_answer_tokens: int, seed: int
+) -> None:
+    context = tokens_of(length)
+    windows = windows_of(context, 3, room + 6, min(stride, room))
+    starts, ends = logits_of(windows, seed)
+    every = []
+    for window, start, end in zip(windows, starts, ends, strict=True):
+        for first in range(window.context_length):
+            for last in range(first, min(first + max_answer_tokens, window.context_length)):
+                if window.owned[first]:
+                    at = window.context_start
+                    score = float(start[at + first] + end[at + last])
+                    every.append((score, window.first_token + first, window.first_token + last))
+    answers = decode_answers(
+        windows, starts, ends, context, top_k=3, max_answer_tokens=max_answer_tokens, temperature=1.0
+    )
+    score, first, last = max(every)
+    assert (answers.spans[0].start, answers.spans[0].end) == (first * 2, last * 2 + 2)
+    null = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True))
+    assert answers.score_diff == pytest.approx(null - score, abs=1e-6)
+    assert 0 <= answers.null_score <= 1
+    assert all(0 <= span.score <= 1 for span in answers.spans)
+    assert [span.score for span in answers.spans] == sorted((span.score for span in answers.spans), reverse=True)
+    for one, other in itertools.combinations(answers.spans, 2):
+        assert one.end <= other.start or other.end <= one.start
+
+
+def test_n_best_of_one_window_is_exact() -> None:
+    """Greedy over all spans, as a slow loop does it."""
+    context = tokens_of(60)
+    windows = windows_of(context, 3, 100, 50)
+    starts, ends = logits_of(windows, 7)
+    at = windows[0].context_start
+    every = sorted(
+        ((float(starts[0][at + i] + ends[0][at + j]), i, j) for i in range(60) for j in range(i, min(i + 8, 60))),
+        reverse=True,
+    )
+    kept: list[tuple[int, int]] = []
+    for _, i, j in every:
+        if all(j < a or b < i for a, b in kept):
+            kept.append((i, j))
+    answers = decode_answers(windows, starts, ends, context, top_k=20, max_answer_tokens=8, temperature=1.0)
+    assert [(span.start // 2, span.end // 2 - 1) for span in answers.spans] == kept[:20]
+
+
+def test_scores_do_not_depend_on_how_many_answers_are_asked_for() -> None:
+    context = tokens_of(100)
+    windows = windows_of(context, 3, 50, 20)
+    starts, ends = logits_of(windows, 3)
+
+    def ask(top_k: int) -> list[Span]:
+        return decode_answers(
+            windows, starts, ends, context, top_k=top_k, max_answer_tokens=5, temperature=1.0
+        ).spans
+
+    assert ask(1) == ask(20)[:1]
+    assert len(ask(20)) == N_BEST
+
+
+def test_temperature_flattens_scores_and_keeps_the_order() -> None:
+    context = tokens_of(50)
+    windows = windows_of(context, 3, 100, 50)
+    starts, ends = logits_of(windows, 3)
+    sharp, flat = (
+        decode_answers(windows, starts, ends, context, top_k=5, max_answer_tokens=5, temperature=temperature)
+        for temperature in (1.0, 10.0)
+    )
+    assert [(span.start, span.end) for span in sharp.spans] == [(span.start, span.end) for span in flat.spans]
+    assert sharp.spans[0].score > flat.spans[0].score
+    assert sharp.score_diff == flat.score_diff
+
+
+def test_tokens_without_characters_bound_no_answer() -> None:
+    context = tokens_of(4)
+    context.ends[1] = context.starts[1]
+    windows = windows_of(context, 1, 20, 10)
+    start = np.zeros(len(windows[0].input_ids), dtype=np.float32)
+    start[windows[0].context_start + 1] = 9
+    answers = decode_answers(windows, [start], [start], context, top_k=20, max_answer_tokens=1, temperature=1.0)
+    assert len(answers.spans) == 3
+    context.ends[:] = context.starts
+    answers = decode_answers(windows, [start], [start], context, top_k=20, max_answer_tokens=1, temperature=1.0)
+    assert (answers.spans, answers.null_score, answers.score_diff) == ([], 1.0, 0.0)
+
+
+def test_trim_span() -> None:
+    assert trim_span("あ　い \n", Span(1, 5, 0.5)) == Span(2, 3, 0.5)
+    blank = trim_span("あ　い", Span(1, 2, 0.5))
+    assert blank.start == blank.end
+
+
+def test_labels_are_averaged_by_tokens() -> None:
+    logits = [np.array([0, 100], dtype=np.float32), np.array([100, 0], dtype=np.float32)]
+    assert decode_labels(logits, [30, 10], temperature=1.0, top_k=None) == [(1, 0.75), (0, 0.25)]
+    assert decode_labels(logits, [30, 10], temperature=1.0, top_k=1) == [(1, 0.75)]
+    assert decode_labels(logits, [1, 1], temperature=1.0, top_k=5) == [(0, 0.5), (1, 0.5)], "equals keep their order"
+    (_, hot), (_, cold) = decode_labels([np.array([0, 1], dtype=np.float32)], [1], temperature=2.0, top_k=None)
+    assert hot == pytest.approx(1 / (1 + np.exp(-0.5)))
+    assert hot + cold == pytest.approx(1)
+
+
+def test_sentence_scores_are_read_at_the_markers() -> None:
+    def window(markers: list[int], sentences: list[int]) -> SentenceWindow:
+        ids = np.zeros(10, dtype=np.int32)
+        return SentenceWindow(ids, ids, np.array(markers, dtype=np.int32), np.array(sentences, dtype=np.int32))
+
+    logits = np.zeros(10, dtype=np.float32)
+    logits[0], logits[4] = 2, -1e9
+    scores = sentence_scores([window([0, 4], [0, 1]), window([0], [2])], [logits, logits], 3, temperature=2.0)
+    assert scores == pytest.approx([1 / (1 + np.exp(-1)), 0, 1 / (1 + np.exp(-1))])
+
+
+TEXT = "犬が走る。犬が走った。猫が寝る。鳥が空を飛ぶ。"
+
+
+def choose(scores: list[float], text: str = TEXT, **length: float) -> list[int]:
+    return decode_summary(text, split_sentences(text), np.array(scores), **length)  # type: ignore[arg-type]
+
+
+def test_summary_is_chosen_by_score_and_kept_in_document_order() -> None:
+    assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=2) == [1, 3]
+    assert choose([0.5, 0.5, 0.5, 0.5], max_sentences=2) == [0, 1], "equals: the first"
+    assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=9) == [0, 1, 2, 3]
+
+
+def test_ratio_is_of_sentences_and_never_nothing() -> None:
+    assert choose([0.1, 0.9, 0.2, 0.8], ratio=0.5) == [1, 3]
+    assert choose([0.1, 0.9, 0.2, 0.8], ratio=0.01) == [1]
+    assert choose([0.1, 0.9, 0.2, 0.8], ratio=1.0) == [0, 1, 2, 3]
+    ten = "".join(f"{number}番目の文。" for number in range(10))
+    assert len(choose([0.5] * 10, ten, ratio=0.7)) == 7, "0.7 * 10 is a little more than 7 in binary"
+
+
+def test_diversity_passes_over_what_repeats() -> None:
+    scores = [0.9, 0.7, 0.65, 0.01]
+    assert choose(scores, max_sentences=2) == [0, 1]
+    assert choose(scores, max_sentences=2, diversity=0.7) == [0, 2]
+    assert choose(scores, max_sentences=3, diversity=1.0)[0] == 0
+
+
+def test_characters_are_never_exceeded_and_what_fits_is_taken() -> None:
+    assert choose([0.9, 0.8, 0.7, 0.1], max_characters=11) == [0, 2], "the second no longer fits, the third does"
+    with pytest.raises(InvalidInput, match="shortest has 5 characters"):
+        choose([0.9, 0.8, 0.7, 0.1], max_characters=4)
+    assert choose([0.1, 0.2, 0.9, 0.8], max_characters=5) == [2]
+
+
+@given(
+    parts=st.lists(st.text("あいう。「」 ", min_size=1, max_size=9), min_size=1, max_size=12),
+    max_characters=st.integers(1, 60),
+    diversity=st.sampled_from([0.0, 0.4, 1.0]),
+    seed=st.integers(0, 100),
+)
+def test_a_joined_summary_keeps_within_its_characters(
+    parts: list[str], max_characters: int, diversity: float, seed: int
+) -> None:
+    text = "\n".join(parts)
+    sentences = split_sentences(text)
+    if not sentences or min(sentence.end - sentence.start for sentence in sentences) > max_characters:
+        return
+    scores = np.random.default_rng(seed).random(len(sentences))
+    selected = decode_summary(text, sentences, scores, max_characters=max_characters, diversity=diversity)
+    summary = join_summary([text[sentences[index].start : sentences[index].end] for index in selected])
+    assert selected == sorted(set(selected))
+    assert 0 < len(summary) <= max_characters
+
+
+def test_join_summary() -> None:
+    parts = ["見出し", "文だ。", "「そうだ」", "・項目", "終わり"]
+    assert join_summary(parts) == "見出し\n文だ。「そうだ」・項目\n終わり"
+    assert join_summary([]) == ""
+
+
+def test_one_character_sentences_have_no_bigrams() -> None:
+    sentences = [Sentence(0, 1), Sentence(1, 2)]
+    assert decode_summary("あい", sentences, np.array([0.5, 0.6]), max_sentences=2, diversity=0.5) == [0, 1]
+
+
+@given(st.text(max_size=30))
+def test_utf16_offsets(text: str) -> None:
+    offsets = utf16_offsets(text)
+    assert [len(text[:end].encode("utf-16-le")) // 2 for end in range(len(text) + 1)] == offsets.tolist()

@@ -1,0 +1,350 @@
+"""The HTTP application in this process, on handmade models: routes, headers, errors, and the life of the process."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+
+import app.service
+from app.main import create_app
+from app.settings import Settings
+from app.store import Store, load_store
+
+POSTED = ("/qa", "/summarize", "/classify")
+
+
+@asynccontextmanager
+async def running(application: FastAPI, wait: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application whose lifespan runs."""
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        while wait and (await client.get("/readyz")).json()["status"] == "loading":
+            await asyncio.sleep(0.01)
+        yield client
+
+
+@pytest.fixture
+def settings(handmade_models: Path) -> Settings:
+    return Settings(model_store=handmade_models, intra_op_threads=1, max_body_bytes=100_000)
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(create_app(settings)) as opened:
+        yield opened
+
+
+def error_of(response: httpx.Response, status: int, error_type: str) -> str:
+    """The sentence of an error, after checking all that is promised about errors."""
+    assert response.status_code == status, response.text
+    body: dict[str, str] = response.json()
+    assert set(body) == {"error", "error_type", "request_id"}
+    assert body["error_type"] == error_type
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert response.headers["content-type"] == "application/json"
+    assert body["error"].endswith(".")
+    assert "Traceback" not in body["error"]
+    return body["error"]
+
+
+async def test_qa(client: httpx.AsyncClient) -> None:
+    response = await client.post("/qa", json={"question": ["何?"], "context": "前。《答え》"})
+    assert response.status_code == 200
+    body = response.json()
+    assert list(body) == ["usage", "model", "timings", "results"]
+    (result,) = body["results"]
+    assert list(result) == ["question", "answers", "null_score", "score_diff"]
+    assert result["answers"] == [{"text": "《答え》", "start": 2, "end": 6, "score": pytest.approx(1, abs=1e-3)}]
+    assert response.headers["x-compute-tokens"] == str(body["usage"]["tokens"]) == "11"
+    assert float(response.headers["x-total-time"]) == pytest.approx(body["timings"]["total_ms"], abs=0.06)
+    for name in ("x-tokenization-time", "x-queue-time", "x-inference-time"):
+        assert float(response.headers[name]) >= 0
+
+
+async def test_summarize_and_classify(client: httpx.AsyncClient) -> None:
+    response = await client.post("/summarize", json={"text": "普通。重い。", "max_sentences": 1})
+    assert response.json()["summary"] == "重い。"
+    assert list(response.json()["sentences"][0]) == ["text", "start", "end", "index", "score", "selected"]
+    response = await client.post("/classify", json={"text": "上", "top_k": 1})
+    assert response.json()["labels"] == [{"label": "up", "name": None, "score": pytest.approx(0.98, abs=0.01)}]
+
+
+async def test_content_type_does_not_matter(client: httpx.AsyncClient) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"):
+        headers = {"Content-Type": content_type}
+        response = await client.post("/classify", content='{"text": "上"}'.encode(), headers=headers)
+        assert response.status_code == 200
+
+
+async def test_request_ids(client: httpx.AsyncClient) -> None:
+    response = await client.get("/livez", headers={"X-Request-Id": "mine-1"})
+    assert response.headers["x-request-id"] == "mine-1"
+    made = {(await client.get("/livez", headers={"X-Request-Id": bad})).headers["x-request-id"] for bad in (
+        "", "a b", "x" * 129, '"', "\x7f",
+    )}
+    assert len(made) == 5
+    assert all(len(name) == 32 for name in made)
+
+
+@pytest.mark.parametrize("path", POSTED)
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[]", b'{"text": "\\ud800"}', b'{"a": NaN}', b"[" * 99_999, b"{}"]
+)
+async def test_bad_bodies(client: httpx.AsyncClient, path: str, body: bytes) -> None:
+    response = await client.post(path, content=body)
+    error_of(response, 422, response.json()["error_type"])
+    assert response.json()["error_type"] in ("malformed_body", "invalid_input")
+
+
+async def test_names_from_the_request_cannot_break_the_error(client: httpx.AsyncClient) -> None:
+    response = await client.post("/classify", content=b'{"text": "\xe4\xb8\x8a", "\\ud800": 1}')
+    assert "A name in the body holds a lone surrogate" in error_of(response, 422, "malformed_body")
+    response = await client.post("/classify", content=b'{"text": "\xe4\xb8\x8a", "\\u0000\\n<b>": 1}')
+    assert "is not a field of this endpoint" in error_of(response, 422, "invalid_input")
+
+
+async def test_unknown_models_paths_and_methods(client: httpx.AsyncClient) -> None:
+    response = await client.post("/qa", json={"question": "何?", "context": "文", "model": "x"})
+    assert "Models for qa: hand-qa." in error_of(response, 404, "model_not_found")
+    error_of(await client.get("/nothing"), 404, "not_found")
+    error_of(await client.get("/qa/"), 404, "not_found")
+    error_of(await client.get("/static/nothing.js"), 404, "not_found")
+    response = await client.get("/qa")
+    assert "GET is not allowed here, but POST is." in error_of(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
+
+
+async def test_body_limit(client: httpx.AsyncClient) -> None:
+    body = json.dumps({"text": "あ" * 200_000}).encode()
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 10_000):
+            yield body[start : start + 10_000]
+
+    for path in POSTED:
+        assert "larger than 100000 bytes" in error_of(await client.post(path, content=body), 413, "body_too_large")
+        error_of(await client.post(path, content=in_pieces()), 413, "body_too_large")
+    exactly = b'{"text": "\xe4\xb8\x8a"' + b" " * 99_984 + b"}"
+    assert len(exactly) == 100_000 - 1
+    assert (await client.post("/classify", content=exactly)).status_code == 200
+    response = await client.post("/classify", content=exactly + b"  ")
+    error_of(response, 413, "body_too_large")
+
+
+async def test_who_waits_for_leave_is_told_before_sending(settings: Settings) -> None:
+    """Expect: 100-continue: reading the body would ask for it."""
+    application = create_app(settings)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("the body must not be asked for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with running(application):
+        headers = [(b"content-length", b"999999999999"), (b"expect", b"100-continue")]
+        await application(scope("/qa", headers), receive, send)
+    assert sent[0]["status"] == 413
+
+
+def scope(path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    return {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
+        "client": ("test", 1), "server": ("test", 80), "state": {},
+    }  # fmt: skip
+
+
+async def test_a_client_that_leaves_cancels_its_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def forever(*_: object) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    monkeypatch.setattr("app.service.Service.classify", forever)
+    messages = [{"type": "http.request", "body": '{"text": "上"}'.encode(), "more_body": False}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await started.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    application = create_app(settings)
+    async with running(application) as client:
+        await application(scope("/classify", []), receive, send)
+        assert cancelled.is_set()
+        metrics = (await client.get("/metrics")).text
+        assert 'nagayomi_requests_total{endpoint="/classify",status="499"} 1.0' in metrics
+
+
+async def test_the_unforeseen_is_a_plain_500(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("app.service.Service.classify", fails)
+    with caplog.at_level(logging.ERROR, "nagayomi"):
+        response = await client.post("/classify", json={"text": "上"}, headers={"X-Request-Id": "r1"})
+    assert "secret" not in error_of(response, 500, "internal")
+    (record,) = caplog.records
+    assert "r1" in record.getMessage()
+    assert record.exc_info is not None, "the trace is in the log"
+
+
+async def test_overload_is_429_with_retry_after(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = settings.model_copy(update={"max_queue_tokens": 32, "max_batch_tokens": 16})
+    application = create_app(small)
+    release = threading.Event()
+    async with running(application) as client:
+        from app.session import Session
+
+        run = Session.run
+
+        def slow(self: Session, batch: Any) -> Any:
+            release.wait(10)
+            return run(self, batch)
+
+        monkeypatch.setattr(Session, "run", slow)
+        requests = [asyncio.create_task(client.post("/classify", json={"text": "上"})) for _ in range(8)]
+        done, _ = await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
+        response = next(iter(done)).result()
+        assert "32 may wait" in error_of(response, 429, "overloaded")
+        assert int(response.headers["retry-after"]) >= 1
+        release.set()
+        statuses = sorted([(await request).status_code for request in requests])
+        # Two may wait, and one runs if the engine took it before the rest came.
+        assert statuses in ([200] * 2 + [429] * 6, [200] * 3 + [429] * 5)
+
+
+async def test_liveness_and_readiness_while_loading(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def slowly(*arguments: Any) -> Store:
+        release.wait(10)
+        return load_store(*arguments)
+
+    monkeypatch.setattr(app.service, "load_store", slowly)
+    async with running(create_app(settings), wait=False) as client:
+        assert (await client.get("/livez")).status_code == 200
+        for path in ("/readyz", "/health"):
+            response = await client.get(path)
+            assert (response.status_code, response.json()["status"]) == (503, "loading")
+        assert "being loaded" in error_of(await client.post("/classify", json={"text": "上"}), 503, "unavailable")
+        release.set()
+        while (await client.get("/readyz")).status_code == 503:
+            await asyncio.sleep(0.01)
+        response = await client.get("/health")
+        assert response.json() == {
+            "status": "ready",
+            "models": ["hand-classify", "hand-qa", "hand-summarize"],
+            "broken": [],
+            "reason": None,
+        }
+        assert (await client.post("/classify", json={"text": "上"})).status_code == 200
+
+
+async def test_no_model_is_not_ready_but_alive(
+    settings: Settings, handmade_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for manifest in handmade_store.glob("*/manifest.json"):
+        manifest.write_text("{}", encoding="utf-8")
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        async with running(create_app(settings.model_copy(update={"model_store": handmade_store}))) as client:
+            response = await client.get("/readyz")
+            assert (response.status_code, response.json()["status"]) == (503, "failed")
+            assert len(response.json()["broken"]) == 3
+            assert "No model could be loaded" in response.json()["reason"]
+            assert (await client.get("/livez")).status_code == 200
+            error_of(await client.post("/classify", json={"text": "上"}), 503, "unavailable")
+            assert (await client.get("/info")).json()["models"] == []
+
+
+async def test_info(settings: Settings, handmade_store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (handmade_store / "hand-qa" / "tokenizer.json").unlink()
+    (handmade_store / ".hidden").mkdir()
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        async with running(create_app(settings.model_copy(update={"model_store": handmade_store}))) as client:
+            info = (await client.get("/info")).json()
+            assert (await client.get("/readyz")).status_code == 200
+    assert [model["name"] for model in info["models"]] == ["hand-classify", "hand-summarize"]
+    assert info["models"][0]["labels"] == ["up", "down"]
+    assert info["models"][0]["provider"] == "cpu"
+    (broken,) = info["broken"]
+    assert broken["name"] == "hand-qa"
+    assert "tokenizer.json is missing" in broken["reason"]
+    assert info["limits"]["max_body_bytes"] == 100_000
+    assert info["version"]
+
+
+async def test_metrics_count_what_was_sent(client: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        await client.post("/classify", json={"text": "上"})
+    await client.post("/classify", json={})
+    await client.get("/made-up")
+    await client.get("/made-up-too")
+    response = await client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    samples = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+    def requests(endpoint: str, status: str) -> float:
+        return samples["nagayomi_requests_total", (("endpoint", endpoint), ("status", status))]
+
+    assert requests("/classify", "200") == 3
+    assert requests("/classify", "422") == 1
+    assert requests("other", "404") == 2
+    assert samples["nagayomi_stage_seconds_count", (("stage", "infer"), ("task", "classify"))] == 3
+    assert samples["nagayomi_models", (("state", "served"),)] == 3
+
+
+async def test_documentation(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/docs")).status_code == 200
+    document = (await client.get("/openapi.json")).json()
+    for path in POSTED:
+        operation = document["paths"][path]["post"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert "model" in schema["properties"]
+        assert set(operation["responses"]) == {"200", "404", "413", "422", "429", "503", "504"}
+        for status, answer in operation["responses"].items():
+            if status != "200":
+                assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse")
+    assert "HTTPValidationError" not in json.dumps(document), "FastAPI's own format is never sent"
+
+
+def test_the_service_needs_no_torch() -> None:
+    check = (
+        "import sys, app.main, app.cli\n"
+        "heavy = {'torch', 'transformers', 'onnx', 'optimum', 'sklearn', 'export', 'training', 'bench'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

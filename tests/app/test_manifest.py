@@ -1,0 +1,91 @@
+"""Manifests: written, read back, and every way in which a model directory can be broken."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import BrokenModel
+from app.manifest import FILE_NAME, Manifest, Metric, TrainingData, verify_files, write
+
+
+@pytest.fixture
+def directory(handmade_store: Path) -> Path:
+    return handmade_store / "hand-qa"
+
+
+def change(directory: Path, **fields: Any) -> None:
+    content = json.loads((directory / FILE_NAME).read_text(encoding="utf-8"))
+    (directory / FILE_NAME).write_text(json.dumps(content | fields), encoding="utf-8")
+
+
+def test_round_trip(directory: Path) -> None:
+    manifest = Manifest.read(directory).model_copy(
+        update={
+            "labels": ("BDS",),
+            "label_names": {"BDS": "仏教"},
+            "training_data": (TrainingData(name="JaQuAD", licence="CC BY-SA 3.0", url_or_source="x"),),
+            "metrics": (Metric(dataset="JSQuAD", n=3, values={"f1": 0.5}, command="nagayomi evaluate"),),
+        }
+    )
+    write(directory, manifest)
+    assert Manifest.read(directory) == manifest
+    assert "仏教" in (directory / FILE_NAME).read_text(encoding="utf-8"), "people read it too"
+    assert [path.name for path in directory.iterdir() if "partial" in path.name] == []
+
+
+def test_defaults(directory: Path) -> None:
+    content = json.loads((directory / FILE_NAME).read_text(encoding="utf-8"))
+    for name in ("overlap_token_type", "label_names", "temperature", "doc_stride", "metrics", "training_data"):
+        del content[name]
+    (directory / FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+    manifest = Manifest.read(directory)
+    assert (manifest.overlap_token_type, manifest.label_names, manifest.temperature) == (None, {}, 1.0)
+    assert (manifest.doc_stride, manifest.metrics, manifest.training_data) == (2048, (), ())
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"format": 2}, "format 2; this version reads format 1"),
+        ({"format": None}, "format None"),
+        ({"layout": "ragged"}, "layout"),
+        ({"task": "translate"}, "task"),
+        ({"block_size": 0}, "block_size"),
+        ({"temperature": 0}, "temperature"),
+        ({"surprise": 1}, "surprise"),
+        ({"name": "../x"}, "name"),
+        ({"files": {"../secret": "0" * 64}}, "not a file inside"),
+        ({"files": {"model.onnx": "abc"}}, "not a SHA-256"),
+    ],
+)
+def test_a_manifest_that_is_not_understood(directory: Path, fields: dict[str, Any], reason: str) -> None:
+    change(directory, **fields)
+    with pytest.raises(BrokenModel, match=reason):
+        Manifest.read(directory)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_a_manifest_that_is_not_json(directory: Path, content: bytes) -> None:
+    (directory / FILE_NAME).write_bytes(content)
+    with pytest.raises(BrokenModel, match=r"cannot be read as JSON|does not hold a JSON object"):
+        Manifest.read(directory)
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(BrokenModel, match="is missing"):
+        Manifest.read(tmp_path)
+
+
+def test_files(directory: Path) -> None:
+    manifest = Manifest.read(directory)
+    verify_files(directory, manifest)
+    (directory / "tokenizer.json").write_bytes((directory / "tokenizer.json").read_bytes() + b" ")
+    with pytest.raises(BrokenModel, match=r"tokenizer\.json is not the file"):
+        verify_files(directory, manifest)
+    (directory / "tokenizer.json").unlink()
+    with pytest.raises(BrokenModel, match=r"tokenizer\.json is missing"):
+        verify_files(directory, manifest)
+    with pytest.raises(BrokenModel, match=r"lists no checksum for model\.onnx"):
+        verify_files(directory, manifest.model_copy(update={"files": {}}))

@@ -1,0 +1,249 @@
+"""The service on real sessions with handmade models: what is asked, read, and answered."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import (
+    BrokenModel,
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidInput,
+    ModelNotFound,
+    RequestTooLarge,
+    Unavailable,
+)
+from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.service import Service
+from app.settings import Settings
+
+
+@pytest.fixture
+async def service(handmade_models: Path) -> AsyncIterator[Service]:
+    async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1)) as opened:
+        yield opened
+
+
+async def test_qa_finds_the_marked_answer(service: Service) -> None:
+    context = "前の文。《答え》後の文。"
+    response = await service.qa(QaRequest(question="何?", context=context))
+    (result,) = response.results
+    (answer,) = result.answers
+    assert (answer.text, answer.start, answer.end) == ("《答え》", 4, 8)
+    assert context[answer.start : answer.end] == answer.text
+    assert answer.score > 0.9
+    assert result.null_score < 0.1
+    assert result.score_diff == -20.0
+    assert response.model == "hand-qa"
+    assert response.usage.windows == 1
+    assert response.usage.tokens == len("何?") + len(context) + 3
+
+
+async def test_qa_answers_every_question_in_order_past_one_window(service: Service) -> None:
+    context = "あ" * 700 + "《答》" + "い" * 700
+    response = await service.qa(QaRequest(question=["一?", "二つ目?"], context=context))
+    assert [result.question for result in response.results] == ["一?", "二つ目?"]
+    for result in response.results:
+        assert [(answer.text, answer.start) for answer in result.answers] == [("《答》", 700)]
+    assert response.usage.windows > 10
+    assert response.usage.tokens > 2 * len(context)
+
+
+async def test_qa_offsets_in_utf16(service: Service) -> None:
+    context = "𠮷野家😀《答え》"
+    response = await service.qa(QaRequest(question="何?", context=context, offset_unit="utf16"))
+    (answer,) = response.results[0].answers
+    units = context.encode("utf-16-le")
+    assert units[2 * answer.start : 2 * answer.end].decode("utf-16-le") == answer.text == "《答え》"
+
+
+async def test_qa_without_an_answer(service: Service) -> None:
+    context = "答えはない。" * 30
+    asked = QaRequest(question="何?", context=context, null_score_diff_threshold=-0.5)
+    (result,) = (await service.qa(asked)).results
+    assert result.score_diff == 0.0  # everything is equally unlikely
+    assert result.answers == []
+    (result,) = (await service.qa(QaRequest(question="何?", context=context, top_k=20))).results
+    assert len(result.answers) == 20
+    assert result.null_score + sum(answer.score for answer in result.answers) == pytest.approx(1)
+    covered = [range(answer.start, answer.end) for answer in result.answers]
+    assert len({place for span in covered for place in span}) == sum(map(len, covered)), "no two answers overlap"
+
+
+async def test_qa_limits(service: Service) -> None:
+    with pytest.raises(InvalidInput, match="holds 200 questions; at most 64"):
+        await service.qa(QaRequest(question=["何?"] * 200, context="文。"))
+    with pytest.raises(InvalidInput, match="question has 300 tokens; at most 252"):
+        await service.qa(QaRequest(question="何" * 300, context="文。"))
+    with pytest.raises(InvalidInput, match="doc stride is 1000 tokens"):
+        await service.qa(QaRequest(question="何?", context="文。" * 500, doc_stride=1000))
+    with pytest.raises(InvalidInput, match="`context` holds only invisible"):
+        await service.qa(QaRequest(question="何?", context="\u200b\u200b"))
+    with pytest.raises(InvalidInput, match="`question` holds only invisible"):
+        await service.qa(QaRequest(question="\u200b", context="文"))
+    with pytest.raises(RequestTooLarge, match="300001 characters; 300000 are allowed"):
+        await service.qa(QaRequest(question="何", context="あ" * 300_000))
+    with pytest.raises(RequestTooLarge, match="262144 are allowed"):  # refused before 50,000 windows are made
+        await service.qa(QaRequest(question="何?", context="あ" * 50_000, doc_stride=1))
+
+
+async def test_summarize_keeps_document_order_and_offsets(service: Service) -> None:
+    text = "普通の文。重要な文。中くらいの文。重ねて言う。終わりの文。"
+    response = await service.summarize(SummarizeRequest(text=text))
+    assert response.summary == "重要な文。中くらいの文。重ねて言う。"
+    assert [sentence.index for sentence in response.sentences] == list(range(5))
+    assert [sentence.selected for sentence in response.sentences] == [False, True, True, True, False]
+    for sentence in response.sentences:
+        assert text[sentence.start : sentence.end] == sentence.text
+        assert 0 <= sentence.score <= 1
+
+
+async def test_summarize_lengths(service: Service) -> None:
+    text = "普通の文。\n重要な文。\n中くらいの文。\n重ねて言う。\n終わりの文。"
+
+    async def summary(**length: Any) -> str:
+        return (await service.summarize(SummarizeRequest(text=text, **length))).summary
+
+    assert await summary(max_sentences=1) == "重要な文。"
+    assert await summary(ratio=0.4) == "重要な文。重ねて言う。"
+    assert await summary(max_characters=8) == "重要な文。"
+    assert await summary(max_sentences=100) == text.replace("\n", "")
+    with pytest.raises(InvalidInput, match="shortest has 5 characters"):
+        await summary(max_characters=4)
+    with pytest.raises(InvalidInput, match="only invisible"):
+        await service.summarize(SummarizeRequest(text="\u200b\n"))
+
+
+async def test_summarize_reads_past_one_window(service: Service) -> None:
+    text = "普通の文。" * 200 + "重要な文。" + "普通の文。" * 200
+    response = await service.summarize(SummarizeRequest(text=text, max_sentences=1))
+    assert response.summary == "重要な文。"
+    assert [sentence.index for sentence in response.sentences if sentence.selected] == [200]
+    assert response.usage.windows > 5
+
+
+async def test_classify_averages_over_windows(service: Service) -> None:
+    response = await service.classify(ClassifyRequest(text="上の文。"))
+    assert [label.label for label in response.labels] == ["up", "down"]
+    assert response.labels[0].score == pytest.approx(0.982, abs=1e-3)
+    response = await service.classify(ClassifyRequest(text="下" + "あ" * 1000, top_k=1))
+    assert [label.label for label in response.labels] == ["down"]
+    assert 0.5 < response.labels[0].score < 0.7, "only the first of many windows says so"
+    assert response.usage.windows > 3
+    response = await service.classify(ClassifyRequest(text="下の文。", text_pair="上の文。"))
+    assert response.labels[0].label == "down"
+
+
+async def test_timings_add_up(service: Service) -> None:
+    timings = (await service.classify(ClassifyRequest(text="上"))).timings
+    stages = timings.tokenize_ms + timings.queue_ms + timings.infer_ms + timings.decode_ms
+    assert 0 < stages <= timings.total_ms + 0.01
+
+
+async def test_models_by_name(service: Service) -> None:
+    assert (await service.classify(ClassifyRequest(text="上", model="hand-classify"))).model == "hand-classify"
+    with pytest.raises(ModelNotFound, match=r"No model named 'x' serves classify\. Models for classify: hand-classify"):
+        await service.classify(ClassifyRequest(text="上", model="x"))
+    with pytest.raises(ModelNotFound, match="hand-classify"):
+        await service.classify(ClassifyRequest(text="上", model="hand-qa"))
+
+
+async def test_many_at_once_get_their_own_answers(service: Service) -> None:
+    async def ask(number: int) -> None:
+        context = "あ" * number + "《" + "い" * (number % 7) + "》"
+        (result,) = (await service.qa(QaRequest(question="何?", context=context))).results
+        assert result.answers[0].start == number
+        assert result.answers[0].text == context[number:]
+
+    await asyncio.gather(*(ask(number) for number in range(100)))
+
+
+async def test_a_broken_model_stops_no_other(handmade_store: Path) -> None:
+    with (handmade_store / "hand-qa" / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    shutil.rmtree(handmade_store / "hand-summarize")
+    async with Service.open(Settings(model_store=handmade_store, intra_op_threads=1)) as service:
+        assert service.state == "ready"
+        assert [broken.name for broken in service.store.broken] == ["hand-qa"]
+        assert "SHA-256" in service.store.broken[0].reason
+        assert (await service.classify(ClassifyRequest(text="下"))).labels[0].label == "down"
+        with pytest.raises(ModelNotFound, match="No model for qa is served"):
+            await service.qa(QaRequest(question="何", context="文"))
+        with pytest.raises(BrokenModel, match="SHA-256"):
+            await service.qa(QaRequest(question="何", context="文", model="hand-qa"))
+
+
+async def test_no_model_at_all(tmp_path: Path) -> None:
+    with pytest.raises(BrokenModel, match="holds no model"):
+        async with Service.open(Settings(model_store=tmp_path)):
+            pass
+    with pytest.raises(BrokenModel, match="is not a directory"):
+        async with Service.open(Settings(model_store=tmp_path / "missing")):
+            pass
+
+
+async def test_only_what_is_asked_for_is_loaded(handmade_models: Path) -> None:
+    async with Service.open(Settings(model_store=handmade_models), ["qa"]) as service:
+        assert list(service.store.models) == ["hand-qa"]
+    async with Service.open(Settings(model_store=handmade_models, models=("hand-qa", "x"))) as service:
+        assert list(service.store.models) == ["hand-qa"]
+        assert [broken.name for broken in service.store.broken] == ["x"]
+
+
+async def test_before_loading_and_after_closing(handmade_models: Path) -> None:
+    service = Service(Settings(model_store=handmade_models))
+    with pytest.raises(Unavailable, match="still being loaded"):
+        await service.classify(ClassifyRequest(text="上"))
+    await service.load()
+    await service.close()
+    with pytest.raises(Unavailable, match="shutting down"):
+        await service.classify(ClassifyRequest(text="上"))
+
+
+async def test_deadline(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(model_store=handmade_models, request_timeout_s=0.05)
+    async with Service.open(settings, ["classify"]) as service:
+        started = asyncio.Event()
+
+        async def never(_: object) -> list[Any]:
+            started.set()
+            await asyncio.sleep(3600)
+            return []
+
+        batcher = service._batchers["hand-classify"]
+        monkeypatch.setattr(batcher, "_engine", never)
+        with pytest.raises(DeadlineExceeded, match=r"within 0\.05 seconds"):
+            await service.classify(ClassifyRequest(text="上"))
+        assert started.is_set()
+        with pytest.raises(DeadlineExceeded):
+            await service.classify(ClassifyRequest(text="上"))
+        assert batcher.queued_tokens == 0, "what waited behind it is dropped"
+        assert batcher._worker is not None
+        batcher._worker.cancel()
+        batcher._worker = None
+
+
+async def test_an_engine_that_fails_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = service.store.models["hand-classify"].engine
+
+    def fail(_: object) -> dict[str, Any]:
+        raise MemoryError("no memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine._runner, "run", fail)
+        with pytest.raises(EngineFailed, match="try again"):
+            await service.classify(ClassifyRequest(text="上"))
+    assert (await service.classify(ClassifyRequest(text="上"))).labels[0].label == "up"
+
+
+async def test_metrics_of_a_request(service: Service) -> None:
+    response = await service.classify(ClassifyRequest(text="上の文"))
+    exposition = service.telemetry.exposition().decode()
+    assert f'nagayomi_tokens_total{{task="classify"}} {float(response.usage.tokens)}' in exposition
+    assert 'nagayomi_batches_total{model="hand-classify",outcome="ok"} 1.0' in exposition
+    assert 'nagayomi_padding_tokens_total{model="hand-classify"} 11.0' in exposition  # 5 tokens in a block of 16
+    assert 'nagayomi_queue_tokens{model="hand-classify"} 0.0' in exposition

@@ -1,0 +1,54 @@
+"""Settings: where they come from, what they refuse, and that every one of them is explained."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"NAGAYOMI_{name.upper()}", raising=False)
+
+
+def test_defaults_need_nothing() -> None:
+    settings = Settings()
+    assert settings.host == "127.0.0.1"
+    assert settings.max_queue_tokens >= settings.max_request_tokens
+
+
+def test_environment_and_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAGAYOMI_PORT", "9000")
+    monkeypatch.setenv("NAGAYOMI_MODELS", "a, b,")
+    monkeypatch.setenv("NAGAYOMI_PROVIDER", "cuda")
+    settings = Settings(provider="cpu")
+    assert (settings.port, settings.models, settings.provider) == (9000, ("a", "b"), "cpu")
+
+
+def test_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": 70000},
+        {"max_batch_tokens": 0},
+        {"request_timeout_s": 0},
+        {"request_timeout_s": float("inf")},
+        {"provider": "tpu"},
+        {"prot": 1},
+        {"max_queue_tokens": 10, "max_request_tokens": 11},
+    ],
+)
+def test_nonsense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_every_field_says_what_it_does() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name

@@ -1,0 +1,89 @@
+"""Loading models: what is checked before one is served, and which one a request gets."""
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import BrokenModel, ModelNotFound
+from app.manifest import Manifest, sha256, write
+from app.settings import Settings
+from app.store import ThreadTokenizers, load_model, load_store
+from app.tokenizer import Tokenizer
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"labels": ("a", "b", "c")}, "has 3 labels, its graph 2"),
+        ({"task": "qa"}, "has no output end_logits, start_logits"),
+        ({"task": "multiple-choice"}, "No endpoint serves the task multiple-choice"),
+        ({"attention_pattern": "random"}, r"random_plan\.npz"),
+    ],
+)
+def test_a_model_that_contradicts_its_manifest(handmade_models: Path, changes: dict[str, Any], reason: str) -> None:
+    directory = handmade_models / "hand-classify"
+    manifest = Manifest.read(directory).model_copy(update=changes)
+    with pytest.raises(BrokenModel, match=reason):
+        load_model(directory, manifest, Settings())
+
+
+def test_a_tokenizer_with_more_pieces_than_the_graph(handmade_models: Path) -> None:
+    directory = handmade_models / "hand-classify"
+    manifest = Manifest.read(directory)
+    small = manifest.architecture.model_copy(update={"vocab_size": 3})
+    with pytest.raises(BrokenModel, match="9 pieces, its graph 3"):
+        load_model(directory, manifest.model_copy(update={"architecture": small}), Settings())
+
+
+def test_a_tokenizer_that_cannot_be_read(handmade_store: Path) -> None:
+    directory = handmade_store / "hand-classify"
+    (directory / "tokenizer.json").write_bytes(b"{}")
+    manifest = Manifest.read(directory)
+    files = {**manifest.files, "tokenizer.json": sha256(directory / "tokenizer.json")}
+    with pytest.raises(BrokenModel, match=r"tokenizer\.json cannot be loaded"):
+        load_model(directory, manifest.model_copy(update={"files": files}), Settings())
+
+
+def test_a_graph_that_cannot_run_its_own_sizes(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr("app.session.Session.run", fails)
+    directory = handmade_models / "hand-classify"
+    with pytest.raises(BrokenModel, match="fails on windows of up to 256 tokens: no memory"):
+        load_model(directory, Manifest.read(directory), Settings())
+
+
+def test_two_models_of_one_name(handmade_store: Path) -> None:
+    directory = handmade_store / "hand-qa"
+    write(directory, Manifest.read(directory).model_copy(update={"name": "hand-classify"}))
+    store = load_store(Settings(model_store=handmade_store))
+    assert sorted(store.models) == ["hand-classify", "hand-summarize"]
+    assert store.models["hand-classify"].manifest.task == "classify"
+    assert "second model named hand-classify" in store.broken[0].reason
+
+
+def test_the_default_is_the_first_of_its_task_by_name(handmade_store: Path) -> None:
+    last = Path(shutil.copytree(handmade_store / "hand-summarize", handmade_store / "z"))
+    write(last, Manifest.read(last).model_copy(update={"name": "brief"}))
+    store = load_store(Settings(model_store=handmade_store), ["summarize"])
+    assert store.find("summarize", None).name == "brief"
+    assert store.find("summarize", "hand-summarize").name == "hand-summarize"
+    with pytest.raises(ModelNotFound, match="Models for summarize: brief, hand-summarize"):
+        store.find("summarize", "hand")
+
+
+def test_every_thread_has_a_tokenizer_of_its_own(handmade_models: Path) -> None:
+    def load() -> Tokenizer:
+        return Tokenizer.load(handmade_models / "hand-qa" / "tokenizer.json", normaliser="none", segmenter="none")
+
+    tokenizers = ThreadTokenizers(load)
+    seen = [tokenizers.get(), tokenizers.get()]
+    thread = threading.Thread(target=lambda: seen.append(tokenizers.get()))
+    thread.start()
+    thread.join()
+    assert seen[0] is seen[1]
+    assert seen[2] is not seen[0]

@@ -1,0 +1,168 @@
+"""Scores a served model: every figure comes out of the service's own code, from tokenizer to decoding.
+
+Progress goes to standard error; the last line of standard output is one JSON object. Knows the data sets and their measures,
+nothing of tensors.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.service import Service
+from app.settings import Settings
+from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad
+from training.examples import ORACLE_SENTENCES, labelled_split, summary_split
+from training.metrics import best_over_references, greedy_oracle, macro_f1, rouge_l, rouge_n
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+IN_FLIGHT = 8  # requests at once: enough to keep the engine busy while others are tokenised and decoded
+QUESTIONS_A_REQUEST = 16
+
+
+async def _each(
+    items: Sequence[Item], call: Callable[[Item], Awaitable[Result]], what: str
+) -> list[Result]:
+    """`call` of every item, a few at a time, in order."""
+    gate = asyncio.Semaphore(IN_FLIGHT)
+    progress = tqdm(total=len(items), desc=what, file=sys.stderr)
+
+    async def one(item: Item) -> Result:
+        async with gate:
+            result = await call(item)
+        progress.update()
+        return result
+
+    results = await asyncio.gather(*(one(item) for item in items))
+    progress.close()
+    return results
+
+
+async def score_questions(service: Service, model: str, examples: Sequence[QuestionExample]) -> dict[str, float]:
+    """Mean exact match and character F1 of the best answer, each the best over the references."""
+    by_context: dict[str, list[QuestionExample]] = {}
+    for example in examples:
+        by_context.setdefault(example.context, []).append(example)
+    groups = [
+        group[at : at + QUESTIONS_A_REQUEST]
+        for group in by_context.values()
+        for at in range(0, len(group), QUESTIONS_A_REQUEST)
+    ]
+
+    async def answer(group: list[QuestionExample]) -> list[tuple[float, float]]:
+        questions = [example.question for example in group]
+        response = await service.qa(QaRequest(question=questions, context=group[0].context, model=model))
+        return [
+            best_over_references(
+                result.answers[0].text if result.answers else "", [text for text, _ in example.answers]
+            )
+            for example, result in zip(group, response.results, strict=True)
+        ]
+
+    scores = [score for scored in await _each(groups, answer, "answering") for score in scored]
+    return {"n": len(scores), "em": _mean(em for em, _ in scores), "f1": _mean(f1 for _, f1 in scores)}
+
+
+async def score_labels(service: Service, model: str, examples: Sequence[LabelledText]) -> dict[str, float]:
+    """Accuracy and macro-F1, with the share of the commonest class beside them."""
+
+    async def label(example: LabelledText) -> str:
+        response = await service.classify(ClassifyRequest(text=example.text, top_k=1, model=model))
+        return response.labels[0].label
+
+    predicted = await _each(examples, label, "classifying")
+    wanted = [example.label for example in examples]
+    return {
+        "n": len(wanted),
+        "accuracy": _mean(p == w for p, w in zip(predicted, wanted, strict=True)),
+        "macro_f1": round(macro_f1(predicted, wanted), 4),
+        "majority": round(max(wanted.count(label) for label in set(wanted)) / len(wanted), 4),
+    }
+
+
+async def score_summaries(service: Service, model: str, examples: Sequence[SummaryExample]) -> dict[str, float]:
+    """Character-bigram F1 and ROUGE of three sentences, beside the first three and the greedy oracle's three."""
+
+    async def summarize(example: SummaryExample) -> str:
+        text = "\n".join(example.sentences)
+        response = await service.summarize(SummarizeRequest(text=text, max_sentences=ORACLE_SENTENCES, model=model))
+        return response.summary
+
+    summaries = await _each(examples, summarize, "summarising")
+    leads = ["".join(example.sentences[:ORACLE_SENTENCES]) for example in examples]
+    oracles = [
+        "".join(example.sentences[i] for i in greedy_oracle(example.sentences, example.summary, ORACLE_SENTENCES))
+        for example in examples
+    ]
+    references = [example.summary for example in examples]
+
+    def mean(measure: Callable[[str, str], float], predictions: Sequence[str]) -> float:
+        return _mean(measure(p, r) for p, r in zip(predictions, references, strict=True))
+
+    def bigrams(prediction: str, reference: str) -> float:
+        return rouge_n(prediction, reference, 2)
+
+    return {
+        "n": len(examples),
+        "bigram_f1": mean(bigrams, summaries),
+        "lead": mean(bigrams, leads),
+        "oracle": mean(bigrams, oracles),
+        "rouge1": mean(lambda p, r: rouge_n(p, r, 1), summaries),
+        "rouge2": mean(bigrams, summaries),
+        "rougeL": mean(rouge_l, summaries),
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return round(sum(numbers) / len(numbers), 4)
+
+
+async def _evaluate(args: argparse.Namespace) -> dict[str, float]:
+    settings = Settings(model_store=args.model_store, request_timeout_s=3600)
+    async with Service.open(settings, tasks=[args.task]) as service:
+        if args.task == "qa":
+            questions = read_squad(args.data, args.context)[: args.limit]
+            return await score_questions(service, args.model, questions)
+        if args.task == "classify":
+            texts = labelled_split(args.reader, args.data, args.held_out_percent)[1][: args.limit]
+            return await score_labels(service, args.model, texts)
+        documents = summary_split(args.reader, args.data, args.held_out_percent)[1][: args.limit]
+        return await score_summaries(service, args.model, documents)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, help="name of a model in the model store")
+    parser.add_argument("--model-store", type=Path, default=Path("model_store"))
+    parser.add_argument("--task", required=True, choices=("qa", "classify", "summarize"))
+    parser.add_argument("--data", required=True, type=Path, help="SQuAD JSON (file or folder), or JSONL")
+    parser.add_argument("--context", choices=("paragraph", "article"), default="paragraph", help="article: all paragraphs joined")
+    parser.add_argument(
+        "--reader",
+        choices=("labelled", "summaries", "kyoto-categories", "livedoor", "kyoto-leads"),
+        help="format of --data; default: JSONL of {text, label} or of {sentences or text, summary}, all of it scored",
+    )
+    parser.add_argument("--held-out-percent", type=int, default=10, help="share of a data set without a split that was held out")
+    parser.add_argument("--limit", type=int, help="score only the first so many")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.reader is None and args.task != "qa":
+        # A file of the user's own is scored whole.
+        args.reader = "labelled" if args.task == "classify" else "summaries"
+        args.held_out_percent = 100
+    try:
+        scores = asyncio.run(_evaluate(args))
+    except (DataError, OSError) as error:
+        print(f"nagayomi evaluate: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps({"task": args.task, "model": args.model, **scores}, ensure_ascii=False))
+    return 0
