@@ -1,7 +1,8 @@
 """Block tables and packed batches: which key blocks every query block attends to, built and checked in numpy.
 
 Documents of a batch lie one after another on a single token axis, each rounded up to whole blocks. A row is one query
-block; its row of a block table lists the key blocks it attends to. Three kinds of rows, each with a table of its own width:
+block; its row of a block table lists the key blocks it attends to. Three kinds of rows, each with a table of its own
+width:
 
     dense   every block of a document of at most 5 + 2r blocks: full attention, the rule of transformers
     global  first and last block of a longer document: all its blocks
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +35,7 @@ SPARSE_WIDTH = 5
 
 @dataclass(frozen=True)
 class Document:
-    """One sequence for the engine. Arrays have shape (tokens,); `question_length` counts [CLS] question [SEP], else 0."""
+    """One sequence for the engine. Arrays have shape (tokens,); `question_length`: [CLS] question [SEP], or 0."""
 
     input_ids: IntArray
     token_type_ids: IntArray
@@ -79,9 +81,9 @@ def packed_length(tokens: int, block_size: int) -> int:
 def load_random_plan(path: Path) -> RandomPlan:
     """Read the plan that the exporter stored with a model (`random_plan.npz`, no pickles)."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return RandomPlan({int(name): arrays[name].astype(np.int32) for name in arrays.files})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise BrokenModel(f"{path.name} cannot be read: {error}") from error
 
 
@@ -105,7 +107,9 @@ def _document_rows(blocks: int, dense: bool, first_block_bias: float) -> _Docume
     if dense:
         no_sparse = np.zeros((0, SPARSE_WIDTH), dtype=np.int32)
         table = np.tile(every, (blocks, 1))
-        return _DocumentRows(every, table, none, np.zeros((0, 0), np.int32), none, no_sparse, no_sparse.astype(np.float32))
+        return _DocumentRows(
+            every, table, none, np.zeros((0, 0), np.int32), none, no_sparse, no_sparse.astype(np.float32)
+        )
     middle = every[1:-1]
     table = np.stack([np.zeros_like(middle), middle - 1, middle, middle + 1, np.full_like(middle, blocks - 1)], axis=1)
     bias = np.zeros(table.shape, dtype=np.float32)
@@ -116,7 +120,9 @@ def _document_rows(blocks: int, dense: bool, first_block_bias: float) -> _Docume
     return _DocumentRows(none, np.zeros((0, 0), np.int32), ends, np.tile(every, (2, 1)), middle, table, bias)
 
 
-def _stack(parts: list[tuple[IntArray, IntArray, FloatArray | None]], width: int) -> tuple[IntArray, IntArray, FloatArray]:
+def _stack(
+    parts: list[tuple[IntArray, IntArray, FloatArray | None]], width: int
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Stack tables of different widths; a missing key block is block 0 of the batch, switched off by its bias.
 
     A kind without rows gets one idle row, whose result nothing reads: engines dislike empty tensors.
@@ -141,13 +147,14 @@ def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
 
     The inputs, with T tokens, N = T / block_size blocks and D documents:
         input_ids, token_type_ids, position_ids int32 (1, T); key_bias float32 (N, block_size), 0 or -1e4 for padding;
-        {dense,global,sparse}_rows int32 (R,), _table int32 (R, W), _bias float32 (R, W); merge int32 (N,): where block i's
-        result stands among the dense, global and sparse rows put one after another;
+        {dense,global,sparse}_rows int32 (R,), _table int32 (R, W), _bias float32 (R, W); merge int32 (N,): where the
+        result of block i stands among the dense, global and sparse rows put one after another;
         random_table int32 (layers, heads, sparse R, r), pattern "random" only;
         question_mask float32 (1, T): 1 on the tokens of a question but [CLS]; cls_index int32 (D,).
 
     Raises:
-        ImpossibleTable: no document, an empty one, arrays of unequal lengths, or a table that names a block outside its document.
+        ImpossibleTable: no document, an empty one, arrays of unequal lengths, or a table that names a block outside its
+            document.
     """
     if not documents:
         raise ImpossibleTable("A batch needs at least one document.")
@@ -212,7 +219,9 @@ def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[s
     for kind, parts in (("dense", dense), ("global", global_), ("sparse", sparse)):
         width = SPARSE_WIDTH if kind == "sparse" else max((table.shape[1] for _, table, _ in parts), default=1)
         inputs[f"{kind}_rows"], inputs[f"{kind}_table"], inputs[f"{kind}_bias"] = _stack(parts, width)
-    inputs["merge"] = _merge_order(inputs, [sum(len(rows) for rows, _, _ in parts) for parts in (dense, global_, sparse)], first)
+    inputs["merge"] = _merge_order(
+        inputs, [sum(len(rows) for rows, _, _ in parts) for parts in (dense, global_, sparse)], first
+    )
     if layout.random_plan is not None:
         if random_blocks:
             inputs["random_table"] = np.concatenate(random_blocks, axis=2)  # (layers, heads, R, r)
@@ -228,7 +237,9 @@ def _planned(plan: RandomPlan, blocks: int) -> IntArray:
         return plan.blocks[blocks]
     except KeyError:
         longest = max(plan.blocks)
-        raise ImpossibleTable(f"The model has no random blocks for {blocks} blocks; its longest plan has {longest}.") from None
+        raise ImpossibleTable(
+            f"The model has no random blocks for {blocks} blocks; its longest plan has {longest}."
+        ) from None
 
 
 def _merge_order(inputs: dict[str, npt.NDArray[Any]], real: list[int], blocks: int) -> IntArray:

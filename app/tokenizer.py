@@ -334,7 +334,6 @@ class Tokenizer:
         normalised = normalise(text, self._normaliser).text
         return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter)]
 
-
     def encode(self, text: str) -> Tokens:
         """Tokenise one text.
 

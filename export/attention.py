@@ -1,7 +1,7 @@
 """Attention over a block table, in torch: gather key and value blocks by the table, score, softmax, weighted sum.
 
-One signature for every kind of row. Written for export: 3-D hidden states, q scaled before the first MatMul, Gather instead
-of Scatter, and no tensor with two axes that grow with the number of tokens.
+One signature for every kind of row. Written for export: 3-D hidden states, q scaled before the first MatMul, Gather
+instead of Scatter, and no tensor with two axes that grow with the number of tokens.
 
 Shapes: T tokens, N blocks, b block size, H heads, d head size, R rows, W key blocks of a row.
 """
@@ -38,7 +38,9 @@ def rows_of(rows: Tensor, table: Tensor, block_bias: Tensor, key_bias: Tensor) -
     """Join the bias of a table's blocks (R, W) with the bias of the tokens in them, key_bias (N, b)."""
     count, width = table.shape
     size = key_bias.shape[1]
-    bias = key_bias.index_select(0, table.reshape(-1)).reshape(count, width, size) + block_bias.unsqueeze(-1)  # (R, W, b)
+    bias = key_bias.index_select(0, table.reshape(-1)).reshape(count, width, size) + block_bias.unsqueeze(
+        -1
+    )  # (R, W, b)
     return Rows(rows, table, bias.reshape(count, width * size))
 
 

@@ -4,11 +4,13 @@ Knows file formats; nothing of graphs or tasks.
 """
 
 import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BigBirdConfig
@@ -19,16 +21,20 @@ class CheckpointError(ValueError):
 
 
 def locate(checkpoint: str) -> Path:
-    """A directory as it is; anything else is a hub id, downloaded by huggingface_hub (config, tokenizer and weights only)."""
+    """A directory as it is; anything else is a hub id, of which config, tokenizer and weights are downloaded."""
     if Path(checkpoint).is_dir():
         return Path(checkpoint)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(checkpoint, allow_patterns=["*.json", "*.model", "*.txt", "*.safetensors", "*.bin"]))
+        return Path(
+            snapshot_download(checkpoint, allow_patterns=["*.json", "*.model", "*.txt", "*.safetensors", "*.bin"])
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(f"{checkpoint!r} is neither a directory nor a model that can be had from the hub.") from error
+        raise CheckpointError(
+            f"{checkpoint!r} is neither a directory nor a model that can be had from the hub."
+        ) from error
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -43,7 +49,9 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise CheckpointError(f"{directory} has no readable config.json: {error}") from error
     if not isinstance(document, dict) or document.get("model_type") != "big_bird":
         kind = document.get("model_type") if isinstance(document, dict) else None
-        raise CheckpointError(f"{directory} holds a {kind!r} model; only big_bird has the block-sparse attention exported here.")
+        raise CheckpointError(
+            f"{directory} holds a {kind!r} model; only big_bird has the block-sparse attention exported here."
+        )
     return document
 
 
@@ -54,14 +62,11 @@ def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor
         CheckpointError: nothing to read, or a .bin that holds more than tensors.
     """
     config = BigBirdConfig(**read_config(directory))
-    for name, read in (("model.safetensors", load_file), ("pytorch_model.bin", _read_bin)):
+    for name, read in (("model.safetensors", _read_safetensors), ("pytorch_model.bin", _read_bin)):
         index = directory / f"{name}.index.json"
         if index.exists():
-            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
             weights: dict[str, Tensor] = {}
-            for shard in shards:
-                if Path(shard).name != shard:
-                    raise CheckpointError(f"{index.name} names a file outside its directory: {shard}")
+            for shard in _shards(index):
                 weights |= read(directory / shard)
             return config, weights
         if (directory / name).exists():
@@ -69,11 +74,34 @@ def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor
     raise CheckpointError(f"{directory} has neither model.safetensors nor pytorch_model.bin.")
 
 
-def _read_bin(path: Path) -> dict[str, Tensor]:
-    import pickle
+def _shards(index: Path) -> list[str]:
+    """Names of the files that the index of a sharded checkpoint lists."""
+    try:
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index.name} is not the index of a sharded checkpoint.") from error
+    for shard in shards:
+        if not isinstance(shard, str) or Path(shard).name != shard:
+            raise CheckpointError(f"{index.name} names a file outside its directory: {shard}")
+        if not (index.parent / shard).is_file():
+            raise CheckpointError(f"{index.name} names {shard}, which is missing.")
+    return shards
 
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error}") from error
+
+
+def _read_bin(path: Path) -> dict[str, Tensor]:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path.name} holds more than tensors and is not loaded: it could run code.") from error
+    except (OSError, EOFError, RuntimeError) as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(weights, dict):
+        raise CheckpointError(f"{path.name} holds a {type(weights).__name__}, not named tensors.")
     return {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}

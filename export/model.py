@@ -1,7 +1,7 @@
-"""BigBird in torch over block tables, with the parameter names of transformers, so that its checkpoints load as they are.
+"""BigBird in torch over block tables, with the parameter names of transformers, so that its checkpoints load unchanged.
 
-One encoder and its heads; reads packed batches (app.packing) and, through `PaddedModel`, ordinary (B, L) batches. Used for
-export and for training. Knows nothing of text or files.
+One encoder and its heads; reads packed batches (app.packing) and, through `PaddedModel`, ordinary (B, L) batches. Used
+for export and for training. Knows nothing of text or files.
 
 Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d head size.
 """
@@ -19,8 +19,8 @@ from export.attention import BlockTables, Rows, block_attention, rows_of
 Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
 TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
 
-# The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label, read at the
-# marker before each sentence.
+# The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label, read at
+# the marker before each sentence.
 ARCHITECTURES: dict[Task, str] = {
     "qa": "BigBirdForQuestionAnswering",
     "classify": "BigBirdForSequenceClassification",
@@ -28,9 +28,10 @@ ARCHITECTURES: dict[Task, str] = {
     "token-classification": "BigBirdForTokenClassification",
     "summarize": "BigBirdForTokenClassification",
 }
-TABLE_INPUTS = tuple(
-    f"{kind}_{part}" for kind in ("dense", "global", "sparse") for part in ("rows", "table", "bias")
-) + ("merge",)
+TABLE_INPUTS = (
+    *(f"{kind}_{part}" for kind in ("dense", "global", "sparse") for part in ("rows", "table", "bias")),
+    "merge",
+)
 
 
 def packed_inputs(task: Task, attention_pattern: str) -> tuple[str, ...]:
@@ -45,7 +46,7 @@ def output_names(task: Task) -> tuple[str, ...]:
 
 
 def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The activations BigBird checkpoints name. gelu_new and its variants are one formula (Hendrycks and Gimpel, tanh)."""
+    """The activations BigBird checkpoints name. gelu_new and its variants are one formula, with tanh."""
     if name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
         return lambda x: F.gelu(x, approximate="tanh")
     if name == "gelu":
@@ -305,8 +306,10 @@ class PackedModel(nn.Module):
 class PaddedModel(nn.Module):
     """The layout optimum expects: (B, L) inputs, tables made in the graph from L. Pattern "hf-eval" only.
 
-    The rule "full attention up to 5 + 2r blocks" is decided by the data: rows are picked with `nonzero`, so a short batch has
-    no sparse rows and a long one has two dense rows a document.
+    The rule "full attention up to 5 + 2r blocks" is decided by the data: rows are picked with `nonzero`, so a short
+    batch has no sparse rows and a long one has two dense rows a document. How many rows that gives is unknown to
+    torch.export: `merge` is computed from the blocks and not from the rows, so that those sizes stay inside attention
+    and every layer begins with sizes that are known.
     """
 
     def __init__(self, model: BigBird, sep_token_id: int) -> None:
@@ -333,21 +336,27 @@ class PaddedModel(nn.Module):
         is_dense = is_edge | ((each * 0 + blocks) <= 5 + 2 * r)
         dense, sparse = is_dense.nonzero().reshape(-1), (~is_dense).nonzero().reshape(-1)
         first = (torch.arange(documents, device=input_ids.device) * blocks).reshape(-1, 1, 1)  # (B, 1, 1)
-        dense_table = (first + each.reshape(1, 1, -1) + dense.reshape(1, -1, 1) * 0).reshape(-1, blocks)
+        dense_table = (first + each.reshape(1, 1, -1) + dense.reshape(1, -1, 1) * 0).flatten(0, 1)  # (B * D, n)
         dense_rows = (first.squeeze(-1) + dense).reshape(-1)
         columns = torch.stack([sparse * 0, sparse - 1, sparse, sparse + 1, sparse * 0 + blocks - 1], dim=1)  # (R, 5)
-        sparse_table = (first + columns.unsqueeze(0)).reshape(-1, 5)
+        sparse_table = (first + columns.unsqueeze(0)).flatten(0, 1)  # (B * S, 5)
         sparse_rows = (first.squeeze(-1) + sparse).reshape(-1)
         again_first = (sparse == 1).to(torch.float32) * -1e4
         again_last = (sparse == blocks - 2).to(torch.float32) * -1e4
         zero = again_first * 0
         log_count = zero + torch.log(torch.tensor(1.0 + r))
         sparse_bias = torch.stack([log_count, again_first, zero, again_last, zero], dim=1)  # (R, 5)
-        sparse_bias = (sparse_bias.unsqueeze(0) + first.to(torch.float32) * 0).reshape(-1, 5)
+        sparse_bias = (sparse_bias.unsqueeze(0) + first.to(torch.float32) * 0).flatten(0, 1)
 
-        # Dense rows of all documents come first, then sparse rows: sorting their block numbers gives the merge order.
-        merge = torch.argsort(torch.cat([dense_rows, sparse_rows]))
-        none = Rows(dense_rows[:0], dense_table[:0, :1], key_bias[:0])  # a document's first and last row are dense rows here
+        # Dense rows of all documents come first, then sparse rows: where block i of document j stands among them.
+        counted = is_dense.to(torch.int64)  # ONNX sums no booleans
+        dense_count = counted.sum()
+        document = torch.arange(documents, device=input_ids.device).unsqueeze(1)  # (B, 1)
+        among_dense = document * dense_count + counted.cumsum(0) - 1  # (B, n)
+        among_sparse = documents * dense_count + document * (blocks - dense_count) + (1 - counted).cumsum(0) - 1
+        merge = torch.where(is_dense, among_dense, among_sparse).reshape(-1)
+        # The first and last row of a document are dense rows here.
+        none = Rows(dense_rows[:0], dense_table[:0, :1], key_bias[:0])
         tables = BlockTables(
             rows_of(dense_rows, dense_table, (dense_table * 0).to(torch.float32), key_bias),
             none,
@@ -366,7 +375,9 @@ class PaddedModel(nn.Module):
         outputs = self.model(packed(input_ids), packed(token_type_ids), positions, tables, question_mask, cls_index)
         if self.model.task in ("classify", "multiple-choice"):
             return tuple(outputs)
-        return tuple(x.reshape(documents, blocks * size, *x.shape[2:])[:, :length] for x in outputs)
+        # Taken by index: the length of a slice would be Min(length, 64 * ceil(length / 64)) to torch.export.
+        kept = torch.arange(length, device=input_ids.device)
+        return tuple(x.reshape(documents, blocks * size, *x.shape[2:]).index_select(1, kept) for x in outputs)
 
 
 def load_weights(model: BigBird, weights: Mapping[str, Tensor]) -> None:
@@ -378,7 +389,9 @@ def load_weights(model: BigBird, weights: Mapping[str, Tensor]) -> None:
     own = model.state_dict()
     missing = sorted(own.keys() - weights.keys())
     if missing:
-        raise ValueError(f"The checkpoint lacks {len(missing)} weights that the task {model.task} needs, first {missing[0]}.")
+        raise ValueError(
+            f"The checkpoint lacks {len(missing)} weights that the task {model.task} needs, first {missing[0]}."
+        )
     model.load_state_dict({name: weights[name].to(torch.float32) for name in own})
 
 

@@ -1,10 +1,11 @@
 """The random key blocks of the paper's attention pattern, from transformers' own training-mode plan and seeds.
 
-transformers draws them anew at every forward pass, seeded with the layer's index; here they are drawn once, for every number
-of blocks a model can see, and stored with the model so that the service only looks them up.
+transformers draws them anew at every forward pass, seeded with the index of the layer; here they are drawn once, for
+every number of blocks a model can see, and stored with the model so that the service only looks them up.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers import BigBirdConfig
@@ -32,8 +33,8 @@ def _layer_blocks(config: BigBirdConfig, length: int, layer: int) -> IntArray:
     attention = BigBirdBlockSparseAttention(config, seed=layer)
     attention.train()  # in eval mode transformers returns block 0 for all of them
     size, heads, r = config.block_size, config.num_attention_heads, config.num_random_blocks
-    state = np.random.get_state()  # noqa: NPY002  transformers seeds the global generator; leave it as it was
-    np.random.seed(layer)  # noqa: NPY002
+    state = np.random.get_state()  # transformers seeds the global generator; leave it as it was
+    np.random.seed(layer)
     try:
         if length in _PAPER_LENGTHS:
             longest = attention.max_seqlen
@@ -53,10 +54,11 @@ def _layer_blocks(config: BigBirdConfig, length: int, layer: int) -> IntArray:
                 plan_num_rand_blocks=plan_blocks,
             )
     finally:
-        np.random.set_state(state)  # noqa: NPY002
+        np.random.set_state(state)
     return np.stack(blocks).astype(np.int32)
 
 
 def save_random_plan(plan: RandomPlan, path: Path) -> None:
     """Write the plan as `app.packing.load_random_plan` reads it: one array per number of blocks."""
-    np.savez_compressed(path, **{str(blocks): table.astype(np.int16) for blocks, table in plan.blocks.items()})
+    arrays: dict[str, Any] = {str(blocks): table.astype(np.int16) for blocks, table in plan.blocks.items()}
+    np.savez_compressed(path, **arrays)

@@ -1,14 +1,16 @@
 """From a BigBird checkpoint to a model directory: ONNX graph, weights, tokenizer, and last the manifest.
 
-The graph keeps no weights of its own: its initializers point into model.safetensors, so that every weight exists once and one
-file serves transformers and ONNX Runtime alike. Knows nothing of how a model is served.
+The graph keeps no weights of its own: its initializers point into model.safetensors, so that every weight exists once
+and one file serves transformers and ONNX Runtime alike. Knows nothing of how a model is served.
 """
 
 import argparse
 import json
+import logging
 import shutil
 import struct
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,13 +21,22 @@ import torch
 from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import BigBirdConfig
 
 from app.manifest import Architecture, Manifest, Metric, TrainingData, sha256, write
 from app.packing import AttentionLayout, AttentionPattern, Document, pack
 from app.tokenizer import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
-from export.model import TASKS, BigBird, PackedModel, PaddedModel, Task, config_dict, load_weights, output_names, packed_inputs
+from export.model import (
+    TASKS,
+    BigBird,
+    PackedModel,
+    PaddedModel,
+    Task,
+    config_dict,
+    load_weights,
+    output_names,
+    packed_inputs,
+)
 from export.random_plan import random_plan, save_random_plan
 
 Layout = Literal["packed", "padded"]
@@ -38,7 +49,7 @@ _SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16}
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an export is told besides the checkpoint. `metadata` goes into the manifest: training_data, licence, metrics, …"""
+    """What an export is told besides the checkpoint. `metadata` goes into the manifest."""
 
     task: Task
     name: str
@@ -51,7 +62,7 @@ class ExportOptions:
 
 
 def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
-    """Write a model directory. Files of an earlier export there are replaced; the manifest is removed first, written last.
+    """Write a model directory. Files of an earlier export are replaced; the manifest is removed first and written last.
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or does not say how its text is to be cut and no option does.
@@ -67,8 +78,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     normaliser: NormaliserName | None = options.normaliser or own.get("normaliser")
     if segmenter is None or normaliser is None:
         raise CheckpointError(
-            "The checkpoint does not say how its text is cut into words: give --segmenter (mecab-jumandic, jumanpp, none) and "
-            "--normaliser (nfkc, zenkaku, none). nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
+            "The checkpoint does not say how its text is cut into words: give --segmenter (mecab-jumandic, jumanpp, "
+            "none) and --normaliser (nfkc, zenkaku, none). nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
     model = BigBird(config, options.task)
     load_weights(model, weights)
@@ -84,7 +95,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     files += ["config.json", "tokenizer.json"]
 
     metadata = options.metadata
-    labels = tuple(config.id2label[index] for index in range(config.num_labels))
+    id2label = config.id2label or {}
+    labels = tuple(id2label.get(index, f"LABEL_{index}") for index in range(config.num_labels))
     manifest = Manifest(
         name=options.name,
         task=options.task,
@@ -122,7 +134,11 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
 
 
 def input_names(task: Task, layout: Layout, attention_pattern: AttentionPattern) -> tuple[str, ...]:
-    return packed_inputs(task, attention_pattern) if layout == "packed" else ("input_ids", "attention_mask", "token_type_ids")
+    return (
+        packed_inputs(task, attention_pattern)
+        if layout == "packed"
+        else ("input_ids", "attention_mask", "token_type_ids")
+    )
 
 
 def write_graph(
@@ -137,7 +153,9 @@ def write_graph(
         plan = random_plan(model.config, model.config.max_position_embeddings)
         save_random_plan(plan, out / "random_plan.npz")
         files.append("random_plan.npz")
-        graph = _trace_packed(model, AttentionLayout(model.config.block_size, model.config.num_random_blocks, pattern, plan))
+        graph = _trace_packed(
+            model, AttentionLayout(model.config.block_size, model.config.num_random_blocks, pattern, plan)
+        )
     elif layout == "packed":
         graph = _trace_packed(model, AttentionLayout(model.config.block_size, model.config.num_random_blocks))
     else:
@@ -182,6 +200,9 @@ def _trace_packed(model: BigBird, layout: AttentionLayout) -> onnx.ModelProto:
 
 
 def _trace_padded(model: BigBird) -> onnx.ModelProto:
+    separator = model.config.sep_token_id
+    if separator is None:
+        raise CheckpointError("config.json has no sep_token_id: the padded layout finds the end of the question by it.")
     documents, length = torch.export.Dim("documents", min=1), torch.export.Dim("length", min=1)
     inputs = {
         "input_ids": torch.full((2, 1000), 5, dtype=torch.int64),
@@ -189,24 +210,30 @@ def _trace_padded(model: BigBird) -> onnx.ModelProto:
         "token_type_ids": torch.zeros((2, 1000), dtype=torch.int64),
     }
     shapes = {name: {0: documents, 1: length} for name in inputs}
-    return _trace(PaddedModel(model, model.config.sep_token_id), inputs, shapes, output_names(model.task))
+    return _trace(PaddedModel(model, separator), inputs, shapes, output_names(model.task))
 
 
 def _trace(
     module: torch.nn.Module, inputs: dict[str, Tensor], shapes: dict[str, dict[int, Any]], outputs: tuple[str, ...]
 ) -> onnx.ModelProto:
-    program = torch.onnx.export(
-        module.eval(),
-        (),
-        kwargs=inputs,
-        input_names=list(inputs),
-        output_names=list(outputs),
-        dynamic_shapes=shapes,
-        dynamo=True,
-        opset_version=OPSET,
-        optimize=False,  # folding would copy transposed weights into the graph; ONNX Runtime folds at load
-        verbose=False,
-    )
+    # It says for every operator of torchvision that torchvision is not installed.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # The exporter warns of its own insides (deprecated calls of torch and onnxscript, names of dimensions that it
+        # derives itself): nothing that a caller could do otherwise. Parity is tested.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module.eval(),
+            (),
+            kwargs=inputs,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=shapes,
+            dynamo=True,
+            opset_version=OPSET,
+            optimize=False,  # folding would copy transposed weights into the graph; ONNX Runtime folds at load
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program.")
     with tempfile.TemporaryDirectory() as folder:
@@ -215,7 +242,13 @@ def _trace(
         graph = onnx.load(path)
     # The exporter notes a stack trace on every node, with paths of the machine: nothing a reader of the model needs.
     del graph.metadata_props[:]
-    for part in (*graph.graph.node, *graph.graph.input, *graph.graph.output, *graph.graph.initializer, *graph.graph.value_info):
+    for part in (
+        *graph.graph.node,
+        *graph.graph.input,
+        *graph.graph.output,
+        *graph.graph.initializer,
+        *graph.graph.value_info,
+    ):
         del part.metadata_props[:]
         part.doc_string = ""
     del graph.graph.metadata_props[:]
@@ -223,7 +256,7 @@ def _trace(
 
 
 def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
-    """Make every parameter of the graph an external tensor inside a safetensors file, cast to fp32 where it is stored as fp16.
+    """Make every parameter an external tensor inside a safetensors file, cast to fp32 where it is stored as fp16.
 
     safetensors: 8 bytes of header length, a JSON header with data_offsets, then the raw little-endian tensors.
     """
@@ -241,9 +274,14 @@ def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
         name = tensor.name
         if entry["dtype"] == "F16":
             name = f"{tensor.name}.fp16"
-            casts.append(helper.make_node("Cast", [name], [tensor.name], name=f"cast_{tensor.name}", to=TensorProto.FLOAT))
+            casts.append(
+                helper.make_node("Cast", [name], [tensor.name], name=f"cast_{tensor.name}", to=TensorProto.FLOAT)
+            )
         stored = TensorProto(
-            name=name, data_type=_SAFETENSORS_TYPES[entry["dtype"]], dims=entry["shape"], data_location=TensorProto.EXTERNAL
+            name=name,
+            data_type=_SAFETENSORS_TYPES[entry["dtype"]],
+            dims=entry["shape"],
+            data_location=TensorProto.EXTERNAL,
         )
         for key, value in (("location", weights.name), ("offset", 8 + header_length + begin), ("length", end - begin)):
             stored.external_data.add(key=key, value=str(value))
@@ -265,7 +303,9 @@ def _write_tokenizer(source: Path, out: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise CheckpointError(f"{source} has no tokenizer.json, and its tokenizer has no Rust form that could be written.")
+        raise CheckpointError(
+            f"{source} has no tokenizer.json, and its tokenizer has no Rust form that could be written."
+        )
     backend.save(str(out / "tokenizer.json"))
 
 
@@ -273,12 +313,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, help="transformers BigBird directory, or a hub id")
     parser.add_argument("--task", required=True, choices=TASKS)
     parser.add_argument("--out", required=True, type=Path, help="model directory to write, e.g. model_store/NAME")
-    parser.add_argument("--layout", choices=("packed", "padded"), default="packed", help="padded: for optimum (default: packed)")
+    parser.add_argument(
+        "--layout", choices=("packed", "padded"), default="packed", help="padded: for optimum (default: packed)"
+    )
     parser.add_argument("--attention-pattern", choices=("hf-eval", "random"), default="hf-eval")
-    parser.add_argument("--weights", choices=("fp32", "fp16"), default="fp32", help="how weights are stored; the graph computes in fp32")
-    parser.add_argument("--segmenter", choices=("mecab-jumandic", "jumanpp", "none"), help="default: what the checkpoint says")
+    parser.add_argument(
+        "--weights", choices=("fp32", "fp16"), default="fp32", help="how weights are stored; the graph computes in fp32"
+    )
+    parser.add_argument(
+        "--segmenter", choices=("mecab-jumandic", "jumanpp", "none"), help="default: what the checkpoint says"
+    )
     parser.add_argument("--normaliser", choices=("nfkc", "zenkaku", "none"), help="default: what the checkpoint says")
-    parser.add_argument("--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest")
+    parser.add_argument(
+        "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,6 @@
 """The one shared fixture: a store of tiny models with random weights, trained on nothing and exported in seconds."""
 
 import warnings
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ def tiny_tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     counts = word_counts([VOCABULARY_TEXT] * 4, "nfkc")
     file = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    train_unigram(Counter(counts), vocab_size=300, alphabet_coverage=1.0).save(str(file))
+    train_unigram(counts, vocab_size=300, character_coverage=1.0).save(str(file))
     return file
 
 
@@ -38,13 +37,14 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
     from app.tokenizer import Tokenizer
     from export.model import BigBird, initialise
     from export.to_onnx import ExportOptions, export
-    from training.config import FinetuneConfig
-    from training.finetune import save_checkpoint
+    from training.checkpoint import save_checkpoint
+    from training.config import FinetuneConfig, TrainingTask
 
     tokenizer = Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
     store = tmp_path_factory.mktemp("model_store")
     labels = {"classify": ("BLD", "HST", "PNM")}
-    for task in ("qa", "classify", "summarize"):
+    tasks: tuple[TrainingTask, ...] = ("qa", "classify", "summarize")
+    for task in tasks:
         config = FinetuneConfig(task=task, reader="", data="")
         shape = BigBirdConfig(
             vocab_size=tokenizer.vocab_size,
@@ -68,5 +68,9 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
         metadata = {"licence": "Apache-2.0", "label_names": {"HST": "歴史"} if task == "classify" else {}}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.onnx warns of its own insides
-            export(str(checkpoint), store / f"tiny-{task}", ExportOptions(task=task, name=f"tiny-{task}", metadata=metadata))
+            export(
+                str(checkpoint),
+                store / f"tiny-{task}",
+                ExportOptions(task=task, name=f"tiny-{task}", metadata=metadata),
+            )
     return store

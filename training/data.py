@@ -8,10 +8,15 @@ import hashlib
 import json
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, TypeGuard
+
+from app.errors import InvalidInput
+from app.sentences import split_sentences
 
 ContextUnit = Literal["paragraph", "article"]
 
@@ -42,17 +47,20 @@ class SummaryExample:
     summary: str
 
 
-class DataError(ValueError):
+class DataError(InvalidInput):
     """A file is not in the format its reader takes; the message names the file and the record."""
 
 
 def read_json(path: Path) -> Any:
-    with _open_text(path) as file:
-        return json.load(file)
+    with _opened(path) as file:
+        try:
+            return json.load(file)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path} is not JSON: {error}.") from error
 
 
 def read_jsonl(path: Path) -> Iterator[Any]:
-    with _open_text(path) as file:
+    with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 try:
@@ -61,8 +69,16 @@ def read_jsonl(path: Path) -> Iterator[Any]:
                     raise DataError(f"{path}, line {number}: not JSON ({error}).") from error
 
 
-def _open_text(path: Path) -> Any:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """An open text file, plain or compressed; what goes wrong while it is read is a DataError."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: {error}.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
 
 
 def files_under(path: Path, pattern: str) -> list[Path]:
@@ -71,7 +87,7 @@ def files_under(path: Path, pattern: str) -> list[Path]:
         return [path]
     files = sorted(path.rglob(pattern))
     if not files:
-        raise DataError(f"{path} has no file that matches {pattern}.")
+        raise DataError(f"{path} has no file that matches {pattern}." if path.exists() else f"{path} does not exist.")
     return files
 
 
@@ -86,8 +102,10 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
         document = read_json(file)
         if not isinstance(document, dict) or not isinstance(document.get("data"), list):
             raise DataError(f'{file}: SQuAD JSON has a list under "data".')
-        for article in document["data"]:
-            articles.setdefault(article.get("title", ""), []).extend(article["paragraphs"])
+        for number, article in enumerate(document["data"]):
+            _check_article(article, f"{file}, article {number}")
+            # Articles without a title have nothing in common.
+            articles.setdefault(article.get("title") or f"{file} {number}", []).extend(article["paragraphs"])
     examples = []
     for paragraphs in articles.values():
         joined = "\n\n".join(paragraph["context"] for paragraph in paragraphs)
@@ -102,6 +120,30 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
     return examples
 
 
+def _check_article(article: Any, where: str) -> None:
+    """Refuse what is not SQuAD, and answers that do not stand where they say."""
+    for paragraph in _list_in(article, "paragraphs", where):
+        if not isinstance(paragraph, dict) or not isinstance(paragraph.get("context"), str):
+            raise DataError(f'{where}: every paragraph is an object with a text under "context".')
+        for qa in _list_in(paragraph, "qas", where):
+            if not isinstance(qa, dict) or not isinstance(qa.get("question"), str) or "id" not in qa:
+                raise DataError(f'{where}: every entry of "qas" has "id", "question" and "answers".')
+            name = f"{where}, question {qa['id']}"
+            for answer in _list_in(qa, "answers", name) if "answers" in qa else []:
+                text, start = (answer.get("text"), answer.get("answer_start")) if isinstance(answer, dict) else (0, 0)
+                if not isinstance(text, str) or not isinstance(start, int) or start < 0:
+                    raise DataError(f'{name}: an answer has "text" and "answer_start", a count of code points.')
+                if paragraph["context"][start : start + len(text)] != text:
+                    raise DataError(f"{name}: the answer {text!r} does not stand at character {start} of its context.")
+
+
+def _list_in(record: Any, key: str, where: str) -> list[Any]:
+    if not isinstance(record, dict) or not isinstance(record.get(key), list):
+        raise DataError(f'{where}: there is no list under "{key}".')
+    found: list[Any] = record[key]
+    return found
+
+
 def read_labelled(path: Path) -> list[LabelledText]:
     """JSONL of {text, label}."""
     examples = []
@@ -114,24 +156,42 @@ def read_labelled(path: Path) -> list[LabelledText]:
 
 def read_summaries(path: Path) -> list[SummaryExample]:
     """JSONL of {sentences or text, summary}; a text is cut by the service's own sentence splitter."""
-    from app.sentences import split_sentences
-
     examples = []
     for record in read_jsonl(path):
         if not isinstance(record, dict) or not isinstance(record.get("summary"), str):
             raise DataError(f'{path}: every line is an object with "summary" and "sentences" or "text".')
-        if "sentences" in record:
-            sentences = tuple(record["sentences"])
-        else:
-            text = record["text"]
-            sentences = tuple(text[span.start : span.end] for span in split_sentences(text))
-        examples.append(SummaryExample(sentences, record["summary"]))
+        sentences, text = record.get("sentences"), record.get("text")
+        if sentences is None and isinstance(text, str):
+            sentences = [text[span.start : span.end] for span in split_sentences(text)]
+        if not _is_strings(sentences):
+            raise DataError(f'{path}: "sentences" is a list of texts, or "text" is a text.')
+        examples.append(SummaryExample(tuple(sentences), record["summary"]))
     return examples
+
+
+def _is_strings(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def in_held_out_split(key: str, percent: int) -> bool:
     """A split that depends on nothing but the document's own id: the same on every machine and in every order."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 100 < percent
+
+
+def kyoto_articles(path: Path) -> Iterator[dict[str, Any]]:
+    """The Kyoto articles: JSONL of {id, category, title, paragraphs: [{heading} or {sentences}]}."""
+    for number, article in enumerate(read_jsonl(path), start=1):
+        where = f"{path}, article {number}"
+        for paragraph in _list_in(article, "paragraphs", where):
+            if not isinstance(paragraph, dict) or not (
+                isinstance(paragraph["heading"], str)
+                if "heading" in paragraph
+                else _is_strings(paragraph.get("sentences"))
+            ):
+                raise DataError(f'{where}: a paragraph has a "heading" or a list of texts under "sentences".')
+        if not isinstance(article.get("id"), str) or not isinstance(article.get("category"), str):
+            raise DataError(f'{where}: an article has an "id" and a "category".')
+        yield article
 
 
 def kyoto_sections(article: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -164,31 +224,38 @@ def kyoto_text(article: dict[str, Any]) -> str:
 
 
 # Lines that stand in every article of a livedoor site and give its class away.
-_LIVEDOOR_BOILERPLATE = re.compile(r"^(・|■|▼|【?関連|https?://|\[?関連記事)|livedoor|トピックニュース|MOVIE ENTER|Peachy|独女通信|ITライフハック|家電チャンネル|エスマックス|S-MAX|Sports Watch|スポーツウォッチ")
+_LIVEDOOR_BOILERPLATE = re.compile(
+    r"^(・|■|▼|【?関連|https?://|\[?関連記事)|livedoor|トピックニュース|MOVIE ENTER|Peachy|独女通信|ITライフハック"
+    "|家電チャンネル|エスマックス|S-MAX|Sports Watch|スポーツウォッチ"
+)
 
 
 def livedoor_articles(archive: Path) -> Iterator[tuple[str, str, str]]:
     """(file name, class, text) of the livedoor news corpus, without header lines and boilerplate lines."""
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            parts = Path(member.name).parts
-            if not member.isfile() or len(parts) != 3 or "LICENSE" in parts[2]:
-                continue
-            file = tar.extractfile(member)
-            if file is None:
-                continue
-            lines = file.read().decode("utf-8").split("\n")[2:]
-            text = "\n".join(line for line in lines if not _LIVEDOOR_BOILERPLATE.search(line)).strip()
-            yield parts[2], parts[1], text
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                parts = Path(member.name).parts
+                if not member.isfile() or len(parts) != 3 or "LICENSE" in parts[2]:
+                    continue
+                file = tar.extractfile(member)
+                assert file is not None  # a regular file
+                lines = file.read().decode("utf-8").split("\n")[2:]
+                text = "\n".join(line for line in lines if not _LIVEDOOR_BOILERPLATE.search(line)).strip()
+                yield parts[2], parts[1], text
+    except UnicodeDecodeError as error:
+        raise DataError(f"{archive}, {member.name}: not UTF-8 ({error}).") from error
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive} cannot be read as a tar archive: {error}") from error
 
 
 def corpus_texts(data: Path) -> Iterator[str]:
     """Raw text for a vocabulary or for masked LM, from training splits only."""
-    for example in dedupe(e.context for e in read_squad(data / "jaquad" / "train")):
-        yield example
-    for question in read_squad(data / "jaquad" / "train"):
+    questions = read_squad(data / "jaquad" / "train")
+    yield from dedupe(question.context for question in questions)
+    for question in questions:
         yield question.question
-    for article in read_jsonl(data / "kyoto" / "articles.jsonl.gz"):
+    for article in kyoto_articles(data / "kyoto" / "articles.jsonl.gz"):
         if not in_held_out_split(article["id"], 10):
             yield kyoto_text(article)
     for name, _, text in livedoor_articles(data / "livedoor" / "ldcc.tar.gz"):

@@ -20,10 +20,10 @@ from training.data import (
     QuestionExample,
     SummaryExample,
     in_held_out_split,
+    kyoto_articles,
     kyoto_sections,
     kyoto_text,
     livedoor_articles,
-    read_jsonl,
     read_labelled,
     read_squad,
     read_summaries,
@@ -66,10 +66,11 @@ def build_source(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> Ex
 
     Raises:
         ConfigError: the reader does not exist or does not fit the task.
+        DataError: the data cannot be read.
     """
     path = data / config.data
     if config.task == "qa" and config.reader == "squad":
-        return _questions(config, read_squad(path), tokenizer)
+        return _questions(config, read_squad(path, config.context), tokenizer)
     if config.task == "classify" and config.reader in ("kyoto-categories", "livedoor", "labelled"):
         return _labelled(config, labelled_split(config.reader, path, config.held_out_percent)[0], tokenizer)
     if config.task == "summarize" and config.reader in ("kyoto-leads", "summaries"):
@@ -87,7 +88,7 @@ def labelled_split(reader: str, path: Path, percent: int) -> tuple[list[Labelled
         for name, label, text in livedoor_articles(path):
             split[in_held_out_split(name, percent)].append(LabelledText(text, label))
     else:
-        for article in read_jsonl(path):
+        for article in kyoto_articles(path):
             text = kyoto_text(article)
             if text.strip():
                 held_out = in_held_out_split(article["id"], percent)
@@ -102,7 +103,7 @@ def summary_split(reader: str, path: Path, percent: int) -> tuple[list[SummaryEx
         for index, example in enumerate(read_summaries(path)):
             split[in_held_out_split(str(index), percent)].append(example)
         return split
-    for article in read_jsonl(path):
+    for article in kyoto_articles(path):
         lead, body = kyoto_sections(article)
         sentences = tuple(sentence for paragraph in body for sentence in paragraph if sentence.strip())
         if len(sentences) > 2 * ORACLE_SENTENCES and len("".join(lead)) >= 40:
@@ -161,7 +162,7 @@ def _labelled(config: FinetuneConfig, examples: Sequence[LabelledText], tokenize
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         text, room = tokens[index], config.max_tokens - 2
-        # Half of the crops are the beginning, which is what a reader sees first; the others teach the rest of the document.
+        # Half of the crops are the beginning, which is what a reader sees first; the others teach the rest.
         start = int(rng.integers(0, len(text) - room + 1)) if len(text) > room and rng.random() < 0.5 else 0
         (window,) = text_windows(
             text.slice(start, start + room),

@@ -1,7 +1,7 @@
 """A SentencePiece unigram vocabulary over the segmenter's words, written as one `tokenizer.json`.
 
-The `sentencepiece` library trains it; `app.tokenizer.Tokenizer` and transformers load the result. Pieces carry no mark of a
-word's beginning: 京都 is one piece wherever it stands. Knows nothing of models.
+The `sentencepiece` library trains it; `app.tokenizer.Tokenizer` and transformers load the result. Pieces carry no mark
+of a word's beginning: 京都 is one piece wherever it stands. Knows nothing of models.
 """
 
 import argparse
@@ -36,7 +36,8 @@ def word_counts(texts: Iterable[str], normaliser: NormaliserName) -> Counter[str
 def train_unigram(counts: Counter[str], vocab_size: int, character_coverage: float = 0.9998) -> tokenizers.Tokenizer:
     """Train on word counts. Characters outside the most frequent `character_coverage` of the text become [UNK].
 
-    Unigram language model of Kudo 2018, at most `vocab_size` pieces with the special tokens, fewer when the words give no more.
+    Unigram language model of Kudo 2018, at most `vocab_size` pieces with the special tokens, fewer when the words give
+    no more.
     """
     with tempfile.TemporaryDirectory() as folder:
         words = Path(folder) / "words.tsv"
@@ -64,7 +65,7 @@ def train_unigram(counts: Counter[str], vocab_size: int, character_coverage: flo
             num_threads=1,  # the result does not depend on the machine
             minloglevel=1,
         )
-        model = sentencepiece_model_pb2.ModelProto()
+        model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at import
         model.ParseFromString((Path(folder) / "unigram.model").read_bytes())
     return _rust_tokenizer([(piece.piece, piece.score) for piece in model.pieces])
 

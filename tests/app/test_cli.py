@@ -282,7 +282,10 @@ def test_every_setting_is_a_flag_of_serve(capsys: pytest.CaptureFixture[str]) ->
     for name in Settings.model_fields:
         assert f"--{name.replace('_', '-')} " in shown
         assert f"NAGAYOMI_{name.upper()}" in re.sub(r"\s+", "", shown)
-    assert set(COMMANDS) == {"serve", "qa", "summarize", "classify", "export", "evaluate", "finetune"}
+    assert set(COMMANDS) == {
+        *("serve", "qa", "summarize", "classify"),
+        *("export", "evaluate", "finetune", "vocabulary"),
+    }
 
 
 def test_wrong_settings_are_named_as_they_were_given(

@@ -1,0 +1,204 @@
+"""How long one forward pass takes: transformers (block-sparse and full attention) against the exported graph.
+
+    python -m bench.forward [--layers 12] [--hidden 768] [--repeats 5]
+
+Random weights, fp32, CPU, one document of 4,096 tokens and one of 1,024. The three alternate, so that whatever else the
+machine does falls on all of them; figures are medians. The memory of a run is measured in a process of its own for each
+length (Linux: the peak resident size of /proc is reset before the run). The last line is JSON:
+
+    ours_s, transformers_block_sparse_s, transformers_full_s, ratio_block_sparse, ratio_full, tokens
+    at_1024                     the same figures at 1,024 tokens
+    weights_bytes               what the weights take on disk, and at least in memory
+    peak_above_weights_bytes    resident peak of a process in a 4,096-token run, interpreter and all, less the weights
+    growth                      from 2,048 to 4,096 tokens: how many times the time, and the memory that the run takes
+
+transformers runs documents of up to 704 tokens with full attention by itself; both lengths here are above that.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from tqdm import tqdm
+
+from app.packing import AttentionLayout, Document, pack
+
+Run = Callable[[], object]
+Attention = Literal["block_sparse", "original_full"]
+
+LENGTHS = (1024, 2048, 4096)
+VOCABULARY, QUESTION_LENGTH, SEP = 32_000, 20, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.forward", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--hidden", type=int, default=768, help="a multiple of 64 (default: base, 768)")
+    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, after one that is not timed")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
+    parser.add_argument("--memory-of", nargs=2, metavar=("MODEL", "TOKENS"), help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    if args.memory_of:
+        print(json.dumps(run_memory(Path(args.memory_of[0]), int(args.memory_of[1]), args.threads)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        reference = build(args.layers, args.hidden, directory)
+        weights = (directory / "model.safetensors").stat().st_size
+        memory = {
+            tokens: memory_in_child(directory / "model.onnx", tokens, args.threads)
+            for tokens in tqdm((2048, 4096), desc="memory", file=sys.stderr)
+        }
+        medians = measure(reference, directory / "model.onnx", args.repeats, args.threads)
+    print(json.dumps(report(medians, memory, weights)))
+    return 0
+
+
+def build(layers: int, hidden: int, directory: Path) -> Any:
+    """Export a model with random weights; returns the model of transformers with the same ones."""
+    import transformers
+
+    from export.check_parity import reference_of, sharp_config
+    from export.model import BigBird, initialise
+    from export.to_onnx import write_graph
+
+    transformers.logging.set_verbosity_error()
+    config = sharp_config(hidden, layers, num_labels=2)
+    config.vocab_size, config.type_vocab_size = VOCABULARY, 2
+    model = BigBird(config, "qa")
+    initialise(model, seed=0)
+    write_graph(model.eval(), directory, "packed")
+    return reference_of(model)
+
+
+def document(tokens: int) -> Document:
+    rng = np.random.default_rng(tokens)
+    ids = rng.integers(SEP + 1, VOCABULARY, tokens).astype(np.int32)
+    ids[QUESTION_LENGTH - 1] = SEP
+    types = (np.arange(tokens) >= QUESTION_LENGTH).astype(np.int32)
+    return Document(ids, types, QUESTION_LENGTH)
+
+
+def open_session(model: Path, threads: int) -> ort.InferenceSession:
+    """As the service opens it."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # ONNX Runtime warns of every initializer it folds
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def graph_inputs(session: ort.InferenceSession, tokens: int) -> dict[str, npt.NDArray[Any]]:
+    batch = pack([document(tokens)], AttentionLayout())
+    return {node.name: batch.inputs[node.name] for node in session.get_inputs()}
+
+
+def transformers_run(reference: Any, tokens: int, attention: Attention) -> Run:
+    import torch
+
+    doc = document(tokens)
+    ids, types = (torch.from_numpy(array.astype(np.int64))[None] for array in (doc.input_ids, doc.token_type_ids))
+    mask = torch.ones_like(ids)
+
+    def run() -> object:
+        reference.bert.set_attention_type(attention)
+        with torch.inference_mode():
+            return reference(input_ids=ids, attention_mask=mask, token_type_ids=types)
+
+    return run
+
+
+def measure(reference: Any, model: Path, repeats: int, threads: int) -> dict[tuple[str, int], float]:
+    """Median seconds by (who, tokens). Everybody runs once in every round, and the first round is not counted."""
+    import torch
+
+    torch.set_num_threads(threads)
+    session = open_session(model, threads)
+    runs: dict[tuple[str, int], Run] = {}
+    for tokens in LENGTHS:
+        inputs = graph_inputs(session, tokens)
+        runs["ours", tokens] = partial(session.run, None, inputs)
+        if tokens != 2048:  # only our own growth is asked for
+            runs["block_sparse", tokens] = transformers_run(reference, tokens, "block_sparse")
+            runs["original_full", tokens] = transformers_run(reference, tokens, "original_full")
+    seconds: dict[tuple[str, int], list[float]] = {name: [] for name in runs}
+    rounds = [(number, name) for number in range(repeats + 1) for name in runs]
+    with tqdm(rounds, desc="forward passes", file=sys.stderr) as progress:
+        for number, name in progress:
+            progress.set_postfix_str(f"{name[0]} at {name[1]}")
+            started = time.perf_counter()
+            runs[name]()
+            if number:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def memory_in_child(model: Path, tokens: int, threads: int) -> dict[str, int]:
+    command = [sys.executable, "-m", "bench.forward", "--memory-of", str(model), str(tokens), "--threads", str(threads)]
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, int] = json.loads(result.stdout)
+    return figures
+
+
+def run_memory(model: Path, tokens: int, threads: int) -> dict[str, int]:
+    """Resident bytes of this process: before the first run of a loaded model, and the peak during it."""
+    session = open_session(model, threads)
+    inputs = graph_inputs(session, tokens)
+    before = _status_bytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak, which loading the model may have set
+    session.run(None, inputs)
+    return {"before": before, "peak": _status_bytes("VmHWM")}
+
+
+def _status_bytes(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {field}.")
+
+
+def report(
+    medians: dict[tuple[str, int], float], memory: dict[int, dict[str, int]], weights_bytes: int
+) -> dict[str, Any]:
+    def at(tokens: int) -> dict[str, float | int]:
+        ours, sparse, full = (medians[name, tokens] for name in ("ours", "block_sparse", "original_full"))
+        return {
+            "ours_s": round(ours, 4),
+            "transformers_block_sparse_s": round(sparse, 4),
+            "transformers_full_s": round(full, 4),
+            "ratio_block_sparse": round(sparse / ours, 3),
+            "ratio_full": round(full / ours, 3),
+            "tokens": tokens,
+        }
+
+    taken = {tokens: figures["peak"] - figures["before"] for tokens, figures in memory.items()}
+    return {
+        **at(4096),
+        "at_1024": at(1024),
+        "weights_bytes": weights_bytes,
+        "peak_above_weights_bytes": memory[4096]["peak"] - weights_bytes,
+        "growth": {
+            "from_tokens": 2048,
+            "to_tokens": 4096,
+            "time": round(medians["ours", 4096] / medians["ours", 2048], 3),
+            "memory": round(taken[4096] / taken[2048], 3),
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from training.config import ConfigError, read_config
+
+MINIMAL = 'task = "qa"\nreader = "squad"\ndata = "d"\ntokenizer = "t.json"\n'
+CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
+
+
+def _config(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "run.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.name)
+def test_the_projects_own_configs_are_valid(file: Path) -> None:
+    read_config(file, [])
+
+
+def test_values_and_overrides(tmp_path: Path) -> None:
+    file = _config(tmp_path, MINIMAL + "epochs = 2\n")
+    config = read_config(file, ["layers=3", "learning_rate=1e-4", "context=article", 'data="x y"', "seed=7"])
+    assert (config.epochs, config.layers, config.learning_rate) == (2.0, 3, 1e-4)
+    assert (config.context, config.data, config.seed) == ("article", "x y", 7)
+    assert isinstance(config.epochs, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("task = ", [], "cannot be read"),
+        ('task = "qa"\nreader = "squad"\n', [], "lacks data"),
+        (MINIMAL + "layer = 3\n", [], "Unknown key 'layer'"),
+        (MINIMAL, ["layer=3"], "Unknown key 'layer'"),
+        (MINIMAL, ["layers"], "--set takes KEY=VALUE, not 'layers'"),
+        (MINIMAL, ["layers=three"], "layers is 'three'; it takes a value of type int"),
+        (MINIMAL, ["layers=true"], "layers is True; it takes a value of type int"),
+        (MINIMAL, ["epochs=true"], "epochs is True; it takes a value of type float"),
+        (MINIMAL, ["layers=0"], "layers is 0; it must be at least 1"),
+        (MINIMAL, ["epochs=-1.0"], "epochs is -1.0; it must be a number above 0"),
+        (MINIMAL, ["learning_rate=nan"], "learning_rate is nan; it must be a number above 0"),
+        (MINIMAL, ["dropout=1.5"], "dropout is 1.5; it must be between 0 and 1"),
+        (MINIMAL, ["held_out_percent=100"], "held_out_percent is 100; it must be between 0 and 99"),
+        (MINIMAL, ["seed=-1"], "seed is -1; it must not be negative"),
+        (MINIMAL, ["heads=3"], "hidden (256) must be an even multiple of heads (3)"),
+        (MINIMAL, ["task=translate"], "task is 'translate'; allowed are qa, classify, summarize"),
+        (MINIMAL, ["segmenter=chasen"], "segmenter is 'chasen'; allowed are none, mecab-jumandic, jumanpp"),
+        (MINIMAL, ["autocast=fp16"], "autocast is 'fp16'; allowed are none, bf16"),
+        (MINIMAL, ['tokenizer=""'], "tokenizer is missing"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(text: str, overrides: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(_config(tmp_path, text), overrides)
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        read_config(tmp_path / "nowhere.toml", [])
+    file = tmp_path / "latin.toml"
+    file.write_bytes(b'task = "\xe9"')
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_config(file, [])

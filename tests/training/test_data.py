@@ -1,0 +1,251 @@
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.conftest import squad, write_json, write_jsonl
+from training.data import (
+    DataError,
+    LabelledText,
+    SummaryExample,
+    corpus_texts,
+    dedupe,
+    in_held_out_split,
+    kyoto_articles,
+    kyoto_sections,
+    kyoto_text,
+    livedoor_articles,
+    read_json,
+    read_jsonl,
+    read_labelled,
+    read_squad,
+    read_summaries,
+)
+
+ARTICLES = {
+    "京都": [
+        ("京都は千年の都。𠮷田神社がある。", [("何年?", "千年"), ("神社は?", "𠮷田神社")]),
+        ("鴨川が流れる。千年の橋。", [("川は?", "鴨川"), ("橋は?", "千年の橋"), ("海は?", "")]),
+    ],
+    "大阪": [("大阪城がある。", [("城は?", "大阪城")])],
+}
+ARTICLE = {
+    "id": "BDS00001",
+    "category": "BDS",
+    "paragraphs": [
+        {"sentences": ["寺は古い。", "山にある。"]},
+        {"heading": "歴史"},
+        {"sentences": ["昔に建った。"]},
+        {"sentences": ["焼けた。", "また建った。"]},
+    ],
+}
+
+
+def _mistakes(examples: list[Any]) -> list[str]:
+    return [e.id for e in examples for text, at in e.answers if e.context[at : at + len(text)] != text]
+
+
+def test_squad_by_paragraph(tmp_path: Path) -> None:
+    examples = read_squad(write_json(tmp_path / "a.json", squad(ARTICLES)))
+    assert len(examples) == 6
+    assert _mistakes(examples) == []
+    assert examples[2].context == "鴨川が流れる。千年の橋。"
+    assert examples[4].answers == ()
+
+
+def test_squad_by_article_moves_the_answers(tmp_path: Path) -> None:
+    examples = read_squad(write_json(tmp_path / "a.json", squad(ARTICLES)), "article")
+    assert _mistakes(examples) == []
+    assert {e.context for e in examples[:5]} == {"京都は千年の都。𠮷田神社がある。\n\n鴨川が流れる。千年の橋。"}
+    assert [e.answers[0][1] for e in examples if e.question == "橋は?"] == [25]
+
+
+def test_an_article_may_go_on_in_another_file(tmp_path: Path) -> None:
+    first, second = ARTICLES["京都"]
+    write_json(tmp_path / "1.json", squad({"京都": [first]}))
+    write_json(tmp_path / "2.json", squad({"京都": [second]}))
+    examples = read_squad(tmp_path, "article")
+    assert len({e.context for e in examples}) == 1
+    assert _mistakes(examples) == []
+
+
+def test_articles_without_a_title_stay_apart(tmp_path: Path) -> None:
+    content: Any = squad(ARTICLES)
+    for article in content["data"]:
+        del article["title"]
+    assert len({e.context for e in read_squad(write_json(tmp_path / "a.json", content), "article")}) == 2
+
+
+def test_an_answer_that_stands_elsewhere_is_an_error(tmp_path: Path) -> None:
+    content: Any = squad(ARTICLES)
+    content["data"][0]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
+    with pytest.raises(DataError, match="question 京都-0-1: the answer '𠮷田神社' does not stand at character 9"):
+        read_squad(write_json(tmp_path / "a.json", content))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], 'a list under "data"'),
+        ({"data": {}}, 'a list under "data"'),
+        ({"data": [1]}, 'article 0: there is no list under "paragraphs"'),
+        ({"data": [{"paragraphs": [{"qas": []}]}]}, 'a text under "context"'),
+        ({"data": [{"paragraphs": [{"context": "c"}]}]}, 'no list under "qas"'),
+        ({"data": [{"paragraphs": [{"context": "c", "qas": [{"id": 1}]}]}]}, '"question"'),
+        (
+            {"data": [{"paragraphs": [{"context": "c", "qas": [{"id": 1, "question": "q", "answers": ["c"]}]}]}]},
+            'question 1: an answer has "text" and "answer_start"',
+        ),
+    ],
+)
+def test_what_is_not_squad_is_said_in_words(content: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_squad(write_json(tmp_path / "a.json", content))
+    assert message in str(caught.value)
+
+
+def _bytes(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "content", "message"),
+    [
+        (read_json, "a.json", b'{"data": [', "is not JSON"),
+        (read_json, "a.json", "京都".encode("cp932"), "is not UTF-8"),
+        (lambda path: list(read_jsonl(path)), "a.jsonl", b'{}\n\n{"a"\n', "line 3: not JSON"),
+        (lambda path: list(read_jsonl(path)), "a.jsonl.gz", b"no gzip", "cannot be read"),
+        (lambda path: list(read_jsonl(path)), "a.jsonl.gz", gzip.compress(b"{}\n" * 99)[:-12], "cannot be read"),
+        (read_labelled, "a.jsonl", b'{"text": "a"}\n', '"text" and "label"'),
+        (read_labelled, "a.jsonl", b"[]\n", '"text" and "label"'),
+        (read_summaries, "a.jsonl", b'{"text": "a"}\n', '"summary"'),
+        (read_summaries, "a.jsonl", b'{"summary": "a"}\n', '"sentences" is a list'),
+        (read_summaries, "a.jsonl", b'{"summary": "a", "sentences": [1]}\n', '"sentences" is a list'),
+        (lambda path: list(kyoto_articles(path)), "a.jsonl", b"{}\n", 'article 1: there is no list under "paragraphs"'),
+        (lambda path: list(kyoto_articles(path)), "a.jsonl", b'{"paragraphs": [{}]}\n', 'a "heading" or a list'),
+        (lambda path: list(kyoto_articles(path)), "a.jsonl", b'{"paragraphs": []}\n', 'an "id" and a "category"'),
+        (lambda path: list(livedoor_articles(path)), "a.tar.gz", b"no archive", "cannot be read as a tar archive"),
+    ],
+)
+def test_malformed_files_are_said_in_words(
+    read: Callable[[Path], object], name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read(_bytes(tmp_path / name, content))
+    assert message in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_missing_files_are_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        read_squad(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"no file that matches \*\.json"):
+        read_squad(tmp_path)
+    for read in (read_labelled, read_summaries, lambda path: list(livedoor_articles(path))):
+        with pytest.raises(DataError, match="cannot be read"):
+            read(tmp_path / "nowhere")
+
+
+def test_labelled_texts(tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": "甲", "label": "A"}, {"text": "乙", "label": 1}])
+    assert read_labelled(file) == [LabelledText("甲", "A"), LabelledText("乙", "1")]
+
+
+def test_summaries_from_sentences_or_text(tmp_path: Path) -> None:
+    records: list[object] = [
+        {"sentences": ["甲。", "乙。"], "summary": "甲"},
+        {"text": "甲。「乙。」と言う。\n丙", "summary": "乙"},
+    ]
+    assert read_summaries(write_jsonl(tmp_path / "a.jsonl", records)) == [
+        SummaryExample(("甲。", "乙。"), "甲"),
+        SummaryExample(("甲。", "「乙。」と言う。", "丙"), "乙"),
+    ]
+
+
+def test_files_may_be_compressed(tmp_path: Path) -> None:
+    file = _bytes(tmp_path / "a.jsonl.gz", gzip.compress('{"text": "甲", "label": "A"}\n'.encode()))
+    assert read_labelled(file) == [LabelledText("甲", "A")]
+
+
+def test_the_held_out_split_is_the_same_for_ever() -> None:
+    ids = [f"BDS{number:05}" for number in range(1, 1001)]
+    held_out = [name for name in ids if in_held_out_split(name, 10)]
+    assert held_out[:4] == ["BDS00021", "BDS00041", "BDS00045", "BDS00048"]
+    assert 70 < len(held_out) < 130
+    assert not any(in_held_out_split(name, 0) for name in ids)
+    assert all(in_held_out_split(name, 100) for name in ids)
+    assert {name for name in ids if in_held_out_split(name, 5)} < set(held_out)
+
+
+def test_kyoto_sections(tmp_path: Path) -> None:
+    (article,) = kyoto_articles(write_jsonl(tmp_path / "a.jsonl", [ARTICLE]))
+    assert kyoto_sections(article) == (["寺は古い。", "山にある。"], [["昔に建った。"], ["焼けた。", "また建った。"]])
+    assert kyoto_text(article) == "寺は古い。山にある。\n歴史\n昔に建った。\n焼けた。また建った。"
+
+
+def test_without_a_heading_the_first_paragraph_is_the_lead() -> None:
+    paragraphs = [{"sentences": ["甲。"]}, {"sentences": ["乙。"]}]
+    assert kyoto_sections({"paragraphs": paragraphs}) == (["甲。"], [["乙。"]])
+
+
+def test_an_article_may_begin_with_a_heading() -> None:
+    paragraphs = [{"heading": "歴史"}, {"sentences": ["甲。"]}]
+    assert kyoto_sections({"paragraphs": paragraphs}) == ([], [["甲。"]])
+
+
+def _livedoor(path: Path, files: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_livedoor_without_headers_and_boilerplate(tmp_path: Path) -> None:
+    body = (
+        "http://news.example/1\n2011-01-01\n題\n本文。\n・関連リンク\n■写真\n続き・本文。\n"
+        "関連記事\nhttp://x\nSports Watchより\n終わり。\n"
+    )
+    archive = _livedoor(
+        tmp_path / "ldcc.tar.gz",
+        {
+            "text/sports-watch/LICENSE.txt": b"licence",
+            "text/README.txt": b"readme",
+            "text/sports-watch/sports-watch-1.txt": body.encode(),
+        },
+    )
+    assert list(livedoor_articles(archive)) == [
+        ("sports-watch-1.txt", "sports-watch", "題\n本文。\n続き・本文。\n終わり。")
+    ]
+
+
+def test_livedoor_in_another_encoding_is_said_in_words(tmp_path: Path) -> None:
+    archive = _livedoor(tmp_path / "ldcc.tar.gz", {"text/a/a-1.txt": "\n\n本文".encode("cp932")})
+    with pytest.raises(DataError, match=r"text/a/a-1\.txt: not UTF-8"):
+        list(livedoor_articles(archive))
+
+
+def test_the_corpus_holds_no_held_out_document(tmp_path: Path) -> None:
+    write_json(tmp_path / "jaquad" / "train" / "1.json", squad(ARTICLES))
+    (tmp_path / "kyoto").mkdir()
+    articles = [ARTICLE | {"id": name} for name in ("BDS00001", "BDS00021")]  # the second is held out
+    lines = "".join(json.dumps(article) + "\n" for article in articles)
+    _bytes(tmp_path / "kyoto" / "articles.jsonl.gz", gzip.compress(lines.encode()))
+    _livedoor(tmp_path / "livedoor" / "ldcc.tar.gz", {"text/a/a-1.txt": "\n\n本文".encode()})
+    assert not in_held_out_split("a-1.txt", 10)
+    texts = list(corpus_texts(tmp_path))
+    assert texts[:3] == [context for paragraphs in ARTICLES.values() for context, _ in paragraphs]
+    assert len(texts) == 3 + 6 + 1 + 1
+    assert texts[-1] == "本文"
+
+
+def test_dedupe_keeps_the_order() -> None:
+    assert list(dedupe("abacb")) == ["a", "b", "c"]
