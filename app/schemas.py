@@ -111,7 +111,8 @@ class SummarizeRequest(_Request):
         given = [name for name in ("max_sentences", "ratio", "max_characters") if getattr(self, name) is not None]
         if len(given) > 1:
             raise PydanticCustomError(
-                "one_length", "only one of max_sentences, ratio and max_characters is allowed, not {given}",
+                "one_length",
+                "only one of max_sentences, ratio and max_characters is allowed, not {given}",
                 {"given": " and ".join(given)},
             )
         return self
@@ -272,4 +273,3 @@ class Info(_Response):
     limits: Limits
     max_batch_tokens: int
     max_queue_tokens: int
-

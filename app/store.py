@@ -163,9 +163,7 @@ def load_model(directory: Path, manifest: Manifest, settings: Settings) -> Model
 
 def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
     try:
-        return Tokenizer.load(
-            directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter
-        )
+        return Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
     except BrokenModel:
         raise
     except Exception as error:  # the Rust tokeniser raises bare Exception for a file it cannot read

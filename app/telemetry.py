@@ -52,37 +52,55 @@ class Telemetry:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter(
-            "nagayomi_requests", "Requests answered, by endpoint and status code.", ["endpoint", "status"],
+            "nagayomi_requests",
+            "Requests answered, by endpoint and status code.",
+            ["endpoint", "status"],
             registry=self.registry,
         )
         self.stages = Histogram(
-            "nagayomi_stage_seconds", "Time of answered requests, by stage.", ["task", "stage"],
-            buckets=_SECONDS, registry=self.registry,
+            "nagayomi_stage_seconds",
+            "Time of answered requests, by stage.",
+            ["task", "stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self.windows = Counter(
             "nagayomi_windows", "Windows that answered requests were read in.", ["task"], registry=self.registry
         )
         self.tokens = Counter(
-            "nagayomi_tokens", "Tokens that answered requests were read in, over all windows.", ["task"],
+            "nagayomi_tokens",
+            "Tokens that answered requests were read in, over all windows.",
+            ["task"],
             registry=self.registry,
         )
         self.batches = Counter(
             "nagayomi_batches", "Batches run, by model and outcome.", ["model", "outcome"], registry=self.registry
         )
         self.batch_tokens = Histogram(
-            "nagayomi_batch_tokens", "Tokens of a batch, in whole blocks.", ["model"],
-            buckets=_TOKENS, registry=self.registry,
+            "nagayomi_batch_tokens",
+            "Tokens of a batch, in whole blocks.",
+            ["model"],
+            buckets=_TOKENS,
+            registry=self.registry,
         )
         self.batch_documents = Histogram(
-            "nagayomi_batch_documents", "Windows in a batch.", ["model"],
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256), registry=self.registry,
+            "nagayomi_batch_documents",
+            "Windows in a batch.",
+            ["model"],
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self.registry,
         )
         self.batch_seconds = Histogram(
-            "nagayomi_batch_seconds", "Time of a batch in the engine.", ["model"],
-            buckets=_SECONDS, registry=self.registry,
+            "nagayomi_batch_seconds",
+            "Time of a batch in the engine.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self.padding_tokens = Counter(
-            "nagayomi_padding_tokens", "Tokens computed only to fill a document's last block.", ["model"],
+            "nagayomi_padding_tokens",
+            "Tokens computed only to fill a document's last block.",
+            ["model"],
             registry=self.registry,
         )
         self.queue_tokens = Gauge(

@@ -91,9 +91,12 @@ json_values = st.recursive(
 )
 
 
-@given(st.binary() | st.dictionaries(st.sampled_from([*QaRequest.model_fields, "x"]), json_values).map(
-    lambda value: json.dumps(value).encode()
-))
+@given(
+    st.binary()
+    | st.dictionaries(st.sampled_from([*QaRequest.model_fields, "x"]), json_values).map(
+        lambda value: json.dumps(value).encode()
+    )
+)
 def test_any_body_is_read_or_refused_in_words(body: bytes) -> None:
     with contextlib.suppress(MalformedBody, InvalidInput):
         parse_request(body, QaRequest)

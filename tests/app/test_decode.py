@@ -111,9 +111,7 @@ def test_scores_do_not_depend_on_how_many_answers_are_asked_for() -> None:
     starts, ends = logits_of(windows, 3)
 
     def ask(top_k: int) -> list[Span]:
-        return decode_answers(
-            windows, starts, ends, context, top_k=top_k, max_answer_tokens=5, temperature=1.0
-        ).spans
+        return decode_answers(windows, starts, ends, context, top_k=top_k, max_answer_tokens=5, temperature=1.0).spans
 
     assert ask(1) == ask(20)[:1]
     assert len(ask(20)) == N_BEST

@@ -93,9 +93,16 @@ async def test_content_type_does_not_matter(client: httpx.AsyncClient) -> None:
 async def test_request_ids(client: httpx.AsyncClient) -> None:
     response = await client.get("/livez", headers={"X-Request-Id": "mine-1"})
     assert response.headers["x-request-id"] == "mine-1"
-    made = {(await client.get("/livez", headers={"X-Request-Id": bad})).headers["x-request-id"] for bad in (
-        "", "a b", "x" * 129, '"', "\x7f",
-    )}
+    made = {
+        (await client.get("/livez", headers={"X-Request-Id": bad})).headers["x-request-id"]
+        for bad in (
+            "",
+            "a b",
+            "x" * 129,
+            '"',
+            "\x7f",
+        )
+    }
     assert len(made) == 5
     assert all(len(name) == 32 for name in made)
 

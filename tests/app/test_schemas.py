@@ -13,7 +13,10 @@ def test_defaults() -> None:
     assert qa.questions == ["何?"]
     summarize = SummarizeRequest(text="文。")
     assert (summarize.max_sentences, summarize.ratio, summarize.max_characters, summarize.diversity) == (
-        None, None, None, 0.0,
+        None,
+        None,
+        None,
+        0.0,
     )
     assert ClassifyRequest(text="文。").top_k is None
 

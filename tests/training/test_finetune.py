@@ -316,7 +316,7 @@ def test_the_other_tasks_learn_too(
     file = tmp_path / "d.jsonl"
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     reader = "labelled" if task == "classify" else "summaries"
-    overrides = [f"task={task}", f"reader={reader}", "data=d.jsonl", "held_out_percent=0", "epochs=8"]
+    overrides = [f"task={task}", f"reader={reader}", "data=d.jsonl", "held_out_percent=0", "epochs=40"]
     run = Run(read_config(config_file, overrides), tmp_path, tmp_path / "run")
     run.train()
     assert np.mean(run.losses[-4:]) < 0.8 * np.mean(run.losses[:4])
