@@ -307,7 +307,7 @@ def test_the_other_tasks_learn_too(
     task: str, config_file: Path, character_tokenizer_file: Path, tmp_path: Path
 ) -> None:
     records: dict[str, list[dict[str, object]]] = {
-        "classify": [{"text": f"{place}は{n}にある。", "label": place} for place in "駅寺" for n in range(10)],
+        "classify": [{"text": f"{place * 6}は{n}。", "label": place} for place in "駅寺" for n in range(10)],
         "summarize": [
             {"sentences": [f"橋は{n}。", f"寺は{n}。", "森にある。"], "summary": f"寺は{n}"} for n in range(10)
         ],
@@ -316,7 +316,14 @@ def test_the_other_tasks_learn_too(
     file = tmp_path / "d.jsonl"
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     reader = "labelled" if task == "classify" else "summaries"
-    overrides = [f"task={task}", f"reader={reader}", "data=d.jsonl", "held_out_percent=0", "epochs=40"]
+    overrides = [
+        f"task={task}",
+        f"reader={reader}",
+        "data=d.jsonl",
+        "held_out_percent=0",
+        "epochs=12",
+        "learning_rate=0.01",
+    ]
     run = Run(read_config(config_file, overrides), tmp_path, tmp_path / "run")
     run.train()
     assert np.mean(run.losses[-4:]) < 0.8 * np.mean(run.losses[:4])
