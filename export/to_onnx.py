@@ -148,6 +148,7 @@ def write_graph(
     dtype = torch.float16 if weights == "fp16" else torch.float32
     tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, out / WEIGHTS_FILE, metadata={"format": "pt"})
+    (out / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it for its owner only; a service may run as somebody else
     files = ["model.onnx", WEIGHTS_FILE]
     if pattern == "random":
         plan = random_plan(model.config, model.config.max_position_embeddings)

@@ -38,6 +38,7 @@ def test_the_directory_holds_what_the_manifest_says(packed_qa: Path) -> None:
     verify_files(packed_qa, manifest)
     assert set(manifest.files) == {"config.json", "model.onnx", "model.safetensors", "tokenizer.json"}
     assert {file.name for file in packed_qa.iterdir()} == {*manifest.files, "manifest.json"}
+    assert all((packed_qa / name).stat().st_mode & 0o044 == 0o044 for name in manifest.files)
     written = (packed_qa / "manifest.json").stat().st_mtime_ns
     assert all((packed_qa / name).stat().st_mtime_ns <= written for name in manifest.files)
     assert (manifest.task, manifest.layout, manifest.attention_pattern) == ("qa", "packed", "hf-eval")
