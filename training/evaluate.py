@@ -7,6 +7,7 @@ measures, nothing of tensors.
 import argparse
 import asyncio
 import json
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,12 +17,14 @@ from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
 from app.errors import InvalidInput
+from app.manifest import Metric
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad
 from training.examples import ORACLE_SENTENCES, labelled_split, summary_split
 from training.metrics import best_over_references, greedy_oracle, macro_f1, rouge_l, rouge_n
+from training.record import record
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -222,6 +225,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --reader: the share that training held out, of which the score is",
     )
     parser.add_argument("--limit", type=int, help="score only the first so many")
+    parser.add_argument(
+        "--record",
+        metavar="DATASET",
+        help="write the figures into the model's manifest and card, under this name of the data and with this command",
+    )
+
+
+def command(args: argparse.Namespace) -> str:
+    """The command that gives a recorded figure again, as a reader would type it."""
+    words = ["nagayomi", "evaluate", "--model", args.model, "--task", args.task, "--data", str(args.data)]
+    if args.context != "paragraph":
+        words += ["--context", args.context]
+    if args.reader is not None:
+        words += ["--reader", args.reader]
+    if args.limit is not None:
+        words += ["--limit", str(args.limit)]
+    return shlex.join(words)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -236,5 +256,10 @@ def run(args: argparse.Namespace) -> int:
             f"allowed are {', '.join(_READERS[args.task])}."
         )
     scores = asyncio.run(_evaluate(args))
+    if args.record is not None:
+        store = args.model_store or Settings().model_store
+        values = {name: value for name, value in scores.items() if name != "n"}
+        metric = Metric(dataset=args.record, n=int(scores["n"]), values=values, command=command(args))
+        record(store / args.model, metric)
     print(json.dumps({"task": args.task, "model": args.model, **scores}, ensure_ascii=False))
     return 0

@@ -1,6 +1,7 @@
 """Scores of predictors that are known, and the command on tiny models as they are served."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,6 +10,7 @@ import pytest
 
 from app.cli import main
 from app.errors import InvalidInput
+from app.manifest import Manifest, Metric
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from tests.training.conftest import squad, write_json, write_jsonl
@@ -202,3 +204,30 @@ def test_a_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAGAYOMI_TEXT_THREADS", "many")
     with pytest.raises(InvalidInput, match="NAGAYOMI_TEXT_THREADS: Input should be a valid integer"):
         evaluation_settings(None)
+
+
+def test_recorded_figures_stand_in_the_manifest_and_in_the_card(
+    tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(tiny_store, store)
+    card = store / "tiny-classify" / "README.md"
+    card.write_text("# Card\n\n<!-- metrics -->\nold\n<!-- /metrics -->\n", encoding="utf-8")
+    data = tmp_path / "made.jsonl"
+    write_jsonl(data, [{"text": "京都の寺。", "label": "HST"}, {"text": "東京の城。", "label": "BLD"}])
+    arguments = ["evaluate", "--model-store", str(store), "--model", "tiny-classify", "--task", "classify"]
+    arguments += ["--data", str(data), "--record", "made texts"]
+
+    assert main(arguments) == 0
+    assert main(arguments) == 0  # a second time replaces the first
+
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    values = {name: scores[name] for name in ("accuracy", "macro_f1", "majority")}
+    command = f"nagayomi evaluate --model tiny-classify --task classify --data {data}"
+    manifest = Manifest.read(store / "tiny-classify")
+    assert manifest.metrics == (Metric(dataset="made texts", n=2, values=values, command=command),)
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+    assert card.read_text(encoding="utf-8") == (
+        "# Card\n\n<!-- metrics -->\n| data | n | result | command |\n|---|---|---|---|\n"
+        f"| made texts | 2 | {shown} | `{command}` |\n<!-- /metrics -->\n"
+    )
