@@ -89,7 +89,9 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     (out / "manifest.json").unlink(missing_ok=True)
     files = write_graph(model, out, options.layout, options.attention_pattern, options.weights)
     saved = config_dict(config, options.task)
-    saved["nagayomi"] = {**own, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
+    # What a training run notes of itself names places of the machine it ran on: no part of the model.
+    kept = {key: value for key, value in own.items() if key != "training"}
+    saved["nagayomi"] = {**kept, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
     (out / "config.json").write_text(json.dumps(saved, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     _write_tokenizer(source, out)
     files += ["config.json", "tokenizer.json"]
