@@ -1,13 +1,15 @@
 """How long one forward pass takes: transformers (block-sparse and full attention) against the exported graph.
 
-    python -m bench.forward [--layers 12] [--hidden 768] [--repeats 5]
+    python -m bench.forward [--layers 12] [--hidden 768] [--repeats 3]
 
 Random weights, fp32, CPU, one document of 4,096 tokens and one of 1,024. The three alternate, so that whatever else the
-machine does falls on all of them; figures are medians. The memory of a run is measured in a process of its own for each
-length (Linux: the peak resident size of /proc is reset before the run). The last line is JSON:
+machine does falls on all of them, and each runs once untimed just before it is timed, so that none pays for memory that
+the others made the system take away from it; figures are medians. The memory of a run is measured in a process of its own
+for each length (Linux: the peak resident size of /proc is reset before the run). The last line is JSON:
 
     ours_s, transformers_block_sparse_s, transformers_full_s, ratio_block_sparse, ratio_full, tokens
     at_1024                     the same figures at 1,024 tokens
+    dense_products_s            the matrix products of the linear layers alone, at 4,096 tokens: no fp32 run can be faster
     weights_bytes               what the weights take on disk, and at least in memory
     peak_above_weights_bytes    resident peak of a process in a 4,096-token run, interpreter and all, less the weights
     growth                      from 2,048 to 4,096 tokens: how many times the time, and the memory that the run takes
@@ -48,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--hidden", type=int, default=768, help="a multiple of 64 (default: base, 768)")
-    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, after one that is not timed")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="timed runs of each, every one after one that is not timed"
+    )
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
     parser.add_argument("--memory-of", nargs=2, metavar=("MODEL", "TOKENS"), help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
@@ -122,8 +126,28 @@ def transformers_run(reference: Any, tokens: int, attention: Attention) -> Run:
     return run
 
 
+def dense_products(config: Any, tokens: int) -> Run:
+    """The products of activations and weights that every form of the model has to compute, and nothing else."""
+    import torch
+
+    hidden, wide = config.hidden_size, config.intermediate_size
+    narrow_in, wide_in = torch.randn(tokens, hidden), torch.randn(tokens, wide)
+    square, widen, narrow = torch.randn(hidden, hidden), torch.randn(hidden, wide), torch.randn(wide, hidden)
+
+    def run() -> object:
+        with torch.inference_mode():
+            for _ in range(config.num_hidden_layers):
+                for _ in range(4):  # query, key, value, output
+                    narrow_in @ square
+                narrow_in @ widen
+                wide_in @ narrow
+            return (narrow_in @ widen, wide_in @ narrow)  # the head's own feed-forward block
+
+    return run
+
+
 def measure(reference: Any, model: Path, repeats: int, threads: int) -> dict[tuple[str, int], float]:
-    """Median seconds by (who, tokens). Everybody runs once in every round, and the first round is not counted."""
+    """Median seconds by (who, tokens). Everybody has a turn in every round."""
     import torch
 
     torch.set_num_threads(threads)
@@ -135,15 +159,15 @@ def measure(reference: Any, model: Path, repeats: int, threads: int) -> dict[tup
         if tokens != 2048:  # only our own growth is asked for
             runs["block_sparse", tokens] = transformers_run(reference, tokens, "block_sparse")
             runs["original_full", tokens] = transformers_run(reference, tokens, "original_full")
+    runs["dense_products", 4096] = dense_products(reference.config, 4096)
     seconds: dict[tuple[str, int], list[float]] = {name: [] for name in runs}
-    rounds = [(number, name) for number in range(repeats + 1) for name in runs]
-    with tqdm(rounds, desc="forward passes", file=sys.stderr) as progress:
-        for number, name in progress:
+    with tqdm([*runs] * repeats, desc="forward passes", file=sys.stderr) as progress:
+        for name in progress:
             progress.set_postfix_str(f"{name[0]} at {name[1]}")
+            runs[name]()
             started = time.perf_counter()
             runs[name]()
-            if number:
-                seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(time.perf_counter() - started)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
@@ -189,6 +213,7 @@ def report(
     return {
         **at(4096),
         "at_1024": at(1024),
+        "dense_products_s": round(medians["dense_products", 4096], 4),
         "weights_bytes": weights_bytes,
         "peak_above_weights_bytes": memory[4096]["peak"] - weights_bytes,
         "growth": {

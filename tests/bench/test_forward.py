@@ -18,7 +18,13 @@ def test_the_last_line_holds_the_figures(capsys: pytest.CaptureFixture[str]) -> 
     assert forward.main(["--layers", "1", "--hidden", "64", "--repeats", "1", "--threads", "1"]) == 0
     captured = capsys.readouterr()
     figures = json.loads(captured.out.splitlines()[-1])
-    assert figures.keys() == FIGURES | {"at_1024", "weights_bytes", "peak_above_weights_bytes", "growth"}
+    assert figures.keys() == FIGURES | {
+        "at_1024",
+        "dense_products_s",
+        "weights_bytes",
+        "peak_above_weights_bytes",
+        "growth",
+    }
     assert figures["at_1024"].keys() == FIGURES
     for part, tokens in ((figures, 4096), (figures["at_1024"], 1024)):
         assert part["tokens"] == tokens
@@ -43,11 +49,13 @@ def test_report_divides_what_it_should() -> None:
         ("block_sparse", 4096): 15.0,
         ("original_full", 1024): 4.0,
         ("original_full", 4096): 50.0,
+        ("dense_products", 4096): 4.0,
     }
     memory = {2048: {"before": 100, "peak": 150}, 4096: {"before": 100, "peak": 210}}
     figures = forward.report(medians, memory, weights_bytes=60)
     assert (figures["ratio_block_sparse"], figures["ratio_full"]) == (3.0, 10.0)
     assert figures["at_1024"]["ratio_full"] == 4.0
+    assert figures["dense_products_s"] == 4.0
     assert figures["peak_above_weights_bytes"] == 150
     assert figures["growth"] == {"from_tokens": 2048, "to_tokens": 4096, "time": 2.5, "memory": 2.2}
 
