@@ -37,12 +37,15 @@ class FinetuneConfig:
     intermediate: int = 1024
     max_positions: int = 4096
     dropout: float = 0.1
+    start: Literal["random", "structured"] = "random"  # structured: see training/structured.py
+    word_vectors: str = ""  # .npy of `python -m training.word_vectors`, for a structured start
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
 
     # What the model reads.
     normaliser: NormaliserName = "nfkc"
     segmenter: SegmenterName = "mecab-jumandic"
     context: Literal["paragraph", "article"] = "paragraph"  # article: all paragraphs of a title joined (qa)
+    unanswerable_share: float = 0.0  # share of questions put to a text that does not answer them (qa)
     max_tokens: int = 384  # longest sequence in training; a longer context is cropped at random around the answer
     shifted_share: float = 0.0  # share of sequences whose positions start anywhere: late positions are trained too
     held_out_percent: int = 10  # documents kept for evaluation where the data set has no split of its own
@@ -70,7 +73,7 @@ _AT_LEAST_ONE = (
     "checkpoint_every",
 )
 _POSITIVE = ("epochs", "learning_rate", "clip_norm")
-_SHARES = ("dropout", "shifted_share", "warmup_share")
+_SHARES = ("dropout", "shifted_share", "warmup_share", "unanswerable_share")
 
 
 def read_config(path: Path, overrides: list[str]) -> FinetuneConfig:
@@ -135,5 +138,9 @@ def _check_ranges(config: FinetuneConfig) -> None:
         raise ConfigError(f"seed is {config.seed}; it must not be negative.")
     if config.hidden % (2 * config.heads):
         raise ConfigError(f"hidden ({config.hidden}) must be an even multiple of heads ({config.heads}).")
+    if config.word_vectors and config.start != "structured":
+        raise ConfigError('word_vectors are only read with start = "structured".')
+    if config.start == "structured" and config.checkpoint:
+        raise ConfigError('start = "structured" is for a new model; this run starts from a checkpoint.')
     if not config.tokenizer and not config.checkpoint:
         raise ConfigError("tokenizer is missing; a run without a checkpoint needs a tokenizer.json.")

@@ -133,6 +133,12 @@ def _questions(config: FinetuneConfig, examples: Sequence[QuestionExample], toke
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         question, context, first, last = prepared[index]
+        unanswerable = rng.random() < config.unanswerable_share
+        if unanswerable:
+            other = prepared[int(rng.integers(len(prepared)))]
+            unanswerable = other[1] is not context  # two questions about one text: it may answer both
+            if unanswerable:
+                _, context, first, last = other
         room = config.max_tokens - len(question) - 3
         start = 0
         if len(context) > room:
@@ -150,6 +156,8 @@ def _questions(config: FinetuneConfig, examples: Sequence[QuestionExample], toke
         )
         shift = window.context_start - start
         document = Document(window.input_ids, window.token_type_ids, window.question_length)
+        if unanswerable:
+            return TrainingSequence(document, Target())  # [CLS], which is the null answer
         end = min(last + shift, len(window.input_ids) - 2)
         return TrainingSequence(document, Target(start=first + shift, end=end))
 
