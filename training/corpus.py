@@ -104,7 +104,7 @@ def _key(config: PretrainConfig, data: Path) -> str:
     paths = [path for root in corpus_paths(data) for path in files_under(root, "*")] if config.corpus else []
     paths += [path for name in config.texts for path in text_files(data / name)]
     files = [
-        (str(path.relative_to(data)), path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.is_file()
+        (os.path.relpath(path, data), path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.is_file()
     ]
     pieces = hashlib.sha256(tokenizer_file(config).read_bytes()).hexdigest()
     parts = [FORMAT, pieces, config.normaliser, config.segmenter, config.corpus, config.texts, files]

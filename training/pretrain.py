@@ -94,7 +94,7 @@ class Pretraining(Trainer):
         loss = 0.0
         for micro_batch in self.micro_batches(sequences):
             part = self.loss_sum(micro_batch) / max(1.0, masked)
-            part.backward()  # type: ignore[no-untyped-call]
+            part.backward()
             loss += float(part.detach())
         self.processes.sum_gradients(self.model.parameters())
         loss = self.processes.sum_of(loss)
