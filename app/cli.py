@@ -1,9 +1,9 @@
 """The `nagayomi` command.
 
 `qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `serve` starts it
-behind HTTP; `export`, `evaluate`, `finetune` and `vocabulary` hand over to the packages export and training, which
-need more installed. Only what the chosen command needs is imported. Exit codes: 0 done, 1 it failed, 2 the input or the
-arguments are wrong.
+behind HTTP; `export`, `evaluate`, `pretrain`, `finetune` and `vocabulary` hand over to the packages export and
+training, which need more installed. Only what the chosen command needs is imported. Exit codes: 0 done, 1 it failed, 2
+the input or the arguments are wrong.
 """
 
 import argparse
@@ -311,7 +311,7 @@ def _explain(error: "ValidationError", name_of: Callable[[str], str]) -> str:
     return "; ".join(parts) + "."
 
 
-# --- export, evaluate, finetune, vocabulary ---------------------------------------------------------------------------
+# --- export, evaluate, pretrain, finetune, vocabulary -----------------------------------------------------------------
 
 
 def _handed_over(help: str, module: str, extra: str) -> Command:
@@ -345,6 +345,7 @@ COMMANDS: dict[str, Command] = {
     "classify": Command("Label a text.", _add_classify_arguments, _run_classify),
     "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),
     "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluate", "train"),
+    "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain", "train"),
     "finetune": _handed_over("Fine-tune a checkpoint for a task.", "training.finetune", "train"),
     "vocabulary": _handed_over("Train a vocabulary on the words of a corpus.", "training.vocabulary", "train"),
 }

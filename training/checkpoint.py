@@ -18,7 +18,7 @@ from transformers import BigBirdConfig
 from app.tokenizer import Tokenizer
 from export.checkpoint import CheckpointError, read_checkpoint
 from export.model import BigBird, Task, config_dict, initialise
-from training.config import ConfigError, FinetuneConfig
+from training.config import ConfigError, FinetuneConfig, TrainingConfig
 from training.structured import structured_start
 
 
@@ -30,8 +30,24 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
     """
     num_labels = len(labels) if labels else (2 if config.task == "qa" else 1)
     token_types = 3 if config.task == "qa" and config.question_overlap else 2
+    model = start_model(config, config.task, tokenizer, num_labels, token_types)
+    if config.max_tokens > model.config.max_position_embeddings:
+        raise ConfigError(
+            f"max_tokens is {config.max_tokens}; the model has {model.config.max_position_embeddings} positions."
+        )
+    return model
+
+
+def start_model(
+    config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool = False
+) -> BigBird:
+    """What a run of any kind starts from. `grow`: a checkpoint with fewer token types gets more, like its first.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
+    """
     if config.checkpoint:
-        return _from_checkpoint(config, tokenizer, num_labels, token_types)
+        return _from_checkpoint(config, task, tokenizer, num_labels, token_types, grow=grow)
     shape = BigBirdConfig(
         vocab_size=tokenizer.vocab_size,
         hidden_size=config.hidden,
@@ -49,8 +65,7 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
         eos_token_id=tokenizer.sep_id,
         sep_token_id=tokenizer.sep_id,
     )
-    _check_shape(shape, config, tokenizer, token_types)
-    task: Task = config.task
+    _check_shape(shape, tokenizer, token_types)
     model = BigBird(shape, task)
     initialise(model, config.seed)
     if config.start == "structured":
@@ -66,7 +81,7 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
     return model
 
 
-def _structured(model: BigBird, config: FinetuneConfig) -> None:
+def _structured(model: BigBird, config: TrainingConfig) -> None:
     try:
         vectors = np.load(config.word_vectors, allow_pickle=False) if config.word_vectors else None
         structured_start(model, vectors, config.seed)
@@ -74,26 +89,35 @@ def _structured(model: BigBird, config: FinetuneConfig) -> None:
         raise ConfigError(f"The structured start is not possible: {error}") from error
 
 
-def _from_checkpoint(config: FinetuneConfig, tokenizer: Tokenizer, num_labels: int, token_types: int) -> BigBird:
+def _from_checkpoint(
+    config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool
+) -> BigBird:
     try:
         shape, weights = read_checkpoint(Path(config.checkpoint))
     except CheckpointError as error:
         raise ConfigError(f"The checkpoint cannot be used: {error}") from error
     shape.num_labels = num_labels
-    _check_shape(shape, config, tokenizer, token_types)
-    task: Task = config.task
+    if grow and shape.type_vocab_size < token_types:
+        weights = _with_token_types(weights, token_types)
+        shape.type_vocab_size = token_types
+    _check_shape(shape, tokenizer, token_types)
     model = BigBird(shape, task)
     initialise(model, config.seed)
     _take_over(model, weights, config.checkpoint)
     return model
 
 
-def _check_shape(shape: BigBirdConfig, config: FinetuneConfig, tokenizer: Tokenizer, token_types: int) -> None:
+def _with_token_types(weights: Mapping[str, Tensor], token_types: int) -> dict[str, Tensor]:
+    """The weights with more rows in the table of token types, all like the first: text reads alike under each."""
+    name = "bert.embeddings.token_type_embeddings.weight"
+    if name not in weights:  # said by name when the weights are taken over
+        return dict(weights)
+    rows = weights[name]
+    return {**weights, name: torch.cat([rows, rows[:1].expand(token_types - len(rows), -1)])}
+
+
+def _check_shape(shape: BigBirdConfig, tokenizer: Tokenizer, token_types: int) -> None:
     """Refuse what would only show as an index error in the middle of a run."""
-    if config.max_tokens > shape.max_position_embeddings:
-        raise ConfigError(
-            f"max_tokens is {config.max_tokens}; the model has {shape.max_position_embeddings} positions."
-        )
     if tokenizer.vocab_size > shape.vocab_size:
         raise ConfigError(f"The tokenizer has {tokenizer.vocab_size} pieces, the checkpoint {shape.vocab_size}.")
     if token_types > shape.type_vocab_size:

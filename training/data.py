@@ -169,6 +169,36 @@ def read_summaries(path: Path) -> list[SummaryExample]:
     return examples
 
 
+TEXT_SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
+
+
+def text_files(path: Path) -> list[Path]:
+    """`path` itself when it is a file of texts, else the files of texts below it, in order."""
+    if path.is_file() and not path.name.endswith(TEXT_SUFFIXES):
+        raise DataError(f"{path} is no file of texts; their names end in {', '.join(TEXT_SUFFIXES)}.")
+    return [file for file in files_under(path, "*") if file.is_file() and file.name.endswith(TEXT_SUFFIXES)]
+
+
+def read_texts(file: Path) -> Iterator[str]:
+    """Texts for pre-training: JSONL of {text}, or plain text in which a blank line ends a text."""
+    if file.name.endswith((".jsonl", ".jsonl.gz")):
+        for number, record in enumerate(read_jsonl(file), start=1):
+            if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+                raise DataError(f'{file}, record {number}: every line is an object with a text under "text".')
+            yield record["text"]
+        return
+    lines: list[str] = []
+    with _opened(file) as opened:
+        for line in opened:
+            if line.strip():
+                lines.append(line)
+            elif lines:
+                yield "".join(lines)
+                lines = []
+    if lines:
+        yield "".join(lines)
+
+
 def _is_strings(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -249,16 +279,22 @@ def livedoor_articles(archive: Path) -> Iterator[tuple[str, str, str]]:
         raise DataError(f"{archive} cannot be read as a tar archive: {error}") from error
 
 
+def corpus_paths(data: Path) -> tuple[Path, Path, Path]:
+    """What `corpus_texts` reads: JaQuAD's training split, the Kyoto articles, the livedoor archive."""
+    return data / "jaquad" / "train", data / "kyoto" / "articles.jsonl.gz", data / "livedoor" / "ldcc.tar.gz"
+
+
 def corpus_texts(data: Path) -> Iterator[str]:
     """Raw text for a vocabulary or for masked LM, from training splits only."""
-    questions = read_squad(data / "jaquad" / "train")
+    jaquad, kyoto, livedoor = corpus_paths(data)
+    questions = read_squad(jaquad)
     yield from dedupe(question.context for question in questions)
     for question in questions:
         yield question.question
-    for article in kyoto_articles(data / "kyoto" / "articles.jsonl.gz"):
+    for article in kyoto_articles(kyoto):
         if not in_held_out_split(article["id"], 10):
             yield kyoto_text(article)
-    for name, _, text in livedoor_articles(data / "livedoor" / "ldcc.tar.gz"):
+    for name, _, text in livedoor_articles(livedoor):
         if not in_held_out_split(name, 10):
             yield text
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.config import ConfigError, read_config
+from training.config import ConfigError, read_config, read_pretrain_config
 
 MINIMAL = 'task = "qa"\nreader = "squad"\ndata = "d"\ntokenizer = "t.json"\n'
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
@@ -16,7 +16,8 @@ def _config(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.name)
 def test_the_projects_own_configs_are_valid(file: Path) -> None:
-    read_config(file, [])
+    read = read_pretrain_config if file.name.startswith("pretrain") else read_config
+    read(file, [])
 
 
 def test_values_and_overrides(tmp_path: Path) -> None:
@@ -64,3 +65,39 @@ def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
     file.write_bytes(b'task = "\xe9"')
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config(file, [])
+
+
+PRETRAINING = 'corpus = true\ntokenizer = "t.json"\n'
+
+
+def test_tables_and_their_overrides(tmp_path: Path) -> None:
+    file = _config(tmp_path, PRETRAINING + '[texts]\n"a/b.txt" = 1\n[lengths]\n64 = 3\n')
+    config = read_pretrain_config(file, ["lengths={128=0.5, 256=0.5}"])
+    assert config.texts == {"a/b.txt": 1.0}
+    assert config.lengths == {"128": 0.5, "256": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("corpus=false", "There is nothing to read"),
+        ("texts={a=0}", "the share of a is 0.0; it must be above 0 and at most 1"),
+        ("texts={a=2}", "the share of a is 2.0"),
+        ('texts={a="x"}', "texts is {'a': 'x'}; it takes a table of numbers"),
+        ("texts=a.txt", "texts is 'a.txt'; it takes a table of numbers"),
+        ("lengths={}", "lengths is empty"),
+        ("lengths={a=1}", "lengths: 'a' is no length"),
+        ("lengths={4=1}", "lengths: '4' is no length; it must be a number of tokens, at least 8"),
+        ("lengths={128=0}", "lengths: the share of 128 is 0.0"),
+        ("lengths={128=true}", "it takes a table of numbers"),
+        ("batch_tokens=64", "batch_tokens is 64; it must hold one sequence of 4096 tokens"),
+        ("micro_batch_tokens=64", "micro_batch_tokens is 64; it must hold one sequence of 4096 tokens"),
+        ("mask_rate=0", "mask_rate is 0; without a masked word there is nothing to learn"),
+        ("steps=0", "steps is 0; it must be at least 1"),
+        ("task=qa", "Unknown key 'task'"),
+    ],
+)
+def test_what_is_wrong_with_pretraining_is_said_in_words(override: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_pretrain_config(_config(tmp_path, PRETRAINING), [override])
+    assert message in str(caught.value)

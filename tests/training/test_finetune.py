@@ -26,7 +26,8 @@ from training import finetune, loop
 from training.checkpoint import new_model
 from training.config import ConfigError, FinetuneConfig, read_config
 from training.data import DataError
-from training.loop import Diverged, Run, batches, learning_rate
+from training.loop import Run, batches
+from training.trainer import Diverged, learning_rate
 
 
 class Killed(BaseException):
