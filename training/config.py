@@ -73,11 +73,11 @@ _POSITIVE = ("epochs", "learning_rate", "clip_norm")
 _SHARES = ("dropout", "shifted_share", "warmup_share")
 
 
-def read_config(path: Path, overrides: list[str]) -> FinetuneConfig:
-    """Read a TOML file; `overrides` are "key=value" with a TOML value (bare words are strings).
+def read_values(path: Path, overrides: list[str]) -> dict[str, Any]:
+    """The keys of a TOML file; `overrides` are "key=value" with a TOML value (bare words are strings).
 
     Raises:
-        ConfigError: no readable TOML file, an unknown or missing key, a wrong type or a value out of range.
+        ConfigError: no readable TOML file, or an override without an equals sign.
     """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -91,6 +91,16 @@ def read_config(path: Path, overrides: list[str]) -> FinetuneConfig:
             values[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             values[key] = value
+    return values
+
+
+def read_config(path: Path, overrides: list[str]) -> FinetuneConfig:
+    """The run that a TOML file and the overrides of its keys describe.
+
+    Raises:
+        ConfigError: no readable TOML file, an unknown or missing key, a wrong type or a value out of range.
+    """
+    values = read_values(path, overrides)
     fields = {field.name: field for field in dataclasses.fields(FinetuneConfig)}
     types = typing.get_type_hints(FinetuneConfig)
     for key, value in values.items():
