@@ -45,19 +45,19 @@ def training_features(encoder: Encoder, examples: Sequence[Example], doc_stride:
 
 def score(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> dict[str, float]:
     """The measures of the encoder's task, rounded to four places, and the number of examples as "n"."""
-    kind, what = TASKS[encoder.task].kind, f"reading {encoder.task}"
-    if kind == "span":
+    task, what = TASKS[encoder.task], f"reading {encoder.task}"
+    if task.kind == "span":
         questions = windowed_questions(encoder, examples, doc_stride)
         scores = score_answers(_answers(encoder, questions, what), [question.example for question in questions])
     else:
         features = _labelled(encoder, examples)
         logits = np.stack(predict(encoder, features, what))  # (examples, classes or choices or 1)
         wanted = [feature["labels"] for feature in features]
-        if kind == "similarity":
+        if task.kind == "similarity":
             scores = score_similarities(logits[:, 0].astype(np.float64), np.array(wanted))
         else:
             scores = score_classes(logits.argmax(axis=1).tolist(), wanted)
-    return {"n": len(examples)} | {name: round(value, 4) for name, value in scores.items()}
+    return {"n": len(examples)} | {name: round(scores[name], 4) for name in task.measures}
 
 
 def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> list[WindowedQuestion]:

@@ -48,7 +48,7 @@ _SPECIAL_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk
 
 @dataclass(frozen=True)
 class PairTemplate:
-    """What a tokenizer puts before, between and after two texts, each with its token types, and the types of the texts."""
+    """What a tokenizer puts before, between and after two texts, with its token types, and the types of the texts."""
 
     before: tuple[list[int], list[int]]  # ids, types
     between: tuple[list[int], list[int]]

@@ -121,9 +121,7 @@ def _records(path: Path, **fields: type | tuple[type, ...]) -> Iterator[tuple[st
         for name, kind in fields.items():
             value = record.get(name) if isinstance(record, dict) else None
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise DataError(
-                    f'{where}: an object with {", ".join(map(repr, fields))} is wanted; "{name}" is not right.'
-                )
+                raise DataError(f'{where}: {", ".join(fields)} are wanted; "{name}" is missing or not right.')
         yield where, record
 
 
@@ -175,7 +173,7 @@ def _jcommonsenseqa(path: Path) -> Iterator[Example]:
 
 
 def _jnli_neg(path: Path) -> Iterator[Example]:
-    """JNLI-Neg (Asahi and Kawahara 2024): pairs of JNLI with negations put in."""
+    """JNLI-Neg (Yoshida et al. 2025): pairs of JNLI with negations put in."""
     for where, record in _records(path, sentence1=dict, sentence2=dict, gold_label=str):
         sentences = [record[name].get("sentence") for name in ("sentence1", "sentence2")]
         if not all(isinstance(sentence, str) for sentence in sentences):

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import torch
 from tqdm import tqdm
@@ -141,7 +141,7 @@ def _trial(
     trainer = Trainer(
         model=encoder.model,
         args=arguments,
-        train_dataset=list(features),  # type: ignore[arg-type]  # a list is all that it needs
+        train_dataset=list(features),
         data_collator=encoder.collate,
         callbacks=[_Watch(f"{config.task}, lr {rate:g}, {epochs} epochs")],
     )
@@ -165,7 +165,7 @@ class _Watch(TrainerCallback):
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._progress: tqdm[None] | None = None
+        self._progress: tqdm[Never] | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
