@@ -22,6 +22,9 @@ from training.loop import Diverged
 from training.suite import table
 from training.tuning import tune
 
+# transformers takes checkpoints that are less than a second apart for a broken clock.
+pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable:UserWarning")
+
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs" / "jglue").glob("*.toml"))
 PLACES = "駅寺城川山町村島森橋"
 
