@@ -350,10 +350,10 @@ class Tokenizer:
         ids = np.array(encoding.ids, dtype=np.int32)
         # The unigram model itself knows its special tokens as pieces, and a word of the text may spell one.
         ids[np.isin(ids, self._special_ids)] = self._unknown_id
-        return self._align(normalised, words, joined, ids, encoding.offsets)
+        return self.align(normalised, words, joined, ids, encoding.offsets)
 
     @staticmethod
-    def _align(
+    def align(
         normalised: Normalised,
         words: Sequence[tuple[int, int]],
         joined: str,

@@ -104,8 +104,29 @@ _SHARES = ("dropout", "shifted_share", "warmup_share", "unanswerable_share", "ma
 Config = TypeVar("Config", bound=TrainingConfig)
 
 
+def read_values(path: Path, overrides: list[str]) -> dict[str, Any]:
+    """The keys of a TOML file; `overrides` are "key=value" with a TOML value (bare words are strings).
+
+    Raises:
+        ConfigError: no readable TOML file, or an override without an equals sign.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error}") from error
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes KEY=VALUE, not {override!r}.")
+        try:
+            values[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = value
+    return values
+
+
 def read_config(path: Path, overrides: list[str]) -> FinetuneConfig:
-    """Read a TOML file; `overrides` are "key=value" with a TOML value (bare words are strings).
+    """The run that a TOML file and the overrides of its keys describe.
 
     Raises:
         ConfigError: no readable TOML file, an unknown or missing key, a wrong type or a value out of range.
@@ -119,18 +140,7 @@ def read_pretrain_config(path: Path, overrides: list[str]) -> PretrainConfig:
 
 
 def _read(kind: type[Config], path: Path, overrides: list[str]) -> Config:
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error}") from error
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise ConfigError(f"--set takes KEY=VALUE, not {override!r}.")
-        try:
-            values[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[key] = value
+    values = read_values(path, overrides)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     types = typing.get_type_hints(kind)
     for key, value in values.items():

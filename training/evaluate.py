@@ -21,6 +21,7 @@ from app.manifest import Metric
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from training import suite
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad
 from training.examples import ORACLE_SENTENCES, labelled_split, summary_split
 from training.metrics import best_over_references, greedy_oracle, macro_f1, rouge_l, rouge_n
@@ -198,15 +199,26 @@ async def _evaluate(args: argparse.Namespace) -> dict[str, float]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, help="name of a model in the model store")
+    parser.add_argument(
+        "--suite",
+        choices=("jglue",),
+        help="the tasks of a benchmark, by any encoder that was fine-tuned for them",
+    )
+    parser.add_argument(
+        "--model", required=True, help="name of a model in the model store; with --suite, the folder of the fine-tuned"
+    )
     parser.add_argument(
         "--model-store",
         type=Path,
         metavar="DIR",
         help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
     )
-    parser.add_argument("--task", required=True, choices=("qa", "classify", "summarize"))
-    parser.add_argument("--data", required=True, type=Path, help="SQuAD JSON (file or folder), or JSONL")
+    parser.add_argument("--task", choices=("qa", "classify", "summarize"))
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="SQuAD JSON (file or folder), or JSONL; with --suite, the folder of data sets (default: data)",
+    )
     parser.add_argument(
         "--context",
         choices=("paragraph", "article"),
@@ -250,6 +262,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         NagayomiError: the data, the model or the settings cannot be used; says why.
     """
+    if args.suite is not None:
+        return suite.evaluate(args)
+    if args.task is None or args.data is None:
+        raise InvalidInput("--task and --data are needed, or --suite.")
     if args.task in _READERS and args.reader not in (None, *_READERS[args.task]):
         raise InvalidInput(
             f"--reader {args.reader} gives nothing for the task {args.task}; "

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import torch
 
+from training import suite
 from training.config import read_config
 from training.loop import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, help="TOML file, see training/configs/")
+    parser.add_argument(
+        "--config", type=Path, required=True, help="TOML file, or a folder of them, see training/configs/"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run; run again to resume")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
@@ -26,10 +29,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         NagayomiError: the configuration, the data or the folder is wrong, or training diverged; says what.
     """
-    config = read_config(args.config, args.set)
     # Moments of rows that are rarely seen decay into denormal numbers, which CPUs add a hundred times slower. Set
     # before the first operation: the threads of the pool inherit it.
     torch.set_flush_denormal(True)
+    if suite.is_suite_config(args.config, args.set):
+        return suite.finetune(args)
+    config = read_config(args.config, args.set)
     training = Run(config, args.data, args.out)
     training.resume()
     training.train()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 
 def normalise_answer(text: str) -> str:
-    """JSQuAD's normalisation: lower-case, strip the trailing 「。」 and surrounding space."""
-    return re.sub("。+$", "", text.strip().lower())
+    """JSQuAD's normalisation: lower-case, strip the trailing 「。」, make one space of every stretch of white space."""
+    return " ".join(text.lower().rstrip("。").split())
 
 
 def character_f1(prediction: str, reference: str) -> float:

@@ -1,0 +1,139 @@
+"""Tiny random encoders of every architecture, each with a tokenizer of the kind that its Japanese models come with."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+import tokenizers
+import torch
+from tokenizers import models, pre_tokenizers, processors
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertJapaneseTokenizer,
+    BigBirdConfig,
+    DebertaV2Config,
+    DebertaV2TokenizerFast,
+    LukeConfig,
+    MLukeTokenizer,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
+
+CHARACTERS = sorted(set("0123456789はどこにあるか。駅寺城川山町村島森橋犬猫が走いてるのをはだれ"))
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "initializer_range": 0.2,
+}
+ARCHITECTURES = ("big_bird", "bert", "roberta", "deberta-v2", "luke")
+
+
+def save_tiny_encoder(architecture: str, folder: Path, **changes: Any) -> Path:
+    """A directory of transformers with random weights."""
+    folder.mkdir(parents=True)
+    vocab_size, pad = _TOKENIZERS[architecture](folder)
+    kinds = {
+        "big_bird": (BigBirdConfig, {"max_position_embeddings": 64, "block_size": 4}),
+        "bert": (BertConfig, {"max_position_embeddings": 64}),
+        "roberta": (RobertaConfig, {"max_position_embeddings": 66, "type_vocab_size": 1}),
+        "deberta-v2": (DebertaV2Config, {"relative_attention": True, "position_biased_input": False}),
+        "luke": (LukeConfig, {"max_position_embeddings": 66, "entity_vocab_size": 3, "type_vocab_size": 1}),
+    }
+    config_class, own = kinds[architecture]
+    config = config_class(**(SHAPE | own | {"vocab_size": vocab_size, "pad_token_id": pad} | changes))
+    torch.manual_seed(3)
+    AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def _own(folder: Path) -> tuple[int, int]:
+    """tokenizer.json alone, as it is made here."""
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    pieces = _characters(special, "[UNK]")
+    pieces.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    pieces.save(str(folder / "tokenizer.json"))
+    return pieces.get_vocab_size(), 0
+
+
+def _doubled_separator(folder: Path) -> tuple[int, int]:
+    """Fast, with RoBERTa's two separators between two texts."""
+    special = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+    pieces = _characters(special, "<unk>")
+    pieces.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
+    PreTrainedTokenizerFast(
+        tokenizer_object=pieces, pad_token="<pad>", unk_token="<unk>", mask_token="<mask>", **names
+    ).save_pretrained(folder)
+    return pieces.get_vocab_size(), 1
+
+
+def _characters(special: tuple[str, ...], unknown: str) -> tokenizers.Tokenizer:
+    vocabulary = {piece: index for index, piece in enumerate((*special, *CHARACTERS))}
+    pieces = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
+    pieces.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(tokenizers.Regex("."), "isolated")]
+    )
+    pieces.add_special_tokens(list(special))
+    return pieces
+
+
+def _bert_japanese(folder: Path) -> tuple[int, int]:
+    """Slow, and so without offsets: what the BERT of Tohoku has."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    entries = [*special, *CHARACTERS, *(f"##{char}" for char in CHARACTERS), "駅は", "##は1"]
+    (folder / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
+    BertJapaneseTokenizer(str(folder / "vocab.txt"), word_tokenizer_type="basic").save_pretrained(folder)
+    return len(entries), 0
+
+
+def _sentencepiece(folder: Path, name: str) -> Path:
+    model = io.BytesIO()
+    sentences = ["".join(CHARACTERS[i:] + CHARACTERS[:i]) for i in range(len(CHARACTERS))]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        vocab_size=80,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+        minloglevel=2,
+    )
+    (folder / name).write_bytes(model.getvalue())
+    return folder / name
+
+
+def _deberta(folder: Path) -> tuple[int, int]:
+    tokenizer = DebertaV2TokenizerFast(vocab_file=str(_sentencepiece(folder, "spm.model")))
+    tokenizer.save_pretrained(folder)
+    return len(tokenizer), tokenizer.pad_token_id
+
+
+def _luke(folder: Path) -> tuple[int, int]:
+    """Slow too, with a vocabulary of entities beside that of pieces."""
+    entities = folder / "entity_vocab.json"
+    entities.write_text(json.dumps({"[MASK]": 0, "[UNK]": 1, "[PAD]": 2, "[MASK2]": 0}), encoding="utf-8")
+    tokenizer = MLukeTokenizer(str(_sentencepiece(folder, "sentencepiece.bpe.model")), entity_vocab_file=str(entities))
+    tokenizer.save_pretrained(folder)
+    return len(tokenizer), tokenizer.pad_token_id
+
+
+_TOKENIZERS: dict[str, Callable[[Path], tuple[int, int]]] = {
+    "big_bird": _own,
+    "bert": _bert_japanese,
+    "roberta": _doubled_separator,
+    "deberta-v2": _deberta,
+    "luke": _luke,
+}
