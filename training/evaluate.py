@@ -117,9 +117,8 @@ def _fit(directory: Path, answered: Answered) -> tuple[float, Answered]:
     temperature = fit_temperature(halves(answered.items)[0], served_at)
     record_temperature(directory, temperature)
     factor = temperature / served_at
-    return temperature, Answered(
-        *([rescaled(i, factor) for i in half] for half in (answered.items, answered.beside_others))
-    )
+    items = [rescaled(item, factor) for item in answered.items]
+    return temperature, Answered(items, [rescaled(item, factor) for item in answered.beside_others])
 
 
 def _count(text: str) -> int:

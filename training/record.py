@@ -27,13 +27,12 @@ def record_temperature(directory: Path, temperature: float) -> None:
     manifest = Manifest.read(directory)
     metrics = manifest.metrics
     if temperature != manifest.temperature:
-        metrics = tuple(
-            metric.model_copy(
-                update={"values": {k: v for k, v in metric.values.items() if k not in _OF_THE_TEMPERATURE}}
-            )
-            for metric in metrics
-        )
+        metrics = tuple(metric.model_copy(update={"values": _lasting(metric)}) for metric in metrics)
     _write(directory, manifest.model_copy(update={"temperature": temperature, "metrics": metrics}))
+
+
+def _lasting(metric: Metric) -> dict[str, float]:
+    return {name: value for name, value in metric.values.items() if name not in _OF_THE_TEMPERATURE}
 
 
 def _write(directory: Path, manifest: Manifest) -> None:

@@ -1,6 +1,6 @@
 """The report of one evaluation: figures and examples as Markdown and JSON, plots as PNG.
 
-Knows scored items and files; measures nothing itself. `README.md` shows the rest, so the folder can be read where it is.
+Knows scored items and files; measures nothing itself. README.md shows the plots, so a folder can be read where it is.
 """
 
 import json

@@ -37,7 +37,7 @@ class Scored:
     """One item, as it was answered.
 
     `measure` is in [0, 1]: character F1 of an answer, 1 or 0 of a label, character-bigram F1 of a summary.
-    `probabilities` are those of the response, the given answer's first; together they are all it spoke of.
+    `probabilities` are all those of the response, the given answer's first and, of a question, the null score last.
     """
 
     asked: str
@@ -50,8 +50,12 @@ class Scored:
     probabilities: tuple[float, ...] = ()
     position: float | None = None  # of the wanted answer in its document, in [0, 1)
     passage: str = ""  # around the wanted answer
-    null_score: float = 0.0
     score_diff: float = 0.0
+
+    @property
+    def null_score(self) -> float:
+        """Probability that the text does not answer the question."""
+        return self.probabilities[-1]
 
 
 def evaluation_settings(model_store: Path | None) -> Settings:
@@ -164,7 +168,6 @@ def scored_answer(example: QuestionExample, result: Any) -> Scored:
         passage=example.context[max(start - PASSAGE_CHARACTERS, 0) : start + len(text) + PASSAGE_CHARACTERS]
         if example.answers
         else "",
-        null_score=result.null_score,
         score_diff=result.score_diff,
     )
 
