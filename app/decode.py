@@ -132,9 +132,15 @@ def trim_span(text: str, span: Span) -> Span:
 def decode_labels(
     logits: Sequence[FloatArray], weights: Sequence[int], *, temperature: float, top_k: int | None
 ) -> list[tuple[int, float]]:
-    """Label indices and probabilities, most probable first: the mean over windows, each weighted by its tokens."""
-    probabilities = _softmax(np.stack(logits).astype(np.float64) / temperature)  # (windows, labels)
+    """Label indices and probabilities, most probable first: the mean over windows, each weighted by its tokens.
+
+    The temperature acts on that mean, p^(1/T) scaled to a sum of 1. For one window that is the softmax of logits / T
+    (Guo et al. 2017); for several it is still what the served probabilities say, so that it can be fitted on them.
+    """
+    probabilities = _softmax(np.stack(logits).astype(np.float64))  # (windows, labels)
     mean = np.average(probabilities, axis=0, weights=np.maximum(np.asarray(weights), 1))
+    if temperature != 1:
+        mean = _softmax(np.log(np.maximum(mean, np.finfo(np.float64).tiny)) / temperature)
     order = np.argsort(-mean, kind="stable")[:top_k]
     return [(int(index), float(mean[index])) for index in order]
 

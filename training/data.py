@@ -23,12 +23,16 @@ ContextUnit = Literal["paragraph", "article"]
 
 @dataclass(frozen=True)
 class QuestionExample:
-    """One question over one context. `answers` are (text, start) pairs, start in code points; empty: no answer."""
+    """One question over one context. `answers` are (text, start) pairs, start in code points; empty: no answer.
+
+    `document` names the article that the context is from.
+    """
 
     id: str
     question: str
     context: str
     answers: tuple[tuple[str, int], ...]
+    document: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
             # Articles without a title have nothing in common.
             articles.setdefault(article.get("title") or f"{file} {number}", []).extend(article["paragraphs"])
     examples = []
-    for paragraphs in articles.values():
+    for title, paragraphs in articles.items():
         joined = "\n\n".join(paragraph["context"] for paragraph in paragraphs)
         offset = 0
         for paragraph in paragraphs:
@@ -115,7 +119,7 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
             shift = offset if context == "article" else 0
             for qa in paragraph["qas"]:
                 answers = tuple((answer["text"], answer["answer_start"] + shift) for answer in qa.get("answers", []))
-                examples.append(QuestionExample(str(qa["id"]), qa["question"], text, answers))
+                examples.append(QuestionExample(str(qa["id"]), qa["question"], text, answers, title))
             offset += len(paragraph["context"]) + 2
     return examples
 

@@ -1,201 +1,131 @@
 """Scores a served model: every figure comes out of the service's own code, from tokenizer to decoding.
 
-Progress goes to standard error; the last line of standard output is one JSON object. Knows the data sets and their
-measures, nothing of tensors.
+Progress goes to standard error; the last line of standard output is one JSON object. Reads the data, and hands it to
+training/scoring.py, training/figures.py and what else was asked for; knows nothing of tensors or measures.
 """
 
 import argparse
 import asyncio
 import json
+import random
 import shlex
-import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
-from tqdm import tqdm
+from typing import TypeVar
 
 from app.errors import InvalidInput
-from app.manifest import Metric
-from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.manifest import Manifest, Metric
 from app.service import Service
 from app.settings import Settings
 from training import suite
+from training.calibration import fit_temperature, halves, rescaled
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad
-from training.examples import ORACLE_SENTENCES, labelled_split, summary_split
-from training.metrics import best_over_references, greedy_oracle, macro_f1, rouge_l, rouge_n
-from training.record import record
+from training.examples import labelled_split, summary_split
+from training.figures import (
+    Figures,
+    label_baselines,
+    label_figures,
+    question_baselines,
+    question_figures,
+    summary_baselines,
+    summary_figures,
+)
+from training.record import record, record_temperature
+from training.report import write_failures, write_report
+from training.scoring import Scored, ask_labels, ask_questions, ask_summaries, evaluation_settings
+from training.unanswerable import unrelated
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-Request = TypeVar("Request", bound=BaseModel)
-
-IN_FLIGHT = 8  # requests at once: enough to keep the engine busy while others are tokenised and decoded
-QUESTIONS_A_REQUEST = 16  # a context is tokenised once for so many of its questions
-UNLIMITED = 1_000_000_000
 
 _READERS = {"classify": ("labelled", "kyoto-categories", "livedoor"), "summarize": ("summaries", "kyoto-leads")}
 
 
-def evaluation_settings(model_store: Path | None) -> Settings:
-    """The settings of the environment, without the limits that protect a server from its clients.
+@dataclass(frozen=True)
+class Data:
+    """What is scored, of one of the three kinds; `training` is what a baseline may learn from."""
 
-    Raises:
-        InvalidInput: an environment variable is wrong.
-    """
-    given: dict[str, Any] = {} if model_store is None else {"model_store": model_store}
-    try:
-        return Settings(
-            **given,
-            max_text_characters=UNLIMITED,
-            max_questions=UNLIMITED,
-            max_request_tokens=UNLIMITED,
-            max_queue_tokens=UNLIMITED,
-            request_timeout_s=UNLIMITED,
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = f"NAGAYOMI_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        raise InvalidInput(f"{name}{first['msg']}.") from error
+    questions: Sequence[QuestionExample] = ()
+    beside_others: Sequence[QuestionExample] = ()
+    texts: Sequence[LabelledText] = ()
+    training: Sequence[LabelledText] = ()
+    documents: Sequence[SummaryExample] = ()
 
 
-def _request(schema: type[Request], what: str, **fields: Any) -> Request:
-    """The request for one item of a data set.
+@dataclass(frozen=True)
+class Answered:
+    """What the service said; `beside_others` to questions beside documents that do not answer them."""
 
-    Raises:
-        DataError: the service takes no such text; names the item.
-    """
-    try:
-        return schema(**fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{what} is nothing the service takes: {where}: {first['msg']}.") from error
+    items: list[Scored]
+    beside_others: list[Scored] = field(default_factory=list)
 
 
-async def _each(items: Sequence[Item], call: Callable[[Item], Awaitable[Result]], what: str) -> list[Result]:
-    """`call` of every item, a few at a time, in order. The first failure ends them all."""
-    if not items:
-        raise DataError("There is nothing to score in the data.")
-    gate = asyncio.Semaphore(IN_FLIGHT)
-    progress = tqdm(total=len(items), desc=what, file=sys.stderr)
-
-    async def one(item: Item) -> Result:
-        async with gate:
-            result = await call(item)
-        progress.update()
-        return result
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in items]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    finally:
-        progress.close()
-    return [task.result() for task in tasks]
+def _read(args: argparse.Namespace) -> Data:
+    if args.task == "qa":
+        pool = read_squad(args.data, args.context)
+        questions = _scored_part(pool, lambda example: len(example.context), args)
+        return Data(questions=questions, beside_others=unrelated(questions, pool) if args.null else ())
+    # A file of the user's own is scored whole; of a data set without a split, what training held out.
+    reader = args.reader or ("labelled" if args.task == "classify" else "summaries")
+    percent = args.held_out_percent if args.reader else 100
+    if args.task == "classify":
+        training, texts = labelled_split(reader, args.data, percent)
+        if args.baselines and not training:
+            raise InvalidInput("--baselines needs texts to learn from: name a --reader, and hold out less than all.")
+        return Data(texts=_scored_part(texts, lambda example: len(example.text), args), training=training)
+    documents = summary_split(reader, args.data, percent)[1]
+    return Data(documents=_scored_part(documents, lambda example: sum(map(len, example.sentences)), args))
 
 
-async def score_questions(service: Service, model: str, examples: Sequence[QuestionExample]) -> dict[str, float]:
-    """Mean exact match and character F1 of the best answer, each the best over the references."""
-    by_context: dict[str, list[QuestionExample]] = {}
-    for example in examples:
-        by_context.setdefault(example.context, []).append(example)
-    groups = [
-        group[at : at + QUESTIONS_A_REQUEST]
-        for group in by_context.values()
-        for at in range(0, len(group), QUESTIONS_A_REQUEST)
-    ]
-
-    async def answer(group: list[QuestionExample]) -> list[tuple[float, float]]:
-        questions = [example.question for example in group]
-        ids = f"{group[0].id} to {group[-1].id}" if len(group) > 1 else group[0].id
-        request = _request(QaRequest, f"Question {ids}", question=questions, context=group[0].context, model=model)
-        response = await service.qa(request)
-        return [
-            best_over_references(
-                result.answers[0].text if result.answers else "", [text for text, _ in example.answers]
-            )
-            for example, result in zip(group, response.results, strict=True)
-        ]
-
-    scores = [score for scored in await _each(groups, answer, "answering") for score in scored]
-    return {"n": len(scores), "em": _mean(em for em, _ in scores), "f1": _mean(f1 for _, f1 in scores)}
+def _scored_part(items: Sequence[Item], characters: Callable[[Item], int], args: argparse.Namespace) -> list[Item]:
+    """The items that are long enough; with --limit, a sample of them in their order, always the same."""
+    kept = [item for item in items if characters(item) >= args.min_characters]
+    if not kept:
+        raise DataError(f"There is nothing to score in the data: {len(items)} items, none long enough.")
+    if args.limit is not None and args.limit < len(kept):
+        kept = [kept[index] for index in sorted(random.Random(0).sample(range(len(kept)), args.limit))]
+    return kept
 
 
-async def score_labels(service: Service, model: str, examples: Sequence[LabelledText]) -> dict[str, float]:
-    """Accuracy and macro-F1, with the share of the commonest class beside them."""
-
-    async def label(example: LabelledText) -> str:
-        what = f"The text {example.text[:20]!r} of the class {example.label}"
-        response = await service.classify(_request(ClassifyRequest, what, text=example.text, top_k=1, model=model))
-        return response.labels[0].label
-
-    predicted = await _each(examples, label, "classifying")
-    wanted = [example.label for example in examples]
-    return {
-        "n": len(wanted),
-        "accuracy": _mean(p == w for p, w in zip(predicted, wanted, strict=True)),
-        "macro_f1": round(macro_f1(predicted, wanted), 4),
-        "majority": round(max(wanted.count(label) for label in set(wanted)) / len(wanted), 4),
-    }
-
-
-async def score_summaries(service: Service, model: str, examples: Sequence[SummaryExample]) -> dict[str, float]:
-    """Character-bigram F1 and ROUGE of three sentences, beside the first three and the greedy oracle's three."""
-
-    async def summarize(example: SummaryExample) -> str:
-        text = "\n".join(example.sentences)
-        what = f"The document {text[:20]!r}"
-        request = _request(SummarizeRequest, what, text=text, max_sentences=ORACLE_SENTENCES, model=model)
-        response = await service.summarize(request)
-        return response.summary
-
-    summaries = await _each(examples, summarize, "summarising")
-    leads = ["".join(example.sentences[:ORACLE_SENTENCES]) for example in examples]
-    oracles = [
-        "".join(example.sentences[i] for i in greedy_oracle(example.sentences, example.summary, ORACLE_SENTENCES))
-        for example in examples
-    ]
-    references = [example.summary for example in examples]
-
-    def mean(measure: Callable[[str, str], float], predictions: Sequence[str]) -> float:
-        return _mean(measure(p, r) for p, r in zip(predictions, references, strict=True))
-
-    def bigrams(prediction: str, reference: str) -> float:
-        return rouge_n(prediction, reference, 2)
-
-    return {
-        "n": len(examples),
-        "bigram_f1": mean(bigrams, summaries),
-        "lead": mean(bigrams, leads),
-        "oracle": mean(bigrams, oracles),
-        "rouge1": mean(lambda p, r: rouge_n(p, r, 1), summaries),
-        "rouge2": mean(bigrams, summaries),
-        "rougeL": mean(rouge_l, summaries),
-    }
-
-
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return round(sum(numbers) / len(numbers), 4)
-
-
-async def _evaluate(args: argparse.Namespace) -> dict[str, float]:
+async def _ask(args: argparse.Namespace, data: Data) -> Answered:
     async with Service.open(evaluation_settings(args.model_store), tasks=[args.task]) as service:
-        if args.task == "qa":
-            questions = read_squad(args.data, args.context)[: args.limit]
-            return await score_questions(service, args.model, questions)
-        # A file of the user's own is scored whole; of a data set without a split, what training held out.
-        reader = args.reader or ("labelled" if args.task == "classify" else "summaries")
-        percent = args.held_out_percent if args.reader else 100
-        if args.task == "classify":
-            texts = labelled_split(reader, args.data, percent)[1][: args.limit]
-            return await score_labels(service, args.model, texts)
-        documents = summary_split(reader, args.data, percent)[1][: args.limit]
-        return await score_summaries(service, args.model, documents)
+        if data.questions:
+            items = await ask_questions(service, args.model, data.questions)
+            if not data.beside_others:
+                return Answered(items)
+            others = await ask_questions(service, args.model, data.beside_others, "answering beside other documents")
+            return Answered(items, others)
+        if data.texts:
+            return Answered(await ask_labels(service, args.model, data.texts))
+        return Answered(await ask_summaries(service, args.model, data.documents))
+
+
+def _figures(args: argparse.Namespace, data: Data, answered: Answered) -> Figures:
+    """Figures of the model, and with --baselines those of simple methods on the same items."""
+    if args.task == "qa":
+        figures = question_figures(answered.items, answered.beside_others)
+        return figures | (question_baselines(data.questions, data.beside_others) if args.baselines else {})
+    if args.task == "classify":
+        figures = label_figures(answered.items)
+        return figures | (label_baselines(data.texts, data.training) if args.baselines else {})
+    figures = summary_figures(answered.items, data.documents)
+    return figures | (summary_baselines(data.documents, figures) if args.baselines else {})
+
+
+def _fit(directory: Path, answered: Answered) -> tuple[float, Answered]:
+    """Fit a temperature, write it into the model's manifest, and give what the service would have said at it."""
+    served_at = Manifest.read(directory).temperature
+    temperature = fit_temperature(halves(answered.items)[0], served_at)
+    record_temperature(directory, temperature)
+    factor = temperature / served_at
+    items = [rescaled(item, factor) for item in answered.items]
+    return temperature, Answered(items, [rescaled(item, factor) for item in answered.beside_others])
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -232,27 +162,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--held-out-percent",
-        type=int,
+        type=_count,
         default=10,
-        help="with --reader: the share that training held out, of which the score is",
+        metavar="PERCENT",
+        help="with --reader: the share that training held out, of which the score is (default: 10)",
     )
-    parser.add_argument("--limit", type=int, help="score only the first so many")
+    parser.add_argument(
+        "--min-characters", type=int, default=0, metavar="N", help="score only documents of at least so many characters"
+    )
+    parser.add_argument("--limit", type=_count, metavar="N", help="score only a sample of so many, always the same one")
+    parser.add_argument(
+        "--null",
+        action="store_true",
+        help="ask every question about another document of about the same length too, for the AUROC of the null score",
+    )
+    parser.add_argument("--baselines", action="store_true", help="score simple methods on the same data")
+    parser.add_argument(
+        "--fit-temperature",
+        action="store_true",
+        help="fit the temperature of the scores on half of the documents and write it into the model's manifest",
+    )
     parser.add_argument(
         "--record",
         metavar="DATASET",
         help="write the figures into the model's manifest and card, under this name of the data and with this command",
     )
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write figures, plots and failures into this folder")
+    parser.add_argument("--failures", type=Path, metavar="FILE", help="write the worst answers as JSONL")
+
+
+# Arguments on which a figure depends, in the order in which they are shown.
+_MEASURED_BY = (
+    "model", "task", "data", "context", "reader", "held_out_percent", "min_characters", "limit", "null", "baselines",
+)  # fmt: skip
 
 
 def command(args: argparse.Namespace) -> str:
     """The command that gives a recorded figure again, as a reader would type it."""
-    words = ["nagayomi", "evaluate", "--model", args.model, "--task", args.task, "--data", str(args.data)]
-    if args.context != "paragraph":
-        words += ["--context", args.context]
-    if args.reader is not None:
-        words += ["--reader", args.reader]
-    if args.limit is not None:
-        words += ["--limit", str(args.limit)]
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = ["nagayomi", "evaluate"]
+    for name in _MEASURED_BY:
+        value = getattr(args, name)
+        if value != parser.get_default(name):
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     return shlex.join(words)
 
 
@@ -262,20 +215,40 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         NagayomiError: the data, the model or the settings cannot be used; says why.
     """
+<<<<<<< HEAD
     if args.suite is not None:
         return suite.evaluate(args)
     if args.task is None or args.data is None:
         raise InvalidInput("--task and --data are needed, or --suite.")
+=======
+    _check(args)
+    data = _read(args)
+    answered = asyncio.run(_ask(args, data))
+    directory = (args.model_store or Settings().model_store) / args.model
+    fitted: Figures = {}
+    if args.fit_temperature:
+        fitted["temperature"], answered = _fit(directory, answered)
+    figures = _figures(args, data, answered)
+    if args.record is not None:
+        values = {name: value for name, value in figures.items() if name != "n"}
+        record(directory, Metric(dataset=args.record, n=int(figures["n"]), values=values, command=command(args)))
+    if args.failures is not None:
+        write_failures(args.failures, args.task, answered.items)
+    if args.report is not None:
+        write_report(args.report, args.task, command(args), figures, answered.items, answered.beside_others)
+    print(json.dumps({"task": args.task, "model": args.model, **fitted, **figures}, ensure_ascii=False))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what does not go together, before anything is read."""
+>>>>>>> report
     if args.task in _READERS and args.reader not in (None, *_READERS[args.task]):
         raise InvalidInput(
             f"--reader {args.reader} gives nothing for the task {args.task}; "
             f"allowed are {', '.join(_READERS[args.task])}."
         )
-    scores = asyncio.run(_evaluate(args))
-    if args.record is not None:
-        store = args.model_store or Settings().model_store
-        values = {name: value for name, value in scores.items() if name != "n"}
-        metric = Metric(dataset=args.record, n=int(scores["n"]), values=values, command=command(args))
-        record(store / args.model, metric)
-    print(json.dumps({"task": args.task, "model": args.model, **scores}, ensure_ascii=False))
-    return 0
+    if args.null and args.task != "qa":
+        raise InvalidInput("--null is for --task qa: only answers have a null score.")
+    if args.fit_temperature and args.task == "summarize":
+        raise InvalidInput("--fit-temperature is for qa and classify: no sentence of a summary is right or wrong.")

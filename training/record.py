@@ -1,32 +1,63 @@
-"""Writes a measured figure where it belongs: into the model's manifest, and from there into the table of its card.
+"""Writes measured figures where they belong: into the model's manifest, and from there into the tables of its card.
 
-Figures are never typed in: the card's table is made from the manifest, the manifest from an evaluation.
+Figures are never typed in: the card's tables are made from the manifest, the manifest from an evaluation.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from app.manifest import Manifest, Metric, write
 
-_TABLE = re.compile("(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
+_TABLES = re.compile("(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
+
+# Figures that a new temperature makes untrue.
+_OF_THE_TEMPERATURE = ("ece", "null_score_auroc")
 
 
 def record(directory: Path, metric: Metric) -> None:
-    """Add a metric to `directory/manifest.json`, in place of one of the same command, and renew the card's table."""
+    """Add a metric to `directory/manifest.json`, in place of one of the same command, and renew the card's tables."""
     manifest = Manifest.read(directory)
     kept = [earlier for earlier in manifest.metrics if earlier.command != metric.command]
-    manifest = manifest.model_copy(update={"metrics": (*kept, metric)})
+    _write(directory, manifest.model_copy(update={"metrics": (*kept, metric)}))
+
+
+def record_temperature(directory: Path, temperature: float) -> None:
+    """Set the temperature the service divides by, and take out the figures that were measured at another."""
+    manifest = Manifest.read(directory)
+    metrics = manifest.metrics
+    if temperature != manifest.temperature:
+        metrics = tuple(metric.model_copy(update={"values": _lasting(metric)}) for metric in metrics)
+    _write(directory, manifest.model_copy(update={"temperature": temperature, "metrics": metrics}))
+
+
+def _lasting(metric: Metric) -> dict[str, float]:
+    return {name: value for name, value in metric.values.items() if name not in _OF_THE_TEMPERATURE}
+
+
+def _write(directory: Path, manifest: Manifest) -> None:
     write(directory, manifest)
     card = directory / "README.md"
     if card.exists():
         text = card.read_text(encoding="utf-8")
-        card.write_text(_TABLE.sub(lambda match: match[1] + table(manifest) + match[2], text), encoding="utf-8")
+        card.write_text(_TABLES.sub(lambda match: match[1] + tables(manifest) + match[2], text), encoding="utf-8")
 
 
-def table(manifest: Manifest) -> str:
-    """The metrics of a manifest as a Markdown table."""
-    lines = ["| data | n | result | command |", "|---|---|---|---|"]
-    for metric in manifest.metrics:
-        values = ", ".join(f"{name} {value:.3f}" for name, value in metric.values.items())
-        lines.append(f"| {metric.dataset} | {metric.n:,} | {values} | `{metric.command}` |")
+def tables(manifest: Manifest) -> str:
+    """Every metric of a manifest: the data, the command, and its figures."""
+    return "\n".join(
+        f"**{metric.dataset}** ({metric.n:,})\n\n{figure_table(metric.values)}\n`{metric.command}`\n"
+        for metric in manifest.metrics
+    )
+
+
+def figure_table(values: Mapping[str, float]) -> str:
+    """Figures as a Markdown table: a line for each measure, the model first, then a column for each baseline."""
+    baselines = list(dict.fromkeys(name.partition(".")[0] for name in values if "." in name))
+    measures = list(dict.fromkeys(name.rpartition(".")[2] for name in values))
+    lines = [f"| {' | '.join(['', 'model', *baselines])} |", "|---" * (len(baselines) + 2) + "|"]
+    for measure in measures:
+        names = [measure, *(f"{baseline}.{measure}" for baseline in baselines)]
+        cells = [f"{values[name]:.3f}" if name in values else "" for name in names]
+        lines.append(f"| {' | '.join([measure.replace('_', ' '), *cells])} |")
     return "\n".join(lines) + "\n"

@@ -159,6 +159,14 @@ def test_labels_are_averaged_by_tokens() -> None:
     assert hot + cold == pytest.approx(1)
 
 
+def test_the_temperature_of_labels_acts_on_the_mean_over_windows() -> None:
+    logits = [np.array([0, 100], dtype=np.float32), np.array([100, 0], dtype=np.float32)]
+    (first, high), (_, low) = decode_labels(logits, [30, 10], temperature=2.0, top_k=None)
+    assert (first, high, low) == (1, pytest.approx(3**0.5 / (3**0.5 + 1)), pytest.approx(1 / (3**0.5 + 1)))
+    impossible = [np.array([0, -2000], dtype=np.float32)]
+    assert decode_labels(impossible, [1], temperature=0.5, top_k=None) == [(0, 1.0), (1, 0.0)]
+
+
 def test_sentence_scores_are_read_at_the_markers() -> None:
     def window(markers: list[int], sentences: list[int]) -> SentenceWindow:
         ids = np.zeros(10, dtype=np.int32)

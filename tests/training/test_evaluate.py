@@ -1,183 +1,117 @@
-"""Scores of predictors that are known, and the command on tiny models as they are served."""
+"""The command on tiny models as they are served."""
 
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
 from app.cli import main
-from app.errors import InvalidInput
 from app.manifest import Manifest, Metric
-from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
-from app.service import Service
 from tests.training.conftest import squad, write_json, write_jsonl
-from training.data import DataError, LabelledText, QuestionExample, SummaryExample
-from training.evaluate import (
-    QUESTIONS_A_REQUEST,
-    evaluation_settings,
-    score_labels,
-    score_questions,
-    score_summaries,
-)
-from training.metrics import greedy_oracle
+from training.data import in_held_out_split
 
-QUESTIONS = [
-    QuestionExample(f"{context}-{index}", f"{index}番は?", f"{context}の何番。", ((f"{index}番", 2),))
-    for context in "甲乙"
-    for index in range(QUESTIONS_A_REQUEST + 3)
-]
-SUMMARIES = [
-    SummaryExample(("寺は古い。", "山がある。", "川が流れる。", "都であった。"), "川が流れる都であった"),
-    SummaryExample(("甲。", "乙。"), "乙"),
-]
-
-
-class KnownService:
-    """Answers from a table of what it should say."""
-
-    def __init__(self, answers: dict[str, str]) -> None:
-        self.answers = answers
-        self.requests: list[QaRequest] = []
-
-    async def qa(self, request: QaRequest) -> Any:
-        self.requests.append(request)
-        results = [
-            SimpleNamespace(answers=[SimpleNamespace(text=self.answers[q])] if q in self.answers else [])
-            for q in request.questions
-        ]
-        return SimpleNamespace(results=results)
-
-    async def classify(self, request: ClassifyRequest) -> Any:
-        return SimpleNamespace(labels=[SimpleNamespace(label=self.answers[request.text])])
-
-    async def summarize(self, request: SummarizeRequest) -> Any:
-        return SimpleNamespace(summary=self.answers[request.text])
-
-
-def _service(answers: dict[str, str]) -> Service:
-    return cast(Service, KnownService(answers))
-
-
-async def test_a_perfect_reader_scores_one() -> None:
-    examples = [*QUESTIONS, QuestionExample("none", "無い?", "丙。", ())]
-    service = KnownService({e.question: e.answers[0][0] for e in QUESTIONS})
-    assert await score_questions(cast(Service, service), "m", examples) == {"n": 39, "em": 1.0, "f1": 1.0}
-    assert max(len(request.questions) for request in service.requests) == QUESTIONS_A_REQUEST
-    assert len(service.requests) == 5
-
-
-async def test_a_reader_that_is_half_right() -> None:
-    examples = [
-        QuestionExample("1", "一?", "京都府。", (("京都", 0),)),
-        QuestionExample("2", "二?", "大阪。", (("大阪", 0), ("大", 0))),
-    ]
-    scores = await score_questions(_service({"一?": "京都府", "二?": "大"}), "m", examples)
-    assert scores == {"n": 2, "em": 0.5, "f1": 0.9}
-
-
-async def test_a_reader_that_never_answers() -> None:
-    assert await score_questions(_service({}), "m", QUESTIONS[:3]) == {"n": 3, "em": 0.0, "f1": 0.0}
-
-
-async def test_labels() -> None:
-    examples = [LabelledText("一", "A"), LabelledText("二", "A"), LabelledText("三", "A"), LabelledText("四", "B")]
-    perfect = await score_labels(_service({"一": "A", "二": "A", "三": "A", "四": "B"}), "m", examples)
-    assert perfect == {"n": 4, "accuracy": 1.0, "macro_f1": 1.0, "majority": 0.75}
-    constant = await score_labels(_service(dict.fromkeys("一二三四", "A")), "m", examples)
-    assert constant == {"n": 4, "accuracy": 0.75, "macro_f1": round(6 / 7 / 2, 4), "majority": 0.75}
-
-
-async def test_summaries_that_are_the_oracles() -> None:
-    picked = {
-        "\n".join(e.sentences): "".join(e.sentences[i] for i in greedy_oracle(e.sentences, e.summary, 3))
-        for e in SUMMARIES
-    }
-    scores = await score_summaries(_service(picked), "m", SUMMARIES)
-    assert list(scores) == ["n", "bigram_f1", "lead", "oracle", "rouge1", "rouge2", "rougeL"]
-    assert scores["bigram_f1"] == scores["oracle"] == scores["rouge2"] > scores["lead"]
-
-
-async def test_the_first_failure_ends_the_evaluation() -> None:
-    class Failing(KnownService):
-        async def qa(self, request: QaRequest) -> Any:
-            raise InvalidInput("The question is too long.")
-
-    with pytest.raises(InvalidInput, match="too long"):
-        await score_questions(cast(Service, Failing({})), "m", QUESTIONS)
-
-
-async def test_items_that_no_service_takes_are_named() -> None:
-    with pytest.raises(DataError, match=r"Question q7 is nothing the service takes: context: .*white space"):
-        await score_questions(_service({}), "m", [QuestionExample("q7", "何?", " ", ())])
-    with pytest.raises(DataError, match=r"The text '' of the class A is nothing"):
-        await score_labels(_service({}), "m", [LabelledText("", "A")])
-    with pytest.raises(DataError, match="nothing to score"):
-        await score_questions(_service({}), "m", [])
-
-
-def test_the_limits_of_a_server_do_not_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NAGAYOMI_MODEL_STORE", str(tmp_path))
-    for name in ("MAX_TEXT_CHARACTERS", "MAX_QUESTIONS", "MAX_REQUEST_TOKENS", "MAX_QUEUE_TOKENS", "REQUEST_TIMEOUT_S"):
-        monkeypatch.setenv(f"NAGAYOMI_{name}", "1")
-    settings = evaluation_settings(None)
-    assert settings.model_store == tmp_path
-    # 8 requests at once of a book of a million characters with 16 questions, read with a stride of an eighth.
-    assert settings.max_queue_tokens >= settings.max_request_tokens >= 8 * 16 * 1_000_000
-    assert settings.max_text_characters >= 1_000_000
-    assert settings.max_questions >= QUESTIONS_A_REQUEST
-    assert settings.request_timeout_s > 7 * 24 * 3600
-    assert evaluation_settings(tmp_path / "other").model_store == tmp_path / "other"
+PARAGRAPH = "東京は日本の首都である。夏目漱石は小説家である。"
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    paragraph = "東京は日本の首都である。夏目漱石は小説家である。" * 20
+    """Files of every task: 23 questions over two articles, 40 labelled texts of which 24 are longer, one summary."""
     questions = [("首都は?", "東京"), *[(f"{n}番目の小説家は?", "夏目漱石") for n in range(20)]]
-    write_json(tmp_path / "qa.json", squad({"東京": [(paragraph, questions), (paragraph, questions[:2])]}))
-    write_jsonl(tmp_path / "classify.jsonl", [{"text": "大阪城", "label": "BLD"}, {"text": "明治", "label": "HST"}])
+    articles = {"東京": [(PARAGRAPH * 20, questions)], "漱石": [(PARAGRAPH * 19, questions[:2])]}
+    write_json(tmp_path / "qa.json", squad(articles))
+    texts = [
+        {"text": f"{n}番の" + "大阪城" * (1 + 9 * (n % 5 > 1)), "label": "BLD" if n % 3 else "HST"} for n in range(40)
+    ]
+    write_jsonl(tmp_path / "classify.jsonl", list(texts))
     text = "東京は日本の首都である。富士山は高い。京都は都であった。大阪城がある。"
     write_jsonl(tmp_path / "summarize.jsonl", [{"text": text, "summary": "京都は都"}])
     return tmp_path
 
 
+def evaluate(store: Path, data: Path, task: str, *options: str) -> int:
+    source = ["--data", str(data / f"{task}.json{'' if task == 'qa' else 'l'}")]
+    return main(["evaluate", "--model-store", str(store), "--model", f"tiny-{task}", "--task", task, *source, *options])
+
+
+SUMMARY_FIGURES = [
+    *("bigram_f1", "share_to_oracle", "rouge1", "rougeL", "bigram_f1_under_500"),
+    *("lead.bigram_f1", "oracle.bigram_f1"),
+]
+
+
 @pytest.mark.parametrize(
-    ("task", "file", "options", "keys"),
+    ("task", "options", "n", "keys"),
     [
-        ("qa", "qa.json", [], ["n", "em", "f1"]),
-        ("qa", "qa.json", ["--context", "article", "--limit", "18"], ["n", "em", "f1"]),
-        ("classify", "classify.jsonl", [], ["n", "accuracy", "macro_f1", "majority"]),
+        ("qa", [], 23, ["em", "f1", "f1_quarter_1", "f1_under_500"]),
+        (
+            "qa",
+            ["--context", "article", "--limit", "18", "--null", "--baselines"],
+            18,
+            [
+                *("em", "f1", "f1_quarter_1", "f1_under_500", "null_score_auroc", "score_diff_auroc"),
+                *("overlap.em", "overlap.f1", "random.em", "random.f1", "overlap.null_score_auroc"),
+            ],
+        ),
+        ("classify", [], 40, ["accuracy", "macro_f1", "ece", "accuracy_under_500", "majority.accuracy"]),
+        (
+            "classify",
+            ["--min-characters", "20", "--reader", "labelled", "--held-out-percent", "50", "--baselines"],
+            sum(n % 5 > 1 and in_held_out_split(str(n), 50) for n in range(40)),
+            [
+                *("accuracy", "macro_f1", "ece", "accuracy_under_500", "majority.accuracy"),
+                *("tfidf.accuracy", "tfidf.macro_f1", "random.accuracy", "random.macro_f1"),
+            ],
+        ),
+        ("summarize", [], 1, SUMMARY_FIGURES),
         (
             "summarize",
-            "summarize.jsonl",
-            [],
-            ["n", "bigram_f1", "lead", "oracle", "rouge1", "rouge2", "rougeL"],
+            ["--baselines"],
+            1,
+            [
+                *SUMMARY_FIGURES,
+                *(f"{b}.{m}" for b in ("lexrank", "textrank", "random") for m in ("bigram_f1", "share_to_oracle")),
+            ],
         ),
     ],
 )
 def test_the_command_on_a_served_model(
     task: str,
-    file: str,
     options: list[str],
+    n: int,
     keys: list[str],
     data: Path,
     tiny_store: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("NAGAYOMI_MODEL_STORE", str(tiny_store))
-    monkeypatch.setenv("NAGAYOMI_MAX_TEXT_CHARACTERS", "100")
+    monkeypatch.setenv("NAGAYOMI_MAX_TEXT_CHARACTERS", "100")  # protects a server, not an evaluation
     monkeypatch.setenv("NAGAYOMI_INTRA_OP_THREADS", "1")
-    assert main(["evaluate", "--task", task, "--model", f"tiny-{task}", "--data", str(data / file), *options]) == 0
+    assert evaluate(tiny_store, data, task, *options) == 0
     out, err = capsys.readouterr()
     scores = json.loads(out.splitlines()[-1])
-    assert list(scores) == ["task", "model", *keys]
-    assert (scores["task"], scores["model"]) == (task, f"tiny-{task}")
-    assert all(0 <= scores[key] <= 1 for key in keys if key != "n")
-    assert scores["n"] == {"qa": 18 if options else 23, "classify": 2, "summarize": 1}[task]
+    assert {key: value for key, value in scores.items() if key in ("task", "model", "n")} == {
+        "task": task,
+        "model": f"tiny-{task}",
+        "n": n,
+    }
+    figures = [key for key in scores if key not in ("task", "model", "n")]
+    assert [key for key in figures if key != "ece"] == [key for key in keys if key != "ece"]
+    assert all(0 <= scores[key] <= 1 for key in figures if not key.endswith("share_to_oracle"))
     assert "ing: 100%" in err  # a progress bar before the figures
+
+
+def test_a_sample_is_the_same_every_time_and_spread_over_the_data(
+    data: Path, tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = []
+    for file in (tmp_path / "1.jsonl", tmp_path / "2.jsonl"):
+        assert evaluate(tiny_store, data, "classify", "--limit", "12", "--failures", str(file)) == 0
+        kept.append(file.read_text(encoding="utf-8"))
+    assert kept[0] == kept[1]
+    numbers = sorted(int(json.loads(line)["text"].partition("番")[0]) for line in kept[0].splitlines())
+    assert numbers, "random weights are wrong somewhere"
+    assert max(numbers) > 12
 
 
 @pytest.mark.parametrize(
@@ -190,6 +124,16 @@ def test_the_command_on_a_served_model(
             ["--task", "classify", "--reader", "kyoto-leads", "--model", "m", "--data", "d"],
             "--reader kyoto-leads gives nothing for the task classify; allowed are labelled, kyoto-categories",
         ),
+        (
+            ["--task", "qa", "--model", "tiny-qa", "--data", "{data}/qa.json", "--min-characters", "9999"],
+            "nothing to score in the data: 23 items, none long enough",
+        ),
+        (["--task", "classify", "--null", "--model", "m", "--data", "d"], "--null is for --task qa"),
+        (["--task", "summarize", "--fit-temperature", "--model", "m", "--data", "d"], "is for qa and classify"),
+        (
+            ["--task", "classify", "--model", "m", "--data", "{data}/classify.jsonl", "--baselines"],
+            "--baselines needs texts to learn from: name a --reader",
+        ),
     ],
 )
 def test_what_is_wrong_is_exit_code_2(
@@ -200,34 +144,47 @@ def test_what_is_wrong_is_exit_code_2(
     assert message in capsys.readouterr().err
 
 
-def test_a_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAGAYOMI_TEXT_THREADS", "many")
-    with pytest.raises(InvalidInput, match="NAGAYOMI_TEXT_THREADS: Input should be a valid integer"):
-        evaluation_settings(None)
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5"])
+def test_a_limit_is_a_whole_number(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--task", "qa", "--model", "m", "--data", "d", "--limit", limit])
+    assert f"'{limit}' is not a whole number of at least 1" in capsys.readouterr().err
 
 
-def test_recorded_figures_stand_in_the_manifest_and_in_the_card(
-    tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def store(tiny_store: Path, tmp_path: Path) -> Path:
+    """A store of one's own, to write in."""
+    return Path(shutil.copytree(tiny_store, tmp_path / "store"))
+
+
+def test_recorded_figures_bear_the_command_that_gives_them_again(
+    store: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = tmp_path / "store"
-    shutil.copytree(tiny_store, store)
-    card = store / "tiny-classify" / "README.md"
-    card.write_text("# Card\n\n<!-- metrics -->\nold\n<!-- /metrics -->\n", encoding="utf-8")
-    data = tmp_path / "made.jsonl"
-    write_jsonl(data, [{"text": "京都の寺。", "label": "HST"}, {"text": "東京の城。", "label": "BLD"}])
-    arguments = ["evaluate", "--model-store", str(store), "--model", "tiny-classify", "--task", "classify"]
-    arguments += ["--data", str(data), "--record", "made texts"]
-
-    assert main(arguments) == 0
-    assert main(arguments) == 0  # a second time replaces the first
-
+    asked = ["--reader", "labelled", "--held-out-percent", "50", "--min-characters", "2", "--limit", "9", "--baselines"]
+    assert evaluate(store, data, "classify", *asked, "--record", "made texts") == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
-    values = {name: scores[name] for name in ("accuracy", "macro_f1", "majority")}
-    command = f"nagayomi evaluate --model tiny-classify --task classify --data {data}"
-    manifest = Manifest.read(store / "tiny-classify")
-    assert manifest.metrics == (Metric(dataset="made texts", n=2, values=values, command=command),)
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-    assert card.read_text(encoding="utf-8") == (
-        "# Card\n\n<!-- metrics -->\n| data | n | result | command |\n|---|---|---|---|\n"
-        f"| made texts | 2 | {shown} | `{command}` |\n<!-- /metrics -->\n"
-    )
+    values = {name: value for name, value in scores.items() if name not in ("task", "model", "n")}
+    command = f"nagayomi evaluate --model tiny-classify --task classify --data {data}/classify.jsonl {' '.join(asked)}"
+    metric = Metric(dataset="made texts", n=9, values=values, command=command)
+    assert Manifest.read(store / "tiny-classify").metrics == (metric,)
+
+
+def test_a_fitted_temperature_is_served(store: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(store, data, "classify", "--fit-temperature") == 0
+    fitted = json.loads(capsys.readouterr().out.splitlines()[-1])
+    temperature = fitted.pop("temperature")
+    assert temperature != 1
+    assert Manifest.read(store / "tiny-classify").temperature == temperature
+    assert evaluate(store, data, "classify") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == fitted  # served with it, the same figures
+
+
+def test_a_report_and_the_failures_are_written(store: Path, data: Path, tmp_path: Path) -> None:
+    written = ["--report", str(tmp_path / "report"), "--failures", str(tmp_path / "failures.jsonl")]
+    assert evaluate(store, data, "qa", "--null", "--limit", "12", *written) == 0
+    command = f"nagayomi evaluate --model tiny-qa --task qa --data {data}/qa.json --limit 12 --null"
+    content = json.loads((tmp_path / "report" / "figures.json").read_text(encoding="utf-8"))
+    assert (content["command"], content["figures"]["n"]) == (command, 12)
+    assert (tmp_path / "report" / "null_roc.png").exists()
+    first = json.loads((tmp_path / "failures.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert list(first) == ["question", "passage", "expected", "given", "score", "f1"]

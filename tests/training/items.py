@@ -1,0 +1,21 @@
+"""Scored items made by hand."""
+
+from typing import Any
+
+from training.scoring import Scored
+
+
+def item(given: str = "答", wanted: str = "答", **changes: Any) -> Scored:
+    """An item that is right when `given` is what was wanted; sure of it by `score`, the rest is the null score's."""
+    score = changes.pop("score", 0.5)
+    fields: dict[str, Any] = {
+        "asked": "問",
+        "wanted": (wanted,),
+        "given": given,
+        "measure": float(given == wanted),
+        "right": given == wanted,
+        "document": "文書",
+        "characters": 100,
+        "probabilities": (score, 1 - score),
+    }
+    return Scored(**(fields | changes))

@@ -1,0 +1,60 @@
+"""Questions beside documents that do not answer them, to see what the null score is worth.
+
+Knows texts, nothing of models.
+"""
+
+import bisect
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sklearn.metrics import roc_auc_score
+
+from training.data import DataError, QuestionExample
+
+NEAREST = 10  # texts of about the same length, of which one is drawn
+
+
+def unrelated(examples: Sequence[QuestionExample], pool: Sequence[QuestionExample]) -> list[QuestionExample]:
+    """Every question with the text of another document in place of its own, and so without an answer.
+
+    The text is one of the `NEAREST` in length among the contexts of the pool that belong to other documents, drawn by
+    the question's id: the same whatever else is scored. That it answers by chance is not ruled out.
+
+    Raises:
+        DataError: the pool has no second document.
+    """
+    texts = sorted({(len(example.context), example.context, example.document) for example in pool})
+    return [
+        replace(example, context=context, answers=(), document=document)
+        for example in examples
+        for context, document in [random.Random(example.id).choice(_nearest(example, texts))]
+    ]
+
+
+def _nearest(example: QuestionExample, texts: Sequence[tuple[int, str, str]]) -> list[tuple[str, str]]:
+    """(context, document) of the nearest texts in length that are of another document."""
+    length = len(example.context)
+    right = bisect.bisect_left(texts, (length, "", ""))
+    left = right - 1
+    found: list[tuple[str, str]] = []
+    while len(found) < NEAREST and (left >= 0 or right < len(texts)):
+        if right == len(texts) or (left >= 0 and length - texts[left][0] <= texts[right][0] - length):
+            _, context, document = texts[left]
+            left -= 1
+        else:
+            _, context, document = texts[right]
+            right += 1
+        if document != example.document:
+            found.append((context, document))
+    if not found:
+        raise DataError("--null pairs a question with another document; the data holds only one.")
+    return found
+
+
+def auroc(own: Sequence[float], other: Sequence[float]) -> float:
+    """The chance that a question's null score is higher beside another document than beside its own; ties count half.
+
+    As many of the one as of the other, so 0.5 is chance.
+    """
+    return float(roc_auc_score([0] * len(own) + [1] * len(other), [*own, *other]))
