@@ -33,6 +33,7 @@ State = Literal["new", "up", "restarting", "down", "closed"]
 logger = logging.getLogger("nagayomi.engine")
 
 _READ_AHEAD = 2**20  # bytes of results that may wait to be read
+_LAST_WORDS_S = 0.5  # for a process to end by itself, with an exit code that says why
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between attempts to start, doubling
 
 
@@ -157,13 +158,13 @@ class Engine:
             if isinstance(answer, Refused):
                 raise answer.error
         except asyncio.IncompleteReadError:
-            code = await process.wait()
+            code = await _end(process)
             raise BrokenModel(
                 f"The engine of {self._name} ended with code {code} while it loaded the model; its log says more."
             ) from None
         except BaseException:
             _kill(process)
-            await _reap(process)
+            await _end(process)
             raise
         self.provider = answer.provider
         logger.info("the engine of %s is ready after %.1f s", self._name, time.perf_counter() - begun)
@@ -179,9 +180,8 @@ class Engine:
                 pass  # it has ended
             except Exception:  # whatever it sent, it is of no more use; nobody may wait for it
                 logger.exception("the engine of %s sent what is no result", self._name)
-                _kill(process)
             self._process = None
-            code = await _reap(process)
+            code = await _end(process)
             self._fail_waiting()
             if self.state == "closed":
                 return
@@ -245,15 +245,16 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 def _hang_up(process: asyncio.subprocess.Process) -> None:
-    """Close its standard input, at which it ends."""
+    """Close its standard input, at which it ends; if it is not quick about it, it is killed."""
     assert process.stdin is not None
     process.stdin.close()
+    asyncio.get_running_loop().call_later(_LAST_WORDS_S, _kill, process)
 
 
-async def _reap(process: asyncio.subprocess.Process) -> int:
-    """Wait for a process that has ended or is about to, and close what leads to it."""
+async def _end(process: asyncio.subprocess.Process) -> int:
+    """Make sure that a process ends; returns its exit code."""
     assert process.stdin is not None
-    process.stdin.close()
+    _hang_up(process)
     with contextlib.suppress(ConnectionError):
         await process.stdin.wait_closed()
     return await process.wait()

@@ -39,9 +39,9 @@ def main() -> None:
     except NagayomiError as error:
         _send(sink, Refused(error))
         return
-    _send(sink, Started(session.provider))
     prepared: queue.Queue[PackedBatch | Failed] = queue.Queue(maxsize=1)
     threading.Thread(target=_prepare, args=(source, session, prepared), daemon=True).start()
+    _send(sink, Started(session.provider))
     while True:
         _send(sink, _run(session, prepared.get()))
 

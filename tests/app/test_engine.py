@@ -183,6 +183,14 @@ async def test_closing_at_once_does_not(handmade_models: Path) -> None:
         await batch
 
 
+async def test_closing_ends_a_process_that_hangs(handmade_models: Path) -> None:
+    engine = engine_of(handmade_models / "hand-classify")
+    await engine.start()
+    stop(engine)
+    await engine.close()
+    assert engine.pid is None
+
+
 async def test_a_model_that_cannot_be_loaded_says_why(handmade_store: Path) -> None:
     directory = handmade_store / "hand-qa"
     (directory / "model.onnx").write_bytes(b"no graph")
