@@ -92,6 +92,11 @@ class Engine:
         """Process id of the engine that runs; None between two."""
         return self._process.pid if self._process is not None else None
 
+    @property
+    def busy(self) -> bool:
+        """Whether it holds a batch."""
+        return bool(self._waiting)
+
     async def start(self) -> None:
         """Start the process; it is warm when this returns.
 

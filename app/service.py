@@ -138,6 +138,7 @@ class Service:
             observe=partial(self.telemetry.batch, model.name),
         )
         self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)
+        self.telemetry.engine_restarts.labels(model.name).set_function(lambda: model.engine.restarts)
         return batcher
 
     async def drain(self) -> None:

@@ -56,6 +56,9 @@ def _open(model: bytes | str, provider: Provider, threads: int) -> ort.Inference
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads
+    # Plans of memory are kept for every shape ever seen, and shapes here never end. Without them the arena, which reuses
+    # what it has, stays at what the largest shape took (docs/decisions/0014).
+    options.enable_mem_pattern = False
     # Threads that spin between two batches would take the cores from the tokenisers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider == "cuda":
