@@ -79,6 +79,7 @@ class Service:
         self._batchers: dict[str, Batcher[Document, Outputs]] = {}
         self._in_flight = 0
         self._idle = asyncio.Event()
+        self.telemetry.in_flight.set_function(lambda: self._in_flight)
 
     @property
     def state(self) -> State:
