@@ -1,11 +1,19 @@
-"""The queue of one model: windows of all requests, in order, cut into batches by tokens.
+"""The queue of one model: windows of all requests, cut into batches by tokens.
 
-Rules: first in, first out. Work starts the moment the engine is free, with whatever waits, up to `max_batch_tokens`; a
-window larger than that runs alone. All windows of a request are taken or none (`Overloaded`). What was cancelled is
-dropped before it is packed. A failed batch fails its own members and nobody else.
+Rules:
 
-The engine and the clock are arguments and nothing here sleeps, so everything can be tested in virtual time. Knows
-nothing of what a document is beyond its cost in tokens.
+    at once       Work starts the moment the engine is free, with whatever waits, up to `max_batch_tokens`. A window
+                  larger than that runs alone.
+    order         See app/fairness.py: clients and requests take turns, and nothing starves.
+    prefetch      While a batch runs, one more is handed to the engine, which prepares it meanwhile; but only when the
+                  queue fills a whole batch, so that nobody who comes later is kept out of one that is not full.
+    dropped       What was cancelled or is past its deadline leaves before it is packed.
+    failures      The members of a failed batch are run once more, one by one, so that only those that fail alone fail.
+                  When the engine itself is gone (`EngineFailed`), all of them fail at once: they may be the cause.
+    limit         All windows of a request are taken or none (`Overloaded`).
+
+The engine and the clock are arguments and nothing here sleeps, so everything can be tested and simulated in virtual
+time. Knows nothing of what a document is beyond its cost in tokens.
 """
 
 import asyncio
@@ -17,7 +25,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from app.errors import EngineFailed, Overloaded, Unavailable
+from app.errors import DeadlineExceeded, EngineFailed, Overloaded, Unavailable
+from app.fairness import FairQueue
 
 D = TypeVar("D")  # a document, ready for the engine
 R = TypeVar("R")  # what the engine gives for it
@@ -26,6 +35,7 @@ logger = logging.getLogger("nagayomi.batching")
 
 _MAX_RETRY_AFTER_S = 3600
 _RATE_MEMORY = 0.8  # weight of the past in the measured speed: about the last five batches count
+_IN_ENGINE = 2  # batches: one that runs and one that is prepared
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,8 @@ class _Entry(Generic[D, R]):
     document: D
     cost: int
     future: asyncio.Future[R]
+    deadline: float
     siblings: list["_Entry[D, R]"]  # all entries of its submission, itself included
-    waiting: bool = True
     started: float = math.inf
     ended: float = -math.inf
 
@@ -62,10 +72,11 @@ def _ignore(documents: Sequence[object], report: BatchReport) -> None:
 
 
 class Batcher(Generic[D, R]):
-    """Runs documents through one engine in batches.
+    """Runs documents through one engine in batches. Belongs to the event loop that first submits.
 
     Args:
-        engine: runs a batch and gives one result per document, in order.
+        engine: runs a batch and gives one result per document, in order. It is called with the next batch before it has
+            given the results of the last one, and must take them in turn.
         cost: tokens of a document as the engine pays for them, in whole blocks.
         max_batch_tokens: tokens of a batch at most, unless a single document has more.
         max_queue_tokens: tokens that may wait; a submission that would exceed it is refused as a whole.
@@ -89,48 +100,49 @@ class Batcher(Generic[D, R]):
         self._max_queue_tokens = max_queue_tokens
         self._clock = clock
         self._observe = observe
-        self._queue: deque[_Entry[D, R]] = deque()
-        self._queued_tokens = 0
-        self._running_tokens = 0
+        self._queue: FairQueue[_Entry[D, R]] = FairQueue()
+        self._alone: deque[_Entry[D, R]] = deque()  # members of a failed batch, to be run one by one
+        self._running: dict[asyncio.Task[None], int] = {}  # batches in the engine, with their tokens
+        self._last_end = -math.inf
         self._done_tokens = 0.0  # fading sums over past batches; their quotient is the measured speed
         self._busy_seconds = 0.0
-        self._wake = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
+        self._filling: asyncio.Handle | None = None
         self._closed = False
 
     @property
     def queued_tokens(self) -> int:
-        """Tokens that wait, without those of the batch that runs."""
-        return self._queued_tokens
+        """Tokens that wait, without those of the batches in the engine."""
+        return self._queue.tokens + sum(entry.cost for entry in self._alone)
+
+    @property
+    def queued_windows(self) -> int:
+        """Windows that wait."""
+        return len(self._queue) + len(self._alone)
 
     @property
     def tokens_per_second(self) -> float | None:
         """Speed of the engine over the last batches; None before the first."""
         return self._done_tokens / self._busy_seconds if self._busy_seconds > 0 else None
 
-    def start(self) -> None:
-        """Begin to run what is submitted. Must be called in the event loop that submits."""
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="batcher")
-
     async def close(self) -> None:
-        """Refuse new work, fail what waits, and wait for the batch that runs."""
+        """Refuse new work, fail what waits, and wait for the batches in the engine."""
         self._closed = True
-        for entry in self._queue:
-            if not entry.future.done():
-                entry.future.set_exception(Unavailable("The service is shutting down."))
-        self._queue.clear()
-        self._queued_tokens = 0
-        self._wake.set()
-        if self._worker is not None:
-            await self._worker
+        for entry in [*self._alone, *self._queue]:
+            entry.future.set_exception(Unavailable("The service is shutting down."))
+            self._drop([entry])
+        await asyncio.gather(*self._running)
 
-    async def submit(self, documents: Sequence[D]) -> Completion[R]:
+    async def submit(self, documents: Sequence[D], *, client: str = "", deadline: float = math.inf) -> Completion[R]:
         """Queue documents and wait for all of their results. Cancelling the caller drops those that have not started.
+
+        Args:
+            client: whose turn it is; requests of one client share its turns.
+            deadline: on the batcher's clock. What has not started by then is not started any more.
 
         Raises:
             Overloaded: the queue has no room for all of them.
-            EngineFailed: a batch with one of them failed.
+            EngineFailed: one of them failed, or the engine was lost with it.
+            DeadlineExceeded: the deadline came before all of them had started.
             Unavailable: the batcher is closed.
         """
         if self._closed:
@@ -139,18 +151,17 @@ class Batcher(Generic[D, R]):
             return Completion([], 0.0, 0.0)
         loop = asyncio.get_running_loop()
         entries: list[_Entry[D, R]] = []
-        entries += [_Entry(document, self._cost(document), loop.create_future(), entries) for document in documents]
+        entries += [_Entry(one, self._cost(one), loop.create_future(), deadline, entries) for one in documents]
         tokens = sum(entry.cost for entry in entries)
-        if self._queued_tokens + tokens > self._max_queue_tokens:
+        if self.queued_tokens + tokens > self._max_queue_tokens:
             raise Overloaded(
-                f"The queue holds {self._queued_tokens} tokens and this request would add {tokens}; "
+                f"The queue holds {self.queued_tokens} tokens and this request would add {tokens}; "
                 f"{self._max_queue_tokens} may wait. Try again later.",
                 self._retry_after_s(),
             )
         submitted = self._clock()
-        self._queue.extend(entries)
-        self._queued_tokens += tokens
-        self._wake.set()
+        self._queue.add([(entry, entry.cost) for entry in entries], client)
+        self._fill_soon()
         try:
             results = await asyncio.gather(*(entry.future for entry in entries))
         finally:
@@ -159,55 +170,64 @@ class Batcher(Generic[D, R]):
         ended = max(entry.ended for entry in entries)
         return Completion(results, started - submitted, ended - started)
 
-    def _drop(self, entries: Sequence[_Entry[D, R]]) -> None:
-        """Take what still waits out of the count; the queue skips it when it gets there."""
-        for entry in entries:
-            if not entry.future.done():
-                entry.future.cancel()
-            if entry.waiting and not self._closed:
-                entry.waiting = False
-                self._queued_tokens -= entry.cost
-
     def _retry_after_s(self) -> int:
         """Seconds until what waits and runs is done, from the measured speed; 1 before anything was measured."""
         speed = self.tokens_per_second
         if speed is None:
             return 1
-        seconds = (self._queued_tokens + self._running_tokens) / speed
+        seconds = (self.queued_tokens + sum(self._running.values())) / speed
         return min(max(math.ceil(seconds), 1), _MAX_RETRY_AFTER_S)
 
-    def _take(self) -> list[_Entry[D, R]]:
-        """The next batch: from the front of the queue as many as fit, at least one; empty when nothing waits."""
-        batch: list[_Entry[D, R]] = []
-        tokens = 0
-        while self._queue:
-            entry = self._queue[0]
-            if not entry.waiting:
-                self._queue.popleft()
-                continue
-            if batch and tokens + entry.cost > self._max_batch_tokens:
-                break
-            self._queue.popleft()
-            entry.waiting = False
-            self._queued_tokens -= entry.cost
-            tokens += entry.cost
-            batch.append(entry)
-        return batch
+    def _drop(self, entries: Sequence[_Entry[D, R]]) -> None:
+        """Take out what still waits; what runs goes on, for nobody."""
+        for entry in entries:
+            if not entry.future.done():
+                entry.future.cancel()
+            if entry in self._queue:
+                self._queue.remove(entry)
+            elif entry in self._alone:
+                self._alone.remove(entry)
 
-    async def _work(self) -> None:
-        while not self._closed:
-            batch = self._take()
-            if batch:
-                await self._run(batch)
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+    def _fill_soon(self) -> None:
+        """Fill the engine after everything that is happening now has happened: it may belong into the same batch."""
+        if self._filling is None:
+            self._filling = asyncio.get_running_loop().call_soon(self._fill)
+
+    def _fill(self) -> None:
+        """Give the engine what it can take."""
+        self._filling = None
+        while len(self._running) < _IN_ENGINE:
+            is_whole = bool(self._alone) or self._queue.tokens >= self._max_batch_tokens
+            if self._running and not is_whole:
+                return
+            batch = [self._alone.popleft()] if self._alone else self._take()
+            if not batch:
+                return
+            task = asyncio.get_running_loop().create_task(self._run(batch), name="batch")
+            self._running[task] = sum(entry.cost for entry in batch)
+            task.add_done_callback(self._ran)
+
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the report of a batch failed", exc_info=error)
+        self._fill()
+
+    def _take(self) -> list[_Entry[D, R]]:
+        """The next batch, without what is past its deadline. Empty when nothing waits."""
+        while batch := self._queue.take(self._max_batch_tokens):
+            now = self._clock()
+            for entry in batch:
+                if entry.deadline <= now and not entry.future.done():
+                    entry.future.set_exception(DeadlineExceeded("The request's time was over before it could be run."))
+                    self._drop(entry.siblings)
+            if alive := [entry for entry in batch if not entry.future.done()]:
+                return alive
+        return []
 
     async def _run(self, batch: Sequence[_Entry[D, R]]) -> None:
-        tokens = self._running_tokens = sum(entry.cost for entry in batch)
-        started = self._clock()
-        for entry in batch:
-            entry.started = started
+        tokens = sum(entry.cost for entry in batch)
+        handed_over = self._clock()
         documents = [entry.document for entry in batch]
         failure: Exception | None = None
         results: Sequence[R] = ()
@@ -216,27 +236,31 @@ class Batcher(Generic[D, R]):
             if len(results) != len(batch):
                 raise RuntimeError(f"the engine gave {len(results)} results for {len(batch)} documents")
         except Exception as error:  # whatever it is: its members must hear of it and the next batch must run
-            logger.exception("a batch of %d documents, %d tokens failed", len(batch), tokens)
+            logger.error("a batch of %d documents, %d tokens failed", len(batch), tokens, exc_info=error)
             failure = error
         ended = self._clock()
-        self._running_tokens = 0
+        started = max(handed_over, self._last_end)  # a prefetched batch starts when the one before it ends
+        self._last_end = ended
+        for entry in batch:
+            entry.started, entry.ended = min(entry.started, started), ended
         if failure is None:
             self._done_tokens = _RATE_MEMORY * self._done_tokens + tokens
             self._busy_seconds = _RATE_MEMORY * self._busy_seconds + (ended - started)
-        for index, entry in enumerate(batch):
-            entry.ended = ended
-            if entry.future.done():  # cancelled while it ran
-                continue
-            if failure is None:
-                entry.future.set_result(results[index])
-            else:
-                entry.future.set_exception(_failure(failure))
-                self._drop(entry.siblings)  # now, not when the submitter wakes: the next batch is taken before that
+            for entry, result in zip(batch, results, strict=True):
+                if not entry.future.done():  # else cancelled while it ran
+                    entry.future.set_result(result)
+        elif len(batch) > 1 and not isinstance(failure, EngineFailed) and not self._closed:
+            self._alone.extend(entry for entry in batch if not entry.future.done())
+        else:
+            self._fail(batch, failure)
         self._observe(documents, BatchReport(tokens, ended - started, failure is not None))
 
-
-def _failure(cause: Exception) -> EngineFailed:
-    """An exception of its own for every member: a shared one would gather tracebacks of unrelated requests."""
-    error = EngineFailed("The engine failed on the batch that held this request. Other requests go on; try again.")
-    error.__cause__ = cause
-    return error
+    def _fail(self, batch: Sequence[_Entry[D, R]], cause: Exception) -> None:
+        for entry in batch:
+            if not entry.future.done():
+                # An exception of its own for every member: a shared one would gather tracebacks of other requests.
+                words = str(cause) if isinstance(cause, EngineFailed) else "The engine failed on this request."
+                error = EngineFailed(f"{words} Other requests go on; try again.")
+                error.__cause__ = cause
+                entry.future.set_exception(error)
+            self._drop(entry.siblings)  # now, not when the submitter wakes: the next batch is taken before that

@@ -219,7 +219,11 @@ async def _ask(task: Task, args: argparse.Namespace, call: Callable[["Service"],
     """Load the models of one task, send them one request, and end."""
     from app.service import Service
 
-    given: dict[str, Any] = {"request_timeout_s": REQUEST_TIMEOUT_S, "text_threads": 1}
+    given: dict[str, Any] = {
+        "request_timeout_s": REQUEST_TIMEOUT_S,
+        "max_request_timeout_s": REQUEST_TIMEOUT_S,
+        "text_threads": 1,
+    }
     if args.model_store is not None:
         given["model_store"] = args.model_store
     settings = _settings(given)

@@ -40,6 +40,13 @@ class RequestTooLarge(NagayomiError):
     error_type = "request_too_large"
 
 
+class BodyTimeout(NagayomiError):
+    """The client took too long to send its body."""
+
+    status = 408
+    error_type = "body_timeout"
+
+
 class ModelNotFound(NagayomiError):
     """No model of that name (or task) is served."""
 
@@ -66,7 +73,7 @@ class Unavailable(NagayomiError):
 
 
 class EngineFailed(NagayomiError):
-    """The engine failed on the batch that held the request; others are not affected and a new try may succeed."""
+    """The engine failed on the request, or was lost with it; others are not affected and a new try may succeed."""
 
     status = 503
     error_type = "engine_failed"

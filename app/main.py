@@ -18,7 +18,9 @@ from starlette.responses import Response
 
 from app import __version__
 from app.bodies import parse_request
-from app.errors import NagayomiError, Overloaded
+from app.deadlines import timeout_of
+from app.engine import check_provider
+from app.errors import BodyTimeout, NagayomiError, Overloaded
 from app.page import add_page
 from app.schemas import (
     ClassifyRequest,
@@ -33,8 +35,7 @@ from app.schemas import (
     SummarizeRequest,
     SummarizeResponse,
 )
-from app.service import Service
-from app.session import check_provider
+from app.service import Caller, Service
 from app.settings import Settings
 from app.transport import CLIENT_GONE, Gate, error_response, read_body, unless_disconnected
 
@@ -50,6 +51,7 @@ _COUNTED = frozenset(
 
 _ERRORS: dict[int, str] = {
     404: "No such model.",
+    408: "The body was not sent in time.",
     413: "The body or the texts are too large.",
     422: "The request is not one the endpoint takes.",
     429: "The queue is full; see Retry-After.",
@@ -70,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
             await service.close()
 
@@ -81,6 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.service = service  # for app/serve.py, which drains it
     app.include_router(_tasks(service))
     app.include_router(_operations(service))
     add_page(app)
@@ -105,13 +109,15 @@ def _tasks(service: Service) -> APIRouter:
     router = APIRouter(tags=["tasks"])
 
     async def answer(
-        request: Request, model: type[RequestT], call: Callable[[RequestT], Awaitable[ResponseT]]
+        request: Request, model: type[RequestT], call: Callable[[RequestT, Caller], Awaitable[ResponseT]]
     ) -> Response:
-        body = await read_body(request, service.settings.max_body_bytes)
+        settings = service.settings
+        caller = Caller(timeout_s=timeout_of(request.headers.get("x-timeout-ms"), settings))
+        body = await read_body(request, settings.max_body_bytes, settings.body_timeout_s)
         parsed = parse_request(body, model)
 
         async def work() -> ResponseT:
-            return await call(parsed)
+            return await call(parsed, caller)
 
         result = await unless_disconnected(request, work())
         # Written by pydantic in one pass, past FastAPI's own validation of what was valid when it was made.
@@ -215,6 +221,7 @@ def _info(service: Service) -> Info:
         max_request_tokens=settings.max_request_tokens,
         max_questions=settings.max_questions,
         request_timeout_s=settings.request_timeout_s,
+        max_request_timeout_s=settings.max_request_timeout_s,
     )
     return Info(
         version=__version__,
@@ -229,6 +236,8 @@ def _info(service: Service) -> Info:
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, NagayomiError)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else None
+    if isinstance(error, BodyTimeout):
+        headers = {"Connection": "close"}  # the rest of the body may come for ever
     return error_response(request.state.request_id, error.status, error.error_type, str(error), headers)
 
 

@@ -26,6 +26,7 @@ from app.errors import BrokenModel, ImpossibleTable
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
+Outputs = dict[str, FloatArray]  # what a graph gives for one document, by output name
 AttentionPattern = Literal["hf-eval", "random"]
 
 # Switches a key off: exp(-1e4) is 0 in fp32, and unlike finfo.min it fits fp16 and can be added twice.

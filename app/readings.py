@@ -21,7 +21,7 @@ from app.decode import (
 )
 from app.errors import InvalidInput, RequestTooLarge
 from app.manifest import Manifest
-from app.packing import Document, packed_length
+from app.packing import Document, Outputs, packed_length
 from app.schemas import (
     DEFAULT_SENTENCES,
     Answer,
@@ -34,10 +34,9 @@ from app.schemas import (
     SummarizeRequest,
 )
 from app.sentences import Sentence, split_sentences
-from app.session import Outputs
 from app.settings import Settings
 from app.store import Model
-from app.tokenizer import Tokenizer, Tokens
+from app.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
 from app.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
 
 T_co = TypeVar("T_co", covariant=True)
@@ -85,12 +84,20 @@ class _Budget:
         )
 
 
-def _check_characters(texts: Sequence[str], settings: Settings) -> None:
+def _check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings) -> None:
+    """Refuse too many characters, as sent or once normalised, before they are cut into words."""
     characters = sum(map(len, texts))
     if characters > settings.max_text_characters:
         raise RequestTooLarge(
             f"The texts have {characters} characters; {settings.max_text_characters} are allowed in one request."
         )
+    if characters * LONGEST_EXPANSION > settings.max_text_characters:
+        normalised = sum(map(tokenizer.normalised_length, texts))
+        if normalised > settings.max_text_characters:
+            raise RequestTooLarge(
+                f"The texts have {normalised} characters once normalised ({characters} as sent); "
+                f"{settings.max_text_characters} are allowed in one request."
+            )
 
 
 def _encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
@@ -129,8 +136,8 @@ class QaReading:
             raise InvalidInput(
                 f"`question` holds {len(questions)} questions; at most {settings.max_questions} are allowed at once."
             )
-        _check_characters([request.context, *questions], settings)
         tokenizer, manifest = model.tokenizers.get(), model.manifest
+        _check_characters([request.context, *questions], tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
         self._tokens = _encode(tokenizer, request.context, "context")
@@ -199,8 +206,8 @@ class SummaryReading:
     """The sentences of one text, whole in their windows."""
 
     def __init__(self, model: Model, request: SummarizeRequest, settings: Settings) -> None:
-        _check_characters([request.text], settings)
         tokenizer, manifest = model.tokenizers.get(), model.manifest
+        _check_characters([request.text], tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
         self._sentences = split_sentences(request.text)
@@ -249,8 +256,8 @@ class LabelReading:
     """A text, or a pair of texts, for a sequence classifier."""
 
     def __init__(self, model: Model, request: ClassifyRequest, settings: Settings) -> None:
-        _check_characters([request.text, request.text_pair or ""], settings)
         tokenizer, manifest = model.tokenizers.get(), model.manifest
+        _check_characters([request.text, request.text_pair or ""], tokenizer, settings)
         self._request = request
         self._manifest = manifest
         tokens = _encode(tokenizer, request.text, "text")

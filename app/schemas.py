@@ -246,7 +246,7 @@ class BrokenInfo(_Response):
 class Health(_Response):
     """State of the process; the status code says the same."""
 
-    status: Literal["loading", "ready", "failed", "closed"]
+    status: Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
     models: list[str]
     broken: list[BrokenInfo]
     reason: str | None = Field(default=None, description="Why it is not ready.")
@@ -262,6 +262,7 @@ class Limits(_Response):
     max_top_k: int = MAX_TOP_K
     max_answer_length: int = MAX_ANSWER_TOKENS
     request_timeout_s: float
+    max_request_timeout_s: float
 
 
 class Info(_Response):

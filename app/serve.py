@@ -1,29 +1,34 @@
 """`nagayomi serve`: the application behind uvicorn, and what its first screen says.
 
 Binds before anything is loaded, so that a port in use is known at once, and announces the address only when
-requests can be answered. Knows the application through HTTP alone.
+requests can be answered. Told to stop (SIGTERM, Ctrl-C), it drains: readiness and new requests get 503 while those that
+are here are answered; told again, it stops at once. Apart from that it knows the application through HTTP alone.
 """
 
 import asyncio
 import copy
 import json
 import logging
+import os
 import shlex
 import socket
 import sys
 import urllib.error
 import urllib.request
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from app.engine import check_provider
 from app.errors import Unavailable
 from app.main import create_app
-from app.session import check_provider
+from app.service import Service
 from app.settings import Settings
 
 POLL_S = 0.1
+SEND_S = 2  # for the last answers to be sent, after the last is ready
 
 _PROBED = frozenset({"/health", "/livez", "/metrics", "/readyz"})
 
@@ -49,15 +54,17 @@ def serve(settings: Settings) -> int:
     """
     check_provider(settings.provider)
     listener = _bind(settings.host, settings.port)
+    application = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        application,
         log_config=_log_config(settings.log_level),
         log_level=settings.log_level,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=round(settings.request_timeout_s) + 1,
+        timeout_graceful_shutdown=SEND_S,
     )
-    _AnnouncingServer(config, local_url(settings.host, listener.getsockname()[1])).run(sockets=[listener])
+    url = local_url(settings.host, listener.getsockname()[1])
+    _Server(config, url, application.state.service).run(sockets=[listener])
     return 0
 
 
@@ -81,12 +88,17 @@ def greeting(url: str, info: dict[str, Any]) -> str:
     )
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Says on standard output when the models are loaded, or on standard error why they are not."""
+class _Server(uvicorn.Server):
+    """Says on standard output when the models are loaded, or on standard error why they are not; drains when told to.
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    uvicorn by itself closes its socket at the first signal, so that readiness could not be asked for any more.
+    """
+
+    def __init__(self, config: uvicorn.Config, url: str, service: Service) -> None:
         super().__init__(config)
         self._url = url
+        self._service = service
+        self._draining: asyncio.Task[None] | None = None
         # A local address, whatever proxy the environment names.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -96,6 +108,24 @@ class _AnnouncingServer(uvicorn.Server):
             await super().main_loop()
         finally:
             announcing.cancel()
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._captured_signals and self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains; the second ends the process, whose engines end with it."""
+        if self._captured_signals:
+            sys.stderr.write("nagayomi: told to stop again; stopping at once.\n")
+            sys.stderr.flush()
+            os._exit(128 + sig)
+        self._captured_signals.append(sig)  # seen at the next tick
+
+    async def _drain(self) -> None:
+        print("nagayomi: stopping; requests that are here are answered first.", file=sys.stderr)
+        await self._service.drain()
+        self.should_exit = True
 
     async def _announce(self) -> None:
         while (health := await asyncio.to_thread(self._get, "/readyz"))["status"] == "loading":

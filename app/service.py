@@ -1,23 +1,23 @@
 """One request from text to result, read from top to bottom: what the routes, the command line and the evaluation call.
 
-Knows nothing of FastAPI. Text work runs in a few threads of its own, inference in one thread per model; the event loop
-only hands things on.
+Knows nothing of FastAPI. Text work runs in a few threads of its own, inference in one process per model; the event loop
+only hands things on. Also the life of all that: loading, readiness, draining, closing.
 """
 
 import asyncio
 import logging
-import threading
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, ParamSpec, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from app.batching import Batcher
+from app.engine import check_provider
 from app.errors import BrokenModel, DeadlineExceeded, Unavailable
 from app.manifest import Task
-from app.packing import Document
+from app.packing import Document, Outputs
 from app.readings import LabelReading, QaReading, Reading, SummaryReading
 from app.schemas import (
     BrokenInfo,
@@ -30,42 +30,28 @@ from app.schemas import (
     Timings,
     Usage,
 )
-from app.session import Outputs, check_provider
 from app.settings import Settings
 from app.store import Model, Store, load_store, warm_tokenizers
 from app.telemetry import StageClock, Telemetry
+from app.text_threads import TextThreads
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-State = Literal["loading", "ready", "failed", "closed"]
+State = Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
+_Phase = Literal["loading", "loaded", "draining", "closed"]
 
 logger = logging.getLogger("nagayomi.service")
 
 
-class TextThreads:
-    """The threads that tokenise and decode."""
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and for how long an answer is of use."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="text")
+    name: str = ""  # requests of one name share its turns; see app/fairness.py
+    timeout_s: float | None = None  # None: `Settings.request_timeout_s`
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one call in one of the threads. Cancelling drops it if it has not begun."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *args, **kwargs))
 
-    async def run_on_each(self, function: Callable[[], None]) -> None:
-        """Run a call once in every thread: each waits until all have one."""
-        together = threading.Barrier(self._threads)
-
-        def call() -> None:
-            together.wait()
-            function()
-
-        await asyncio.gather(*(self.run(call) for _ in range(self._threads)))
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+ANYBODY = Caller()
 
 
 @dataclass(frozen=True)
@@ -88,9 +74,24 @@ class Service:
         self.settings = settings
         self.telemetry = telemetry or Telemetry()
         self.store = Store()
-        self.state: State = "loading"
-        self._texts = TextThreads(settings.text_threads)
+        self._phase: _Phase = "loading"
+        self._texts = TextThreads(settings.text_threads, settings.max_waiting_characters)
         self._batchers: dict[str, Batcher[Document, Outputs]] = {}
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self.telemetry.in_flight.set_function(lambda: self._in_flight)
+
+    @property
+    def state(self) -> State:
+        """What readiness follows: "ready" only while every engine is up."""
+        if self._phase != "loaded":
+            return self._phase
+        if not self.store.models:
+            return "failed"
+        return "ready" if not self._engines_not_up() else "recovering"
+
+    def _engines_not_up(self) -> list[str]:
+        return sorted(model.name for model in self.store.models.values() if model.engine.state != "up")
 
     @classmethod
     @asynccontextmanager
@@ -114,21 +115,22 @@ class Service:
     async def load(self, tasks: Collection[Task] | None = None) -> None:
         """Load and warm the models. Afterwards `state` is "ready" when at least one can be served, else "failed"."""
         try:
-            store = await asyncio.to_thread(load_store, self.settings, tasks)
-            models = list(store.models.values())
-            await self._texts.run_on_each(partial(warm_tokenizers, models))
+            store = await load_store(self.settings, tasks)
+            self.store = store
+            await self._texts.run_on_each(partial(warm_tokenizers, list(store.models.values())))
         except Exception as error:
-            self.store.broken.append(BrokenInfo(name=str(self.settings.model_store), reason=str(error)))
-            self.state = "failed"
+            await self.store.close()
+            self.store = Store(broken=[BrokenInfo(name=str(self.settings.model_store), reason=str(error))])
+            self._phase = "loaded"
             raise
-        for model in models:
-            self._batchers[model.name] = self._start_batcher(model)
-        self.store = store
+        for model in store.models.values():
+            self._batchers[model.name] = self._batcher(model)
         self.telemetry.models.labels("served").set(len(store.models))
         self.telemetry.models.labels("broken").set(len(store.broken))
-        self.state = "ready" if models else "failed"
+        if self._phase == "loading":
+            self._phase = "loaded"
 
-    def _start_batcher(self, model: Model) -> Batcher[Document, Outputs]:
+    def _batcher(self, model: Model) -> Batcher[Document, Outputs]:
         batcher = Batcher[Document, Outputs](
             model.engine,
             cost=model.cost,
@@ -137,37 +139,63 @@ class Service:
             observe=partial(self.telemetry.batch, model.name),
         )
         self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)
-        batcher.start()
+        self.telemetry.engine_restarts.labels(model.name).set_function(lambda: model.engine.restarts)
         return batcher
+
+    async def drain(self) -> None:
+        """Refuse new requests and wait until those that are here are answered, `drain_timeout_s` at most."""
+        self._phase = "draining"
+        if self._in_flight:
+            self._idle.clear()
+            try:
+                async with asyncio.timeout(self.settings.drain_timeout_s):
+                    await self._idle.wait()
+            except TimeoutError:
+                logger.error("%d requests are not answered after the drain timeout and get 503", self._in_flight)
+                self._phase = "closed"
+                await asyncio.gather(self._close_batchers(), self.store.close(at_once=True))
 
     async def close(self) -> None:
         """Refuse new work, fail what waits, finish what runs."""
-        self.state = "closed"
-        await asyncio.gather(*(batcher.close() for batcher in self._batchers.values()))
-        await asyncio.to_thread(self._join_threads)
+        self._phase = "closed"
+        await self._close_batchers()
+        await self.store.close()
+        await asyncio.to_thread(self._texts.close)
 
-    def _join_threads(self) -> None:
-        for model in self.store.models.values():
-            model.engine.close()
-        self._texts.close()
+    async def _close_batchers(self) -> None:
+        await asyncio.gather(*(batcher.close() for batcher in self._batchers.values()))
 
     def why_not_ready(self) -> str:
         """The state in a sentence, for people."""
         if self.state == "loading":
             return "The models are still being loaded."
-        if self.state == "closed":
+        if self.state in ("draining", "closed"):
             return "The service is shutting down."
+        if self.state == "recovering":
+            return f"The engine of {', '.join(self._engines_not_up())} stopped and is being started anew."
         reasons = " ".join(f"{broken.name}: {broken.reason}" for broken in self.store.broken)
         return f"No model could be loaded. {reasons}".rstrip()
 
-    async def qa(self, request: QaRequest) -> QaResponse:
+    async def qa(self, request: QaRequest, caller: Caller = ANYBODY) -> QaResponse:
         """Answer questions about a text."""
-        read = await self._read("qa", request.model, lambda model: QaReading(model, request, self.settings))
+        read = await self._read(
+            "qa",
+            request.model,
+            len(request.context) + sum(map(len, request.questions)),
+            lambda model: QaReading(model, request, self.settings),
+            caller,
+        )
         return QaResponse(results=read.result, usage=read.usage, model=read.model, timings=read.timings)
 
-    async def summarize(self, request: SummarizeRequest) -> SummarizeResponse:
+    async def summarize(self, request: SummarizeRequest, caller: Caller = ANYBODY) -> SummarizeResponse:
         """Choose the most important sentences of a text."""
-        read = await self._read("summarize", request.model, lambda model: SummaryReading(model, request, self.settings))
+        read = await self._read(
+            "summarize",
+            request.model,
+            len(request.text),
+            lambda model: SummaryReading(model, request, self.settings),
+            caller,
+        )
         return SummarizeResponse(
             summary=read.result.text,
             sentences=read.result.sentences,
@@ -176,37 +204,66 @@ class Service:
             timings=read.timings,
         )
 
-    async def classify(self, request: ClassifyRequest) -> ClassifyResponse:
+    async def classify(self, request: ClassifyRequest, caller: Caller = ANYBODY) -> ClassifyResponse:
         """Label a text."""
-        read = await self._read("classify", request.model, lambda model: LabelReading(model, request, self.settings))
+        read = await self._read(
+            "classify",
+            request.model,
+            len(request.text) + len(request.text_pair or ""),
+            lambda model: LabelReading(model, request, self.settings),
+            caller,
+        )
         return ClassifyResponse(labels=read.result, usage=read.usage, model=read.model, timings=read.timings)
 
-    async def _read(self, task: Task, name: str | None, prepare: Callable[[Model], Reading[T]]) -> _Read[T]:
+    async def _read(
+        self,
+        task: Task,
+        name: str | None,
+        characters: int,
+        prepare: Callable[[Model], Reading[T]],
+        caller: Caller,
+    ) -> _Read[T]:
         """Tokenise, queue, run and decode one request, within its time limit.
 
         Cancelling it, or running out of time, drops whatever of it has not started.
         """
-        if self.state != "ready":
+        if self.state not in ("ready", "recovering"):
             raise Unavailable(self.why_not_ready())
         model = self.store.find(task, name)
+        timeout_s = self.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
+        deadline = time.monotonic() + timeout_s
         clock = StageClock()
-        try:
-            async with asyncio.timeout(self.settings.request_timeout_s):
-                reading = await self._texts.run(prepare, model)
-                clock.lap("tokenize")
-                done = await self._batchers[model.name].submit(reading.documents)
-                clock.ran(done.queue_s, done.infer_s)
-                result = await self._texts.run(reading.decode, done.results)
-                clock.lap("decode")
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"The request was not answered within {self.settings.request_timeout_s:g} seconds. Send less text, or "
-                "try again when there is less to do."
-            ) from None
+        with self._counted():
+            try:
+                async with asyncio.timeout(timeout_s):
+                    reading = await self._texts.tokenize(characters, prepare, model)
+                    clock.lap("tokenize")
+                    done = await self._batchers[model.name].submit(
+                        reading.documents, client=caller.name, deadline=deadline
+                    )
+                    clock.ran(done.queue_s, done.infer_s)
+                    result = await self._texts.decode(reading.decode, done.results)
+                    clock.lap("decode")
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    f"The request was not answered within {timeout_s:g} seconds. Send less text, allow more time, or "
+                    "try again when there is less to do."
+                ) from None
         usage = _usage(reading.documents)
         timings = clock.timings()
         self.telemetry.request(task, timings, usage.tokens, usage.windows)
         return _Read(result, usage, model.name, timings)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a request that is being read; draining waits for it."""
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
 
 
 def _usage(documents: Sequence[Document]) -> Usage:

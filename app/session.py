@@ -1,28 +1,28 @@
-"""One ONNX Runtime session per model, the provider it runs on, and the thread that owns it.
+"""One ONNX Runtime session: the graph of one model on one provider.
 
-Knows nothing of text or requests: packed batches in, arrays out.
+Imported only in engine processes, so that the service itself never loads ONNX Runtime. Knows nothing of text or
+requests: documents in, arrays out.
 """
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from app.errors import BrokenModel, ProviderUnavailable
-from app.manifest import Manifest
-from app.packing import AttentionLayout, Document, PackedBatch, load_random_plan, pack
+from app.manifest import Manifest, Task
+from app.packing import AttentionLayout, Document, Outputs, PackedBatch, load_random_plan, pack
 from app.settings import Provider, Settings
-
-FloatArray = npt.NDArray[np.float32]
-Outputs = dict[str, FloatArray]
 
 MODEL_FILE = "model.onnx"
 RANDOM_PLAN_FILE = "random_plan.npz"
+# What the endpoints need of a graph, and whether its outputs have one value per token: (1, T, ...) or (documents, ...).
+TASK_OUTPUTS: dict[Task, tuple[frozenset[str], bool]] = {
+    "qa": (frozenset({"start_logits", "end_logits"}), True),
+    "classify": (frozenset({"logits"}), False),
+    "summarize": (frozenset({"logits"}), True),
+}
 PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 _QUIET = 3  # errors only: ONNX Runtime warns of every initializer it folds
@@ -34,7 +34,7 @@ _PROBE = bytes.fromhex(
 )
 
 
-def check_provider(provider: Provider) -> None:
+def probe_provider(provider: Provider) -> None:
     """Try the provider on a model of one node.
 
     Raises:
@@ -56,6 +56,9 @@ def _open(model: bytes | str, provider: Provider, threads: int) -> ort.Inference
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads
+    # Plans of memory are kept for every shape ever seen, and shapes here never end. Without them the arena, which reuses
+    # what it has, stays at what the largest shape took (docs/decisions/0014).
+    options.enable_mem_pattern = False
     # Threads that spin between two batches would take the cores from the tokenisers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider == "cuda":
@@ -70,15 +73,15 @@ def _open(model: bytes | str, provider: Provider, threads: int) -> ort.Inference
 
 
 class Session:
-    """The graph of one model directory on one provider.
+    """The graph of one model directory on one provider. Packs, runs and cuts apart.
 
     Args:
         directory: holds model.onnx and the weights it refers to.
         manifest: as read from that directory.
 
     Raises:
-        BrokenModel: the graph is not a packed one, or ONNX Runtime cannot load it.
-        ProviderUnavailable: see `check_provider`.
+        BrokenModel: the graph is not a packed one, has not the outputs of its task, or ONNX Runtime cannot load it.
+        ProviderUnavailable: see `probe_provider`.
     """
 
     def __init__(self, directory: Path, manifest: Manifest, settings: Settings) -> None:
@@ -87,7 +90,9 @@ class Session:
                 f"{manifest.name} has the layout {manifest.layout!r}, made for other programs; the service runs packed "
                 "graphs. Export it again with the packed layout."
             )
+        needed, self._per_token = TASK_OUTPUTS[manifest.task]
         self.provider = settings.provider
+        self.layout = attention_layout(directory, manifest)
         try:
             self._session = _open(str(directory / MODEL_FILE), settings.provider, settings.intra_op_threads)
         except ProviderUnavailable:
@@ -96,17 +101,28 @@ class Session:
             raise BrokenModel(f"ONNX Runtime cannot load {directory / MODEL_FILE}: {error}") from error
         self.inputs = tuple(node.name for node in self._session.get_inputs())
         self.outputs = tuple(node.name for node in self._session.get_outputs())
+        if missing := needed - set(self.outputs):
+            raise BrokenModel(f"The graph of {manifest.name} has no output {', '.join(sorted(missing))}.")
 
-    def run(self, batch: PackedBatch) -> Outputs:
-        """Run one packed batch. The graph takes those of the batch's inputs that it declares."""
-        results = self._session.run(self.outputs, {name: batch.inputs[name] for name in self.inputs})
-        return dict(zip(self.outputs, results, strict=True))
+    def pack(self, documents: Sequence[Document]) -> PackedBatch:
+        """Lay documents out as one batch. May run while another batch does."""
+        return pack(documents, self.layout)
 
+    def run(self, batch: PackedBatch) -> list[Outputs]:
+        """One dictionary of outputs per document, cut to its own tokens or its own row.
 
-class Runner(Protocol):
-    """What the engine needs of a session; tests and simulations bring their own."""
-
-    def run(self, batch: PackedBatch) -> Outputs: ...
+        Raises:
+            FloatingPointError: an output is not a finite number; decoding it would give nonsense.
+        """
+        # The graph takes those of the batch's inputs that it declares.
+        values = self._session.run(self.outputs, {name: batch.inputs[name] for name in self.inputs})
+        outputs = dict(zip(self.outputs, values, strict=True))
+        for name, array in outputs.items():
+            if not np.isfinite(array).all():
+                raise FloatingPointError(f"the output {name} holds values that are not finite")
+        if self._per_token:
+            return [{name: array[0, place] for name, array in outputs.items()} for place in batch.documents]
+        return [{name: array[row] for name, array in outputs.items()} for row in range(len(batch.documents))]
 
 
 def attention_layout(directory: Path, manifest: Manifest) -> AttentionLayout:
@@ -117,39 +133,3 @@ def attention_layout(directory: Path, manifest: Manifest) -> AttentionLayout:
     """
     plan = load_random_plan(directory / RANDOM_PLAN_FILE) if manifest.attention_pattern == "random" else None
     return AttentionLayout(manifest.block_size, manifest.num_random_blocks, manifest.attention_pattern, plan)
-
-
-class Engine:
-    """Packs, runs and cuts apart, in one thread that belongs to the model. ONNX Runtime lets go of the GIL meanwhile.
-
-    Args:
-        per_token: the graph's outputs are (1, T, ...), one value per token; else (documents, ...).
-    """
-
-    def __init__(self, runner: Runner, layout: AttentionLayout, name: str, *, per_token: bool) -> None:
-        self._runner = runner
-        self._layout = layout
-        self._per_token = per_token
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"engine-{name}")
-
-    async def __call__(self, documents: Sequence[Document]) -> list[Outputs]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.run, documents)
-
-    def run(self, documents: Sequence[Document]) -> list[Outputs]:
-        """One dictionary of outputs per document, cut to its own tokens or its own row.
-
-        Raises:
-            FloatingPointError: an output is not a finite number; decoding it would give nonsense.
-        """
-        batch = pack(documents, self._layout)
-        outputs = self._runner.run(batch)
-        for name, values in outputs.items():
-            if not np.isfinite(values).all():
-                raise FloatingPointError(f"the output {name} holds values that are not finite")
-        if self._per_token:
-            return [{name: values[0, place] for name, values in outputs.items()} for place in batch.documents]
-        return [{name: values[row] for name, values in outputs.items()} for row in range(len(documents))]
-
-    def close(self) -> None:
-        """Wait for the batch that runs and end the thread."""
-        self._thread.shutdown(wait=True)

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
         description="Threads that tokenise and decode, each with its own tokeniser (some 20 MB per model). More "
         "threads keep short requests from waiting behind a long text.",
     )
+    max_waiting_characters: int = Field(
+        default=4_000_000,
+        ge=1,
+        description="Characters of texts that may wait for a text thread. Past it requests get 429 with Retry-After; "
+        "more means more memory and longer waits instead. A text that finds none waiting is always taken.",
+    )
     max_batch_tokens: int = Field(
         default=4096,
         ge=1,
@@ -72,8 +78,8 @@ class Settings(BaseSettings):
     max_text_characters: int = Field(
         default=300_000,
         ge=1,
-        description="Characters that one request may hold in all its texts. Past it the request gets 413 before any "
-        "time is spent on tokenising it.",
+        description="Characters that one request may hold in all its texts, as sent and once more after normalisation "
+        "(one ﷺ becomes 18). Past it the request gets 413 before any time is spent on tokenising it.",
     )
     max_questions: int = Field(default=64, ge=1, description="Questions that one /qa request may ask. More get 422.")
     max_body_bytes: int = Field(
@@ -85,8 +91,35 @@ class Settings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds from reading a request to its answer. Past it the client gets 504 and the work that has "
-        "not started is dropped.",
+        description="Seconds from reading a request to its answer, for clients that send no X-Timeout-Ms. Past it the "
+        "client gets 504 and the work that has not started is dropped.",
+    )
+    max_request_timeout_s: float = Field(
+        default=600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that X-Timeout-Ms may ask for at most; more gets 422. At least request_timeout_s.",
+    )
+    body_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a client may take to send one body. Past it the request gets 408 and the connection "
+        "is closed, so that slow senders cannot hold memory and connections for ever.",
+    )
+    batch_timeout_s: float = Field(
+        default=300.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a batch may run. Past it the engine is taken for dead, killed and started anew, and "
+        "the requests in it get 503. Must be longer than the slowest batch of max_batch_tokens.",
+    )
+    drain_timeout_s: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that a service told to stop (SIGTERM) goes on with the requests it has. What is not "
+        "answered by then gets 503. Keep it below the time after which your platform kills a process.",
     )
     log_level: LogLevel = Field(default="info", description="How much is logged. Texts are never logged at any level.")
 
@@ -99,10 +132,15 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _largest_request_fits_the_queue(self) -> Self:
+    def _limits_fit_together(self) -> Self:
         if self.max_queue_tokens < self.max_request_tokens:
             raise ValueError(
                 f"max_queue_tokens ({self.max_queue_tokens}) must be at least max_request_tokens "
                 f"({self.max_request_tokens}), or the largest allowed request could never be queued"
+            )
+        if self.max_request_timeout_s < self.request_timeout_s:
+            raise ValueError(
+                f"max_request_timeout_s ({self.max_request_timeout_s:g}) must be at least request_timeout_s "
+                f"({self.request_timeout_s:g}), or clients could not ask for what they get without asking"
             )
         return self

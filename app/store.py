@@ -1,22 +1,20 @@
 """The models of a store: found, checked, loaded and warmed, each for itself, so that a broken one stops no other.
 
-Everything here blocks and is called in threads; nothing here knows requests.
+What blocks (hashing, tokenisers) runs in a thread. Nothing here knows requests.
 """
 
+import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from app.engine import Engine
 from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
 from app.manifest import Manifest, Task, verify_files
 from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
-from app.session import Engine, Session, attention_layout
 from app.settings import Settings
 from app.tokenizer import Tokenizer
 
@@ -24,13 +22,7 @@ logger = logging.getLogger("nagayomi.store")
 
 TOKENIZER_FILE = "tokenizer.json"
 
-# What the endpoints need of a graph, and whether its outputs have one value per token.
-_OUTPUTS: dict[Task, tuple[frozenset[str], bool]] = {
-    "qa": (frozenset({"start_logits", "end_logits"}), True),
-    "classify": (frozenset({"logits"}), False),
-    "summarize": (frozenset({"logits"}), True),
-}
-_WARM_LENGTHS = (1, 200)  # tokens, beside the longest window: one block, and a few
+_TASKS: frozenset[Task] = frozenset({"qa", "classify", "summarize"})  # those with an endpoint
 
 
 class ThreadTokenizers:
@@ -53,13 +45,16 @@ class Model:
     """One model, ready to run."""
 
     manifest: Manifest
-    provider: str
     engine: Engine
     tokenizers: ThreadTokenizers
 
     @property
     def name(self) -> str:
         return self.manifest.name
+
+    @property
+    def provider(self) -> str:
+        return self.engine.provider
 
     def cost(self, document: Document) -> int:
         """Tokens the engine pays for a document: whole blocks."""
@@ -72,6 +67,10 @@ class Store:
 
     models: dict[str, Model] = field(default_factory=dict)
     broken: list[BrokenInfo] = field(default_factory=list)
+
+    async def close(self, *, at_once: bool = False) -> None:
+        """End all engines, after the batches in them or at once."""
+        await asyncio.gather(*(model.engine.close(at_once=at_once) for model in self.models.values()))
 
     def find(self, task: Task, name: str | None) -> Model:
         """The model of that name, or the first of the task by name.
@@ -94,7 +93,7 @@ class Store:
         raise ModelNotFound(f"No model named {name!r} serves {task}. {there_are}")
 
 
-def load_store(settings: Settings, tasks: Collection[Task] | None = None) -> Store:
+async def load_store(settings: Settings, tasks: Collection[Task] | None = None) -> Store:
     """Load every model of the store that the settings name, or only those of some tasks.
 
     Raises:
@@ -110,8 +109,9 @@ def load_store(settings: Settings, tasks: Collection[Task] | None = None) -> Sto
                 continue
             if name in store.models:
                 raise BrokenModel(f"{directory} holds a second model named {name}; the first one is served.")
-            store.models[name] = load_model(directory, manifest, settings)
-        except ProviderUnavailable:
+            store.models[name] = await load_model(directory, manifest, settings)
+        except (ProviderUnavailable, asyncio.CancelledError):
+            await store.close()
             raise
         except NagayomiError as error:
             if settings.models and name not in settings.models:
@@ -134,15 +134,22 @@ def _directories(store: Path) -> list[Path]:
     return sorted(path for path in store.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
 
 
-def load_model(directory: Path, manifest: Manifest, settings: Settings) -> Model:
-    """Check, load and warm one model.
+async def load_model(directory: Path, manifest: Manifest, settings: Settings) -> Model:
+    """Check one model, and start and warm its engine.
 
     Raises:
         BrokenModel: says what is wrong with the directory.
-        ProviderUnavailable: see `session.check_provider`.
+        ProviderUnavailable: see `engine.check_provider`.
     """
-    begun = time.perf_counter()
-    if manifest.task not in _OUTPUTS:
+    tokenizers = await asyncio.to_thread(_check, directory, manifest)
+    engine = Engine(directory, manifest, settings)
+    await engine.start()
+    return Model(manifest, engine, tokenizers)
+
+
+def _check(directory: Path, manifest: Manifest) -> ThreadTokenizers:
+    """What can be known of a model without its graph."""
+    if manifest.task not in _TASKS:
         raise BrokenModel(f"No endpoint serves the task {manifest.task}.")
     verify_files(directory, manifest)
     tokenizers = ThreadTokenizers(lambda: _load_tokenizer(directory, manifest))
@@ -151,14 +158,7 @@ def load_model(directory: Path, manifest: Manifest, settings: Settings) -> Model
         raise BrokenModel(
             f"The tokenizer of {manifest.name} has {vocab_size} pieces, its graph {manifest.architecture.vocab_size}."
         )
-    session = Session(directory, manifest, settings)
-    needed, per_token = _OUTPUTS[manifest.task]
-    if missing := needed - set(session.outputs):
-        raise BrokenModel(f"The graph of {manifest.name} has no output {', '.join(sorted(missing))}.")
-    engine = Engine(session, attention_layout(directory, manifest), manifest.name, per_token=per_token)
-    _warm(engine, manifest)
-    logger.info("%s (%s) is ready after %.1f s", manifest.name, manifest.task, time.perf_counter() - begun)
-    return Model(manifest, session.provider, engine, tokenizers)
+    return tokenizers
 
 
 def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
@@ -168,25 +168,6 @@ def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
         raise
     except Exception as error:  # the Rust tokeniser raises bare Exception for a file it cannot read
         raise BrokenModel(f"{directory / TOKENIZER_FILE} cannot be loaded: {error}") from error
-
-
-def _warm(engine: Engine, manifest: Manifest) -> None:
-    """Run the longest window, then a batch of short ones: both kinds of rows, and memory for the largest shape."""
-    longest = _sample(manifest.max_tokens, manifest)
-    short = [_sample(min(length, manifest.max_tokens), manifest) for length in _WARM_LENGTHS]
-    try:
-        outputs = [*engine.run([longest]), *engine.run(short)]
-    except Exception as error:  # anything at all: a model that cannot run its own sizes is not served
-        raise BrokenModel(f"{manifest.name} fails on windows of up to {manifest.max_tokens} tokens: {error}") from error
-    if manifest.task == "classify" and outputs[0]["logits"].shape != (len(manifest.labels),):
-        raise BrokenModel(
-            f"The manifest of {manifest.name} has {len(manifest.labels)} labels, its graph {outputs[0]['logits'].size}."
-        )
-
-
-def _sample(length: int, manifest: Manifest) -> Document:
-    ids = np.arange(length, dtype=np.int32) % manifest.architecture.vocab_size
-    return Document(ids, np.zeros(length, dtype=np.int32))
 
 
 def warm_tokenizers(models: Sequence[Model]) -> None:

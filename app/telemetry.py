@@ -106,6 +106,12 @@ class Telemetry:
         self.queue_tokens = Gauge(
             "nagayomi_queue_tokens", "Tokens waiting for a model.", ["model"], registry=self.registry
         )
+        self.in_flight = Gauge(
+            "nagayomi_in_flight", "Requests that are being read, from tokenising to decoding.", registry=self.registry
+        )
+        self.engine_restarts = Gauge(
+            "nagayomi_engine_restarts_total", "Engines started anew, by model.", ["model"], registry=self.registry
+        )
         self.models = Gauge("nagayomi_models", "Models in the store, by state.", ["state"], registry=self.registry)
 
     def batch(self, model: str, documents: Sequence[Document], report: BatchReport) -> None:

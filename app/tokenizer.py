@@ -32,6 +32,8 @@ MAX_SEGMENT_CHARACTERS = 2_000
 # More marks than this on one character (real scripts need a few) are normalised in parts: ordering the marks of one
 # character takes quadratic time.
 MAX_JOINING_MARKS = 64
+# Characters that NFKC makes of one at most (UAX #15): of ﷺ.
+LONGEST_EXPANSION = 18
 # Juman++ refuses more than 4,096 bytes, and a character takes at most four.
 MAX_JUMANPP_CHARACTERS = 1_000
 
@@ -333,6 +335,14 @@ class Tokenizer:
         """The normalised words of a text, as the pieces are cut from them."""
         normalised = normalise(text, self._normaliser).text
         return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter)]
+
+    def normalised_length(self, text: str) -> int:
+        """Characters of a text once it is normalised.
+
+        Raises:
+            InvalidInput: the text holds a lone surrogate.
+        """
+        return len(normalise(text, self._normaliser).text)
 
     def encode(self, text: str) -> Tokens:
         """Tokenise one text.

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BodyTooLarge
+from app.errors import BodyTimeout, BodyTooLarge
 from app.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -89,12 +89,23 @@ def _request_id(sent: str | None) -> str:
     return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, timeout_s: float) -> bytes:
     """The body, never holding more than `limit` bytes of it.
 
     Raises:
         BodyTooLarge: by its announced length, or by what has arrived.
+        BodyTimeout: it was not there in time.
     """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _read_body(request, limit)
+    except TimeoutError:
+        raise BodyTimeout(
+            f"The body did not arrive within {timeout_s:g} seconds, all that it may take."
+        ) from None
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
     announced = request.headers.get("content-length", "")
     too_large = announced.isdigit() and int(announced[:20]) > limit
     waits_for_leave = request.headers.get("expect", "").lower() == "100-continue"

@@ -215,12 +215,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         NagayomiError: the data, the model or the settings cannot be used; says why.
     """
-<<<<<<< HEAD
     if args.suite is not None:
         return suite.evaluate(args)
-    if args.task is None or args.data is None:
-        raise InvalidInput("--task and --data are needed, or --suite.")
-=======
     _check(args)
     data = _read(args)
     answered = asyncio.run(_ask(args, data))
@@ -242,7 +238,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what does not go together, before anything is read."""
->>>>>>> report
+    if args.task is None or args.data is None:
+        raise InvalidInput("--task and --data are needed, or --suite.")
     if args.task in _READERS and args.reader not in (None, *_READERS[args.task]):
         raise InvalidInput(
             f"--reader {args.reader} gives nothing for the task {args.task}; "

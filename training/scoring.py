@@ -73,6 +73,7 @@ def evaluation_settings(model_store: Path | None) -> Settings:
             max_request_tokens=UNLIMITED,
             max_queue_tokens=UNLIMITED,
             request_timeout_s=UNLIMITED,
+            max_request_timeout_s=UNLIMITED,
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -2,47 +2,47 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.batching import Batcher, BatchReport, Completion
-from app.errors import EngineFailed, Overloaded, Unavailable
+from app.errors import DeadlineExceeded, EngineFailed, Overloaded, Unavailable
 
 Document = tuple[str, int]  # a name and its tokens
 
 
 class Engine:
-    """Keeps every batch until the test ends it, and moves the clock then."""
+    """Keeps every batch until the test ends it, oldest first, and moves the clock then."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.batches: list[list[Document]] = []
-        self._running: asyncio.Future[None] | None = None
+        self.held: deque[asyncio.Future[None]] = deque()
 
     def clock(self) -> float:
         return self.now
 
     async def __call__(self, documents: Sequence[Document]) -> list[str]:
-        assert self._running is None, "one batch at a time"
+        assert len(self.held) < 2, "one runs, one is prepared"
         self.batches.append(list(documents))
-        self._running = asyncio.get_running_loop().create_future()
-        try:
-            await self._running
-        finally:
-            self._running = None
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.held.append(end)
+        await end
         return [name.upper() for name, _ in documents]
 
     async def end(self, seconds: float = 1.0, error: Exception | None = None) -> None:
         """End the batch that runs after so many seconds."""
-        assert self._running is not None
         self.now += seconds
+        end = self.held.popleft()
         if error is None:
-            self._running.set_result(None)
+            end.set_result(None)
         else:
-            self._running.set_exception(error)
+            end.set_exception(error)
         await settle()
 
 
@@ -55,7 +55,7 @@ async def settle() -> None:
 def make(
     engine: Engine, max_batch_tokens: int = 100, max_queue_tokens: int = 1000, reports: list[BatchReport] | None = None
 ) -> Batcher[Document, str]:
-    batcher = Batcher[Document, str](
+    return Batcher[Document, str](
         engine,
         cost=lambda document: document[1],
         max_batch_tokens=max_batch_tokens,
@@ -63,12 +63,10 @@ def make(
         clock=engine.clock,
         observe=lambda _, report: None if reports is None else reports.append(report),
     )
-    batcher.start()
-    return batcher
 
 
-async def submit(batcher: Batcher[Document, str], *documents: Document) -> asyncio.Task[Completion[str]]:
-    task = asyncio.create_task(batcher.submit(documents))
+async def submit(batcher: Batcher[Document, str], *documents: Document, **extra: Any) -> asyncio.Task[Completion[str]]:
+    task = asyncio.create_task(batcher.submit(documents, **extra))
     await settle()
     return task
 
@@ -84,33 +82,49 @@ async def test_starts_at_once_when_idle() -> None:
     await batcher.close()
 
 
-async def test_fills_the_next_batch_while_one_runs_in_order() -> None:
+async def test_what_comes_at_the_same_moment_shares_a_batch() -> None:
     engine = Engine()
     batcher = make(engine)
-    tasks = [await submit(batcher, (name, 40)) for name in "abcde"]
-    assert engine.batches == [[("a", 40)]]
-    assert batcher.queued_tokens == 160
+    tasks = [asyncio.create_task(batcher.submit([(name, 40)])) for name in "ab"]
+    await settle()
+    assert engine.batches == [[("a", 40), ("b", 40)]]
     await engine.end()
-    assert engine.batches[1] == [("b", 40), ("c", 40)], "three would be more than 100 tokens"
+    assert [(await task).results for task in tasks] == [["A"], ["B"]]
+    await batcher.close()
+
+
+async def test_fills_the_next_batch_while_one_runs() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    tasks = [await submit(batcher, (name, 40)) for name in "abc"]
+    assert engine.batches == [[("a", 40)]], "80 tokens do not fill a batch yet"
+    assert (batcher.queued_tokens, batcher.queued_windows) == (80, 2)
     await engine.end()
-    assert engine.batches[2] == [("d", 40), ("e", 40)]
+    assert engine.batches[1] == [("b", 40), ("c", 40)]
     await engine.end()
-    assert [(await task).results for task in tasks] == [["A"], ["B"], ["C"], ["D"], ["E"]]
-    assert [(await task).queue_s for task in tasks] == [0, 1, 1, 2, 2]
+    assert [(await task).results for task in tasks] == [["A"], ["B"], ["C"]]
+    assert [(await task).queue_s for task in tasks] == [0, 1, 1]
     assert batcher.queued_tokens == 0
     await batcher.close()
 
 
-async def test_first_in_first_out_even_when_a_later_one_would_fit() -> None:
+async def test_a_whole_batch_is_handed_over_while_another_runs_and_no_more_than_one() -> None:
     engine = Engine()
     batcher = make(engine)
-    for name, tokens in (("running", 1), ("a", 60), ("b", 60), ("c", 10)):
-        await submit(batcher, (name, tokens))
-    await engine.end()
-    assert engine.batches[1] == [("a", 60)]
-    await engine.end()
-    assert engine.batches[2] == [("b", 60), ("c", 10)]
-    await engine.end()
+    tasks = [await submit(batcher, (name, 50)) for name in "abcdefg"]
+    assert engine.batches == [[("a", 50)], [("b", 50), ("c", 50)]]
+    assert batcher.queued_tokens == 200
+    await engine.end(2.0)
+    assert engine.batches[2:] == [[("d", 50), ("e", 50)]]
+    for _ in range(3):
+        await engine.end(2.0)
+    done = [await task for task in tasks]
+    # A prefetched batch starts when the one before it ends, not when it is handed over.
+    assert [one.queue_s for one in done] == [0, 2, 2, 4, 4, 6, 6]
+    assert [one.infer_s for one in done] == [2] * 7
+    past = (0.8**3, 0.8**2, 0.8, 1)  # the older, the less it counts
+    tokens = sum(weight * batch for weight, batch in zip(past, (50, 100, 100, 100), strict=True))
+    assert batcher.tokens_per_second == pytest.approx(tokens / (2 * sum(past)))
     await batcher.close()
 
 
@@ -119,11 +133,27 @@ async def test_a_document_larger_than_a_batch_runs_alone() -> None:
     batcher = make(engine)
     for name, tokens in (("running", 1), ("small", 10), ("large", 500), ("next", 10)):
         await submit(batcher, (name, tokens))
-    for _ in range(3):
+    while engine.held:
         await engine.end()
     assert engine.batches[1:] == [[("small", 10)], [("large", 500)], [("next", 10)]]
-    await engine.end()
     await batcher.close()
+
+
+async def test_a_question_does_not_wait_for_anothers_windows() -> None:
+    engine = Engine()
+    batcher = make(engine, max_queue_tokens=100_000)
+    await submit(batcher, *((f"window {number}", 100) for number in range(500)), client="a")
+    question = await submit(batcher, ("question", 10), client="b")
+    batches = 0
+    while not question.done():
+        await engine.end()
+        batches += 1
+    assert batches <= 4, "the one that ran, the one handed over, perhaps one led by the oldest, and its own"
+    closing = asyncio.create_task(batcher.close())
+    await settle()
+    while engine.held:
+        await engine.end()
+    await closing
 
 
 async def test_windows_of_one_request_come_back_together_and_in_order() -> None:
@@ -132,6 +162,7 @@ async def test_windows_of_one_request_come_back_together_and_in_order() -> None:
     await submit(batcher, ("running", 1))
     task = await submit(batcher, *((f"w{number}", 40) for number in range(5)))
     await engine.end()
+    assert [len(batch) for batch in engine.batches] == [1, 2, 2]
     for _ in range(3):
         assert not task.done()
         await engine.end()
@@ -167,13 +198,13 @@ async def test_cancelled_work_is_dropped_before_it_runs() -> None:
     engine = Engine()
     batcher = make(engine)
     await submit(batcher, ("running", 1))
-    gone = await submit(batcher, ("gone", 70), ("gone too", 70))
-    stays = await submit(batcher, ("stays", 70))
+    gone = await submit(batcher, ("gone", 30), ("gone too", 30))
+    stays = await submit(batcher, ("stays", 30))
     gone.cancel()
     await settle()
-    assert batcher.queued_tokens == 70
+    assert batcher.queued_tokens == 30
     await engine.end()
-    assert engine.batches[1] == [("stays", 70)]
+    assert engine.batches[1] == [("stays", 30)]
     await engine.end()
     assert (await stays).results == ["STAYS"]
     with pytest.raises(asyncio.CancelledError):
@@ -195,27 +226,98 @@ async def test_work_cancelled_while_it_runs_leaves_the_others_alone() -> None:
     await batcher.close()
 
 
-async def test_a_failed_batch_fails_its_members_only(caplog: pytest.LogCaptureFixture) -> None:
+async def test_expired_work_is_dropped_before_it_runs() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    await submit(batcher, ("running", 1))
+    late = await submit(batcher, ("late", 10), ("late too", 10), deadline=4.0)
+    in_time = await submit(batcher, ("in time", 10), deadline=6.0)
+    await engine.end(5.0)
+    assert engine.batches[1:] == [[("in time", 10)]]
+    with pytest.raises(DeadlineExceeded, match="before it could be run"):
+        await late
+    assert batcher.queued_tokens == 0
+    await engine.end(5.0)
+    assert (await in_time).results == ["IN TIME"], "what has started is finished"
+    await batcher.close()
+
+
+async def test_a_batch_that_has_expired_as_a_whole_makes_room_for_the_next() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    await submit(batcher, ("running", 1))
+    await submit(batcher, ("prepared", 100))
+    late = [await submit(batcher, (f"late {number}", 60), deadline=1.0) for number in range(2)]
+    in_time = await submit(batcher, ("in time", 60))
+    await engine.end(2.0)
+    assert engine.batches[1:] == [[("prepared", 100)], [("in time", 60)]]
+    for task in late:
+        with pytest.raises(DeadlineExceeded):
+            await task
+    await engine.end()
+    await engine.end()
+    assert (await in_time).results == ["IN TIME"]
+    await batcher.close()
+
+
+async def test_a_poisonous_document_sinks_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
     engine = Engine()
     reports: list[BatchReport] = []
     batcher = make(engine, reports=reports)
-    first = await submit(batcher, ("first", 60))
-    second = await submit(batcher, ("second", 60), ("third", 60))  # two batches
+    await submit(batcher, ("running", 1))
+    tasks = [await submit(batcher, (name, 20)) for name in ("a", "poison", "b")]
+    await engine.end()
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        await engine.end(error=RuntimeError("no such shape"))
+        # One by one, before whatever else waits.
+        assert engine.batches[2:] == [[("a", 20)], [("poison", 20)]]
+        waiting = await submit(batcher, ("later", 20))
+        await engine.end()
+        await engine.end(error=RuntimeError("no such shape"))
+        await engine.end()
+        await engine.end()
+    assert engine.batches[4:] == [[("b", 20)], [("later", 20)]]
+    assert [(await task).results for task in (tasks[0], tasks[2], waiting)] == [["A"], ["B"], ["LATER"]]
+    with pytest.raises(EngineFailed, match=r"engine failed on this request\. Other requests go on") as failure:
+        await tasks[1]
+    assert str(failure.value.__cause__) == "no such shape"
+    assert [report.failed for report in reports] == [False, True, False, True, False, False]
+    assert batcher.queued_tokens == 0
+    await batcher.close()
+
+
+async def test_a_document_that_fails_alone_is_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Engine()
+    batcher = make(engine)
+    failing = await submit(batcher, ("first", 60), ("second", 60))
+    other = await submit(batcher, ("other", 60))
     with caplog.at_level(logging.CRITICAL, "nagayomi"):
         await engine.end(error=MemoryError("no memory"))
-        assert engine.batches[1] == [("second", 60)]
-        with pytest.raises(EngineFailed) as failure:
-            await first
-        assert isinstance(failure.value.__cause__, MemoryError)
-        await engine.end(error=RuntimeError("again"))
-    with pytest.raises(EngineFailed):
-        await second
+        with pytest.raises(EngineFailed):
+            await failing
+    assert engine.batches[0] == [("first", 60)]
+    while engine.held:
+        await engine.end()
+    assert (await other).results == ["OTHER"]
     assert batcher.queued_tokens == 0, "the rest of a failed request is dropped"
-    last = await submit(batcher, ("last", 60))
+    await batcher.close()
+
+
+async def test_when_the_engine_is_lost_its_batch_is_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """One of its members may be what kills it."""
+    engine = Engine()
+    batcher = make(engine)
+    tasks = [asyncio.create_task(batcher.submit([(name, 20)])) for name in "ab"]
+    await settle()
+    waiting = await submit(batcher, ("waiting", 20))
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        await engine.end(error=EngineFailed("The engine stopped."))
+    for task in tasks:
+        with pytest.raises(EngineFailed, match=r"The engine stopped\. Other requests go on; try again\."):
+            await task
+    assert engine.batches == [[("a", 20), ("b", 20)], [("waiting", 20)]]
     await engine.end()
-    assert (await last).results == ["LAST"]
-    assert [report.failed for report in reports] == [True, True, False]
-    assert reports[-1] == BatchReport(tokens=60, seconds=1.0, failed=False)
+    assert (await waiting).results == ["WAITING"]
     await batcher.close()
 
 
@@ -224,9 +326,24 @@ async def test_an_engine_that_loses_results_is_a_failed_batch(caplog: pytest.Log
         return []
 
     batcher = Batcher[Document, str](loses, cost=lambda _: 1, max_batch_tokens=1, max_queue_tokens=10)
-    batcher.start()
     with caplog.at_level(logging.CRITICAL, "nagayomi"), pytest.raises(EngineFailed):
         await batcher.submit([("a", 1)])
+    await batcher.close()
+
+
+async def test_metrics_that_fail_keep_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    async def engine(documents: Sequence[Document]) -> list[str]:
+        return [name for name, _ in documents]
+
+    def observe(*_: object) -> None:
+        raise ValueError("no such label")
+
+    batcher = Batcher[Document, str](
+        engine, cost=lambda _: 1, max_batch_tokens=1, max_queue_tokens=10, observe=observe
+    )
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        for name in "ab":
+            assert (await batcher.submit([(name, 1)])).results == [name]
     await batcher.close()
 
 
@@ -270,7 +387,7 @@ def test_every_request_is_answered_once_in_order_within_the_budget(
         for number in cancelled & set(range(len(tasks))):
             tasks[number].cancel()
         await settle()
-        while engine._running is not None:
+        while engine.held:
             await engine.end()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         for number, (result, parts) in enumerate(zip(results, requests, strict=True)):
@@ -281,9 +398,6 @@ def test_every_request_is_answered_once_in_order_within_the_budget(
                 assert number in cancelled
         ran = [document for batch in engine.batches for document in batch]
         assert len(set(ran)) == len(ran)
-        assert [tuple(map(int, name.split("."))) for name, _ in ran] == sorted(
-            tuple(map(int, name.split("."))) for name, _ in ran
-        )
         assert all(len(batch) == 1 or sum(tokens for _, tokens in batch) <= 100 for batch in engine.batches)
         assert batcher.queued_tokens == 0
         await batcher.close()

@@ -1,13 +1,22 @@
 """`nagayomi serve` as a process of its own: what it prints, that what it prints works, and how it ends."""
 
 import json
+import os
 import re
 import shlex
 import signal
 import socket
+import subprocess
+import time
 import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
+import psutil
 import pytest
 
 from app.serve import greeting, local_url
@@ -33,6 +42,77 @@ def test_the_printed_request_can_be_pasted(handmade_models: Path) -> None:
         assert "POST /qa" in out
         assert "/readyz" not in out
         assert "Traceback" not in err
+
+
+@contextmanager
+def one_request_held(models: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str, int, Future[int]]]:
+    """A server, its address, its engine held where it is, and the status that the request in it will get."""
+    with serving(models, "--models", "hand-classify", *arguments) as process, ThreadPoolExecutor(1) as pool:
+        assert process.stdout is not None
+        match = re.search(r"ready at (\S+)", read_until(process.stdout, "ready at"))
+        assert match is not None
+        (engine,) = psutil.Process(process.pid).children()
+        engine.suspend()
+        held = pool.submit(post, match[1])
+        with httpx.Client(trust_env=False) as client:
+            while "nagayomi_in_flight 1.0" not in client.get(f"{match[1]}/metrics").text:
+                time.sleep(0.01)
+        yield process, match[1], engine.pid, held
+
+
+def post(url: str) -> int:
+    return httpx.post(f"{url}/classify", json={"text": "上"}, timeout=30, trust_env=False).status_code
+
+
+def ready(url: str) -> dict[str, Any]:
+    response = httpx.get(f"{url}/readyz", trust_env=False)
+    body: dict[str, Any] = response.json()
+    return {"code": response.status_code, "status": body["status"]}
+
+
+def test_told_to_stop_it_answers_what_is_here(handmade_models: Path) -> None:
+    with one_request_held(handmade_models) as (process, url, engine, held):
+        process.send_signal(signal.SIGTERM)
+        while ready(url)["code"] == 200:
+            time.sleep(0.01)
+        assert ready(url) == {"code": 503, "status": "draining"}
+        assert post(url) == 503
+        assert not held.done()
+        os.kill(engine, signal.SIGCONT)
+        assert held.result() == 200
+        assert process.wait() == -signal.SIGTERM
+        assert not psutil.pid_exists(engine)
+
+
+def test_told_to_stop_it_does_not_wait_for_ever(handmade_models: Path) -> None:
+    with one_request_held(handmade_models, "--drain-timeout-s", "0.2") as (process, _, engine, held):
+        process.send_signal(signal.SIGTERM)
+        assert held.result() == 503
+        assert process.wait() == -signal.SIGTERM
+        assert not psutil.pid_exists(engine)
+
+
+def test_told_to_stop_twice_it_stops_at_once(handmade_models: Path) -> None:
+    with one_request_held(handmade_models) as (process, url, engine, held):
+        process.send_signal(signal.SIGTERM)
+        while ready(url)["code"] == 200:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+        assert isinstance(held.exception(), httpx.RemoteProtocolError)
+        os.kill(engine, signal.SIGCONT)  # it can see now that nobody is there, and ends
+        psutil.wait_procs([psutil.Process(engine)] if psutil.pid_exists(engine) else [], timeout=10)
+        assert not psutil.pid_exists(engine)
+
+
+def test_a_killed_service_leaves_no_engine(handmade_models: Path) -> None:
+    with one_request_held(handmade_models) as (process, _, engine, held):
+        process.kill()
+        process.wait()
+        assert held.exception() is not None
+        os.kill(engine, signal.SIGCONT)
+        psutil.wait_procs([psutil.Process(engine)] if psutil.pid_exists(engine) else [], timeout=10)
+        assert not psutil.pid_exists(engine)
 
 
 def test_a_store_that_cannot_be_served_is_explained(tmp_path: Path) -> None:

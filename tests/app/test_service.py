@@ -1,8 +1,12 @@
 """The service on real sessions with handmade models: what is asked, read, and answered."""
 
 import asyncio
+import logging
+import os
 import shutil
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from app.errors import (
     Unavailable,
 )
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
-from app.service import Service
+from app.service import Caller, Service
 from app.settings import Settings
 
 
@@ -204,40 +208,83 @@ async def test_before_loading_and_after_closing(handmade_models: Path) -> None:
         await service.classify(ClassifyRequest(text="上"))
 
 
-async def test_deadline(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(model_store=handmade_models, request_timeout_s=0.05)
-    async with Service.open(settings, ["classify"]) as service:
-        started = asyncio.Event()
-
-        async def never(_: object) -> list[Any]:
-            started.set()
-            await asyncio.sleep(3600)
-            return []
-
-        batcher = service._batchers["hand-classify"]
-        monkeypatch.setattr(batcher, "_engine", never)
-        with pytest.raises(DeadlineExceeded, match=r"within 0\.05 seconds"):
-            await service.classify(ClassifyRequest(text="上"))
-        assert started.is_set()
-        with pytest.raises(DeadlineExceeded):
-            await service.classify(ClassifyRequest(text="上"))
-        assert batcher.queued_tokens == 0, "what waited behind it is dropped"
-        assert batcher._worker is not None
-        batcher._worker.cancel()
-        batcher._worker = None
+@contextmanager
+def stopped(service: Service, name: str) -> Iterator[int]:
+    """The engine of a model held where it is, so that nothing it is given ends."""
+    pid = service.store.models[name].engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
-async def test_an_engine_that_fails_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = service.store.models["hand-classify"].engine
-
-    def fail(_: object) -> dict[str, Any]:
-        raise MemoryError("no memory")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(engine._runner, "run", fail)
-        with pytest.raises(EngineFailed, match="try again"):
-            await service.classify(ClassifyRequest(text="上"))
+async def test_deadline(service: Service) -> None:
+    with stopped(service, "hand-classify"):
+        for _ in range(2):
+            with pytest.raises(DeadlineExceeded, match=r"within 0\.05 seconds"):
+                await service.classify(ClassifyRequest(text="上"), Caller(timeout_s=0.05))
+        assert service._batchers["hand-classify"].queued_tokens == 0, "what waited is dropped"
     assert (await service.classify(ClassifyRequest(text="上"))).labels[0].label == "up"
+
+
+async def test_normalised_text_is_bounded_too(service: Service) -> None:
+    with pytest.raises(RequestTooLarge, match="have 360019 characters once normalised \\(20019 as sent\\); 300000"):
+        await service.qa(QaRequest(question="ﷺ" * 10_000, context="ﷺ" * 10_000 + "あ" * 19))
+    assert (await service.classify(ClassifyRequest(text="上" + "ﷺ" * 1000))).labels[0].label == "up"
+
+
+async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    """Readiness goes, what it held gets 503, what waited and what comes is answered, and readiness comes back."""
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        with stopped(service, "hand-classify") as pid:
+            lost = asyncio.create_task(service.classify(ClassifyRequest(text="上")))
+            while not service.store.models["hand-classify"].engine.busy:
+                await asyncio.sleep(0.01)
+            waiting = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests go on"):
+                await lost
+            assert service.state == "recovering"
+            assert service.why_not_ready() == "The engine of hand-classify stopped and is being started anew."
+            assert (await service.qa(QaRequest(question="何", context="《文》"))).results[0].answers[0].text == "《文》"
+            new = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
+            for answer in (waiting, new):
+                assert (await answer).labels[0].label == "down"
+    assert service.state == "ready"
+    assert 'nagayomi_engine_restarts_total{model="hand-classify"} 1.0' in service.telemetry.exposition().decode()
+
+
+async def test_draining_answers_what_is_here_and_refuses_what_comes(service: Service) -> None:
+    with stopped(service, "hand-classify"):
+        here = asyncio.create_task(service.classify(ClassifyRequest(text="上")))
+        await asyncio.sleep(0)
+        draining = asyncio.create_task(service.drain())
+        await asyncio.sleep(0)
+        assert (service.state, service.why_not_ready()) == ("draining", "The service is shutting down.")
+        with pytest.raises(Unavailable, match="shutting down"):
+            await service.classify(ClassifyRequest(text="上"))
+        assert not draining.done()
+    assert (await here).labels[0].label == "up"
+    await draining
+
+
+async def test_draining_ends_in_time(handmade_models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(model_store=handmade_models, intra_op_threads=1, drain_timeout_s=0.1)
+    async with Service.open(settings, ["classify"]) as service:
+        pid = service.store.models["hand-classify"].engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        here = [asyncio.create_task(service.classify(ClassifyRequest(text="上"))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with caplog.at_level(logging.ERROR, "nagayomi"):
+            await service.drain()
+        assert "3 requests are not answered after the drain timeout" in caplog.text
+        for request in here:
+            with pytest.raises((EngineFailed, Unavailable)):
+                await request
 
 
 async def test_metrics_of_a_request(service: Service) -> None:

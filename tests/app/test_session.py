@@ -1,18 +1,16 @@
 """Sessions on real graphs: providers, what is fed, and how a batch is cut apart."""
 
-import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.errors import BrokenModel, ProviderUnavailable
 from app.manifest import Manifest
-from app.packing import AttentionLayout, Document, PackedBatch
-from app.session import _PROBE, Engine, Outputs, Session, _open, attention_layout, check_provider
+from app.packing import AttentionLayout, Document
+from app.session import _PROBE, Session, _open, attention_layout, probe_provider
 from app.settings import Settings
-
-LAYOUT = AttentionLayout(block_size=16)
 
 
 def document(*ids: int) -> Document:
@@ -26,32 +24,27 @@ def session_of(directory: Path) -> Session:
 def test_a_session_takes_the_inputs_its_graph_declares(handmade_models: Path) -> None:
     session = session_of(handmade_models / "hand-classify")
     assert session.inputs == ("input_ids", "cls_index")
-    outputs = Engine(session, LAYOUT, "x", per_token=False).run([document(0, 5), document(0, 6), document(0, 2)])
+    outputs = session.run(session.pack([document(0, 5), document(0, 6), document(0, 2)]))
     assert [output["logits"].tolist() for output in outputs] == [[4, 0], [0, 4], [0, 0]]
 
 
 def test_token_outputs_are_cut_to_each_document(handmade_models: Path) -> None:
-    engine = Engine(session_of(handmade_models / "hand-qa"), LAYOUT, "x", per_token=True)
-    first, second = engine.run([document(0, 3, 1), document(*[0] * 20, 4)])
+    session = session_of(handmade_models / "hand-qa")
+    first, second = session.run(session.pack([document(0, 3, 1), document(*[0] * 20, 4)]))
     assert first["start_logits"].tolist() == [0, 10, 0]
     assert second["start_logits"].shape == (21,)
     assert second["end_logits"][20] == 10
 
 
-async def test_an_engine_works_in_a_thread_of_its_own(handmade_models: Path) -> None:
-    engine = Engine(session_of(handmade_models / "hand-classify"), LAYOUT, "x", per_token=False)
-    results = await asyncio.gather(engine([document(0, 5)]), engine([document(0, 6)]))
-    assert [outputs[0]["logits"].argmax() for outputs in results] == [0, 1]
-    engine.close()
+def test_nonsense_from_a_graph_is_an_error(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nonsense:
+        def run(self, *_: object) -> list[np.ndarray[Any, Any]]:
+            return [np.full((1, 2), np.nan, dtype=np.float32)]
 
-
-def test_nonsense_from_a_graph_is_an_error() -> None:
-    class Runner:
-        def run(self, batch: PackedBatch) -> Outputs:
-            return {"logits": np.full((1, 2), np.nan, dtype=np.float32)}
-
+    session = session_of(handmade_models / "hand-classify")
+    monkeypatch.setattr(session, "_session", Nonsense())
     with pytest.raises(FloatingPointError, match="logits holds values that are not finite"):
-        Engine(Runner(), LAYOUT, "x", per_token=False).run([document(0)])
+        session.run(session.pack([document(0)]))
 
 
 def test_a_padded_graph_is_not_served(handmade_models: Path) -> None:
@@ -81,10 +74,10 @@ def test_the_probe_is_a_model() -> None:
 
 
 def test_a_provider_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_provider("cpu")
+    probe_provider("cpu")
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(ProviderUnavailable, match="Install the extra 'gpu'"):
-        check_provider("cuda")
+        probe_provider("cuda")
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")  # ONNX Runtime says so too
@@ -93,4 +86,4 @@ def test_a_provider_that_falls_back_is_an_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr("onnxruntime.preload_dlls", lambda: None)
     with pytest.raises(ProviderUnavailable, match="would fall back to CPUExecutionProvider"):
-        check_provider("cuda")
+        probe_provider("cuda")

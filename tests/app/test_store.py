@@ -23,57 +23,56 @@ from app.tokenizer import Tokenizer
         ({"attention_pattern": "random"}, r"random_plan\.npz"),
     ],
 )
-def test_a_model_that_contradicts_its_manifest(handmade_models: Path, changes: dict[str, Any], reason: str) -> None:
+async def test_a_model_that_contradicts_its_manifest(handmade_models: Path, changes: dict[str, Any], reason: str) -> None:
     directory = handmade_models / "hand-classify"
     manifest = Manifest.read(directory).model_copy(update=changes)
     with pytest.raises(BrokenModel, match=reason):
-        load_model(directory, manifest, Settings())
+        await load_model(directory, manifest, Settings())
 
 
-def test_a_tokenizer_with_more_pieces_than_the_graph(handmade_models: Path) -> None:
+async def test_a_tokenizer_with_more_pieces_than_the_graph(handmade_models: Path) -> None:
     directory = handmade_models / "hand-classify"
     manifest = Manifest.read(directory)
     small = manifest.architecture.model_copy(update={"vocab_size": 3})
     with pytest.raises(BrokenModel, match="9 pieces, its graph 3"):
-        load_model(directory, manifest.model_copy(update={"architecture": small}), Settings())
+        await load_model(directory, manifest.model_copy(update={"architecture": small}), Settings())
 
 
-def test_a_tokenizer_that_cannot_be_read(handmade_store: Path) -> None:
+async def test_a_tokenizer_that_cannot_be_read(handmade_store: Path) -> None:
     directory = handmade_store / "hand-classify"
     (directory / "tokenizer.json").write_bytes(b"{}")
     manifest = Manifest.read(directory)
     files = {**manifest.files, "tokenizer.json": sha256(directory / "tokenizer.json")}
     with pytest.raises(BrokenModel, match=r"tokenizer\.json cannot be loaded"):
-        load_model(directory, manifest.model_copy(update={"files": files}), Settings())
+        await load_model(directory, manifest.model_copy(update={"files": files}), Settings())
 
 
-def test_a_graph_that_cannot_run_its_own_sizes(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
-        raise MemoryError("no memory")
-
-    monkeypatch.setattr("app.session.Session.run", fails)
-    directory = handmade_models / "hand-classify"
-    with pytest.raises(BrokenModel, match="fails on windows of up to 256 tokens: no memory"):
-        load_model(directory, Manifest.read(directory), Settings())
-
-
-def test_two_models_of_one_name(handmade_store: Path) -> None:
+async def test_two_models_of_one_name(handmade_store: Path) -> None:
     directory = handmade_store / "hand-qa"
     write(directory, Manifest.read(directory).model_copy(update={"name": "hand-classify"}))
-    store = load_store(Settings(model_store=handmade_store))
+    store = await load_store(Settings(model_store=handmade_store))
     assert sorted(store.models) == ["hand-classify", "hand-summarize"]
     assert store.models["hand-classify"].manifest.task == "classify"
     assert "second model named hand-classify" in store.broken[0].reason
+    await store.close()
 
 
-def test_the_default_is_the_first_of_its_task_by_name(handmade_store: Path) -> None:
+async def test_the_default_is_the_first_of_its_task_by_name(handmade_store: Path) -> None:
     last = Path(shutil.copytree(handmade_store / "hand-summarize", handmade_store / "z"))
     write(last, Manifest.read(last).model_copy(update={"name": "brief"}))
-    store = load_store(Settings(model_store=handmade_store), ["summarize"])
+    store = await load_store(Settings(model_store=handmade_store), ["summarize"])
     assert store.find("summarize", None).name == "brief"
     assert store.find("summarize", "hand-summarize").name == "hand-summarize"
     with pytest.raises(ModelNotFound, match="Models for summarize: brief, hand-summarize"):
         store.find("summarize", "hand")
+    await store.close()
+
+
+async def test_closing_a_store_ends_every_engine(handmade_models: Path) -> None:
+    store = await load_store(Settings(model_store=handmade_models))
+    assert [model.engine.state for model in store.models.values()] == ["up"] * 3
+    await store.close()
+    assert [(model.engine.state, model.engine.pid) for model in store.models.values()] == [("closed", None)] * 3
 
 
 def test_every_thread_has_a_tokenizer_of_its_own(handmade_models: Path) -> None:

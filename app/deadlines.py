@@ -1,0 +1,22 @@
+"""How long a client is willing to wait: the header X-Timeout-Ms."""
+
+import re
+
+from app.errors import InvalidInput
+from app.settings import Settings
+
+_MILLISECONDS = re.compile("[0-9]{1,10}")
+
+
+def timeout_of(header: str | None, settings: Settings) -> float:
+    """Seconds for one request: what the header says, or `request_timeout_s` without one.
+
+    Raises:
+        InvalidInput: it is not a whole number of milliseconds from 1 to `max_request_timeout_s`.
+    """
+    if header is None:
+        return settings.request_timeout_s
+    most = int(settings.max_request_timeout_s * 1000)
+    if not _MILLISECONDS.fullmatch(header) or not 1 <= int(header) <= most:
+        raise InvalidInput(f"X-Timeout-Ms must be a whole number of milliseconds from 1 to {most}.")
+    return int(header) / 1000

@@ -1,0 +1,129 @@
+"""The threads that tokenise and decode, and the line before them.
+
+Decoding goes first: its request has been paid for and is all but answered. Texts to tokenise wait in the order they
+came, at most `max_waiting_characters` of them, so that a flood of long texts fills neither the memory nor the line.
+Knows nothing of what a call does.
+"""
+
+import asyncio
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from app.errors import Overloaded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_RATE_MEMORY = 0.9  # weight of the past in the measured speed: about the last ten texts count
+
+
+class TextThreads:
+    """A pool that hands a call to a thread only when one is free, so that what waits can be ordered and dropped.
+
+    Args:
+        threads: how many.
+        max_waiting_characters: of texts that have not been begun; a text that finds none waiting is always taken.
+    """
+
+    def __init__(self, threads: int, max_waiting_characters: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._threads = threads
+        self._limit = max_waiting_characters
+        self._clock = clock
+        self._free = threads
+        self._urgent: OrderedDict[asyncio.Future[None], int] = OrderedDict()  # turns waited for, with their characters
+        self._waiting: OrderedDict[asyncio.Future[None], int] = OrderedDict()
+        self.waiting_characters = 0
+        self._read_characters = 0.0  # fading sums; their quotient is the measured speed of one thread
+        self._busy_seconds = 0.0
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="text")
+
+    async def tokenize(self, characters: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call that reads so many characters. Cancelling drops it if it has not begun.
+
+        Raises:
+            Overloaded: too many characters wait already.
+        """
+        if self._waiting and self.waiting_characters + characters > self._limit:
+            raise Overloaded(
+                f"Texts of {self.waiting_characters} characters wait to be tokenised and this request would add "
+                f"{characters}; {self._limit} may wait. Try again later.",
+                self._retry_after_s(),
+            )
+        await self._turn(self._waiting, characters)
+        begun = self._clock()
+        result = await self._call(partial(function, *args, **kwargs))
+        self._read_characters = _RATE_MEMORY * self._read_characters + characters
+        self._busy_seconds = _RATE_MEMORY * self._busy_seconds + (self._clock() - begun)
+        return result
+
+    async def decode(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call before all that wait to tokenise. Cancelling drops it if it has not begun."""
+        await self._turn(self._urgent, 0)
+        return await self._call(partial(function, *args, **kwargs))
+
+    async def run_on_each(self, function: Callable[[], None]) -> None:
+        """Run a call once in every thread: each waits until all have one. Only while nothing else runs."""
+        together = threading.Barrier(self._threads)
+
+        def call() -> None:
+            together.wait()
+            function()
+
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(self._pool, call) for _ in range(self._threads)))
+
+    def close(self) -> None:
+        """Wait for the calls that run."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _turn(self, line: "OrderedDict[asyncio.Future[None], int]", characters: int) -> None:
+        """Wait for a free thread; afterwards one is reserved."""
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line[turn] = characters
+        self.waiting_characters += characters
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if line.pop(turn, None) is not None:
+                self.waiting_characters -= characters
+            else:
+                self._release()  # the thread was reserved in the same moment
+            raise
+
+    def _release(self) -> None:
+        """Pass a free thread on to whoever is next."""
+        for line in (self._urgent, self._waiting):
+            # A turn that was cancelled in this very moment is taken out of the line by its own task.
+            turn = next((turn for turn in line if not turn.done()), None)
+            if turn is not None:
+                self.waiting_characters -= line.pop(turn)
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        """Run in the reserved thread. It is free again when the call ends, even if nobody waits for it any more."""
+        work = asyncio.get_running_loop().run_in_executor(self._pool, call)
+        work.add_done_callback(self._ended)
+        return await asyncio.shield(work)
+
+    def _ended(self, work: "asyncio.Future[T]") -> None:
+        if not work.cancelled():
+            work.exception()  # seen, for when nobody waits
+        self._release()
+
+    def _retry_after_s(self) -> int:
+        """Seconds until what waits is read, from the measured speed; 1 before anything was measured."""
+        if not self._busy_seconds or not self._read_characters:
+            return 1
+        speed = self._threads * self._read_characters / self._busy_seconds
+        return max(math.ceil(self.waiting_characters / speed), 1)

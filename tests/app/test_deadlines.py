@@ -1,0 +1,20 @@
+"""X-Timeout-Ms: what it may say."""
+
+import pytest
+
+from app.deadlines import timeout_of
+from app.errors import InvalidInput
+from app.settings import Settings
+
+SETTINGS = Settings(request_timeout_s=60, max_request_timeout_s=90)
+
+
+@pytest.mark.parametrize(("header", "seconds"), [(None, 60), ("1", 0.001), ("1500", 1.5), ("90000", 90)])
+def test_what_is_allowed(header: str | None, seconds: float) -> None:
+    assert timeout_of(header, SETTINGS) == seconds
+
+
+@pytest.mark.parametrize("header", ["", "0", "-1", "1.5", "1e3", "90001", "9" * 5000, "soon", " 1", "１０"])
+def test_what_is_not(header: str) -> None:
+    with pytest.raises(InvalidInput, match="whole number of milliseconds from 1 to 90000"):
+        timeout_of(header, SETTINGS)
