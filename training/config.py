@@ -36,6 +36,8 @@ class TrainingConfig:
     max_positions: int = 4096
     activation: Literal["gelu_new", "gelu", "relu"] = "gelu_new"  # gelu_new, BigBird's own, is slow on CPUs
     dropout: float = 0.1
+    start: Literal["random", "structured"] = "random"  # structured: see training/structured.py
+    word_vectors: str = ""  # .npy of `python -m training.word_vectors`, for a structured start
 
     # What the model reads.
     normaliser: NormaliserName = "nfkc"
@@ -62,6 +64,7 @@ class FinetuneConfig(TrainingConfig):
     data: str  # file or folder below the data folder given on the command line
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
     context: Literal["paragraph", "article"] = "paragraph"  # article: all paragraphs of a title joined (qa)
+    unanswerable_share: float = 0.0  # share of questions put to a text that does not answer them (qa)
     max_tokens: int = 384  # longest sequence in training; a longer context is cropped at random around the answer
     held_out_percent: int = 10  # documents kept for evaluation where the data set has no split of its own
     epochs: float = 1.0
@@ -98,7 +101,7 @@ _AT_LEAST_ONE = (
     "micro_batch_tokens",
 )
 _POSITIVE = ("epochs", "learning_rate", "clip_norm")
-_SHARES = ("dropout", "shifted_share", "warmup_share", "mask_rate")
+_SHARES = ("dropout", "shifted_share", "warmup_share", "mask_rate", "unanswerable_share")
 
 
 Config = TypeVar("Config", bound=TrainingConfig)
@@ -189,6 +192,10 @@ def _check_ranges(config: TrainingConfig) -> None:
         raise ConfigError(f"seed is {config.seed}; it must not be negative.")
     if config.hidden % (2 * config.heads):
         raise ConfigError(f"hidden ({config.hidden}) must be an even multiple of heads ({config.heads}).")
+    if config.word_vectors and config.start != "structured":
+        raise ConfigError('word_vectors are only read with start = "structured".')
+    if config.start == "structured" and config.checkpoint:
+        raise ConfigError('start = "structured" is for a new model; this run starts from a checkpoint.')
     if not config.tokenizer and not config.checkpoint:
         raise ConfigError("tokenizer is missing; a run without a checkpoint needs a tokenizer.json.")
     if isinstance(config, FinetuneConfig) and not 0 <= config.held_out_percent < 100:

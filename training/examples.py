@@ -28,7 +28,7 @@ from training.data import (
     read_squad,
     read_summaries,
 )
-from training.metrics import greedy_oracle
+from training.metrics import salience
 
 IntArray = npt.NDArray[np.int32]
 ORACLE_SENTENCES = 3
@@ -36,13 +36,13 @@ ORACLE_SENTENCES = 3
 
 @dataclass(frozen=True)
 class Target:
-    """The right answer to one sequence: a token span, a class, or the markers of the sentences to pick."""
+    """The right answer to one sequence: a token span, a class, or the salience at each sentence's marker."""
 
     start: int = 0
     end: int = 0
     label: int = 0
     markers: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
-    picked: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    salience: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,12 @@ def _questions(config: FinetuneConfig, examples: Sequence[QuestionExample], toke
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         question, context, first, last = prepared[index]
+        unanswerable = rng.random() < config.unanswerable_share
+        if unanswerable:
+            other = prepared[int(rng.integers(len(prepared)))]
+            unanswerable = other[1] is not context  # two questions about one text: it may answer both
+            if unanswerable:
+                _, context, first, last = other
         room = config.max_tokens - len(question) - 3
         start = 0
         if len(context) > room:
@@ -150,6 +156,8 @@ def _questions(config: FinetuneConfig, examples: Sequence[QuestionExample], toke
         )
         shift = window.context_start - start
         document = Document(window.input_ids, window.token_type_ids, window.question_length)
+        if unanswerable:
+            return TrainingSequence(document, Target())  # [CLS], which is the null answer
         end = min(last + shift, len(window.input_ids) - 2)
         return TrainingSequence(document, Target(start=first + shift, end=end))
 
@@ -183,7 +191,7 @@ def _labelled(config: FinetuneConfig, examples: Sequence[LabelledText], tokenize
 def _summaries(config: FinetuneConfig, examples: Sequence[SummaryExample], tokenizer: Tokenizer) -> ExampleSource:
     sequences: list[TrainingSequence] = []
     for example in tqdm(examples, desc="tokenising and labelling documents"):
-        picked = set(greedy_oracle(example.sentences, example.summary, ORACLE_SENTENCES))
+        wanted = np.array(salience(example.sentences, example.summary), dtype=np.float32)
         windows = sentence_windows(
             [tokenizer.encode(sentence) for sentence in example.sentences],
             cls_id=tokenizer.cls_id,
@@ -191,7 +199,6 @@ def _summaries(config: FinetuneConfig, examples: Sequence[SummaryExample], token
             max_tokens=config.max_tokens,
         )
         for window in windows:
-            wanted = np.array([float(index in picked) for index in window.sentence_indices.tolist()], dtype=np.float32)
-            target = Target(markers=window.marker_positions, picked=wanted)
+            target = Target(markers=window.marker_positions, salience=wanted[window.sentence_indices])
             sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
     return ExampleSource(len(sequences), lambda index, rng: sequences[index])

@@ -59,8 +59,8 @@ def loss_of(outputs: tuple[Tensor, ...], batch: PackedBatch, targets: list[Targe
     if task == "summarize":
         logits = outputs[0][0, :, 0].float()
         places = np.concatenate([t.markers + d.start for t, d in zip(targets, batch.documents, strict=True)])
-        picked = torch.from_numpy(np.concatenate([target.picked for target in targets]))
-        return F.binary_cross_entropy_with_logits(logits[torch.from_numpy(places).long()], picked)
+        wanted_scores = torch.from_numpy(np.concatenate([target.salience for target in targets]))
+        return F.binary_cross_entropy_with_logits(logits[torch.from_numpy(places).long()], wanted_scores)
     longest = max(d.stop - d.start for d in batch.documents)
     starts = torch.tensor([d.start for d in batch.documents]).unsqueeze(1)
     lengths = torch.tensor([d.stop - d.start for d in batch.documents]).unsqueeze(1)

@@ -48,7 +48,7 @@ def server(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            yield Server(_wait_for_url(process, log), log)
+            yield Server(wait_for_url(process, log), log)
             process.send_signal(signal.SIGTERM)
             process.wait(20)
         finally:
@@ -65,7 +65,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
         yield opened
 
 
-def _wait_for_url(process: "subprocess.Popen[bytes]", log: Path) -> str:
+def wait_for_url(process: "subprocess.Popen[bytes]", log: Path) -> str:
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
         if match := re.search(r"ready at (http://\S+)", log.read_text(encoding="utf-8")):

@@ -100,8 +100,9 @@ def test_sentences_to_pick(tmp_path: Path, character_tokenizer: Tokenizer) -> No
     rng = np.random.default_rng(0)
     sequences = [source.draw(index, rng) for index in range(source.size)]
     assert source.size == 2  # six sentences of nine tokens in windows of thirty
-    picked = np.concatenate([sequence.target.picked for sequence in sequences])
-    assert np.flatnonzero(picked).tolist() == [1, 4]
+    wanted = np.concatenate([sequence.target.salience for sequence in sequences])
+    assert np.argsort(-wanted, kind="stable")[:2].tolist() == [1, 4]
+    assert wanted.max() == 1.0
     for sequence in sequences:
         assert set(sequence.document.input_ids[sequence.target.markers]) == {character_tokenizer.cls_id}
 

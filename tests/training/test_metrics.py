@@ -12,6 +12,7 @@ from training.metrics import (
     normalise_answer,
     rouge_l,
     rouge_n,
+    salience,
 )
 
 
@@ -111,3 +112,11 @@ def test_the_oracle_takes_what_raises_the_score_most_and_stops() -> None:
 
 def test_the_oracle_takes_the_first_of_equal_sentences() -> None:
     assert greedy_oracle(["同じ文", "同じ文"], "同じ文", 3) == [0]
+
+
+def test_salience_is_relative_to_the_best_sentence() -> None:
+    assert salience(["犬と猫", "京都は都", "京都は都であった"], "京都は都であった") == pytest.approx(
+        [0.0, (3 / 2) / (7 / 8**0.5), 1.0]
+    )
+    assert salience(["犬", "猫"], "京都") == [0.0, 0.0]
+    assert salience([], "京都") == []
