@@ -54,6 +54,7 @@ def start_model(
         num_hidden_layers=config.layers,
         num_attention_heads=config.heads,
         intermediate_size=config.intermediate,
+        hidden_act=config.activation,
         max_position_embeddings=config.max_positions,
         type_vocab_size=token_types,
         hidden_dropout_prob=config.dropout,

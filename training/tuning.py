@@ -28,7 +28,7 @@ from training.encoder_config import EncoderConfig
 from training.encoder_examples import score, training_features
 from training.encoders import Encoder, Features, load_encoder
 from training.jglue import TASKS, Example, check_apart, read_examples
-from training.loop import Diverged
+from training.trainer import Diverged
 
 Scores = dict[str, float]
 

@@ -91,7 +91,7 @@ def test_tables_and_their_overrides(tmp_path: Path) -> None:
         ("lengths={128=0}", "lengths: the share of 128 is 0.0"),
         ("lengths={128=true}", "it takes a table of numbers"),
         ("batch_tokens=64", "batch_tokens is 64; it must hold one sequence of 4096 tokens"),
-        ("micro_batch_tokens=64", "micro_batch_tokens is 64; it must hold one sequence of 4096 tokens"),
+        ("micro_batch_tokens=0", "micro_batch_tokens is 0; it must be at least 1"),
         ("mask_rate=0", "mask_rate is 0; without a masked word there is nothing to learn"),
         ("steps=0", "steps is 0; it must be at least 1"),
         ("task=qa", "Unknown key 'task'"),

@@ -18,7 +18,7 @@ from training import tuning
 from training.config import ConfigError
 from training.encoder_config import EncoderConfig, read_encoder_config
 from training.jglue import TASKS
-from training.loop import Diverged
+from training.trainer import Diverged
 from training.suite import table
 from training.tuning import tune
 
