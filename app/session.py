@@ -56,8 +56,8 @@ def _open(model: bytes | str, provider: Provider, threads: int) -> ort.Inference
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads
-    # Plans of memory are kept for every shape ever seen, and shapes here never end. Without them the arena, which reuses
-    # what it has, stays at what the largest shape took (docs/decisions/0014).
+    # Plans of memory are kept for every shape ever seen, and shapes here never end. Without them the arena, which
+    # reuses what it has, stays at what the largest shape took (docs/decisions/0014).
     options.enable_mem_pattern = False
     # Threads that spin between two batches would take the cores from the tokenisers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -94,13 +94,13 @@ class Session:
         self.provider = settings.provider
         self.layout = attention_layout(directory, manifest)
         try:
-            self._session = _open(str(directory / MODEL_FILE), settings.provider, settings.intra_op_threads)
+            self.graph = _open(str(directory / MODEL_FILE), settings.provider, settings.intra_op_threads)
         except ProviderUnavailable:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise BrokenModel(f"ONNX Runtime cannot load {directory / MODEL_FILE}: {error}") from error
-        self.inputs = tuple(node.name for node in self._session.get_inputs())
-        self.outputs = tuple(node.name for node in self._session.get_outputs())
+        self.inputs = tuple(node.name for node in self.graph.get_inputs())
+        self.outputs = tuple(node.name for node in self.graph.get_outputs())
         if missing := needed - set(self.outputs):
             raise BrokenModel(f"The graph of {manifest.name} has no output {', '.join(sorted(missing))}.")
 
@@ -115,7 +115,7 @@ class Session:
             FloatingPointError: an output is not a finite number; decoding it would give nonsense.
         """
         # The graph takes those of the batch's inputs that it declares.
-        values = self._session.run(self.outputs, {name: batch.inputs[name] for name in self.inputs})
+        values = self.graph.run(self.outputs, {name: batch.inputs[name] for name in self.inputs})
         outputs = dict(zip(self.outputs, values, strict=True))
         for name, array in outputs.items():
             if not np.isfinite(array).all():

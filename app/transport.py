@@ -100,9 +100,7 @@ async def read_body(request: Request, limit: int, timeout_s: float) -> bytes:
         async with asyncio.timeout(timeout_s):
             return await _read_body(request, limit)
     except TimeoutError:
-        raise BodyTimeout(
-            f"The body did not arrive within {timeout_s:g} seconds, all that it may take."
-        ) from None
+        raise BodyTimeout(f"The body did not arrive within {timeout_s:g} seconds, all that it may take.") from None
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

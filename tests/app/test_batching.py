@@ -338,9 +338,7 @@ async def test_metrics_that_fail_keep_nobody_waiting(caplog: pytest.LogCaptureFi
     def observe(*_: object) -> None:
         raise ValueError("no such label")
 
-    batcher = Batcher[Document, str](
-        engine, cost=lambda _: 1, max_batch_tokens=1, max_queue_tokens=10, observe=observe
-    )
+    batcher = Batcher[Document, str](engine, cost=lambda _: 1, max_batch_tokens=1, max_queue_tokens=10, observe=observe)
     with caplog.at_level(logging.CRITICAL, "nagayomi"):
         for name in "ab":
             assert (await batcher.submit([(name, 1)])).results == [name]

@@ -146,9 +146,7 @@ async def test_an_engine_that_cannot_be_started_anew_refuses_until_it_can(
     await engine.close()
 
 
-async def test_closing_while_it_cannot_be_started(
-    handmade_store: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_closing_while_it_cannot_be_started(handmade_store: Path, caplog: pytest.LogCaptureFixture) -> None:
     engine = engine_of(handmade_store / "hand-classify")
     await engine.start()
     (handmade_store / "hand-classify" / "model.onnx").unlink()

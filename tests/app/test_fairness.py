@@ -153,9 +153,7 @@ def test_nothing_starves(rounds: list[list[Arrival]]) -> None:
     ),
     removed=st.sets(st.tuples(st.integers(0, 19), st.integers(0, 4))),
 )
-def test_everything_leaves_once_within_the_budget(
-    requests: list[Arrival], removed: set[tuple[int, int]]
-) -> None:
+def test_everything_leaves_once_within_the_budget(requests: list[Arrival], removed: set[tuple[int, int]]) -> None:
     queue: FairQueue[Name] = FairQueue()
     costs: dict[Name, int] = {}
     for request, (client, windows) in enumerate(requests):

@@ -238,21 +238,20 @@ async def test_normalised_text_is_bounded_too(service: Service) -> None:
 
 async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     """Readiness goes, what it held gets 503, what waited and what comes is answered, and readiness comes back."""
-    with caplog.at_level(logging.CRITICAL, "nagayomi"):
-        with stopped(service, "hand-classify") as pid:
-            lost = asyncio.create_task(service.classify(ClassifyRequest(text="上")))
-            while not service.store.models["hand-classify"].engine.busy:
-                await asyncio.sleep(0.01)
-            waiting = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
-            os.kill(pid, signal.SIGKILL)
-            with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests go on"):
-                await lost
-            assert service.state == "recovering"
-            assert service.why_not_ready() == "The engine of hand-classify stopped and is being started anew."
-            assert (await service.qa(QaRequest(question="何", context="《文》"))).results[0].answers[0].text == "《文》"
-            new = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
-            for answer in (waiting, new):
-                assert (await answer).labels[0].label == "down"
+    with caplog.at_level(logging.CRITICAL, "nagayomi"), stopped(service, "hand-classify") as pid:
+        lost = asyncio.create_task(service.classify(ClassifyRequest(text="上")))
+        while not service.store.models["hand-classify"].engine.busy:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests go on"):
+            await lost
+        assert service.state == "recovering"
+        assert service.why_not_ready() == "The engine of hand-classify stopped and is being started anew."
+        assert (await service.qa(QaRequest(question="何", context="《文》"))).results[0].answers[0].text == "《文》"
+        new = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
+        for answer in (waiting, new):
+            assert (await answer).labels[0].label == "down"
     assert service.state == "ready"
     assert 'nagayomi_engine_restarts_total{model="hand-classify"} 1.0' in service.telemetry.exposition().decode()
 

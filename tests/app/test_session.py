@@ -42,7 +42,7 @@ def test_nonsense_from_a_graph_is_an_error(handmade_models: Path, monkeypatch: p
             return [np.full((1, 2), np.nan, dtype=np.float32)]
 
     session = session_of(handmade_models / "hand-classify")
-    monkeypatch.setattr(session, "_session", Nonsense())
+    monkeypatch.setattr(session, "graph", Nonsense())
     with pytest.raises(FloatingPointError, match="logits holds values that are not finite"):
         session.run(session.pack([document(0)]))
 

@@ -23,7 +23,9 @@ from app.tokenizer import Tokenizer
         ({"attention_pattern": "random"}, r"random_plan\.npz"),
     ],
 )
-async def test_a_model_that_contradicts_its_manifest(handmade_models: Path, changes: dict[str, Any], reason: str) -> None:
+async def test_a_model_that_contradicts_its_manifest(
+    handmade_models: Path, changes: dict[str, Any], reason: str
+) -> None:
     directory = handmade_models / "hand-classify"
     manifest = Manifest.read(directory).model_copy(update=changes)
     with pytest.raises(BrokenModel, match=reason):

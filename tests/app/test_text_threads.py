@@ -58,7 +58,7 @@ async def test_a_full_line_refuses_and_says_when_to_come_back(threads: TextThrea
     enormous = asyncio.create_task(threads.tokenize(500, ran.append, "enormous"))
     await asyncio.sleep(0)
     assert threads.waiting_characters == 500, "one that finds nobody waiting is always taken"
-    with pytest.raises(Overloaded, match="500 characters wait .* would add 1; 100 may wait") as full:
+    with pytest.raises(Overloaded, match=r"500 characters wait .* would add 1; 100 may wait") as full:
         await threads.tokenize(1, ran.append, "refused")
     assert full.value.retry_after_s == 1, "nothing measured yet"
     held.end.set()

@@ -39,9 +39,7 @@ def test_no_batch_gathers_more_keys_than_those_of_the_warm_up(max_batch_tokens: 
         return sum(inputs[f"{kind}_table"].size for kind in ("dense", "global", "sparse"))
 
     room = max_batch_tokens // 64
-    warmed = max(
-        gathered([length // 64 for length in batch]) for batch in warm_lengths(LAYOUT, 4096, max_batch_tokens)
-    )
+    warmed = max(gathered([length // 64 for length in batch]) for batch in warm_lengths(LAYOUT, 4096, max_batch_tokens))
     for kinds in ((1,), (11,), (12,), (1, 11), (1, 12), (11, 12), (11, 40), (12, 40), (12, 52), (11, 64), (1, 64)):
         for last in range(1, room // kinds[-1] + 1):
             others = (room - last * kinds[-1]) // kinds[0]

@@ -1,0 +1,221 @@
+"""What the gateway costs: the service over HTTP against a bare ONNX Runtime session, on the same packed batches.
+
+    python -m bench.gateway_overhead [--model-store model_store] [--model NAME] [--rounds 3]
+
+Saturation: a client process keeps many documents of mixed lengths in flight; then the very batches that the service put
+together are run, packed beforehand, on a bare session with the same options. The two alternate, so that whatever else
+the machine does falls on both. Low load: one short document at a time over HTTP, against the bare session on the same
+batch. The client runs on the same machine, and what it takes counts against the gateway.
+
+The last line is JSON:
+
+    ratio                       tokens/s of the gateway at saturation / of the bare session, median of the rounds
+    ratios                      of every round
+    gateway_tokens_per_s, bare_tokens_per_s     medians; tokens in whole blocks
+    batches, batch_fill         batches of all rounds, and the mean share of max_batch_tokens in them
+    overhead_p50_ms             latency of the client at low load less the time of the bare session, medians
+    latency_p50_ms, bare_p50_ms
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from tqdm import tqdm
+
+from app.batching import BatchReport
+from app.main import create_app
+from app.manifest import Manifest
+from app.packing import Document, PackedBatch
+from app.serve import local_url
+from app.service import Service
+from app.session import Session
+from app.settings import Settings
+from app.telemetry import Telemetry
+
+SAMPLE = Path(__file__).parents[1] / "app" / "static" / "sample.txt"
+QUESTION = "工事の責任者は誰でしたか"
+CHARACTERS = (100, 6000)  # of a document at saturation
+SHORT = 100  # characters of the document at low load
+
+
+class Recorder(Telemetry):
+    """Keeps the documents of every batch beside the metrics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded: list[list[Document]] = []
+
+    def batch(self, model: str, documents: Sequence[Document], report: BatchReport) -> None:
+        super().batch(model, documents, report)
+        self.recorded.append(list(documents))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gateway_overhead",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model-store", type=Path, default=Path("model_store"))
+    parser.add_argument("--model", help="default: the first that answers questions, by name")
+    parser.add_argument("--threads", type=int, default=0, help="of the engine; default: one per physical core")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=64, help="in every round at saturation")
+    parser.add_argument("--concurrency", type=int, default=16, help="requests in flight at saturation")
+    parser.add_argument("--short", type=int, default=40, help="requests at low load")
+    parser.add_argument("--client", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    if args.client:
+        print(json.dumps(asyncio.run(send(args.client, args.requests, args.concurrency, args.seed))))
+        return 0
+    print(json.dumps(asyncio.run(measure(args))))
+    return 0
+
+
+# --- the client, a process of its own --------------------------------------------------------------------------------
+
+
+def texts(requests: int, seed: int) -> list[str]:
+    """Documents of mixed lengths; with seed -1, all short and the same."""
+    text = SAMPLE.read_text(encoding="utf-8")
+    if seed < 0:
+        return [text[:SHORT]] * requests
+    rng = random.Random(seed)
+    text *= 1 + 2 * CHARACTERS[1] // len(text)
+    starts = [rng.randrange(CHARACTERS[1]) for _ in range(requests)]
+    return [text[start : start + rng.randint(*CHARACTERS)] for start in starts]
+
+
+async def send(url: str, requests: int, concurrency: int, seed: int) -> dict[str, Any]:
+    """Send documents with so many in flight; returns the latency of each and the time of all, in seconds."""
+    import httpx
+
+    waiting = texts(requests, seed)
+    latencies: list[float] = []
+    limits = httpx.Limits(max_connections=concurrency)
+    async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits, trust_env=False) as client:
+
+        async def work() -> None:
+            while waiting:
+                body = {"question": QUESTION, "context": waiting.pop()}
+                begun = time.perf_counter()
+                response = await client.post("/qa", json=body)
+                response.raise_for_status()
+                latencies.append(time.perf_counter() - begun)
+
+        begun = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(concurrency)))
+        return {"latencies": latencies, "seconds": time.perf_counter() - begun}
+
+
+# --- the gateway and the bare session --------------------------------------------------------------------------------
+
+
+async def measure(args: argparse.Namespace) -> dict[str, Any]:
+    name = args.model or first_reader(args.model_store)
+    settings = Settings(
+        host="127.0.0.1", port=0, model_store=args.model_store, models=(name,), intra_op_threads=args.threads,
+        request_timeout_s=600, log_level="error",
+    )  # fmt: skip
+    application = create_app(settings)
+    service: Service = application.state.service
+    recorder = service.telemetry = Recorder()
+    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", ws="none"))
+    serving = asyncio.create_task(server.serve())
+    try:
+        while service.state == "loading":
+            await asyncio.sleep(0.05)
+        if service.state != "ready":
+            raise SystemExit(service.why_not_ready())
+        url = local_url("127.0.0.1", server.servers[0].sockets[0].getsockname()[1])
+        directory = args.model_store / name
+        session = await asyncio.to_thread(Session, directory, Manifest.read(directory), settings)
+        return await _measure(args, url, recorder, session, settings.max_batch_tokens)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def first_reader(store: Path) -> str:
+    for file in sorted(store.glob("*/manifest.json")):
+        if (manifest := Manifest.read(file.parent)).task == "qa":
+            return manifest.name
+    raise SystemExit(f"{store} holds no model that answers questions.")
+
+
+async def _measure(
+    args: argparse.Namespace, url: str, recorder: Recorder, session: Session, max_batch_tokens: int
+) -> dict[str, Any]:
+    gateway: list[float] = []
+    bare: list[float] = []
+    fills: list[float] = []
+    with tqdm(total=2 * args.rounds + 2, desc="overhead", file=sys.stderr) as progress:
+        await client(url, 4, 4, seed=0)  # untimed
+        for number in range(args.rounds):
+            recorder.recorded.clear()
+            sent = await client(url, args.requests, args.concurrency, seed=number)
+            progress.update()
+            batches = [session.pack(documents) for documents in recorder.recorded]
+            tokens = sum(batch.padded_tokens for batch in batches)
+            gateway_s, bare_s = sent["seconds"], sum(await asyncio.to_thread(run_bare, session, batches))
+            progress.update()
+            gateway.append(tokens / gateway_s)
+            bare.append(tokens / bare_s)
+            fills += [batch.padded_tokens / max_batch_tokens for batch in batches]
+        recorder.recorded.clear()
+        latencies = (await client(url, args.short, 1, seed=-1))["latencies"]
+        progress.update()
+        short = [session.pack(documents) for documents in recorder.recorded]
+        seconds = await asyncio.to_thread(run_bare, session, short)
+        progress.update()
+    latency_ms, bare_ms = (1000 * statistics.median(values) for values in (latencies, seconds))
+    ratios = [one / other for one, other in zip(gateway, bare, strict=True)]
+    return {
+        "ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "gateway_tokens_per_s": round(statistics.median(gateway)),
+        "bare_tokens_per_s": round(statistics.median(bare)),
+        "batches": len(fills),
+        "batch_fill": round(statistics.mean(fills), 3),
+        "overhead_p50_ms": round(latency_ms - bare_ms, 2),
+        "latency_p50_ms": round(latency_ms, 2),
+        "bare_p50_ms": round(bare_ms, 2),
+    }
+
+
+async def client(url: str, requests: int, concurrency: int, seed: int) -> dict[str, Any]:
+    """Run `send` in a process of its own."""
+    command = [sys.executable, "-m", "bench.gateway_overhead", "--client", url, f"--seed={seed}"]
+    process = await asyncio.create_subprocess_exec(
+        *command, f"--requests={requests}", f"--concurrency={concurrency}", stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the client ended with code {process.returncode}")
+    report: dict[str, Any] = json.loads(out)
+    return report
+
+
+def run_bare(session: Session, batches: Sequence[PackedBatch]) -> list[float]:
+    """Seconds of each batch on the session alone."""
+    seconds = []
+    for batch in batches:
+        inputs = {name: batch.inputs[name] for name in session.inputs}
+        begun = time.perf_counter()
+        session.graph.run(session.outputs, inputs)
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())
