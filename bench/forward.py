@@ -4,12 +4,12 @@
 
 Random weights, fp32, CPU, one document of 4,096 tokens and one of 1,024. The three alternate, so that whatever else the
 machine does falls on all of them, and each runs once untimed just before it is timed, so that none pays for memory that
-the others made the system take away from it; figures are medians. The memory of a run is measured in a process of its own
-for each length (Linux: the peak resident size of /proc is reset before the run). The last line is JSON:
+the others made the system take away from it; figures are medians. The memory of a run is measured in a process of its
+own for each length (Linux: the peak resident size of /proc is reset before the run). The last line is JSON:
 
     ours_s, transformers_block_sparse_s, transformers_full_s, ratio_block_sparse, ratio_full, tokens
     at_1024                     the same figures at 1,024 tokens
-    dense_products_s            the matrix products of the linear layers alone, at 4,096 tokens: no fp32 run can be faster
+    dense_products_s            the matrix products of the linear layers alone, at 4,096 tokens: the floor of any fp32 run
     weights_bytes               what the weights take on disk, and at least in memory
     peak_above_weights_bytes    resident peak of a process in a 4,096-token run, interpreter and all, less the weights
     growth                      from 2,048 to 4,096 tokens: how many times the time, and the memory that the run takes

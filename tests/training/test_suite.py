@@ -18,8 +18,8 @@ from training import tuning
 from training.config import ConfigError
 from training.encoder_config import EncoderConfig, read_encoder_config
 from training.jglue import TASKS
-from training.trainer import Diverged
 from training.suite import table
+from training.trainer import Diverged
 from training.tuning import tune
 
 # transformers takes checkpoints that are less than a second apart for a broken clock.
