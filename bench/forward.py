@@ -9,7 +9,7 @@ own for each length (Linux: the peak resident size of /proc is reset before the 
 
     ours_s, transformers_block_sparse_s, transformers_full_s, ratio_block_sparse, ratio_full, tokens
     at_1024                     the same figures at 1,024 tokens
-    dense_products_s            the matrix products of the linear layers alone, at 4,096 tokens: the least of any fp32 run
+    dense_products_s            the matrix products of the linear layers alone, at 4,096 tokens: no fp32 run takes less
     weights_bytes               what the weights take on disk, and at least in memory
     peak_above_weights_bytes    resident peak of a process in a 4,096-token run, interpreter and all, less the weights
     growth                      from 2,048 to 4,096 tokens: how many times the time, and the memory that the run takes
