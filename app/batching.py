@@ -104,6 +104,11 @@ class Batcher(Generic[D, R]):
         return self._queued_tokens
 
     @property
+    def queued_requests(self) -> int:
+        """Submissions of which documents wait. Looks at the whole queue: for metrics, not for decisions."""
+        return len({id(entry.siblings) for entry in self._queue if entry.waiting})
+
+    @property
     def tokens_per_second(self) -> float | None:
         """Speed of the engine over the last batches; None before the first."""
         return self._done_tokens / self._busy_seconds if self._busy_seconds > 0 else None

@@ -1,4 +1,4 @@
-"""The HTTP application: routes, life of the process, and the table of errors.
+"""The HTTP application: its layers, the routes of the tasks, life of the process, and the table of errors.
 
 `create_app(settings)` builds it. Knows HTTP and the service, and nothing of how a text is read.
 """
@@ -9,25 +9,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app import __version__
 from app.bodies import parse_request
-from app.errors import NagayomiError, Overloaded
+from app.context import RequestContext
+from app.errors import NagayomiError
+from app.guard import Guard
+from app.keys import KeyRing, read_keys
+from app.logs import log_request
+from app.operations import describe, operations
 from app.page import add_page
 from app.schemas import (
     ClassifyRequest,
     ClassifyResponse,
     ErrorResponse,
-    Health,
-    Info,
-    Limits,
-    ModelInfo,
     QaRequest,
     QaResponse,
     SummarizeRequest,
@@ -36,31 +38,53 @@ from app.schemas import (
 from app.service import Service
 from app.session import check_provider
 from app.settings import Settings
-from app.transport import CLIENT_GONE, Gate, error_response, read_body, unless_disconnected
+from app.tracing import traces_from_environment
+from app.transport import CLIENT_GONE, Gate, answer_error, error_response, read_body, unless_disconnected
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
 
 logger = logging.getLogger("nagayomi")
 
-# Counted by name in the metrics. Every other path is "other", so that nobody can fill the metrics with names.
+# Reported by name where no route is reached, as when a key is missing.
 _COUNTED = frozenset(
     ("/", "/qa", "/summarize", "/classify", "/health", "/livez", "/readyz", "/info", "/metrics", "/docs")
 )
 
+# What a web page of another origin may send and see, where cors_origins lets it.
+_CORS_SENT = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms")
+_CORS_SHOWN = (
+    *("Retry-After", "WWW-Authenticate", "X-Request-Id"),
+    *("X-Compute-Tokens", "X-Total-Time", "X-Tokenization-Time", "X-Queue-Time", "X-Inference-Time"),
+)
+
 _ERRORS: dict[int, str] = {
+    401: "No key, or one that this server does not know, where keys are asked for.",
     404: "No such model.",
     413: "The body or the texts are too large.",
     422: "The request is not one the endpoint takes.",
-    429: "The queue is full; see Retry-After.",
+    429: "The queue is full, or the key's other requests use up what one key may have; see Retry-After.",
     503: "Not ready, shutting down, or the engine failed.",
     504: "Not answered in time.",
 }
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application. Models load in the background of its start, so that liveness answers from the first moment."""
+    """The application. Models load in the background of its start, so that liveness answers from the first moment.
+
+    Raises:
+        InvalidInput: the keys of the settings cannot be used.
+        Unavailable: the OTEL_* variables ask for traces that cannot be sent.
+    """
     service = Service(settings)
+    telemetry = service.telemetry
+    telemetry.ready.set_function(lambda: service.state == "ready")
+    keys = KeyRing(read_keys(settings), settings)
+    telemetry.watch(keys.callers)
+    traces = traces_from_environment()
+    reports: list[Callable[[RequestContext], None]] = [telemetry.over, log_request]
+    if traces is not None:
+        reports.append(traces.report)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,28 +96,53 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             await asyncio.gather(loading, return_exceptions=True)
             await service.close()
+            if traces is not None:
+                await asyncio.to_thread(traces.close)
 
     app = FastAPI(
         title="Nagayomi",
         summary="Reads long Japanese documents: question answering, summaries, classification.",
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=_key_schemes() if settings.needs_key else None,
     )
     app.include_router(_tasks(service))
-    app.include_router(_operations(service))
+    app.include_router(operations(service))
     add_page(app)
-    app.add_middleware(Gate, telemetry=service.telemetry, paths=_COUNTED)
+    # From the inside out: the last one added is the first to see a request.
+    if settings.needs_key:
+        app.add_middleware(Guard, keys=keys)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=_CORS_SENT,
+            expose_headers=_CORS_SHOWN,
+        )
+    app.add_middleware(Gate, paths=_COUNTED, reports=reports)
     app.add_exception_handler(NagayomiError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.state.info = lambda: describe(service)  # for the process around it, which has no key
     return app
 
 
 def from_environment() -> FastAPI:
     """For `uvicorn --factory app.main:from_environment`: settings from NAGAYOMI_* variables."""
     return create_app(Settings())
+
+
+def _key_schemes() -> list[Any]:
+    """For /docs and clients made from the schema: the two ways to send a key. The guard is what asks for it."""
+    how = "A key of this server, as `nagayomi keys` makes them."
+    return [
+        Security(HTTPBearer(auto_error=False, description=how)),
+        Security(APIKeyHeader(name="X-API-Key", auto_error=False, description=how)),
+    ]
 
 
 def _report_loading(loading: asyncio.Task[None]) -> None:
@@ -152,84 +201,9 @@ def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str
     }
 
 
-def _operations(service: Service) -> APIRouter:
-    router = APIRouter(tags=["operations"])
-
-    def readiness() -> Response:
-        ready = service.state == "ready"
-        health = Health(
-            status=service.state,
-            models=sorted(service.store.models),
-            broken=service.store.broken,
-            reason=None if ready else service.why_not_ready(),
-        )
-        return Response(health.model_dump_json(), 200 if ready else 503, media_type="application/json")
-
-    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready; says why."}}
-
-    @router.get("/livez", summary="Whether the process answers")
-    async def livez() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @router.get("/readyz", summary="Whether requests can be answered", response_model=Health, responses=not_ready)
-    async def readyz() -> Response:
-        return readiness()
-
-    @router.get("/health", summary="The same as /readyz", response_model=Health, responses=not_ready)
-    async def health() -> Response:
-        return readiness()
-
-    @router.get("/info", summary="Models and limits")
-    async def info() -> Info:
-        return _info(service)
-
-    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    async def metrics() -> Response:
-        return Response(service.telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return router
-
-
-def _info(service: Service) -> Info:
-    settings = service.settings
-    models = [
-        ModelInfo(
-            name=model.name,
-            task=model.manifest.task,
-            max_tokens=model.manifest.max_tokens,
-            doc_stride=model.manifest.doc_stride,
-            labels=list(model.manifest.labels),
-            label_names=model.manifest.label_names,
-            precision=model.manifest.precision,
-            attention_pattern=model.manifest.attention_pattern,
-            block_size=model.manifest.block_size,
-            provider=model.provider,
-            licence=model.manifest.licence,
-            source=model.manifest.source,
-        )
-        for _, model in sorted(service.store.models.items())
-    ]
-    limits = Limits(
-        max_body_bytes=settings.max_body_bytes,
-        max_text_characters=settings.max_text_characters,
-        max_request_tokens=settings.max_request_tokens,
-        max_questions=settings.max_questions,
-        request_timeout_s=settings.request_timeout_s,
-    )
-    return Info(
-        version=__version__,
-        models=models,
-        broken=service.store.broken,
-        limits=limits,
-        max_batch_tokens=settings.max_batch_tokens,
-        max_queue_tokens=settings.max_queue_tokens,
-    )
-
-
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, NagayomiError)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else None
-    return error_response(request.state.request_id, error.status, error.error_type, str(error), headers)
+    return answer_error(request.state.request_id, error)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

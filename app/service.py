@@ -16,6 +16,7 @@ from typing import Generic, Literal, ParamSpec, TypeVar
 
 from app.batching import Batcher
 from app.errors import BrokenModel, DeadlineExceeded, Unavailable
+from app.keys import tokens_of_caller
 from app.manifest import Task
 from app.packing import Document
 from app.readings import LabelReading, QaReading, Reading, SummaryReading
@@ -41,6 +42,7 @@ T = TypeVar("T")
 State = Literal["loading", "ready", "failed", "closed"]
 
 logger = logging.getLogger("nagayomi.service")
+texts_logger = logging.getLogger("nagayomi.texts")
 
 
 class TextThreads:
@@ -137,6 +139,8 @@ class Service:
             observe=partial(self.telemetry.batch, model.name),
         )
         self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)
+        self.telemetry.queue_requests.labels(model.name).set_function(lambda: batcher.queued_requests)
+        self.telemetry.model_load_seconds.labels(model.name).set(model.load_seconds)
         batcher.start()
         return batcher
 
@@ -162,11 +166,13 @@ class Service:
 
     async def qa(self, request: QaRequest) -> QaResponse:
         """Answer questions about a text."""
+        self._log_texts(request)
         read = await self._read("qa", request.model, lambda model: QaReading(model, request, self.settings))
         return QaResponse(results=read.result, usage=read.usage, model=read.model, timings=read.timings)
 
     async def summarize(self, request: SummarizeRequest) -> SummarizeResponse:
         """Choose the most important sentences of a text."""
+        self._log_texts(request)
         read = await self._read("summarize", request.model, lambda model: SummaryReading(model, request, self.settings))
         return SummarizeResponse(
             summary=read.result.text,
@@ -178,8 +184,13 @@ class Service:
 
     async def classify(self, request: ClassifyRequest) -> ClassifyResponse:
         """Label a text."""
+        self._log_texts(request)
         read = await self._read("classify", request.model, lambda model: LabelReading(model, request, self.settings))
         return ClassifyResponse(labels=read.result, usage=read.usage, model=read.model, timings=read.timings)
+
+    def _log_texts(self, request: QaRequest | SummarizeRequest | ClassifyRequest) -> None:
+        if self.settings.log_texts:
+            texts_logger.info("%s", request.model_dump_json(exclude_none=True))
 
     async def _read(self, task: Task, name: str | None, prepare: Callable[[Model], Reading[T]]) -> _Read[T]:
         """Tokenise, queue, run and decode one request, within its time limit.
@@ -194,7 +205,8 @@ class Service:
             async with asyncio.timeout(self.settings.request_timeout_s):
                 reading = await self._texts.run(prepare, model)
                 clock.lap("tokenize")
-                done = await self._batchers[model.name].submit(reading.documents)
+                with tokens_of_caller(sum(map(model.cost, reading.documents))):
+                    done = await self._batchers[model.name].submit(reading.documents)
                 clock.ran(done.queue_s, done.infer_s)
                 result = await self._texts.run(reading.decode, done.results)
                 clock.lap("decode")

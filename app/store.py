@@ -56,6 +56,7 @@ class Model:
     provider: str
     engine: Engine
     tokenizers: ThreadTokenizers
+    load_seconds: float  # to check, load and warm it
 
     @property
     def name(self) -> str:
@@ -157,8 +158,9 @@ def load_model(directory: Path, manifest: Manifest, settings: Settings) -> Model
         raise BrokenModel(f"The graph of {manifest.name} has no output {', '.join(sorted(missing))}.")
     engine = Engine(session, attention_layout(directory, manifest), manifest.name, per_token=per_token)
     _warm(engine, manifest)
-    logger.info("%s (%s) is ready after %.1f s", manifest.name, manifest.task, time.perf_counter() - begun)
-    return Model(manifest, session.provider, engine, tokenizers)
+    load_seconds = time.perf_counter() - begun
+    logger.info("%s (%s) is ready after %.1f s", manifest.name, manifest.task, load_seconds)
+    return Model(manifest, session.provider, engine, tokenizers, load_seconds)
 
 
 def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
