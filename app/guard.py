@@ -34,10 +34,10 @@ class Guard:
             return
         with ExitStack() as running:
             try:
-                caller = self._keys.find(_token(Headers(scope=scope)))
+                holder = self._keys.find(_token(Headers(scope=scope)))
                 if (context := current_request.get()) is not None:
-                    context.key = caller.name
-                running.enter_context(caller.request())
+                    context.key = holder.name
+                running.enter_context(holder.request())
             except NagayomiError as error:
                 await answer_error(scope["state"]["request_id"], error)(scope, receive, send)
                 return

@@ -116,7 +116,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class Caller:
+class KeyHolder:
     """The owner of one key, and what their requests use at the moment."""
 
     def __init__(self, name: str, max_requests: int, max_tokens: int) -> None:
@@ -140,11 +140,11 @@ class Caller:
                 _RETRY_AFTER_S,
             )
         self.requests += 1
-        token = _caller.set(self)
+        token = _holder.set(self)
         try:
             yield
         finally:
-            _caller.reset(token)
+            _holder.reset(token)
             self.requests -= 1
 
     @contextmanager
@@ -167,37 +167,37 @@ class Caller:
             self.tokens -= tokens
 
 
-_caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+_holder: ContextVar[KeyHolder | None] = ContextVar("holder", default=None)
 
 
 @contextmanager
-def tokens_of_caller(tokens: int) -> Iterator[None]:
+def tokens_of_key(tokens: int) -> Iterator[None]:
     """Count tokens on the key of the request under way; without a key there is nothing to count on.
 
     Raises:
-        KeyLimit: see `Caller.hold`.
+        KeyLimit: see `KeyHolder.hold`.
     """
-    caller = _caller.get()
-    if caller is None:
+    holder = _holder.get()
+    if holder is None:
         yield
         return
-    with caller.hold(tokens):
+    with holder.hold(tokens):
         yield
 
 
 class KeyRing:
-    """Every caller there is, found by token."""
+    """Every holder there is, found by token."""
 
     def __init__(self, keys: Iterable[Key], settings: Settings) -> None:
-        self._callers = [
-            (key.digest, Caller(key.name, settings.max_key_requests, settings.max_key_tokens)) for key in keys
+        self._holders = [
+            (key.digest, KeyHolder(key.name, settings.max_key_requests, settings.max_key_tokens)) for key in keys
         ]
 
     @property
-    def callers(self) -> list[Caller]:
-        return [caller for _, caller in self._callers]
+    def holders(self) -> list[KeyHolder]:
+        return [holder for _, holder in self._holders]
 
-    def find(self, token: bytes | None) -> Caller:
+    def find(self, token: bytes | None) -> KeyHolder:
         """Whose token it is. Takes as long for every wrong token: each digest is compared, whole.
 
         Raises:
@@ -207,9 +207,9 @@ class KeyRing:
             raise Unauthorized(f"This server asks for a key. {_HOW_TO_SEND}", _REALM)
         digest = hashlib.sha256(token).digest()
         found = None
-        for known, caller in self._callers:
+        for known, holder in self._holders:
             if hmac.compare_digest(known, digest):
-                found = caller
+                found = holder
         if found is None:
             raise Unauthorized(
                 f"The key is not one of this server's. {_HOW_TO_SEND}", f'{_REALM}, error="invalid_token"'

@@ -1,4 +1,4 @@
-"""The HTTP application: its layers, the routes of the tasks, life of the process, and the table of errors.
+"""The HTTP application: routes, life of the process, and the table of errors.
 
 `create_app(settings)` builds it. Knows HTTP and the service, and nothing of how a text is read.
 """
@@ -9,27 +9,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, FastAPI, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app import __version__
 from app.bodies import parse_request
-from app.context import RequestContext
 from app.errors import NagayomiError
-from app.guard import Guard
-from app.keys import KeyRing, read_keys
-from app.logs import log_request
-from app.operations import describe, operations
+from app.layers import add_layers, key_schemes
 from app.page import add_page
 from app.schemas import (
     ClassifyRequest,
     ClassifyResponse,
     ErrorResponse,
+    Health,
+    Info,
+    Limits,
+    ModelInfo,
     QaRequest,
     QaResponse,
     SummarizeRequest,
@@ -39,24 +38,12 @@ from app.service import Service
 from app.session import check_provider
 from app.settings import Settings
 from app.tracing import traces_from_environment
-from app.transport import CLIENT_GONE, Gate, answer_error, error_response, read_body, unless_disconnected
+from app.transport import CLIENT_GONE, answer_error, error_response, read_body, unless_disconnected
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
 
 logger = logging.getLogger("nagayomi")
-
-# Reported by name where no route is reached, as when a key is missing.
-_COUNTED = frozenset(
-    ("/", "/qa", "/summarize", "/classify", "/health", "/livez", "/readyz", "/info", "/metrics", "/docs")
-)
-
-# What a web page of another origin may send and see, where cors_origins lets it.
-_CORS_SENT = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms")
-_CORS_SHOWN = (
-    *("Retry-After", "WWW-Authenticate", "X-Request-Id"),
-    *("X-Compute-Tokens", "X-Total-Time", "X-Tokenization-Time", "X-Queue-Time", "X-Inference-Time"),
-)
 
 _ERRORS: dict[int, str] = {
     401: "No key, or one that this server does not know, where keys are asked for.",
@@ -77,14 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
         Unavailable: the OTEL_* variables ask for traces that cannot be sent.
     """
     service = Service(settings)
-    telemetry = service.telemetry
-    telemetry.ready.set_function(lambda: service.state == "ready")
-    keys = KeyRing(read_keys(settings), settings)
-    telemetry.watch(keys.callers)
+    service.telemetry.ready.set_function(lambda: service.state == "ready")
     traces = traces_from_environment()
-    reports: list[Callable[[RequestContext], None]] = [telemetry.over, log_request]
-    if traces is not None:
-        reports.append(traces.report)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -107,42 +88,22 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=_key_schemes() if settings.needs_key else None,
+        dependencies=key_schemes(settings),
     )
+    app.state.service = service  # for app/serve.py, which has no key
     app.include_router(_tasks(service))
-    app.include_router(operations(service))
+    app.include_router(_operations(service))
     add_page(app)
-    # From the inside out: the last one added is the first to see a request.
-    if settings.needs_key:
-        app.add_middleware(Guard, keys=keys)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST"),
-            allow_headers=_CORS_SENT,
-            expose_headers=_CORS_SHOWN,
-        )
-    app.add_middleware(Gate, paths=_COUNTED, reports=reports)
+    add_layers(app, settings, service.telemetry, traces)
     app.add_exception_handler(NagayomiError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
-    app.state.info = lambda: describe(service)  # for the process around it, which has no key
     return app
 
 
 def from_environment() -> FastAPI:
     """For `uvicorn --factory app.main:from_environment`: settings from NAGAYOMI_* variables."""
     return create_app(Settings())
-
-
-def _key_schemes() -> list[Any]:
-    """For /docs and clients made from the schema: the two ways to send a key. The guard is what asks for it."""
-    how = "A key of this server, as `nagayomi keys` makes them."
-    return [
-        Security(HTTPBearer(auto_error=False, description=how)),
-        Security(APIKeyHeader(name="X-API-Key", auto_error=False, description=how)),
-    ]
 
 
 def _report_loading(loading: asyncio.Task[None]) -> None:
@@ -199,6 +160,81 @@ def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str
         "responses": {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
         "openapi_extra": {"requestBody": {"required": True, "content": content}},
     }
+
+
+def _operations(service: Service) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    def readiness() -> Response:
+        ready = service.state == "ready"
+        health = Health(
+            status=service.state,
+            models=sorted(service.store.models),
+            broken=service.store.broken,
+            reason=None if ready else service.why_not_ready(),
+        )
+        return Response(health.model_dump_json(), 200 if ready else 503, media_type="application/json")
+
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready; says why."}}
+
+    @router.get("/livez", summary="Whether the process answers")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz", summary="Whether requests can be answered", response_model=Health, responses=not_ready)
+    async def readyz() -> Response:
+        return readiness()
+
+    @router.get("/health", summary="The same as /readyz", response_model=Health, responses=not_ready)
+    async def health() -> Response:
+        return readiness()
+
+    @router.get("/info", summary="Models and limits")
+    async def info() -> Info:
+        return _info(service)
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(service.telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return router
+
+
+def _info(service: Service) -> Info:
+    settings = service.settings
+    models = [
+        ModelInfo(
+            name=model.name,
+            task=model.manifest.task,
+            max_tokens=model.manifest.max_tokens,
+            doc_stride=model.manifest.doc_stride,
+            labels=list(model.manifest.labels),
+            label_names=model.manifest.label_names,
+            precision=model.manifest.precision,
+            attention_pattern=model.manifest.attention_pattern,
+            block_size=model.manifest.block_size,
+            provider=model.provider,
+            licence=model.manifest.licence,
+            source=model.manifest.source,
+        )
+        for _, model in sorted(service.store.models.items())
+    ]
+    limits = Limits(
+        max_body_bytes=settings.max_body_bytes,
+        max_text_characters=settings.max_text_characters,
+        max_request_tokens=settings.max_request_tokens,
+        max_questions=settings.max_questions,
+        request_timeout_s=settings.request_timeout_s,
+    )
+    return Info(
+        version=__version__,
+        models=models,
+        broken=service.store.broken,
+        limits=limits,
+        max_batch_tokens=settings.max_batch_tokens,
+        max_queue_tokens=settings.max_queue_tokens,
+        log_texts=settings.log_texts,
+    )
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ import shlex
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import uvicorn
@@ -20,7 +20,6 @@ from app.errors import Unavailable
 from app.keys import check_exposure
 from app.logs import log_config
 from app.main import create_app
-from app.schemas import Info
 from app.session import check_provider
 from app.settings import Settings
 
@@ -68,7 +67,9 @@ def serve(settings: Settings) -> int:
         if settings.log_format == "json":  # nothing else may stand in that stream
             logger.info("ready at %s", url)
         else:
-            print(greeting(url, app.state.info(), needs_key=settings.needs_key), flush=True)
+            served = app.state.service.store.models
+            tasks = {name: served[name].manifest.task for name in sorted(served)}
+            print(greeting(url, tasks, needs_key=settings.needs_key), flush=True)
 
     _AnnouncingServer(config, url, greet).run(sockets=[listener])
     return 0
@@ -80,11 +81,15 @@ def local_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def greeting(url: str, info: Info, *, needs_key: bool) -> str:
-    """What is printed when requests can be answered: the address, and a request that can be pasted."""
-    models = ", ".join(f"{model.name} ({model.task})" for model in info.models)
-    tasks = {model.task for model in info.models}
-    task = next(task for task in _EXAMPLES if task in tasks)
+def greeting(url: str, tasks: Mapping[str, str], *, needs_key: bool) -> str:
+    """What is printed when requests can be answered: the address, and a request that can be pasted.
+
+    Args:
+        tasks: of the models that are served, by name.
+        needs_key: whether the request has to carry one.
+    """
+    models = ", ".join(f"{name} ({task})" for name, task in tasks.items())
+    task = next(task for task in _EXAMPLES if task in tasks.values())
     body = shlex.quote(json.dumps(_EXAMPLES[task], ensure_ascii=False))
     key = " -H 'Authorization: Bearer YOUR_KEY'" if needs_key else ""
     return (

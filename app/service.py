@@ -16,7 +16,7 @@ from typing import Generic, Literal, ParamSpec, TypeVar
 
 from app.batching import Batcher
 from app.errors import BrokenModel, DeadlineExceeded, Unavailable
-from app.keys import tokens_of_caller
+from app.keys import tokens_of_key
 from app.manifest import Task
 from app.packing import Document
 from app.readings import LabelReading, QaReading, Reading, SummaryReading
@@ -205,7 +205,7 @@ class Service:
             async with asyncio.timeout(self.settings.request_timeout_s):
                 reading = await self._texts.run(prepare, model)
                 clock.lap("tokenize")
-                with tokens_of_caller(sum(map(model.cost, reading.documents))):
+                with tokens_of_key(sum(map(model.cost, reading.documents))):
                     done = await self._batchers[model.name].submit(reading.documents)
                 clock.ran(done.queue_s, done.infer_s)
                 result = await self._texts.run(reading.decode, done.results)

@@ -95,8 +95,8 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Keys that requests may have, separated by commas, each NAME:SHA-256 as `nagayomi keys NAME` "
-        "prints it. With any key, here or in api_keys_file, requests without one get 401, /info and /metrics included (names "
-        "of models, keys and their traffic); the web page, /docs, /livez, /readyz and /health stay open.",
+        "prints it. With any key, here or in api_keys_file, requests without one get 401, /info and /metrics included "
+        "(names of models, keys and their traffic); the web page, /docs, /livez, /readyz and /health stay open.",
     )
     api_keys_file: Path | None = Field(
         default=None,

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from app import __version__
 from app.batching import BatchReport
 from app.context import Read, RequestContext, current_request
-from app.keys import Caller
+from app.keys import KeyHolder
 from app.packing import Document
 from app.schemas import Timings
 
@@ -172,11 +172,11 @@ class Telemetry:
         if context.error_type:
             self.errors.labels(context.endpoint, context.error_type).inc()
 
-    def watch(self, callers: Iterable[Caller]) -> None:
+    def watch(self, holders: Iterable[KeyHolder]) -> None:
         """Show what each key uses of its limits."""
-        for caller in callers:
-            self.key_requests.labels(caller.name).set_function(partial(getattr, caller, "requests"))
-            self.key_tokens.labels(caller.name).set_function(partial(getattr, caller, "tokens"))
+        for holder in holders:
+            self.key_requests.labels(holder.name).set_function(partial(getattr, holder, "requests"))
+            self.key_tokens.labels(holder.name).set_function(partial(getattr, holder, "tokens"))
 
     def exposition(self) -> bytes:
         """All metrics in the text format of Prometheus."""

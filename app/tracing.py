@@ -44,7 +44,8 @@ def traces_from_environment() -> "Traces | None":
     if (exporter, protocol) != ("otlp", "http/protobuf"):
         raise Unavailable(
             f"Traces are asked for with the exporter {exporter} and the protocol {protocol}; only otlp and "
-            "http/protobuf are supported. Set OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_PROTOCOL to them, or OTEL_SDK_DISABLED=true."
+            "http/protobuf are supported. Set OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_PROTOCOL to them, or "
+            "OTEL_SDK_DISABLED=true."
         )
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

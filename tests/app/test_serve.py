@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.keys import new_key
 from app.serve import greeting, local_url
 from tests.app.serving import read_until, serving
 
@@ -69,4 +70,41 @@ def test_local_url(host: str, url: str) -> None:
 
 @pytest.mark.parametrize("task", ["qa", "summarize", "classify"])
 def test_the_example_fits_the_models(task: str) -> None:
-    assert f"/{task} " in greeting("http://127.0.0.1:8080", {"models": [{"name": "only", "task": task}]})
+    assert f"/{task} " in greeting("http://127.0.0.1:8080", {"only": task}, needs_key=False)
+
+
+def test_the_printed_request_says_where_a_key_goes() -> None:
+    screen = greeting("http://127.0.0.1:8080", {"a": "qa", "b": "classify"}, needs_key=True)
+    assert "Models: a (qa), b (classify)\n" in screen
+    assert "-H 'Content-Type: application/json' -H 'Authorization: Bearer YOUR_KEY' \\\n" in screen
+
+
+def test_a_public_address_without_keys_is_exit_code_2(handmade_models: Path) -> None:
+    with serving(handmade_models, "--host", "0.0.0.0") as process:
+        _, err = process.communicate()
+        assert process.returncode == 2
+        assert err.startswith("nagayomi: Other machines can reach 0.0.0.0, and no key is asked for.")
+
+
+def test_json_logs_are_json_and_nothing_else(handmade_models: Path, tmp_path: Path) -> None:
+    """With a keys file, on a public address: the first request and the last are in the log."""
+    token, entry = new_key("web")
+    (tmp_path / "keys.txt").write_text(entry, encoding="utf-8")
+    arguments = ("--host", "0.0.0.0", "--api-keys-file", str(tmp_path / "keys.txt"), "--log-format", "json")
+    with serving(handmade_models, *arguments) as process:
+        assert process.stderr is not None
+        started = read_until(process.stderr, "ready at ")
+        match = re.search(r"ready at (http://127\.0\.0\.1:\d+)", started)
+        assert match is not None
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        asked = urllib.request.Request(match.group(1) + "/info")
+        asked.add_header("X-API-Key", token)
+        with opener.open(asked, timeout=10) as response:
+            request_id = response.headers["X-Request-Id"]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    records = [json.loads(line) for line in (started + err).splitlines()]
+    assert {"level", "logger", "message", "time"} <= set.intersection(*map(set, records))
+    (record,) = [json.loads(line) for line in out.splitlines()]
+    assert (record["endpoint"], record["status"], record["key"]) == ("/info", 200, "web")
+    assert record["request_id"] == request_id
