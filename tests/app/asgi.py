@@ -1,7 +1,7 @@
 """The application in the process of the test, without sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,12 +10,14 @@ from fastapi import FastAPI
 
 
 @asynccontextmanager
-async def running(application: FastAPI, wait: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an application whose lifespan runs."""
+async def running(
+    application: FastAPI, wait: bool = True, hooks: Sequence[Callable[[httpx.Response], Awaitable[None]]] = ()
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application whose lifespan runs. `hooks` see every response."""
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://test", event_hooks={"response": list(hooks)}) as client,
     ):
         while wait and (await client.get("/readyz")).json()["status"] == "loading":
             await asyncio.sleep(0.01)

@@ -111,7 +111,8 @@ async def send_everything(settings: Settings, headers: dict[str, str]) -> None:
         await post("/classify", {"text": "上", SECRET: 1})
         await post("/classify", {"text": "上", "model": SECRET})
         await client.post(f"/{SECRET}?q={SECRET}", content=SECRET.encode())
-        await client.get("/info", headers=[*headers.items(), (b"X-Request-Id", SECRET.encode())])  # type: ignore[list-item]
+        raw = [(name.encode(), value.encode()) for name, value in {**headers, "X-Request-Id": SECRET}.items()]
+        await client.get("/info", headers=raw)
         await client.get("/info", headers={"Authorization": "Bearer token-of-a-key"})
 
 
