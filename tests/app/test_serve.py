@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import socket
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_a_public_address_without_keys_is_exit_code_2(handmade_models: Path) -> 
 
 
 def test_json_logs_are_json_and_nothing_else(handmade_models: Path, tmp_path: Path) -> None:
-    """With a keys file, on a public address: the first request and the last are in the log."""
+    """With a keys file, on a public address. Who sends a large body without a key sees why it is not taken."""
     token, entry = new_key("web")
     (tmp_path / "keys.txt").write_text(entry, encoding="utf-8")
     arguments = ("--host", "0.0.0.0", "--api-keys-file", str(tmp_path / "keys.txt"), "--log-format", "json")
@@ -101,10 +102,15 @@ def test_json_logs_are_json_and_nothing_else(handmade_models: Path, tmp_path: Pa
         asked.add_header("X-API-Key", token)
         with opener.open(asked, timeout=10) as response:
             request_id = response.headers["X-Request-Id"]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            opener.open(urllib.request.Request(match.group(1) + "/qa", bytes(5_000_000)), timeout=30)
+        with refused.value as response:
+            assert (response.status, json.load(response)["error_type"]) == (401, "unauthorized")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     records = [json.loads(line) for line in (started + err).splitlines()]
     assert {"level", "logger", "message", "time"} <= set.intersection(*map(set, records))
-    (record,) = [json.loads(line) for line in out.splitlines()]
+    record, second = [json.loads(line) for line in out.splitlines()]
+    assert (second["status"], second["error_type"]) == (401, "unauthorized")
     assert (record["endpoint"], record["status"], record["key"]) == ("/info", 200, "web")
     assert record["request_id"] == request_id
