@@ -88,6 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI's own spans carry path and query as sent; ours (tracing.py) do not.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         dependencies=key_schemes(settings),
     )
     app.state.service = service  # for app/serve.py, which has no key

@@ -1,8 +1,8 @@
 """OpenTelemetry traces: one span per request, with a child for each stage.
 
-Off, and nothing of OpenTelemetry is imported, unless its own OTEL_* variables name an exporter; then the extra `otel`
-is needed. Spans are made when a request is over, from the times that were measured anyway, so that requests pay
-nothing for them on their way. Spans hold no text, no address of a client and no path as sent.
+Off, and nothing of OpenTelemetry is imported from here, unless its own OTEL_* variables name an exporter; then the
+extra `otel` is needed. Spans are made when a request is over, from the times that were measured anyway, so that
+requests pay nothing for them on their way. Spans hold no text, no address of a client and no path as sent.
 """
 
 import os

@@ -105,8 +105,8 @@ class Gate:
                     answer.setdefault(name, value)
             await send(message)
 
-        # The mount point as it was: a mount that is entered on the way adds itself to the scope.
-        path = local_path(scope)
+        # As they are here: a mount that is entered on the way adds itself to the scope.
+        root, path = scope.get("root_path", ""), local_path(scope)
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:  # the last line: whatever went wrong, the client gets a sentence and the log the trace
@@ -117,7 +117,7 @@ class Gate:
             await error_response(request_id, 500, "internal", message)(scope, receive, send_with_id)
         finally:
             context.seconds = time.perf_counter() - begun
-            context.endpoint = self._endpoint(scope, path)
+            context.endpoint = self._endpoint(scope, root, path)
             context.status = status or CLIENT_GONE
             if context.status == CLIENT_GONE:
                 context.error_type = "client_gone"
@@ -125,9 +125,11 @@ class Gate:
                 report(context)
             current_request.reset(outer)
 
-    def _endpoint(self, scope: Scope, path: str) -> str:
-        route = getattr(scope.get("route"), "path", None)  # a template, such as /models/{name}
-        return str(route or (path if path in self._paths else "other"))
+    def _endpoint(self, scope: Scope, root: str, path: str) -> str:
+        # What the router left in the scope: where a mounted application begins, and the template of the route.
+        mount = scope.get("root_path", "").removeprefix(root)
+        template = f"{mount}{getattr(scope.get('route'), 'path', '')}"
+        return template or (path if path in self._paths else "other")
 
 
 def _request_id(sent: str | None) -> str:
