@@ -47,7 +47,7 @@ def _client(application: FastAPI) -> httpx.AsyncClient:
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    application = FastAPI()
+    application = FastAPI(docs_url=None)
     add_page(application)
     return _client(application)
 
