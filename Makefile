@@ -15,7 +15,7 @@ TORCH_BUILD ?= $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKED_EXTRAS := cpu,dev,export,jumanpp,train
+LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

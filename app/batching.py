@@ -120,6 +120,11 @@ class Batcher(Generic[D, R]):
         return len(self._queue) + len(self._alone)
 
     @property
+    def queued_requests(self) -> int:
+        """Submissions of which documents wait. Looks at the whole queue: for metrics, not for decisions."""
+        return len({id(entry.siblings) for entry in (*self._alone, *self._queue)})
+
+    @property
     def tokens_per_second(self) -> float | None:
         """Speed of the engine over the last batches; None before the first."""
         return self._done_tokens / self._busy_seconds if self._busy_seconds > 0 else None

@@ -1,9 +1,9 @@
 """The `nagayomi` command.
 
 `qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `serve` starts it
-behind HTTP; `export`, `evaluate`, `pretrain`, `finetune` and `vocabulary` hand over to the packages export and
-training, which need more installed. Only what the chosen command needs is imported. Exit codes: 0 done, 1 it failed, 2
-the input or the arguments are wrong.
+behind HTTP and `keys` makes a key for it; `export`, `evaluate`, `pretrain`, `finetune` and `vocabulary` hand over to
+the packages export and training, which need more installed. Only what the chosen command needs is imported. Exit codes:
+0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
 import argparse
@@ -268,12 +268,14 @@ def _add_serve_arguments(parser: Parser) -> None:
     for name, field in Settings.model_fields.items():
         choices = get_args(field.annotation) if isinstance(field.default, str) else ()
         default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
-        shown = f" (default: {default}; NAGAYOMI_{name.upper()})" if default != "" else f" (NAGAYOMI_{name.upper()})"
+        shown = f"NAGAYOMI_{name.upper()}" if default in ("", None) else f"default: {default}; NAGAYOMI_{name.upper()}"
+        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if isinstance(default, bool) else {}
         parser.add_argument(
             _flag(name),
             default=argparse.SUPPRESS,
-            metavar="|".join(choices) or name.upper(),
-            help=f"{field.description}{shown}".replace("%", "%%"),
+            metavar="true|false" if switch else "|".join(choices) or name.upper(),
+            help=f"{field.description} ({shown})".replace("%", "%%"),
+            **switch,
         )
 
 
@@ -315,6 +317,24 @@ def _explain(error: "ValidationError", name_of: Callable[[str], str]) -> str:
     return "; ".join(parts) + "."
 
 
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def _add_keys_arguments(parser: Parser) -> None:
+    parser.epilog = "The line for the keys file goes to standard output: nagayomi keys NAME >> keys.txt"
+    parser.add_argument("name", metavar="NAME", help="whose key it is; the name shows in logs and metrics")
+
+
+def _run_keys(args: argparse.Namespace) -> int:
+    """The token goes to the terminal, where it is seen once; what may be kept goes to standard output."""
+    from app.keys import new_key
+
+    token, entry = new_key(args.name)
+    print(entry)
+    print(f"The key, shown this once: {token}", file=sys.stderr)
+    return 0
+
+
 # --- export, evaluate, pretrain, finetune, vocabulary -----------------------------------------------------------------
 
 
@@ -344,6 +364,7 @@ def _handed_over(help: str, module: str, extra: str) -> Command:
 
 COMMANDS: dict[str, Command] = {
     "serve": Command("Start the HTTP service and the web page.", _add_serve_arguments, _run_serve),
+    "keys": Command("Make a key for clients of the service.", _add_keys_arguments, _run_keys),
     "qa": Command("Answer a question from a text, in the text's own words.", _add_qa_arguments, _run_qa),
     "summarize": Command("Choose a text's most important sentences.", _add_summarize_arguments, _run_summarize),
     "classify": Command("Label a text.", _add_classify_arguments, _run_classify),

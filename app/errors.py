@@ -11,6 +11,26 @@ class NagayomiError(Exception):
     status = 500
     error_type = "internal"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that belong to the answer."""
+        return {}
+
+
+class Unauthorized(NagayomiError):
+    """The request has no key, or one that this server does not know."""
+
+    status = 401
+    error_type = "unauthorized"
+
+    def __init__(self, message: str, challenge: str) -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": self.challenge}
+
 
 class InvalidInput(NagayomiError):
     """The request is well formed JSON but says something that cannot be served."""
@@ -46,6 +66,10 @@ class BodyTimeout(NagayomiError):
     status = 408
     error_type = "body_timeout"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Connection": "close"}  # the rest of the body may come for ever
+
 
 class ModelNotFound(NagayomiError):
     """No model of that name (or task) is served."""
@@ -63,6 +87,16 @@ class Overloaded(NagayomiError):
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after_s)}
+
+
+class KeyLimit(Overloaded):
+    """The service has room, but the key's other requests use up what one key may have."""
+
+    error_type = "key_limit"
 
 
 class Unavailable(NagayomiError):

@@ -20,7 +20,8 @@ from app import __version__
 from app.bodies import parse_request
 from app.deadlines import timeout_of
 from app.engine import check_provider
-from app.errors import BodyTimeout, NagayomiError, Overloaded
+from app.errors import NagayomiError
+from app.layers import add_layers, key_schemes
 from app.page import add_page
 from app.schemas import (
     ClassifyRequest,
@@ -37,32 +38,36 @@ from app.schemas import (
 )
 from app.service import Caller, Service
 from app.settings import Settings
-from app.transport import CLIENT_GONE, Gate, error_response, read_body, unless_disconnected
+from app.tracing import traces_from_environment
+from app.transport import CLIENT_GONE, answer_error, error_response, read_body, unless_disconnected
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
 
 logger = logging.getLogger("nagayomi")
 
-# Counted by name in the metrics. Every other path is "other", so that nobody can fill the metrics with names.
-_COUNTED = frozenset(
-    ("/", "/qa", "/summarize", "/classify", "/health", "/livez", "/readyz", "/info", "/metrics", "/docs")
-)
-
 _ERRORS: dict[int, str] = {
+    401: "No key, or one that this server does not know, where keys are asked for.",
     404: "No such model.",
     408: "The body was not sent in time.",
     413: "The body or the texts are too large.",
     422: "The request is not one the endpoint takes.",
-    429: "The queue is full; see Retry-After.",
+    429: "The queue is full, or the key's other requests use up what one key may have; see Retry-After.",
     503: "Not ready, shutting down, or the engine failed.",
     504: "Not answered in time.",
 }
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application. Models load in the background of its start, so that liveness answers from the first moment."""
+    """The application. Models load in the background of its start, so that liveness answers from the first moment.
+
+    Raises:
+        InvalidInput: the keys of the settings cannot be used.
+        Unavailable: the OTEL_* variables ask for traces that cannot be sent.
+    """
     service = Service(settings)
+    service.telemetry.ready.set_function(lambda: service.state == "ready")
+    traces = traces_from_environment()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,20 +80,26 @@ def create_app(settings: Settings) -> FastAPI:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
             await service.close()
+            if traces is not None:
+                await asyncio.to_thread(traces.close)
 
     app = FastAPI(
         title="Nagayomi",
         summary="Reads long Japanese documents: question answering, summaries, classification.",
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI's own spans carry path and query as sent; ours (tracing.py) do not.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+        dependencies=key_schemes(settings),
     )
-    app.state.service = service  # for app/serve.py, which drains it
+    app.state.service = service  # for app/serve.py, which greets with its models and drains it
     app.include_router(_tasks(service))
     app.include_router(_operations(service))
     add_page(app)
-    app.add_middleware(Gate, telemetry=service.telemetry, paths=_COUNTED)
+    add_layers(app, settings, service.telemetry, traces)
     app.add_exception_handler(NagayomiError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
@@ -230,15 +241,13 @@ def _info(service: Service) -> Info:
         limits=limits,
         max_batch_tokens=settings.max_batch_tokens,
         max_queue_tokens=settings.max_queue_tokens,
+        log_texts=settings.log_texts,
     )
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, NagayomiError)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else None
-    if isinstance(error, BodyTimeout):
-        headers = {"Connection": "close"}  # the rest of the body may come for ever
-    return error_response(request.state.request_id, error.status, error.error_type, str(error), headers)
+    return answer_error(request.state.request_id, error)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

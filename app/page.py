@@ -1,8 +1,9 @@
-"""The web page's files, under a policy that lets them talk to this server and nothing else.
+"""The web page and the reference, under policies that let them talk to this server and nothing else.
 
-Knows nothing of the service: the page calls the same endpoints as any client.
+Knows nothing of the service: the pages call the same endpoints as any client.
 """
 
+from importlib.resources import files
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -11,21 +12,23 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 STATIC = Path(__file__).parent / "static"
+# Swagger UI as files: no other host is asked, so /docs works in closed networks, and no other host could read a key
+# that is typed into it.
+SWAGGER = Path(str(files("fastapi_offline"))) / "static"
 
 # No inline script or style, no other host, no frames: what a text holds cannot become part of the page.
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "connect-src 'self'",
-        "img-src 'self'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-_HEADERS = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+_POLICY = {
+    "default-src": "'none'",
+    "connect-src": "'self'",
+    "img-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+# Swagger UI writes style attributes and draws its icons from data: addresses.
+_DOCS_POLICY = {**_POLICY, "style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:"}
 
 
 class _Files(StaticFiles):
@@ -38,10 +41,20 @@ class _Files(StaticFiles):
 
 
 def add_page(app: FastAPI) -> None:
-    """Serve the page at `/` and its files below `/static`."""
+    """Serve the page at `/`, the reference at `/docs`, and their files below `/static`."""
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers=_HEADERS)
+        return FileResponse(STATIC / "index.html", headers=_headers(_POLICY))
 
+    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(STATIC / "docs.html", headers=_headers(_DOCS_POLICY))
+
+    app.mount("/static/swagger", _Files(directory=SWAGGER), name="swagger")
     app.mount("/static", _Files(directory=STATIC), name="static")
+
+
+def _headers(policy: dict[str, str]) -> dict[str, str]:
+    content = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+    return {"Content-Security-Policy": content, "Cache-Control": "no-cache"}

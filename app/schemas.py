@@ -274,3 +274,4 @@ class Info(_Response):
     limits: Limits
     max_batch_tokens: int
     max_queue_tokens: int
+    log_texts: bool = Field(description="Whether the texts of requests are written to the log.")

@@ -6,23 +6,23 @@ are here are answered; told again, it stops at once. Apart from that it knows th
 """
 
 import asyncio
-import copy
 import json
 import logging
 import os
 import shlex
 import socket
-import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.config import LOGGING_CONFIG
 
 from app.engine import check_provider
 from app.errors import Unavailable
+from app.keys import check_exposure
+from app.logs import log_config
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings
@@ -30,7 +30,7 @@ from app.settings import Settings
 POLL_S = 0.1
 SEND_S = 2  # for the last answers to be sent, after the last is ready
 
-_PROBED = frozenset({"/health", "/livez", "/metrics", "/readyz"})
+logger = logging.getLogger("nagayomi.serve")
 
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "qa": {
@@ -50,21 +50,33 @@ def serve(settings: Settings) -> int:
 
     Raises:
         ProviderUnavailable: the provider of the settings cannot run here.
-        Unavailable: the address cannot be listened on; says why.
+        InvalidInput: the keys cannot be used, or there are none and other machines could reach the address.
+        Unavailable: the address cannot be listened on, or traces cannot be sent as asked for; says why.
     """
     check_provider(settings.provider)
+    check_exposure(settings)
+    app = create_app(settings)
     listener = _bind(settings.host, settings.port)
-    application = create_app(settings)
     config = uvicorn.Config(
-        application,
-        log_config=_log_config(settings.log_level),
+        app,
+        log_config=log_config(settings),
         log_level=settings.log_level,
+        access_log=False,
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=SEND_S,
     )
     url = local_url(settings.host, listener.getsockname()[1])
-    _Server(config, url, application.state.service).run(sockets=[listener])
+    service: Service = app.state.service
+
+    def greet() -> None:
+        if settings.log_format == "json":  # nothing else may stand in that stream
+            logger.info("ready at %s", url)
+        else:
+            tasks = {name: model.manifest.task for name, model in sorted(service.store.models.items())}
+            print(greeting(url, tasks, needs_key=settings.needs_key), flush=True)
+
+    _Server(config, url, service, greet).run(sockets=[listener])
     return 0
 
 
@@ -74,30 +86,36 @@ def local_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def greeting(url: str, info: dict[str, Any]) -> str:
-    """What is printed when requests can be answered: the address, and a request that can be pasted."""
-    models = ", ".join(f"{model['name']} ({model['task']})" for model in info["models"])
-    tasks = {model["task"] for model in info["models"]}
-    task = next(task for task in _EXAMPLES if task in tasks)
+def greeting(url: str, tasks: Mapping[str, str], *, needs_key: bool) -> str:
+    """What is printed when requests can be answered: the address, and a request that can be pasted.
+
+    Args:
+        tasks: of the models that are served, by name.
+        needs_key: whether the request has to carry one.
+    """
+    models = ", ".join(f"{name} ({task})" for name, task in tasks.items())
+    task = next(task for task in _EXAMPLES if task in tasks.values())
     body = shlex.quote(json.dumps(_EXAMPLES[task], ensure_ascii=False))
+    key = " -H 'Authorization: Bearer YOUR_KEY'" if needs_key else ""
     return (
         f"\nNagayomi is ready at {url}\n"
         f"Models: {models}\n\n"
-        f"  curl -s {url}/{task} -H 'Content-Type: application/json' \\\n    -d {body}\n\n"
+        f"  curl -s {url}/{task} -H 'Content-Type: application/json'{key} \\\n    -d {body}\n\n"
         f"The web page is at {url}/ and the reference at {url}/docs. Ctrl-C stops the service.\n"
     )
 
 
 class _Server(uvicorn.Server):
-    """Says on standard output when the models are loaded, or on standard error why they are not; drains when told to.
+    """Greets when the models are loaded, or logs why they are not; drains when told to stop.
 
     uvicorn by itself closes its socket at the first signal, so that readiness could not be asked for any more.
     """
 
-    def __init__(self, config: uvicorn.Config, url: str, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, service: Service, greet: Callable[[], None]) -> None:
         super().__init__(config)
         self._url = url
         self._service = service
+        self._greet = greet
         self._draining: asyncio.Task[None] | None = None
         # A local address, whatever proxy the environment names.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -117,13 +135,12 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; the second ends the process, whose engines end with it."""
         if self._captured_signals:
-            sys.stderr.write("nagayomi: told to stop again; stopping at once.\n")
-            sys.stderr.flush()
+            logger.warning("told to stop again; stopping at once")
             os._exit(128 + sig)
         self._captured_signals.append(sig)  # seen at the next tick
 
     async def _drain(self) -> None:
-        print("nagayomi: stopping; requests that are here are answered first.", file=sys.stderr)
+        logger.info("stopping; requests that are here are answered first")
         await self._service.drain()
         self.should_exit = True
 
@@ -131,9 +148,9 @@ class _Server(uvicorn.Server):
         while (health := await asyncio.to_thread(self._get, "/readyz"))["status"] == "loading":
             await asyncio.sleep(POLL_S)
         if health["status"] == "ready":
-            print(greeting(self._url, await asyncio.to_thread(self._get, "/info")), flush=True)
+            self._greet()
         else:
-            print(f"nagayomi: {health['reason']} The service answers 503 until it is restarted.", file=sys.stderr)
+            logger.error("%s The service answers 503 until it is restarted.", health["reason"])
 
     def _get(self, path: str) -> dict[str, Any]:
         try:
@@ -156,20 +173,3 @@ def _bind(host: str, port: int) -> socket.socket:
             f"{host}, port {port}, cannot be listened on: {error.strerror}. --host and --port choose another address."
         ) from error
     return listener
-
-
-class NoProbes(logging.Filter):
-    """Keeps what monitors ask every few seconds out of the access log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        # uvicorn's access records carry (client, method, path, HTTP version, status).
-        return not (isinstance(record.args, tuple) and len(record.args) == 5 and record.args[2] in _PROBED)
-
-
-def _log_config(level: str) -> dict[str, Any]:
-    """uvicorn's own, with the loggers of this project beside it."""
-    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
-    config["loggers"]["nagayomi"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
-    config["filters"] = {"no_probes": {"()": NoProbes}}
-    config["handlers"]["access"]["filters"] = ["no_probes"]
-    return config

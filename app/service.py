@@ -16,6 +16,7 @@ from typing import Generic, Literal, TypeVar
 from app.batching import Batcher
 from app.engine import check_provider
 from app.errors import BrokenModel, DeadlineExceeded, Unavailable
+from app.keys import tokens_of_key
 from app.manifest import Task
 from app.packing import Document, Outputs
 from app.readings import LabelReading, QaReading, Reading, SummaryReading
@@ -41,6 +42,7 @@ State = Literal["loading", "ready", "recovering", "failed", "draining", "closed"
 _Phase = Literal["loading", "loaded", "draining", "closed"]
 
 logger = logging.getLogger("nagayomi.service")
+texts_logger = logging.getLogger("nagayomi.texts")
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Service:
             observe=partial(self.telemetry.batch, model.name),
         )
         self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)
+        self.telemetry.queue_requests.labels(model.name).set_function(lambda: batcher.queued_requests)
+        self.telemetry.model_load_seconds.labels(model.name).set(model.load_seconds)
         self.telemetry.engine_restarts.labels(model.name).set_function(lambda: model.engine.restarts)
         return batcher
 
@@ -178,6 +182,7 @@ class Service:
 
     async def qa(self, request: QaRequest, caller: Caller = ANYBODY) -> QaResponse:
         """Answer questions about a text."""
+        self._log_texts(request)
         read = await self._read(
             "qa",
             request.model,
@@ -189,6 +194,7 @@ class Service:
 
     async def summarize(self, request: SummarizeRequest, caller: Caller = ANYBODY) -> SummarizeResponse:
         """Choose the most important sentences of a text."""
+        self._log_texts(request)
         read = await self._read(
             "summarize",
             request.model,
@@ -206,6 +212,7 @@ class Service:
 
     async def classify(self, request: ClassifyRequest, caller: Caller = ANYBODY) -> ClassifyResponse:
         """Label a text."""
+        self._log_texts(request)
         read = await self._read(
             "classify",
             request.model,
@@ -214,6 +221,10 @@ class Service:
             caller,
         )
         return ClassifyResponse(labels=read.result, usage=read.usage, model=read.model, timings=read.timings)
+
+    def _log_texts(self, request: QaRequest | SummarizeRequest | ClassifyRequest) -> None:
+        if self.settings.log_texts:
+            texts_logger.info("%s", request.model_dump_json(exclude_none=True))
 
     async def _read(
         self,
@@ -238,9 +249,10 @@ class Service:
                 async with asyncio.timeout(timeout_s):
                     reading = await self._texts.tokenize(characters, prepare, model)
                     clock.lap("tokenize")
-                    done = await self._batchers[model.name].submit(
-                        reading.documents, client=caller.name, deadline=deadline
-                    )
+                    with tokens_of_key(sum(map(model.cost, reading.documents))):
+                        done = await self._batchers[model.name].submit(
+                            reading.documents, client=caller.name, deadline=deadline
+                        )
                     clock.ran(done.queue_s, done.infer_s)
                     result = await self._texts.decode(reading.decode, done.results)
                     clock.lap("decode")

@@ -4,6 +4,7 @@ Values come from the constructor (the command line turns every field into a flag
 `NAGAYOMI_<FIELD>`. Each description says what changes when the value does. Knows nothing of models or HTTP.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Provider = Literal["cpu", "cuda"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -121,14 +125,75 @@ class Settings(BaseSettings):
         description="Seconds that a service told to stop (SIGTERM) goes on with the requests it has. What is not "
         "answered by then gets 503. Keep it below the time after which your platform kills a process.",
     )
-    log_level: LogLevel = Field(default="info", description="How much is logged. Texts are never logged at any level.")
+    api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Keys that requests may have, separated by commas, each NAME:SHA-256 as `nagayomi keys NAME` "
+        "prints it. With any key, here or in api_keys_file, requests without one get 401, /info and /metrics included "
+        "(names of models, keys and their traffic); the web page, /docs, /livez, /readyz and /health stay open.",
+    )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="File with one NAME:SHA-256 per line; empty lines and lines that start with # are passed over. It "
+        "is read at start: a key that is added or removed counts after a restart.",
+    )
+    allow_unauthenticated: bool = Field(
+        default=False,
+        description="Listen on an address that other machines reach, although no key is asked for. Without it the "
+        "service refuses to start that way; with it, whoever reaches the address may use the service.",
+    )
+    max_key_requests: int = Field(
+        default=64,
+        ge=1,
+        description="Requests of one key that may run at once. Past it the key's next request gets 429; fewer leave "
+        "more room for the other keys.",
+    )
+    max_key_tokens: int = Field(
+        default=262_144,
+        ge=1,
+        description="Tokens of one key's requests that may wait or run at once, in whole blocks. Past it the key's "
+        "next request gets 429. Below max_queue_tokens, no key can fill the queue alone. At least max_request_tokens.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose web pages may read answers, separated by commas, such as https://example.jp; * lets "
+        "every page. Empty keeps browsers from showing answers to any page but the service's own.",
+    )
+    log_level: LogLevel = Field(
+        default="info", description="How much is logged. Texts are not logged at any level, unless log_texts is set."
+    )
+    log_format: LogFormat = Field(
+        default="text",
+        description="'json' writes one JSON object per line, with the request id and the key's name as fields, for "
+        "machines that collect logs; 'text' is for people.",
+    )
+    log_texts: bool = Field(
+        default=False,
+        description="Log every request with its texts, to find out what clients send. Documents then lie in the log, "
+        "and the web page says so.",
+    )
 
-    @field_validator("models", mode="before")
+    @property
+    def needs_key(self) -> bool:
+        """Whether requests need a key."""
+        return bool(self.api_keys) or self.api_keys_file is not None
+
+    @field_validator("models", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """`a,b` as an environment variable or flag gives it."""
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is not an origin: a scheme and a host, with a port where it is not the usual one, and "
+                    "nothing after it, such as https://example.jp:8443"
+                )
         return value
 
     @model_validator(mode="after")
@@ -142,5 +207,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"max_request_timeout_s ({self.max_request_timeout_s:g}) must be at least request_timeout_s "
                 f"({self.request_timeout_s:g}), or clients could not ask for what they get without asking"
+            )
+        if self.needs_key and self.max_key_tokens < self.max_request_tokens:
+            raise ValueError(
+                f"max_key_tokens ({self.max_key_tokens}) must be at least max_request_tokens "
+                f"({self.max_request_tokens}), or no key could send the largest allowed request"
             )
         return self

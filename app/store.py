@@ -5,6 +5,7 @@ What blocks (hashing, tokenisers) runs in a thread. Nothing here knows requests.
 
 import asyncio
 import logging
+import time
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Model:
     manifest: Manifest
     engine: Engine
     tokenizers: ThreadTokenizers
+    load_seconds: float  # to check, load and warm it
 
     @property
     def name(self) -> str:
@@ -141,10 +143,13 @@ async def load_model(directory: Path, manifest: Manifest, settings: Settings) ->
         BrokenModel: says what is wrong with the directory.
         ProviderUnavailable: see `engine.check_provider`.
     """
+    begun = time.perf_counter()
     tokenizers = await asyncio.to_thread(_check, directory, manifest)
     engine = Engine(directory, manifest, settings)
     await engine.start()
-    return Model(manifest, engine, tokenizers)
+    load_seconds = time.perf_counter() - begun
+    logger.info("%s (%s) is ready after %.1f s", manifest.name, manifest.task, load_seconds)
+    return Model(manifest, engine, tokenizers, load_seconds)
 
 
 def _check(directory: Path, manifest: Manifest) -> ThreadTokenizers:

@@ -1,15 +1,21 @@
-"""Stage timings of a request, and the counters that Prometheus reads.
+"""Stage timings of a request, and the metrics that Prometheus reads.
 
-Every application has a registry of its own, so two in one process (tests, workers) never share or collide.
+Every application has a registry of its own, so two in one process (tests, workers) never share or collide. Each metric
+counts one thing in one place: requests when they are over, reads when a text was answered, batches when they ran; what
+is a state (queues, limits, readiness) is looked at when Prometheus asks.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from app import __version__
 from app.batching import BatchReport
+from app.context import Read, RequestContext, current_request
+from app.keys import KeyHolder
 from app.packing import Document
 from app.schemas import Timings
 
@@ -53,8 +59,22 @@ class Telemetry:
         ProcessCollector(registry=self.registry)
         self.requests = Counter(
             "nagayomi_requests",
-            "Requests answered, by endpoint and status code.",
-            ["endpoint", "status"],
+            "Requests that are over, by endpoint, name of the key (empty without one) and status code.",
+            ["endpoint", "key", "status"],
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "nagayomi_errors",
+            "Requests that were refused, cancelled (client_gone), expired (deadline_exceeded) or failed, by endpoint "
+            "and error type.",
+            ["endpoint", "error_type"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "nagayomi_request_seconds",
+            "Time of requests from their first byte to the end of the answer, by endpoint.",
+            ["endpoint"],
+            buckets=_SECONDS,
             registry=self.registry,
         )
         self.stages = Histogram(
@@ -112,7 +132,25 @@ class Telemetry:
         self.engine_restarts = Gauge(
             "nagayomi_engine_restarts_total", "Engines started anew, by model.", ["model"], registry=self.registry
         )
+        self.queue_requests = Gauge(
+            "nagayomi_queue_requests", "Requests of which windows wait for a model.", ["model"], registry=self.registry
+        )
+        self.key_requests = Gauge(
+            "nagayomi_key_requests", "Requests of a key that are being answered.", ["key"], registry=self.registry
+        )
+        self.key_tokens = Gauge(
+            "nagayomi_key_tokens", "Tokens of a key that wait or run.", ["key"], registry=self.registry
+        )
         self.models = Gauge("nagayomi_models", "Models in the store, by state.", ["state"], registry=self.registry)
+        self.model_load_seconds = Gauge(
+            "nagayomi_model_load_seconds",
+            "Time to check, load and warm a model.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.ready = Gauge("nagayomi_ready", "1 when requests can be answered, else 0.", registry=self.registry)
+        build = Gauge("nagayomi_build", "Always 1; the label tells the version.", ["version"], registry=self.registry)
+        build.labels(__version__).set(1)
 
     def batch(self, model: str, documents: Sequence[Document], report: BatchReport) -> None:
         """Count one batch."""
@@ -123,13 +161,28 @@ class Telemetry:
         self.padding_tokens.labels(model).inc(report.tokens - sum(len(document.input_ids) for document in documents))
 
     def request(self, task: str, timings: Timings, tokens: int, windows: int) -> None:
-        """Count one answered request."""
+        """Count one text that was read, and note it for the request it belongs to."""
         self.stages.labels(task, "tokenize").observe(timings.tokenize_ms / 1000)
         self.stages.labels(task, "queue").observe(timings.queue_ms / 1000)
         self.stages.labels(task, "infer").observe(timings.infer_ms / 1000)
         self.stages.labels(task, "decode").observe(timings.decode_ms / 1000)
         self.tokens.labels(task).inc(tokens)
         self.windows.labels(task).inc(windows)
+        if (context := current_request.get()) is not None:
+            context.reads.append(Read(task, timings, tokens, windows))
+
+    def over(self, context: RequestContext) -> None:
+        """Count one HTTP request that is over."""
+        self.requests.labels(context.endpoint, context.key, str(context.status)).inc()
+        self.request_seconds.labels(context.endpoint).observe(context.seconds)
+        if context.error_type:
+            self.errors.labels(context.endpoint, context.error_type).inc()
+
+    def watch(self, holders: Iterable[KeyHolder]) -> None:
+        """Show what each key uses of its limits."""
+        for holder in holders:
+            self.key_requests.labels(holder.name).set_function(partial(getattr, holder, "requests"))
+            self.key_tokens.labels(holder.name).set_function(partial(getattr, holder, "tokens"))
 
     def exposition(self) -> bytes:
         """All metrics in the text format of Prometheus."""

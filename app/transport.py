@@ -1,5 +1,7 @@
 """What HTTP needs around an endpoint: request ids, bounded bodies, clients that leave, and errors in one format.
 
+The gate opens the context of a request (context.py) and gives it to whoever reports when the request is over.
+
 Plain ASGI, so that nothing is buffered on the way. Knows nothing of models or of what the endpoints do.
 """
 
@@ -9,7 +11,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,8 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BodyTimeout, BodyTooLarge
-from app.telemetry import Telemetry
+from app.context import RequestContext, current_request
+from app.errors import BodyTimeout, BodyTooLarge, NagayomiError
 
 T = TypeVar("T")
 
@@ -33,44 +35,78 @@ _HEAR_OUT_BYTES = 100_000_000
 _HEAR_OUT_SECONDS = 5.0
 
 
+# What no answer of this service needs, and what the web page relaxes for itself (page.py).
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+_TRACE_HEADERS = ("traceparent", "tracestate")
+
+
 def error_response(
     request_id: str, status: int, error_type: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An error in the service's one format."""
+    """An error in the service's one format. Its type is noted in the request's context, for the metrics."""
+    if (context := current_request.get()) is not None:
+        context.error_type = error_type
     # ASCII escapes: a message may quote a name from the request that UTF-8 cannot hold.
     body = json.dumps({"error": message, "error_type": error_type, "request_id": request_id})
     return Response(body, status, headers=headers, media_type="application/json")
 
 
+def answer_error(request_id: str, error: NagayomiError) -> Response:
+    """An exception of errors.py as an answer."""
+    return error_response(request_id, error.status, error.error_type, str(error), error.headers)
+
+
+def local_path(scope: Scope) -> str:
+    """The path below the one this application is mounted at."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 class Gate:
-    """The outermost layer: gives every request an id, counts every answer, and turns the unforeseen into a plain 500.
+    """The outermost layer: gives every request an id and a context, and turns the unforeseen into a plain 500.
 
     Args:
-        paths: counted by name; every other path is counted as "other".
+        paths: reported by name where no route was reached; every other path is reported as "other", so that nobody
+            can fill metrics and logs with names.
+        reports: called in order with the context of every request that is over.
     """
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry, paths: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, paths: frozenset[str], reports: Sequence[Callable[[RequestContext], None]]
+    ) -> None:
         self._app = app
-        self._telemetry = telemetry
         self._paths = paths
+        self._reports = reports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers.get("x-request-id"))
+        trace_headers = {name: headers[name] for name in _TRACE_HEADERS if name in headers}
+        context = RequestContext(request_id, scope["method"], trace_headers)
         scope.setdefault("state", {})["request_id"] = request_id
+        outer = current_request.set(context)
+        begun = time.perf_counter()
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-Id"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    answer.setdefault(name, value)
             await send(message)
 
+        # As they are here: a mount that is entered on the way adds itself to the scope.
+        root, path = scope.get("root_path", ""), local_path(scope)
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:  # the last line: whatever went wrong, the client gets a sentence and the log the trace
@@ -80,8 +116,20 @@ class Gate:
             message = "Something went wrong on the server; the log has it under this request_id."
             await error_response(request_id, 500, "internal", message)(scope, receive, send_with_id)
         finally:
-            path = scope["path"] if scope["path"] in self._paths else "other"
-            self._telemetry.requests.labels(path, str(status or CLIENT_GONE)).inc()
+            context.seconds = time.perf_counter() - begun
+            context.endpoint = self._endpoint(scope, root, path)
+            context.status = status or CLIENT_GONE
+            if context.status == CLIENT_GONE:
+                context.error_type = "client_gone"
+            for report in self._reports:
+                report(context)
+            current_request.reset(outer)
+
+    def _endpoint(self, scope: Scope, root: str, path: str) -> str:
+        # What the router left in the scope: where a mounted application begins, and the template of the route.
+        mount = scope.get("root_path", "").removeprefix(root)
+        template = f"{mount}{getattr(scope.get('route'), 'path', '')}"
+        return template or (path if path in self._paths else "other")
 
 
 def _request_id(sent: str | None) -> str:

@@ -1,6 +1,8 @@
-// Requests to the service, and its errors in Japanese. Knows nothing of the page.
+// Requests to the service, its key, and its errors in Japanese. Knows nothing of the page.
 
 const SENTENCES = {
+  unauthorized: "このサーバーを使うには鍵が要ります。正しい鍵を入れてください。",
+  key_limit: "この鍵で同時に読める量を超えています。前の文書が読み終わるのをお待ちください。",
   invalid_input: "受け付けられない内容です（質問が長すぎる、使えない文字が入っている、など）。",
   malformed_body: "送られた内容を読み取れませんでした。",
   body_too_large: "文書が大きすぎて受け取れません。分けて送ってください。",
@@ -19,10 +21,21 @@ const SENTENCES = {
 };
 
 export class ApiError extends Error {
-  constructor(sentence, detail) {
+  constructor(sentence, detail, status) {
     super(sentence);
     this.detail = detail;
+    this.status = status;
   }
+}
+
+// Kept until the tab is closed, for this server's address only; no other page can read it.
+export function setKey(key) {
+  sessionStorage.setItem("key", key);
+}
+
+function withKey(headers) {
+  const key = sessionStorage.getItem("key");
+  return key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
 }
 
 // The answer of one endpoint. Throws ApiError; an AbortError when `signal` was used.
@@ -31,7 +44,7 @@ export async function post(task, body, signal) {
   try {
     response = await fetch(task, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: withKey({ "Content-Type": "application/json" }),
       body: JSON.stringify(body),
       signal,
     });
@@ -49,18 +62,24 @@ async function explain(response) {
   const wait = response.headers.get("Retry-After");
   if (wait) sentence += `約 ${wait} 秒後にもう一度お試しください。`;
   const id = error.request_id ? `（受付番号 ${error.request_id}）` : "";
-  return new ApiError(sentence, `${error.error ?? response.statusText}${id}`);
+  return new ApiError(sentence, `${error.error ?? response.statusText}${id}`, response.status);
 }
 
-// The models and limits of the server, once it is ready. Calls `waiting(reason)` while it is not.
+// The models and limits of the server, once it is ready. Calls `waiting(reason)` while it is not. Throws ApiError when
+// the server does not want to tell, as without its key.
 export async function info(waiting) {
   for (;;) {
     try {
       const response = await fetch("readyz");
       const health = await response.json();
-      if (response.ok) return await (await fetch("info")).json();
+      if (response.ok) {
+        const described = await fetch("info", { headers: withKey({}) });
+        if (described.ok) return await described.json();
+        throw await explain(described);
+      }
       waiting(health.status === "loading" ? "モデルを読み込んでいます。" : `モデルを使えません。${health.reason ?? ""}`);
-    } catch {
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
       waiting("サーバーにつながりません。");
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -5,7 +5,7 @@ import * as view from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const tabs = [...document.querySelectorAll('[role="tab"]')];
-const forms = [...document.querySelectorAll("form")];
+const forms = [...document.querySelectorAll("form[data-task]")];
 
 let limit = Infinity; // characters of one request
 let running = null; // AbortController of the request under way
@@ -114,6 +114,7 @@ async function submit(task) {
 
 function fail(error) {
   $("status").textContent = "";
+  if (error.status === 401) $("key-form").hidden = false;
   $("error").replaceChildren(...view.problem(error));
   $("error").hidden = false;
 }
@@ -182,17 +183,37 @@ $("sample").addEventListener("click", async () => {
 });
 count();
 
-const { models, limits } = await api.info((reason) => ($("status").textContent = reason));
-$("status").textContent = "";
-limit = limits.max_text_characters;
-count();
-for (const form of forms) {
+async function begin() {
+  try {
+    const { models, limits, log_texts: logged } = await api.info((reason) => ($("status").textContent = reason));
+    $("status").textContent = "";
+    limit = limits.max_text_characters;
+    count();
+    for (const form of forms) offer(form, models);
+    $("promise").textContent = logged
+      ? "文書はこのサーバーの中だけで読まれますが、記録（ログ）に残ります。"
+      : "文書はこのサーバーの中だけで読まれ、保存も記録もされません。";
+  } catch (error) {
+    fail(error);
+  }
+}
+
+// The models that a form may choose from.
+function offer(form, models) {
   const { task } = form.dataset;
   const names = models.filter((model) => model.task === task).map((model) => model.name);
   $(`model-${task}`).replaceChildren(...names.map((name) => view.element("option", { value: name }, name)));
   form.querySelector(".model").hidden = names.length < 2;
-  if (names.length === 0) {
-    form.querySelector('[type="submit"]').disabled = true;
-    form.append(view.element("p", { class: "note" }, "この読み方のモデルは、このサーバーにありません。"));
-  }
+  form.querySelector('[type="submit"]').disabled = names.length === 0;
+  form.querySelector(".missing").hidden = names.length > 0;
 }
+
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  api.setKey($("key").value.trim());
+  $("key").value = "";
+  $("key-form").hidden = true;
+  clearResults();
+  begin();
+});
+begin();

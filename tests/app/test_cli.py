@@ -1,5 +1,6 @@
 """The command line on handmade models: files and standard input, output for people and machines, errors."""
 
+import hashlib
 import io
 import json
 import os
@@ -283,7 +284,7 @@ def test_every_setting_is_a_flag_of_serve(capsys: pytest.CaptureFixture[str]) ->
         assert f"--{name.replace('_', '-')} " in shown
         assert f"NAGAYOMI_{name.upper()}" in re.sub(r"\s+", "", shown)
     assert set(COMMANDS) == {
-        *("serve", "qa", "summarize", "classify"),
+        *("serve", "keys", "qa", "summarize", "classify"),
         *("export", "evaluate", "finetune", "vocabulary"),
     }
 
@@ -300,3 +301,25 @@ def test_wrong_settings_are_named_as_they_were_given(
     monkeypatch.delenv("NAGAYOMI_TEXT_THREADS")
     assert main(["serve", "--max-queue-tokens", "10"]) == 2
     assert "max_queue_tokens (10) must be at least" in capsys.readouterr().err
+
+
+def test_keys_keeps_the_token_out_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in `nagayomi keys web >> keys.txt`."""
+    assert main(["keys", "web"]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"web:[0-9a-f]{64}\n", out)
+    token = err.removeprefix("The key, shown this once: ").strip()
+    assert hashlib.sha256(token.encode()).hexdigest() == out.strip().partition(":")[2]
+    assert main(["keys", "two words"]) == 2
+    assert "letters, digits, dots, hyphens" in capsys.readouterr().err
+
+
+def test_a_switch_needs_no_value(capsys: pytest.CaptureFixture[str]) -> None:
+    """--allow-unauthenticated alone means true: what is wrong then is something else."""
+    assert main(["serve", "--host", "0.0.0.0"]) == 2
+    assert "no key is asked for" in capsys.readouterr().err
+    assert main(["serve", "--host", "0.0.0.0", "--allow-unauthenticated=false"]) == 2
+    assert "no key is asked for" in capsys.readouterr().err
+    missing = ["--api-keys-file", "missing.txt"]
+    assert main(["serve", "--host", "0.0.0.0", "--allow-unauthenticated", *missing]) == 2
+    assert "The keys file missing.txt cannot be read" in capsys.readouterr().err

@@ -8,34 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 import app.service
 from app.main import create_app
 from app.settings import Settings
 from app.store import Store, load_store
+from tests.app.asgi import error_of, running, scope
 
 POSTED = ("/qa", "/summarize", "/classify")
-
-
-@asynccontextmanager
-async def running(application: FastAPI, wait: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an application whose lifespan runs."""
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with (
-        application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
-    ):
-        while wait and (await client.get("/readyz")).json()["status"] == "loading":
-            await asyncio.sleep(0.01)
-        yield client
 
 
 @pytest.fixture
@@ -47,19 +33,6 @@ def settings(handmade_models: Path) -> Settings:
 async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with running(create_app(settings)) as opened:
         yield opened
-
-
-def error_of(response: httpx.Response, status: int, error_type: str) -> str:
-    """The sentence of an error, after checking all that is promised about errors."""
-    assert response.status_code == status, response.text
-    body: dict[str, str] = response.json()
-    assert set(body) == {"error", "error_type", "request_id"}
-    assert body["error_type"] == error_type
-    assert body["request_id"] == response.headers["x-request-id"]
-    assert response.headers["content-type"] == "application/json"
-    assert body["error"].endswith(".")
-    assert "Traceback" not in body["error"]
-    return body["error"]
 
 
 async def test_qa(client: httpx.AsyncClient) -> None:
@@ -170,14 +143,6 @@ async def test_who_waits_for_leave_is_told_before_sending(settings: Settings) ->
     assert sent[0]["status"] == 413
 
 
-def scope(path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    return {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
-        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
-        "client": ("test", 1), "server": ("test", 80), "state": {},
-    }  # fmt: skip
-
-
 async def test_a_client_that_leaves_cancels_its_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     started, cancelled = asyncio.Event(), asyncio.Event()
 
@@ -207,7 +172,7 @@ async def test_a_client_that_leaves_cancels_its_work(settings: Settings, monkeyp
         await application(scope("/classify", []), receive, send)
         assert cancelled.is_set()
         metrics = (await client.get("/metrics")).text
-        assert 'nagayomi_requests_total{endpoint="/classify",status="499"} 1.0' in metrics
+        assert 'nagayomi_requests_total{endpoint="/classify",key="",status="499"} 1.0' in metrics
 
 
 async def test_the_unforeseen_is_a_plain_500(
@@ -351,7 +316,7 @@ async def test_metrics_count_what_was_sent(client: httpx.AsyncClient) -> None:
     }
 
     def requests(endpoint: str, status: str) -> float:
-        return samples["nagayomi_requests_total", (("endpoint", endpoint), ("status", status))]
+        return samples["nagayomi_requests_total", (("endpoint", endpoint), ("key", ""), ("status", status))]
 
     assert requests("/classify", "200") == 3
     assert requests("/classify", "422") == 1
@@ -367,7 +332,7 @@ async def test_documentation(client: httpx.AsyncClient) -> None:
         operation = document["paths"][path]["post"]
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         assert "model" in schema["properties"]
-        assert set(operation["responses"]) == {"200", "404", "413", "422", "429", "503", "504"}
+        assert set(operation["responses"]) == {"200", "401", "404", "413", "422", "429", "503", "504"}
         for status, answer in operation["responses"].items():
             if status != "200":
                 assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse")

@@ -7,11 +7,13 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.keys import new_key
 from tests.app.serving import read_until, serving
 
 pytestmark = pytest.mark.skipif(
@@ -60,13 +62,20 @@ class Browser:
         self._call("", None, "DELETE")
 
 
-@pytest.fixture(scope="module")
-def page(handmade_models: Path) -> Iterator[str]:
-    with serving(handmade_models) as process:
+@contextmanager
+def _address(store: Path, *arguments: str) -> Iterator[str]:
+    """Where a server of its own listens."""
+    with serving(store, *arguments) as process:
         assert process.stdout is not None
         match = re.search(r"ready at (\S+)", read_until(process.stdout, "Ctrl-C"))
         assert match is not None
         yield match.group(1)
+
+
+@pytest.fixture(scope="module")
+def page(handmade_models: Path) -> Iterator[str]:
+    with _address(handmade_models) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +169,44 @@ def test_arrows_move_between_tabs(browser: Browser) -> None:
     )
     assert browser.run("return document.activeElement.id") == "tab-classify"
     assert browser.run("return document.getElementById('panel-classify').hidden") is False
+
+
+def test_the_reference_is_drawn_without_any_other_host(browser: Browser, page: str) -> None:
+    browser.open(page + "/docs")
+    browser.wait("document.querySelector('.opblock-summary-path')")
+    assert "/qa" in browser.run("return document.body.textContent")
+    assert browser.complaints() == []
+
+
+def test_a_key_is_asked_for_and_kept_for_the_tab(driver: str, handmade_models: Path) -> None:
+    token, entry = new_key("web")
+    asks = "!document.getElementById('key-form').hidden"
+    with _address(handmade_models, "--api-keys", entry) as url:
+        browser = Browser(driver)
+
+        def enter(key: str) -> None:
+            browser.run(
+                "document.getElementById('key').value = arguments[0];"
+                "document.getElementById('key-form').requestSubmit();",
+                key,
+            )
+
+        try:
+            browser.open(url)
+            browser.wait(asks)
+            assert "鍵が要ります" in browser.run("return document.getElementById('error').textContent")
+            enter("wrong")
+            browser.wait(asks)
+            enter(f" {token} ")
+            browser.wait("document.getElementById('model-qa').value === 'hand-qa'")
+            assert browser.run(f"return {asks}") is False
+            assert browser.run("return document.getElementById('key').value") == ""
+            _read(browser, "classify", "上を向く。")
+            assert browser.run("return document.querySelector('.label-name').textContent") == "up"
+            browser.open(url)
+            browser.wait("document.getElementById('model-qa').value === 'hand-qa'")
+            browser.run("sessionStorage.setItem('key', 'revoked')")
+            _read(browser, "classify", "上を向く。")
+            assert browser.run(f"return {asks}") is True
+        finally:
+            browser.close()

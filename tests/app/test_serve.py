@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ import httpx
 import psutil
 import pytest
 
+from app.keys import new_key
 from app.serve import greeting, local_url
 from tests.app.serving import read_until, serving
 
@@ -149,4 +151,46 @@ def test_local_url(host: str, url: str) -> None:
 
 @pytest.mark.parametrize("task", ["qa", "summarize", "classify"])
 def test_the_example_fits_the_models(task: str) -> None:
-    assert f"/{task} " in greeting("http://127.0.0.1:8080", {"models": [{"name": "only", "task": task}]})
+    assert f"/{task} " in greeting("http://127.0.0.1:8080", {"only": task}, needs_key=False)
+
+
+def test_the_printed_request_says_where_a_key_goes() -> None:
+    screen = greeting("http://127.0.0.1:8080", {"a": "qa", "b": "classify"}, needs_key=True)
+    assert "Models: a (qa), b (classify)\n" in screen
+    assert "-H 'Content-Type: application/json' -H 'Authorization: Bearer YOUR_KEY' \\\n" in screen
+
+
+def test_a_public_address_without_keys_is_exit_code_2(handmade_models: Path) -> None:
+    with serving(handmade_models, "--host", "0.0.0.0") as process:
+        _, err = process.communicate()
+        assert process.returncode == 2
+        assert err.startswith("nagayomi: Other machines can reach 0.0.0.0, and no key is asked for.")
+
+
+def test_json_logs_are_json_and_nothing_else(handmade_models: Path, tmp_path: Path) -> None:
+    """With a keys file, on a public address. Who sends a large body without a key sees why it is not taken."""
+    token, entry = new_key("web")
+    (tmp_path / "keys.txt").write_text(entry, encoding="utf-8")
+    arguments = ("--host", "0.0.0.0", "--api-keys-file", str(tmp_path / "keys.txt"), "--log-format", "json")
+    with serving(handmade_models, *arguments) as process:
+        assert process.stderr is not None
+        started = read_until(process.stderr, "ready at ")
+        match = re.search(r"ready at (http://127\.0\.0\.1:\d+)", started)
+        assert match is not None
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        asked = urllib.request.Request(match.group(1) + "/info")
+        asked.add_header("X-API-Key", token)
+        with opener.open(asked, timeout=10) as response:
+            request_id = response.headers["X-Request-Id"]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            opener.open(urllib.request.Request(match.group(1) + "/qa", bytes(5_000_000)), timeout=30)
+        with refused.value as response:
+            assert (response.status, json.load(response)["error_type"]) == (401, "unauthorized")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    records = [json.loads(line) for line in (started + err).splitlines()]
+    assert {"level", "logger", "message", "time"} <= set.intersection(*map(set, records))
+    record, second = [json.loads(line) for line in out.splitlines()]
+    assert (second["status"], second["error_type"]) == (401, "unauthorized")
+    assert (record["endpoint"], record["status"], record["key"]) == ("/info", 200, "web")
+    assert record["request_id"] == request_id

@@ -41,11 +41,35 @@ def test_frozen() -> None:
         {"provider": "tpu"},
         {"prot": 1},
         {"max_queue_tokens": 10, "max_request_tokens": 11},
+        {"max_key_tokens": 10, "api_keys": ("web:" + 64 * "0",)},
+        {"max_key_requests": 0},
+        {"log_format": "xml"},
+        {"cors_origins": "example.jp"},
+        {"cors_origins": "https://example.jp/"},
+        {"cors_origins": "https://example.jp, null"},
+        {"cors_origins": "https://*.example.jp"},
     ],
 )
 def test_nonsense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAGAYOMI_API_KEYS", "web:0, batch:1")
+    monkeypatch.setenv("NAGAYOMI_CORS_ORIGINS", "https://example.jp,http://localhost:3000,http://[::1]:3000,*")
+    settings = Settings()
+    assert settings.api_keys == ("web:0", "batch:1")
+    assert settings.cors_origins == ("https://example.jp", "http://localhost:3000", "http://[::1]:3000", "*")
+
+
+def test_a_key_is_needed_as_soon_as_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Settings().needs_key
+    assert Settings(api_keys_file="keys.txt").needs_key
+    monkeypatch.setenv("NAGAYOMI_API_KEYS", "")
+    assert not Settings().needs_key
+    monkeypatch.setenv("NAGAYOMI_API_KEYS", "web:0")
+    assert Settings().needs_key
 
 
 def test_every_field_says_what_it_does() -> None:

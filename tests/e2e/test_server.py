@@ -225,7 +225,7 @@ def test_a_client_that_leaves_is_forgotten(server: Server, client: httpx.Client)
             connection.sendall(sent)
             time.sleep(0.05)
     until = time.monotonic() + 20
-    while 'endpoint="/qa",status="499"} 2.0' not in client.get("/metrics").text:
+    while 'endpoint="/qa",key="",status="499"} 2.0' not in client.get("/metrics").text:
         assert time.monotonic() < until, client.get("/metrics").text
         time.sleep(0.05)
     assert client.post("/classify", json={"text": "東京"}).status_code == 200
@@ -233,7 +233,7 @@ def test_a_client_that_leaves_is_forgotten(server: Server, client: httpx.Client)
 
 def test_what_the_client_counts_is_what_the_metrics_count(client: httpx.Client) -> None:
     def counted(status: int) -> float:
-        wanted = f'nagayomi_requests_total{{endpoint="/classify",status="{status}"}} '
+        wanted = f'nagayomi_requests_total{{endpoint="/classify",key="",status="{status}"}} '
         lines = [line for line in client.get("/metrics").text.splitlines() if line.startswith(wanted)]
         return float(lines[0].removeprefix(wanted)) if lines else 0.0
 

@@ -1,0 +1,217 @@
+"""API keys: who may send requests, and how much of the service one of them may use at once.
+
+A key is a name and the SHA-256 of a token. The token is 256 random bits, so there is nothing to guess: a slow hash,
+as passwords need it, would protect nothing and cost every request its time. Names appear in logs and metrics; tokens
+exist only with their owners. Everything here runs on the event loop, so counting needs no locks. Knows nothing of
+HTTP beyond the header names in its sentences.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from app.errors import InvalidInput, KeyLimit, Unauthorized
+from app.settings import Settings
+
+# Lets scanners for leaked secrets, and people, see what a token is for.
+TOKEN_PREFIX = "nagayomi_"
+TOKEN_BYTES = 32
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ENTRY = re.compile(rf"(?P<name>{_NAME.pattern}):(?P<digest>[0-9a-f]{{64}})")
+_HOW_TO_SEND = "Send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`."
+_REALM = 'Bearer realm="nagayomi"'
+# How long a client waits is up to the client: room comes when one of its own requests ends.
+_RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of the settings or of the keys file, `NAME:SHA-256`."""
+
+    name: str
+    digest: bytes
+
+    @classmethod
+    def parse(cls, entry: str, where: str) -> "Key":
+        """Read an entry.
+
+        Raises:
+            InvalidInput: names the place and never repeats the entry, which may be a token put there by mistake.
+        """
+        match = _ENTRY.fullmatch(entry)
+        if match is None:
+            raise InvalidInput(
+                f"{where} is not NAME:SHA-256 with 64 hexadecimal digits in lower case. `nagayomi keys NAME` makes a "
+                "key and prints its line."
+            )
+        return cls(match["name"], bytes.fromhex(match["digest"]))
+
+
+def new_key(name: str) -> tuple[str, str]:
+    """A new token and its entry for the keys file.
+
+    Raises:
+        InvalidInput: the name cannot stand in logs and metrics.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("A key's name is 1 to 64 letters, digits, dots, hyphens and underscores of ASCII.")
+    token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    return token, f"{name}:{hashlib.sha256(token.encode()).hexdigest()}"
+
+
+def read_keys(settings: Settings) -> list[Key]:
+    """The keys of the settings and of the file they name; none when neither is set.
+
+    Raises:
+        InvalidInput: the file cannot be read or holds no key; an entry is not one, or stands twice.
+    """
+    keys = [Key.parse(entry, f"Entry {number} of api_keys") for number, entry in enumerate(settings.api_keys, 1)]
+    if (file := settings.api_keys_file) is not None:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise InvalidInput(f"The keys file {file} cannot be read: {reason}.") from error
+        entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+        of_file = [
+            Key.parse(entry, f"Line {number} of {file}") for number, entry in entries if entry and entry[0] != "#"
+        ]
+        if not of_file:
+            raise InvalidInput(f"The keys file {file} holds no key; nobody could send a request.")
+        keys += of_file
+    names = [key.name for key in keys]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise InvalidInput(f"Two keys are named {repeated[0]}; their requests could not be told apart.")
+    if len({key.digest for key in keys}) < len(keys):
+        raise InvalidInput("Two keys have the same SHA-256; every name needs a token of its own.")
+    return keys
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to let strangers in by accident.
+
+    Raises:
+        InvalidInput: other machines can reach the address, no key is asked for, and nobody said that this is meant.
+    """
+    if settings.needs_key or settings.allow_unauthenticated or _is_loopback(settings.host):
+        return
+    raise InvalidInput(
+        f"Other machines can reach {settings.host}, and no key is asked for. Make keys with `nagayomi keys NAME` and "
+        "name them with --api-keys-file (NAGAYOMI_API_KEYS_FILE); or say with --allow-unauthenticated "
+        "(NAGAYOMI_ALLOW_UNAUTHENTICATED=true) that whoever reaches the address may use the service."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: only this one is known to mean this machine
+        return host == "localhost"
+
+
+class KeyHolder:
+    """The owner of one key, and what their requests use at the moment."""
+
+    def __init__(self, name: str, max_requests: int, max_tokens: int) -> None:
+        self.name = name
+        self.requests = 0
+        self.tokens = 0
+        self._max_requests = max_requests
+        self._max_tokens = max_tokens
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count one request, as long as it runs.
+
+        Raises:
+            KeyLimit: as many run as one key may have.
+        """
+        if self.requests >= self._max_requests:
+            raise KeyLimit(
+                f"{self.requests} requests with the key {self.name} are being answered; {self._max_requests} are "
+                "allowed at once. Try again when one of them is done.",
+                _RETRY_AFTER_S,
+            )
+        self.requests += 1
+        token = _holder.set(self)
+        try:
+            yield
+        finally:
+            _holder.reset(token)
+            self.requests -= 1
+
+    @contextmanager
+    def hold(self, tokens: int) -> Iterator[None]:
+        """Count tokens, as long as they wait or run.
+
+        Raises:
+            KeyLimit: with them there would be more than one key may have.
+        """
+        if self.tokens + tokens > self._max_tokens:
+            raise KeyLimit(
+                f"Requests with the key {self.name} have {self.tokens} tokens waiting or running and this one would "
+                f"add {tokens}; {self._max_tokens} are allowed. Try again when one of them is done.",
+                _RETRY_AFTER_S,
+            )
+        self.tokens += tokens
+        try:
+            yield
+        finally:
+            self.tokens -= tokens
+
+
+_holder: ContextVar[KeyHolder | None] = ContextVar("holder", default=None)
+
+
+@contextmanager
+def tokens_of_key(tokens: int) -> Iterator[None]:
+    """Count tokens on the key of the request under way; without a key there is nothing to count on.
+
+    Raises:
+        KeyLimit: see `KeyHolder.hold`.
+    """
+    holder = _holder.get()
+    if holder is None:
+        yield
+        return
+    with holder.hold(tokens):
+        yield
+
+
+class KeyRing:
+    """Every holder there is, found by token."""
+
+    def __init__(self, keys: Iterable[Key], settings: Settings) -> None:
+        self._holders = [
+            (key.digest, KeyHolder(key.name, settings.max_key_requests, settings.max_key_tokens)) for key in keys
+        ]
+
+    @property
+    def holders(self) -> list[KeyHolder]:
+        return [holder for _, holder in self._holders]
+
+    def find(self, token: bytes | None) -> KeyHolder:
+        """Whose token it is. Takes as long for every wrong token: each digest is compared, whole.
+
+        Raises:
+            Unauthorized: no token, or nobody's.
+        """
+        if not token:
+            raise Unauthorized(f"This server asks for a key. {_HOW_TO_SEND}", _REALM)
+        digest = hashlib.sha256(token).digest()
+        found = None
+        for known, holder in self._holders:
+            if hmac.compare_digest(known, digest):
+                found = holder
+        if found is None:
+            raise Unauthorized(
+                f"The key is not one of this server's. {_HOW_TO_SEND}", f'{_REALM}, error="invalid_token"'
+            )
+        return found

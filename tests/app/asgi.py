@@ -1,0 +1,45 @@
+"""The application in the process of the test, without sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+
+@asynccontextmanager
+async def running(
+    application: FastAPI, wait: bool = True, hooks: Sequence[Callable[[httpx.Response], Awaitable[None]]] = ()
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application whose lifespan runs. `hooks` see every response."""
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://test", event_hooks={"response": list(hooks)}) as client,
+    ):
+        while wait and (await client.get("/readyz")).json()["status"] == "loading":
+            await asyncio.sleep(0.01)
+        yield client
+
+
+def error_of(response: httpx.Response, status: int, error_type: str) -> str:
+    """The sentence of an error, after checking all that is promised about errors."""
+    assert response.status_code == status, response.text
+    body: dict[str, str] = response.json()
+    assert set(body) == {"error", "error_type", "request_id"}
+    assert body["error_type"] == error_type
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert response.headers["content-type"] == "application/json"
+    assert body["error"].endswith(".")
+    assert "Traceback" not in body["error"]
+    return body["error"]
+
+
+def scope(path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    return {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
+        "client": ("test", 1), "server": ("test", 80), "state": {},
+    }  # fmt: skip
