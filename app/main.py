@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -17,8 +18,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app import __version__
-from app.bodies import parse_request
+from app.bodies import parse_object, validate
+from app.compat import hugging_face, kserve, tei
+from app.compat.hugging_face_payloads import ANSWERS, PAYLOADS
 from app.errors import NagayomiError, Overloaded
+from app.manifest import Task
+from app.openapi import Responses, json_body
 from app.page import add_page
 from app.schemas import (
     ClassifyRequest,
@@ -36,7 +41,7 @@ from app.schemas import (
 from app.service import Service
 from app.session import check_provider
 from app.settings import Settings
-from app.transport import CLIENT_GONE, Gate, error_response, read_body, unless_disconnected
+from app.transport import CLIENT_GONE, Gate, error_response, read_body, stage_headers, unless_disconnected
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
@@ -56,6 +61,9 @@ _ERRORS: dict[int, str] = {
     503: "Not ready, shutting down, or the engine failed.",
     504: "Not answered in time.",
 }
+_RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()}
+
+_TASK_OF: dict[type[BaseModel], Task] = {QaRequest: "qa", SummarizeRequest: "summarize", ClassifyRequest: "classify"}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -83,6 +91,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(_tasks(service))
     app.include_router(_operations(service))
+    for format_ in (hugging_face, tei, kserve):
+        app.include_router(format_.routes(service, _RESPONSES))
     add_page(app)
     app.add_middleware(Gate, telemetry=service.telemetry, paths=_COUNTED)
     app.add_exception_handler(NagayomiError, _answer_error)
@@ -107,8 +117,10 @@ def _tasks(service: Service) -> APIRouter:
     async def answer(
         request: Request, model: type[RequestT], call: Callable[[RequestT], Awaitable[ResponseT]]
     ) -> Response:
-        body = await read_body(request, service.settings.max_body_bytes)
-        parsed = parse_request(body, model)
+        fields = parse_object(await read_body(request, service.settings.max_body_bytes))
+        if hugging_face.is_payload(fields):
+            return await hugging_face.answer(request, service, _TASK_OF[model], fields)
+        parsed = validate(fields, model)
 
         async def work() -> ResponseT:
             return await call(parsed)
@@ -118,13 +130,7 @@ def _tasks(service: Service) -> APIRouter:
         return Response(
             result.model_dump_json(),
             media_type="application/json",
-            headers={
-                "x-compute-tokens": str(result.usage.tokens),
-                "x-total-time": f"{result.timings.total_ms:.1f}",
-                "x-tokenization-time": f"{result.timings.tokenize_ms:.1f}",
-                "x-queue-time": f"{result.timings.queue_ms:.1f}",
-                "x-inference-time": f"{result.timings.infer_ms:.1f}",
-            },
+            headers=stage_headers(result.usage, result.timings),
         )
 
     @router.post("/qa", summary="Answer questions about a text", **_documented(QaRequest, QaResponse))
@@ -143,12 +149,12 @@ def _tasks(service: Service) -> APIRouter:
 
 
 def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str, Any]:
-    """What /docs shows. The body is read by hand, for its errors and its limit, so FastAPI cannot see its schema."""
-    content = {"application/json": {"schema": request.model_json_schema()}}
+    """What /docs shows: our own format, and Hugging Face's beside it."""
+    task = _TASK_OF[request]
     return {
-        "response_model": response,
-        "responses": {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
-        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+        "response_model": response | ANSWERS[task],
+        "responses": _RESPONSES,
+        "openapi_extra": json_body(request, PAYLOADS[task]),
     }
 
 
@@ -181,7 +187,12 @@ def _operations(service: Service) -> APIRouter:
 
     @router.get("/info", summary="Models and limits")
     async def info() -> Info:
-        return _info(service)
+        return _info(service, "classify")
+
+    # A Hugging Face client whose model is the address of a task asks below that address.
+    for task in _TASK_OF.values():
+        router.add_api_route(f"/{task}/health", health, include_in_schema=False)
+        router.add_api_route(f"/{task}/info", partial(_info, service, task), include_in_schema=False)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
@@ -190,7 +201,7 @@ def _operations(service: Service) -> APIRouter:
     return router
 
 
-def _info(service: Service) -> Info:
+def _info(service: Service, task: Task) -> Info:
     settings = service.settings
     models = [
         ModelInfo(
@@ -214,6 +225,7 @@ def _info(service: Service) -> Info:
         max_text_characters=settings.max_text_characters,
         max_request_tokens=settings.max_request_tokens,
         max_questions=settings.max_questions,
+        max_client_batch_size=settings.max_client_batch_size,
         request_timeout_s=settings.request_timeout_s,
     )
     return Info(
@@ -223,6 +235,9 @@ def _info(service: Service) -> Info:
         limits=limits,
         max_batch_tokens=settings.max_batch_tokens,
         max_queue_tokens=settings.max_queue_tokens,
+        max_client_batch_size=settings.max_client_batch_size,
+        tokenization_workers=settings.text_threads,
+        **tei.model_info(service, task),
     )
 
 

@@ -18,13 +18,15 @@ from app.batching import Batcher
 from app.errors import BrokenModel, DeadlineExceeded, Unavailable
 from app.manifest import Task
 from app.packing import Document
-from app.readings import LabelReading, QaReading, Reading, SummaryReading
+from app.readings import BatchReading, LabelReading, QaReading, Reading, Summary, SummaryReading
 from app.schemas import (
     BrokenInfo,
     ClassifyRequest,
     ClassifyResponse,
+    LabelResult,
     QaRequest,
     QaResponse,
+    QuestionResult,
     SummarizeRequest,
     SummarizeResponse,
     Timings,
@@ -69,7 +71,7 @@ class TextThreads:
 
 
 @dataclass(frozen=True)
-class _Read(Generic[T]):
+class Reply(Generic[T]):
     """A request that went through all stages."""
 
     result: T
@@ -181,7 +183,25 @@ class Service:
         read = await self._read("classify", request.model, lambda model: LabelReading(model, request, self.settings))
         return ClassifyResponse(labels=read.result, usage=read.usage, model=read.model, timings=read.timings)
 
-    async def _read(self, task: Task, name: str | None, prepare: Callable[[Model], Reading[T]]) -> _Read[T]:
+    async def qa_batch(self, requests: Sequence[QaRequest]) -> Reply[list[list[QuestionResult]]]:
+        """Requests to the model that the first one names, read as one: all are queued or none, answered in order."""
+        return await self._read(
+            "qa", requests[0].model, lambda model: BatchReading(QaReading, model, requests, self.settings)
+        )
+
+    async def summarize_batch(self, requests: Sequence[SummarizeRequest]) -> Reply[list[Summary]]:
+        """As `qa_batch`."""
+        return await self._read(
+            "summarize", requests[0].model, lambda model: BatchReading(SummaryReading, model, requests, self.settings)
+        )
+
+    async def classify_batch(self, requests: Sequence[ClassifyRequest]) -> Reply[list[list[LabelResult]]]:
+        """As `qa_batch`."""
+        return await self._read(
+            "classify", requests[0].model, lambda model: BatchReading(LabelReading, model, requests, self.settings)
+        )
+
+    async def _read(self, task: Task, name: str | None, prepare: Callable[[Model], Reading[T]]) -> Reply[T]:
         """Tokenise, queue, run and decode one request, within its time limit.
 
         Cancelling it, or running out of time, drops whatever of it has not started.
@@ -206,7 +226,7 @@ class Service:
         usage = _usage(reading.documents)
         timings = clock.timings()
         self.telemetry.request(task, timings, usage.tokens, usage.windows)
-        return _Read(result, usage, model.name, timings)
+        return Reply(result, usage, model.name, timings)
 
 
 def _usage(documents: Sequence[Document]) -> Usage:

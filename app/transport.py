@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BodyTooLarge
+from app.schemas import Timings, Usage
 from app.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -40,6 +41,17 @@ def error_response(
     # ASCII escapes: a message may quote a name from the request that UTF-8 cannot hold.
     body = json.dumps({"error": message, "error_type": error_type, "request_id": request_id})
     return Response(body, status, headers=headers, media_type="application/json")
+
+
+def stage_headers(usage: Usage, timings: Timings) -> dict[str, str]:
+    """Tokens and milliseconds of an answer, under the names that Text Embeddings Inference gives them."""
+    return {
+        "x-compute-tokens": str(usage.tokens),
+        "x-total-time": f"{timings.total_ms:.1f}",
+        "x-tokenization-time": f"{timings.tokenize_ms:.1f}",
+        "x-queue-time": f"{timings.queue_ms:.1f}",
+        "x-inference-time": f"{timings.infer_ms:.1f}",
+    }
 
 
 class Gate:
