@@ -25,6 +25,7 @@ from app.compat.hugging_face_payloads import (
     QaPayload,
     SummarizeParameters,
     SummarizePayload,
+    TextInputs,
 )
 from app.errors import InvalidInput
 from app.manifest import Task
@@ -128,7 +129,7 @@ def _answers(result: QuestionResult, options: QaParameters) -> Any:
 
 def _texts_to_label(payload: ClassifyPayload, model: str | None, settings: Settings) -> list[ClassifyRequest]:
     options = payload.parameters or ClassifyParameters()
-    inputs = as_list(payload.inputs, settings)
+    inputs: list[str | TextInputs] = as_list(payload.inputs, settings)
     pairs = [{"text": one} if isinstance(one, str) else one.model_dump() for one in inputs]
     return [validate({"model": model, "top_k": options.top_k, **pair}, ClassifyRequest) for pair in pairs]
 

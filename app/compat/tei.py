@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.bodies import parse_request, validate
 from app.compat.exchange import check_batch_size, exchange, model_in_query
-from app.errors import InvalidInput, NagayomiError, Overloaded, RequestTooLarge, Unavailable
+from app.errors import NagayomiError, Overloaded, Unavailable
 from app.manifest import Manifest, Task
 from app.openapi import Responses, json_body
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
@@ -87,13 +87,10 @@ def routes(service: Service, responses: Responses) -> APIRouter:
 async def _predict(request: Request, service: Service) -> Response:
     payload = parse_request(await read_body(request, service.settings.max_body_bytes), PredictRequest)
     is_batch = _branch(payload.inputs) == "<batch>"
-    model = model_in_query(request)
-    sequences: list[Any] = payload.inputs if isinstance(payload.inputs, list) and is_batch else [payload.inputs]
+    sequences: Any = payload.inputs if is_batch else [payload.inputs]
     check_batch_size(len(sequences), service.settings)
-    requests = [
-        validate({"model": model, **dict(zip(("text", "text_pair"), _pair(sequence), strict=False))}, ClassifyRequest)
-        for sequence in sequences
-    ]
+    model = model_in_query(request)
+    requests = [validate({"model": model, **_texts(sequence)}, ClassifyRequest) for sequence in sequences]
 
     def write(results: list[list[LabelResult]]) -> Any:
         written = [[{"score": label.score, "label": label.label} for label in labels] for labels in results]
@@ -102,8 +99,9 @@ async def _predict(request: Request, service: Service) -> Response:
     return await exchange(request, service.classify_batch(requests), write)
 
 
-def _pair(sequence: str | list[str]) -> list[str]:
-    return [sequence] if isinstance(sequence, str) else sequence
+def _texts(sequence: str | list[str]) -> dict[str, str]:
+    texts = [sequence] if isinstance(sequence, str) else sequence
+    return dict(zip(("text", "text_pair"), texts, strict=False))
 
 
 def error_type(error: NagayomiError) -> str:
