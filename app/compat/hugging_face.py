@@ -89,8 +89,14 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
     model = model_in_query(request)
     if isinstance(payload, QaPayload):
         options = payload.parameters or QaParameters()
-        work = service.qa_batch(_questions(payload, options, model, service.settings))
-        return await exchange(request, work, lambda results: _write_answers(results, payload, options))
+        questions = _questions(payload, options, model, service.settings)
+        is_batch = isinstance(payload.inputs, list)
+
+        def write(results: list[list[QuestionResult]]) -> Any:
+            written = [write_answers(result, options) for (result,) in results]
+            return written if is_batch else written[0]
+
+        return await exchange(request, service.qa_batch(questions), write)
     if isinstance(payload, ClassifyPayload):
         texts = _texts_to_label(payload, model, service.settings)
         return await exchange(request, service.classify_batch(texts), _write_labels)
@@ -109,12 +115,7 @@ def _questions(payload: QaPayload, options: QaParameters, model: str | None, set
     return [validate({**fields, "question": one.question, "context": one.context}, QaRequest) for one in inputs]
 
 
-def _write_answers(results: list[list[QuestionResult]], payload: QaPayload, options: QaParameters) -> Any:
-    written = [_answers(result, options) for (result,) in results]
-    return written if isinstance(payload.inputs, list) else written[0]
-
-
-def _answers(result: QuestionResult, options: QaParameters) -> Any:
+def write_answers(result: QuestionResult, options: QaParameters) -> Any:
     """One answer as an object, more as a list. "No answer" has its place among them by its own probability."""
     top_k = options.top_k or 1
     answers: list[dict[str, Any]] = [
