@@ -107,7 +107,7 @@ def _texts(sequence: str | list[str]) -> dict[str, str]:
 def error_type(error: NagayomiError) -> str:
     """The name that a client of Text Embeddings Inference knows: an enumeration in those that are generated.
 
-    The status stays ours. Theirs for a failure of the engine is 424, which no client tries again.
+    The status stays ours: theirs for a failure of the engine is 424, but a new try may succeed, and 503 says so.
     """
     if isinstance(error, Overloaded):
         return "Overloaded"
