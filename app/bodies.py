@@ -6,7 +6,8 @@ order mark) is refused rather than guessed. Knows nothing of HTTP beyond the byt
 
 import json
 import re
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,7 +19,8 @@ T = TypeVar("T", bound=BaseModel)
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SUBJECT = re.compile(r"^(?:Input|String|List|Value) should ")
-_UNION_TAGS = ("one", "many")
+# Names of a union's branches, which stand in pydantic's locations and must not stand in a sentence.
+_UNION_TAG = re.compile("<[a-z]+>")
 _MAX_SHOWN = 3
 _MAX_NAME = 60
 
@@ -30,7 +32,15 @@ def parse_request(body: bytes, model: type[T]) -> T:
         MalformedBody: the body is not a JSON object in UTF-8.
         InvalidInput: it is, but its fields are not those of `model`.
     """
-    fields = parse_object(body)
+    return validate(parse_object(body), model)
+
+
+def validate(fields: dict[str, Any], model: type[T]) -> T:
+    """Read an object as `model`.
+
+    Raises:
+        InvalidInput: its fields are not those of `model`.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -90,25 +100,43 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    location, message = detail["loc"], detail["msg"]
-    if len(location) > 1 and location[1] in _UNION_TAGS:
-        location = (location[0], *location[2:])
+    message = detail["msg"]
+    location = tuple(part for part in detail["loc"] if isinstance(part, int) or not _UNION_TAG.fullmatch(part))
     field = _path(location)
     if detail["type"] == "missing":
         return f"{field} is missing."
     if detail["type"] == "extra_forbidden":
-        return f"{field} is not a field of this endpoint; allowed are {', '.join(model.model_fields)}."
+        where = "of this endpoint" if len(location) == 1 else "that is known there"
+        return f"{field} is not a field {where}; allowed are {', '.join(_fields_at(location, model))}."
     message = _SUBJECT.sub("must ", message)
     return f"{field} {message}." if field else f"{message[:1].upper()}{message[1:]}."
+
+
+def _fields_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    """The fields beside the last part of a location."""
+    for part in location[:-1]:
+        if isinstance(part, str):
+            model = next(_models_in(model.model_fields[part].annotation))
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
     if not location:
         return ""
-    indices = "".join(f"[{part}]" for part in location[1:])
-    return f"{_quoted(str(location[0]))}{indices}"
+    inside = "".join(f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" for part in location[1:])
+    return f"{_quoted(str(location[0]))}{inside}"
 
 
 def _quoted(name: str) -> str:
-    shown = name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…"
-    return f"`{shown}`"
+    return f"`{_shown(name)}`"
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…"

@@ -4,6 +4,9 @@ Knows nothing of FastAPI: a handler in main.py reads `status` and `error_type` f
 Every message is a sentence for the caller: what was wrong and what is allowed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class NagayomiError(Exception):
     """Base of every error the service answers in words."""
@@ -139,3 +142,14 @@ class ImpossibleTable(NagayomiError):
 
     status = 500
     error_type = "impossible_table"
+
+
+@contextmanager
+def naming_member(index: int, members: int) -> Iterator[None]:
+    """Put the index of a batch's member before what is wrong with it. A request that is alone needs no index."""
+    try:
+        yield
+    except (InvalidInput, RequestTooLarge) as error:
+        if members == 1:
+            raise
+        raise type(error)(f"Member {index} of the batch, counted from 0: {error}") from None

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -17,11 +18,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app import __version__
-from app.bodies import parse_request
-from app.deadlines import timeout_of
+from app.bodies import parse_object, validate
+from app.callers import caller_of
+from app.compat import hugging_face, kserve, tei
+from app.compat.hugging_face_payloads import ANSWERS, PAYLOADS
 from app.engine import check_provider
 from app.errors import NagayomiError
 from app.layers import add_layers, key_schemes
+from app.manifest import Task
+from app.openapi import Responses, json_body
 from app.page import add_page
 from app.schemas import (
     ClassifyRequest,
@@ -39,7 +44,14 @@ from app.schemas import (
 from app.service import Caller, Service
 from app.settings import Settings
 from app.tracing import traces_from_environment
-from app.transport import CLIENT_GONE, answer_error, error_response, read_body, unless_disconnected
+from app.transport import (
+    CLIENT_GONE,
+    answer_error,
+    error_response,
+    read_body,
+    stage_headers,
+    unless_disconnected,
+)
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
@@ -56,6 +68,9 @@ _ERRORS: dict[int, str] = {
     503: "Not ready, shutting down, or the engine failed.",
     504: "Not answered in time.",
 }
+_RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()}
+
+_TASK_OF: dict[type[BaseModel], Task] = {QaRequest: "qa", SummarizeRequest: "summarize", ClassifyRequest: "classify"}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -98,6 +113,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service  # for app/serve.py, which greets with its models and drains it
     app.include_router(_tasks(service))
     app.include_router(_operations(service))
+    for format_ in (hugging_face, tei, kserve):
+        app.include_router(format_.routes(service, _RESPONSES))
     add_page(app)
     add_layers(app, settings, service.telemetry, traces)
     app.add_exception_handler(NagayomiError, _answer_error)
@@ -122,10 +139,11 @@ def _tasks(service: Service) -> APIRouter:
     async def answer(
         request: Request, model: type[RequestT], call: Callable[[RequestT, Caller], Awaitable[ResponseT]]
     ) -> Response:
-        settings = service.settings
-        caller = Caller(timeout_s=timeout_of(request.headers.get("x-timeout-ms"), settings))
-        body = await read_body(request, settings.max_body_bytes, settings.body_timeout_s)
-        parsed = parse_request(body, model)
+        caller = caller_of(request, service.settings)
+        fields = parse_object(await read_body(request, service.settings))
+        if hugging_face.is_payload(fields):
+            return await hugging_face.answer(request, service, _TASK_OF[model], fields)
+        parsed = validate(fields, model)
 
         async def work() -> ResponseT:
             return await call(parsed, caller)
@@ -135,13 +153,7 @@ def _tasks(service: Service) -> APIRouter:
         return Response(
             result.model_dump_json(),
             media_type="application/json",
-            headers={
-                "x-compute-tokens": str(result.usage.tokens),
-                "x-total-time": f"{result.timings.total_ms:.1f}",
-                "x-tokenization-time": f"{result.timings.tokenize_ms:.1f}",
-                "x-queue-time": f"{result.timings.queue_ms:.1f}",
-                "x-inference-time": f"{result.timings.infer_ms:.1f}",
-            },
+            headers=stage_headers(result.usage, result.timings),
         )
 
     @router.post("/qa", summary="Answer questions about a text", **_documented(QaRequest, QaResponse))
@@ -160,12 +172,12 @@ def _tasks(service: Service) -> APIRouter:
 
 
 def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str, Any]:
-    """What /docs shows. The body is read by hand, for its errors and its limit, so FastAPI cannot see its schema."""
-    content = {"application/json": {"schema": request.model_json_schema()}}
+    """What /docs shows: our own format, and Hugging Face's beside it."""
+    task = _TASK_OF[request]
     return {
-        "response_model": response,
-        "responses": {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
-        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+        "response_model": response | ANSWERS[task],
+        "responses": _RESPONSES,
+        "openapi_extra": json_body(request, PAYLOADS[task]),
     }
 
 
@@ -198,7 +210,12 @@ def _operations(service: Service) -> APIRouter:
 
     @router.get("/info", summary="Models and limits")
     async def info() -> Info:
-        return _info(service)
+        return _info(service, "classify")
+
+    # A Hugging Face client whose model is the address of a task asks below that address.
+    for task in _TASK_OF.values():
+        router.add_api_route(f"/{task}/health", health, include_in_schema=False)
+        router.add_api_route(f"/{task}/info", partial(_info, service, task), include_in_schema=False)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
@@ -207,7 +224,7 @@ def _operations(service: Service) -> APIRouter:
     return router
 
 
-def _info(service: Service) -> Info:
+def _info(service: Service, task: Task) -> Info:
     settings = service.settings
     models = [
         ModelInfo(
@@ -231,6 +248,7 @@ def _info(service: Service) -> Info:
         max_text_characters=settings.max_text_characters,
         max_request_tokens=settings.max_request_tokens,
         max_questions=settings.max_questions,
+        max_client_batch_size=settings.max_client_batch_size,
         request_timeout_s=settings.request_timeout_s,
         max_request_timeout_s=settings.max_request_timeout_s,
     )
@@ -242,6 +260,9 @@ def _info(service: Service) -> Info:
         max_batch_tokens=settings.max_batch_tokens,
         max_queue_tokens=settings.max_queue_tokens,
         log_texts=settings.log_texts,
+        max_client_batch_size=settings.max_client_batch_size,
+        tokenization_workers=settings.text_threads,
+        **tei.model_info(service, task),
     )
 
 

@@ -4,9 +4,9 @@ A reading is made in a text thread, with that thread's tokeniser; its `documents
 a text thread, turns the engine's outputs into the response's parts. Knows nothing of queues, time or HTTP.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from app.decode import (
     trim_span,
     utf16_offsets,
 )
-from app.errors import InvalidInput, RequestTooLarge
+from app.errors import InvalidInput, RequestTooLarge, naming_member
 from app.manifest import Manifest
 from app.packing import Document, Outputs, packed_length
 from app.schemas import (
@@ -39,7 +39,9 @@ from app.store import Model
 from app.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
 from app.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
 
 
 class Reading(Protocol[T_co]):
@@ -107,9 +109,16 @@ def _encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
     return tokens
 
 
-def _stride(manifest: Manifest, room: int) -> int:
-    """The manifest's doc stride, or all of the room where a long question leaves less."""
-    return max(min(manifest.doc_stride, room), 1)
+def _stride(manifest: Manifest, room: int, overlap: int | None = None) -> int:
+    """The doc stride that gives an overlap; without one the manifest's, or all of the room where that is less."""
+    if overlap is None or room < 1:
+        return max(min(manifest.doc_stride, room), 1)
+    if overlap >= room:
+        raise InvalidInput(
+            f"An overlap of {overlap} tokens leaves no way forward: a window has room for {room} tokens of the text, "
+            f"so at most {room - 1} may be shared with the next."
+        )
+    return room - overlap
 
 
 def _offsets(text: str, unit: OffsetUnit) -> Sequence[int]:
@@ -137,7 +146,7 @@ class QaReading:
                 f"`question` holds {len(questions)} questions; at most {settings.max_questions} are allowed at once."
             )
         tokenizer, manifest = model.tokenizers.get(), model.manifest
-        _check_characters([request.context, *questions], tokenizer, settings)
+        _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
         self._tokens = _encode(tokenizer, request.context, "context")
@@ -147,7 +156,7 @@ class QaReading:
         for question in questions:
             question_tokens = _encode(tokenizer, question, "question")
             room = context_room(question_tokens, manifest.max_tokens)
-            stride = request.doc_stride or _stride(manifest, room)
+            stride = request.doc_stride or _stride(manifest, room, request.window_overlap)
             budget.expect(1 + -(-(len(self._tokens) - room) // stride), room)
             windows = question_windows(
                 question_tokens,
@@ -207,7 +216,7 @@ class SummaryReading:
 
     def __init__(self, model: Model, request: SummarizeRequest, settings: Settings) -> None:
         tokenizer, manifest = model.tokenizers.get(), model.manifest
-        _check_characters([request.text], tokenizer, settings)
+        _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
         self._sentences = split_sentences(request.text)
@@ -257,7 +266,7 @@ class LabelReading:
 
     def __init__(self, model: Model, request: ClassifyRequest, settings: Settings) -> None:
         tokenizer, manifest = model.tokenizers.get(), model.manifest
-        _check_characters([request.text, request.text_pair or ""], tokenizer, settings)
+        _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._manifest = manifest
         tokens = _encode(tokenizer, request.text, "text")
@@ -285,3 +294,33 @@ class LabelReading:
             LabelResult(label=label, name=manifest.label_names.get(label), score=score)
             for label, score in ((manifest.labels[index], score) for index, score in labels)
         ]
+
+
+class BatchReading(Generic[T]):
+    """Several requests to one model, read as one: their windows are queued together and their limits hold together."""
+
+    def __init__(
+        self,
+        read: Callable[[Model, RequestT, Settings], Reading[T]],
+        model: Model,
+        requests: Sequence[RequestT],
+        settings: Settings,
+    ) -> None:
+        texts = [text for request in requests for text in request.texts]
+        _check_characters(texts, model.tokenizers.get(), settings)
+        budget = _Budget(model.manifest, settings)
+        self._members: list[Reading[T]] = []
+        for index, request in enumerate(requests):
+            with naming_member(index, len(requests)):
+                self._members.append(read(model, request, settings))
+            budget.spend(self._members[-1].documents)
+        self.documents = [document for member in self._members for document in member.documents]
+
+    def decode(self, outputs: Sequence[Outputs]) -> list[T]:
+        results: list[T] = []
+        first = 0
+        for member in self._members:
+            last = first + len(member.documents)
+            results.append(member.decode(outputs[first:last]))
+            first = last
+        return results

@@ -41,9 +41,9 @@ def _not_blank(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_not_blank)]
 ModelName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_characters)]
-_Questions = Annotated[
-    Annotated[Text, Tag("one")] | Annotated[list[Text], Field(min_length=1), Tag("many")],
-    Discriminator(lambda value: "many" if isinstance(value, list) else "one"),
+Texts = Annotated[
+    Annotated[Text, Tag("<one>")] | Annotated[list[Text], Field(min_length=1), Tag("<many>")],
+    Discriminator(lambda value: "<many>" if isinstance(value, list) else "<one>"),
 ]
 
 
@@ -58,7 +58,7 @@ class _Request(BaseModel):
 class QaRequest(_Request):
     """Questions about one text."""
 
-    question: _Questions = Field(description="A question, or a list of questions about the same text.")
+    question: Texts = Field(description="A question, or a list of questions about the same text.")
     context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
     top_k: int = Field(default=1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first.")
     max_answer_length: int = Field(
@@ -78,11 +78,27 @@ class QaRequest(_Request):
         description="Tokens between the starts of two windows, where the text does not fit in one. Smaller reads "
         "every passage with more context around it, and costs more.",
     )
+    window_overlap: int | None = Field(
+        default=None,
+        ge=0,
+        description="Tokens that two neighbouring windows share, in place of doc_stride: what Hugging Face calls "
+        "`doc_stride`. At most one of the two may be given.",
+    )
     offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
 
     @property
     def questions(self) -> list[str]:
         return self.question if isinstance(self.question, list) else [self.question]
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.context, *self.questions]
+
+    @model_validator(mode="after")
+    def _one_stride(self) -> Self:
+        if self.doc_stride is not None and self.window_overlap is not None:
+            raise PydanticCustomError("one_stride", "only one of doc_stride and window_overlap is allowed")
+        return self
 
 
 class SummarizeRequest(_Request):
@@ -106,6 +122,10 @@ class SummarizeRequest(_Request):
     )
     offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
 
+    @property
+    def texts(self) -> list[str]:
+        return [self.text]
+
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         given = [name for name in ("max_sentences", "ratio", "max_characters") if getattr(self, name) is not None]
@@ -124,6 +144,10 @@ class ClassifyRequest(_Request):
     text: Text = Field(description="The text to classify, of any length within the limits in /info.")
     text_pair: Text | None = Field(default=None, description="A second text, for models trained on pairs.")
     top_k: int | None = Field(default=None, ge=1, description="Labels at most, most probable first. Without it, all.")
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
 
 class _Response(BaseModel):
@@ -259,14 +283,30 @@ class Limits(_Response):
     max_text_characters: int
     max_request_tokens: int
     max_questions: int
+    max_client_batch_size: int
     max_top_k: int = MAX_TOP_K
     max_answer_length: int = MAX_ANSWER_TOKENS
     request_timeout_s: float
     max_request_timeout_s: float
 
 
+class Labels(_Response):
+    """The labels of a classifier, as Text Embeddings Inference gives them."""
+
+    id2label: dict[str, str]
+    label2id: dict[str, int]
+
+
+class ModelType(_Response):
+    """Text Embeddings Inference's word for a task; it has one for classifiers only."""
+
+    classifier: Labels
+
+
 class Info(_Response):
-    """What this installation serves."""
+    """What this installation serves. Beside our own fields stand those that clients of Text Embeddings Inference read;
+    what they say of *the* model is said of the first model of a task by name, which answers where none is named.
+    """
 
     version: str
     models: list[ModelInfo]
@@ -275,3 +315,14 @@ class Info(_Response):
     max_batch_tokens: int
     max_queue_tokens: int
     log_texts: bool = Field(description="Whether the texts of requests are written to the log.")
+    model_id: str | None = Field(description="None where no model serves the task.")
+    model_sha: str | None = None
+    model_dtype: str | None
+    model_type: ModelType | None
+    max_input_length: int | None = Field(description="Tokens read in one pass; longer texts are read in windows.")
+    max_client_batch_size: int
+    max_batch_requests: int | None = Field(default=None, description="Always None: batches are limited by tokens.")
+    auto_truncate: bool = Field(default=False, description="Always false: no text is ever cut off.")
+    tokenization_workers: int
+    sha: str | None = None
+    docker_label: str | None = None

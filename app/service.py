@@ -19,13 +19,15 @@ from app.errors import BrokenModel, DeadlineExceeded, Unavailable
 from app.keys import tokens_of_key
 from app.manifest import Task
 from app.packing import Document, Outputs
-from app.readings import LabelReading, QaReading, Reading, SummaryReading
+from app.readings import BatchReading, LabelReading, QaReading, Reading, Summary, SummaryReading
 from app.schemas import (
     BrokenInfo,
     ClassifyRequest,
     ClassifyResponse,
+    LabelResult,
     QaRequest,
     QaResponse,
+    QuestionResult,
     SummarizeRequest,
     SummarizeResponse,
     Timings,
@@ -57,7 +59,7 @@ ANYBODY = Caller()
 
 
 @dataclass(frozen=True)
-class _Read(Generic[T]):
+class Reply(Generic[T]):
     """A request that went through all stages."""
 
     result: T
@@ -182,25 +184,13 @@ class Service:
 
     async def qa(self, request: QaRequest, caller: Caller = ANYBODY) -> QaResponse:
         """Answer questions about a text."""
-        self._log_texts(request)
-        read = await self._read(
-            "qa",
-            request.model,
-            len(request.context) + sum(map(len, request.questions)),
-            lambda model: QaReading(model, request, self.settings),
-            caller,
-        )
+        read = await self._read("qa", [request], lambda model: QaReading(model, request, self.settings), caller)
         return QaResponse(results=read.result, usage=read.usage, model=read.model, timings=read.timings)
 
     async def summarize(self, request: SummarizeRequest, caller: Caller = ANYBODY) -> SummarizeResponse:
         """Choose the most important sentences of a text."""
-        self._log_texts(request)
         read = await self._read(
-            "summarize",
-            request.model,
-            len(request.text),
-            lambda model: SummaryReading(model, request, self.settings),
-            caller,
+            "summarize", [request], lambda model: SummaryReading(model, request, self.settings), caller
         )
         return SummarizeResponse(
             summary=read.result.text,
@@ -212,35 +202,53 @@ class Service:
 
     async def classify(self, request: ClassifyRequest, caller: Caller = ANYBODY) -> ClassifyResponse:
         """Label a text."""
-        self._log_texts(request)
         read = await self._read(
-            "classify",
-            request.model,
-            len(request.text) + len(request.text_pair or ""),
-            lambda model: LabelReading(model, request, self.settings),
-            caller,
+            "classify", [request], lambda model: LabelReading(model, request, self.settings), caller
         )
         return ClassifyResponse(labels=read.result, usage=read.usage, model=read.model, timings=read.timings)
 
-    def _log_texts(self, request: QaRequest | SummarizeRequest | ClassifyRequest) -> None:
-        if self.settings.log_texts:
-            texts_logger.info("%s", request.model_dump_json(exclude_none=True))
+    async def qa_batch(
+        self, requests: Sequence[QaRequest], caller: Caller = ANYBODY
+    ) -> Reply[list[list[QuestionResult]]]:
+        """Requests to the model that the first one names, read as one: all are queued or none, answered in order."""
+        return await self._read(
+            "qa", requests, lambda model: BatchReading(QaReading, model, requests, self.settings), caller
+        )
+
+    async def summarize_batch(
+        self, requests: Sequence[SummarizeRequest], caller: Caller = ANYBODY
+    ) -> Reply[list[Summary]]:
+        """As `qa_batch`."""
+        return await self._read(
+            "summarize", requests, lambda model: BatchReading(SummaryReading, model, requests, self.settings), caller
+        )
+
+    async def classify_batch(
+        self, requests: Sequence[ClassifyRequest], caller: Caller = ANYBODY
+    ) -> Reply[list[list[LabelResult]]]:
+        """As `qa_batch`."""
+        return await self._read(
+            "classify", requests, lambda model: BatchReading(LabelReading, model, requests, self.settings), caller
+        )
 
     async def _read(
         self,
         task: Task,
-        name: str | None,
-        characters: int,
+        requests: Sequence[QaRequest | SummarizeRequest | ClassifyRequest],
         prepare: Callable[[Model], Reading[T]],
         caller: Caller,
-    ) -> _Read[T]:
+    ) -> Reply[T]:
         """Tokenise, queue, run and decode one request, within its time limit.
 
         Cancelling it, or running out of time, drops whatever of it has not started.
         """
         if self.state not in ("ready", "recovering"):
             raise Unavailable(self.why_not_ready())
-        model = self.store.find(task, name)
+        if self.settings.log_texts:
+            for request in requests:
+                texts_logger.info("%s", request.model_dump_json(exclude_none=True))
+        model = self.store.find(task, requests[0].model)
+        characters = sum(len(text) for request in requests for text in request.texts)
         timeout_s = self.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
         deadline = time.monotonic() + timeout_s
         clock = StageClock()
@@ -264,7 +272,7 @@ class Service:
         usage = _usage(reading.documents)
         timings = clock.timings()
         self.telemetry.request(task, timings, usage.tokens, usage.windows)
-        return _Read(result, usage, model.name, timings)
+        return Reply(result, usage, model.name, timings)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

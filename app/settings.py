@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         "(one ﷺ becomes 18). Past it the request gets 413 before any time is spent on tokenising it.",
     )
     max_questions: int = Field(default=64, ge=1, description="Questions that one /qa request may ask. More get 422.")
+    max_client_batch_size: int = Field(
+        default=64,
+        ge=1,
+        description="Texts that one Hugging Face, TEI or KServe request may hold as a list. More get 422. Together "
+        "they are one request: the other limits hold for their sum.",
+    )
     max_body_bytes: int = Field(
         default=10_000_000,
         ge=1,

@@ -5,8 +5,8 @@ What blocks (hashing, tokenisers) runs in a thread. Nothing here knows requests.
 
 import asyncio
 import logging
-import time
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

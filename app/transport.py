@@ -21,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.context import RequestContext, current_request
 from app.errors import BodyTimeout, BodyTooLarge, NagayomiError
+from app.schemas import Timings, Usage
+from app.settings import Settings
 
 T = TypeVar("T")
 
@@ -64,6 +66,17 @@ def local_path(scope: Scope) -> str:
     """The path below the one this application is mounted at."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def stage_headers(usage: Usage, timings: Timings) -> dict[str, str]:
+    """Tokens and milliseconds of an answer, under the names that Text Embeddings Inference gives them."""
+    return {
+        "x-compute-tokens": str(usage.tokens),
+        "x-total-time": f"{timings.total_ms:.1f}",
+        "x-tokenization-time": f"{timings.tokenize_ms:.1f}",
+        "x-queue-time": f"{timings.queue_ms:.1f}",
+        "x-inference-time": f"{timings.infer_ms:.1f}",
+    }
 
 
 class Gate:
@@ -137,18 +150,20 @@ def _request_id(sent: str | None) -> str:
     return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
 
 
-async def read_body(request: Request, limit: int, timeout_s: float) -> bytes:
-    """The body, never holding more than `limit` bytes of it.
+async def read_body(request: Request, settings: Settings) -> bytes:
+    """The body, never holding more than `max_body_bytes` of it.
 
     Raises:
         BodyTooLarge: by its announced length, or by what has arrived.
         BodyTimeout: it was not there in time.
     """
     try:
-        async with asyncio.timeout(timeout_s):
-            return await _read_body(request, limit)
+        async with asyncio.timeout(settings.body_timeout_s):
+            return await _read_body(request, settings.max_body_bytes)
     except TimeoutError:
-        raise BodyTimeout(f"The body did not arrive within {timeout_s:g} seconds, all that it may take.") from None
+        raise BodyTimeout(
+            f"The body did not arrive within {settings.body_timeout_s:g} seconds, all that it may take."
+        ) from None
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

@@ -1,11 +1,26 @@
-"""How long a client is willing to wait: the header X-Timeout-Ms."""
+"""Who sends a request, and how long they are willing to wait: the name of the key, and the header X-Timeout-Ms."""
 
 import re
 
+from starlette.requests import Request
+
+from app.context import current_request
 from app.errors import InvalidInput
+from app.service import Caller
 from app.settings import Settings
 
 _MILLISECONDS = re.compile("[0-9]{1,10}")
+
+
+def caller_of(request: Request, settings: Settings) -> Caller:
+    """For the service.
+
+    Raises:
+        InvalidInput: see `timeout_of`.
+    """
+    context = current_request.get()
+    name = context.key if context is not None else ""
+    return Caller(name, timeout_of(request.headers.get("x-timeout-ms"), settings))
 
 
 def timeout_of(header: str | None, settings: Settings) -> float:

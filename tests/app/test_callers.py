@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.deadlines import timeout_of
+from app.callers import timeout_of
 from app.errors import InvalidInput
 from app.settings import Settings
 

@@ -1,0 +1,55 @@
+"""What the foreign formats share: lists of inputs, options that mean nothing here, and answers with stage headers."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.service import Reply
+from app.settings import Settings
+from app.transport import stage_headers, unless_disconnected
+
+T = TypeVar("T")
+
+
+def model_in_query(request: Request) -> str | None:
+    """The model that `?model=` names: these bodies have no field for it, and clients keep the query of an address."""
+    return request.query_params.get("model")
+
+
+def as_list(inputs: T | list[T], settings: Settings) -> list[T]:
+    """The members of a batch; one input is a batch of one.
+
+    Raises:
+        InvalidInput: the list is empty or too long.
+    """
+    members = inputs if isinstance(inputs, list) else [inputs]
+    check_batch_size(len(members), settings)
+    return members
+
+
+def check_batch_size(members: int, settings: Settings) -> None:
+    """Refuse a batch that is empty or too large.
+
+    Raises:
+        InvalidInput: says how many are allowed.
+    """
+    if not 1 <= members <= settings.max_client_batch_size:
+        raise InvalidInput(
+            f"The batch has {members} members; from 1 to {settings.max_client_batch_size} are allowed at once."
+        )
+
+
+async def exchange(
+    request: Request, work: Coroutine[Any, Any, Reply[list[T]]], write: Callable[[list[T]], Any]
+) -> Response:
+    """Wait for the service's results, unless the client leaves, and answer with what `write` makes of them."""
+    reply = await unless_disconnected(request, work)
+    return Response(
+        json.dumps(write(reply.result), ensure_ascii=False),
+        media_type="application/json",
+        headers=stage_headers(reply.usage, reply.timings),
+    )
