@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -26,9 +24,10 @@ def test_the_error_is_weighted_by_the_items_of_a_bin() -> None:
 
 def test_bins_are_closed_above_and_empty_ones_are_left_out() -> None:
     items = [*_said(0.0, 0, 1), *_said(1 / 15, 1, 0), *_said(1.0, 1, 0)]
-    first, last = reliability(items)
-    assert dataclasses.astuple(first) == pytest.approx((0.0, 1 / 15, 2, 1 / 30, 0.5))
-    assert last == Bin(14 / 15, 1.0, 1, 1.0, 1.0)
+    assert reliability(items) == [
+        Bin(0.0, 1 / 15, 2, 1 / 30, 0.5),
+        Bin(14 / 15, 1.0, 1, 1.0, 1.0),
+    ]
 
 
 def test_items_without_an_answer_have_no_confidence() -> None:
