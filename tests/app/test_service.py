@@ -246,8 +246,7 @@ async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCapt
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests go on"):
             await lost
-        state: str = service.state
-        assert state == "recovering"
+        assert str(service.state) == "recovering"
         assert service.why_not_ready() == "The engine of hand-classify stopped and is being started anew."
         assert (await service.qa(QaRequest(question="何", context="《文》"))).results[0].answers[0].text == "《文》"
         new = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
