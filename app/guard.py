@@ -7,12 +7,13 @@ exist included, wants one: what is added later is closed until it is named here.
 from contextlib import ExitStack
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.context import current_request
 from app.errors import NagayomiError
 from app.keys import KeyRing
-from app.transport import answer_error, local_path
+from app.transport import answer_error, hear_out, local_path
 
 # For reading only: a POST to `/` is a task.
 OPEN_PATHS = frozenset(
@@ -39,6 +40,7 @@ class Guard:
                     context.key = holder.name
                 running.enter_context(holder.request())
             except NagayomiError as error:
+                await hear_out(Request(scope, receive))
                 await answer_error(scope["state"]["request_id"], error)(scope, receive, send)
                 return
             await self._app(scope, receive, send)

@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -35,7 +36,6 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 # A client that is still sending does not read. It is heard out, unless it takes too long, so that it sees the 413.
 _HEAR_OUT_BYTES = 100_000_000
 _HEAR_OUT_SECONDS = 5.0
-
 
 # What no answer of this service needs, and what the web page relaxes for itself (page.py).
 _SECURITY_HEADERS = {
@@ -188,6 +188,19 @@ async def _read_body(request: Request, limit: int) -> bytes:
     if too_large:
         raise _too_large(limit)
     return b"".join(chunks)
+
+
+async def hear_out(request: Request) -> None:
+    """Let a client that is still sending finish, so that it reads the answer, but not for ever. Keeps nothing of it."""
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return  # it has not begun
+    size = 0
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(_HEAR_OUT_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > _HEAR_OUT_BYTES:
+                    return
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -14,7 +14,7 @@ from app.keys import new_key
 from app.main import create_app
 from app.session import Session
 from app.settings import Settings
-from tests.app.asgi import error_of, running
+from tests.app.asgi import error_of, running, scope
 
 WEB, WEB_ENTRY = new_key("web")
 BATCH, BATCH_ENTRY = new_key("batch")
@@ -84,12 +84,25 @@ async def test_all_is_closed_but_what_is_named(client: httpx.AsyncClient) -> Non
     assert (await client.get("/nothing", headers=bearer(WEB))).status_code == 404
 
 
-async def test_a_body_is_not_read_without_a_key(client: httpx.AsyncClient) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        raise AssertionError("the body must not be asked for")
-        yield b""
+@pytest.mark.parametrize(
+    ("headers", "read"), [([], True), ([(b"expect", b"100-continue")], False)], ids=["sends at once", "waits for leave"]
+)
+async def test_who_sends_without_a_key_is_heard_out(
+    settings: Settings, headers: list[tuple[bytes, bytes]], read: bool
+) -> None:
+    """A client that is cut off while it sends sees a broken connection, not the 401."""
+    messages = [{"type": "http.request", "body": b"x" * 10, "more_body": more} for more in (False, True, True)]
+    sent: list[dict[str, Any]] = []
 
-    error_of(await client.post("/classify", content=body()), 401, "unauthorized")
+    async def receive() -> dict[str, Any]:
+        return messages.pop()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await create_app(settings)(scope("/classify", headers), receive, send)
+    assert sent[0]["status"] == 401
+    assert len(messages) == (0 if read else 3)
 
 
 async def test_names_show_in_the_metrics_and_tokens_nowhere(client: httpx.AsyncClient) -> None:
