@@ -12,11 +12,11 @@ from app.settings import Settings
 
 async def test_members_are_answered_in_order(handmade_models: Path) -> None:
     async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1)) as service:
-        long = "文" * 400 + "《遠い》"  # two windows
+        long = "文" * 400 + "《遠い》"  # three windows
         asked = [QaRequest(question="何?", context=context) for context in ("《甲》", long, "前。《乙》")]
         reply = await service.qa_batch(asked)
         assert [result.answers[0].text for (result,) in reply.result] == ["《甲》", "《遠い》", "《乙》"]
-        assert (reply.model, reply.usage.windows) == ("hand-qa", 4)
+        assert (reply.model, reply.usage.windows) == ("hand-qa", 5)
 
         labels = await service.classify_batch([ClassifyRequest(text=text, top_k=1) for text in "上下上"])
         assert [label.label for (label,) in labels.result] == ["up", "down", "up"]

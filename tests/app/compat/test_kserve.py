@@ -40,7 +40,7 @@ async def test_answers_have_a_place_for_each_that_was_asked_for(client: httpx.As
     starts, answers, null_scores = body.pop("outputs")
     assert body == {"model_name": "hand-qa", "model_version": "1", "id": "7"}
     assert starts == {"name": "start", "datatype": "INT64", "shape": [2, 2], "data": [0, 0, 2, 0]}
-    assert answers == {"name": "answer", "datatype": "BYTES", "shape": [2, 2], "data": ["《甲》", "", "《乙》", ""]}
+    assert answers == {"name": "answer", "datatype": "BYTES", "shape": [2, 2], "data": ["《甲》", "", "《乙》", "前"]}
     assert null_scores == {
         "name": "null_score", "datatype": "FP32", "shape": [2], "data": pytest.approx([0, 0], abs=1e-3),
     }  # fmt: skip
