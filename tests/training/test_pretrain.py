@@ -96,7 +96,7 @@ def _losses(out: Path) -> list[float]:
 def test_a_tiny_run_learns(whole_run: Path) -> None:
     losses = _losses(whole_run)
     assert len(losses) == STEPS
-    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
+    assert np.mean(losses[-4:]) < 0.8 * losses[0]
     assert (whole_run / "losses.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in whole_run.iterdir()} == {
         *("config.json", "last", "losses.json", "losses.png", "model.safetensors", "tokenizer.json")
