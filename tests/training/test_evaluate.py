@@ -20,9 +20,9 @@ def data(tmp_path: Path) -> Path:
     questions = [("首都は?", "東京"), *[(f"{n}番目の小説家は?", "夏目漱石") for n in range(20)]]
     articles = {"東京": [(PARAGRAPH * 20, questions)], "漱石": [(PARAGRAPH * 19, questions[:2])]}
     write_json(tmp_path / "qa.json", squad(articles))
-    texts = [
-        {"text": f"{n}番の" + "大阪城" * (1 + 9 * (n % 5 > 1)), "label": "BLD" if n % 3 else "HST"} for n in range(40)
-    ]
+    # Every class once in three: whatever random weights say, some of it is right and some wrong.
+    names = ["大阪城" * (10 if n % 5 > 1 else 1) for n in range(40)]
+    texts = [{"text": f"{n}番の{name}", "label": ("BLD", "HST", "PNM")[n % 3]} for n, name in enumerate(names)]
     write_jsonl(tmp_path / "classify.jsonl", list(texts))
     text = "東京は日本の首都である。富士山は高い。京都は都であった。大阪城がある。"
     write_jsonl(tmp_path / "summarize.jsonl", [{"text": text, "summary": "京都は都"}])
