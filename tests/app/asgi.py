@@ -1,12 +1,16 @@
 """The application in the process of the test, without sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from unittest import mock
 
 import httpx
 from fastapi import FastAPI
+
+from app.session import Session
 
 
 @asynccontextmanager
@@ -43,3 +47,20 @@ def scope(path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
         "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
         "client": ("test", 1), "server": ("test", 80), "state": {},
     }  # fmt: skip
+
+
+@contextmanager
+def engines_held() -> Iterator[Callable[[], None]]:
+    """Inside, no batch is done before the given function is called, or the end."""
+    released = threading.Event()
+    run = Session.run
+
+    def held(self: Session, batch: Any) -> Any:
+        released.wait(60)
+        return run(self, batch)
+
+    with mock.patch.object(Session, "run", held):
+        try:
+            yield released.set
+        finally:
+            released.set()

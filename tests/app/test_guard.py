@@ -1,7 +1,6 @@
 """Keys over HTTP: what is closed, what stays open, and what one key may use at once."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import pytest
 from app.guard import OPEN_PATHS
 from app.keys import new_key
 from app.main import create_app
-from app.session import Session
 from app.settings import Settings
-from tests.app.asgi import error_of, running, scope
+from tests.app.asgi import engines_held, error_of, running, scope
 
 WEB, WEB_ENTRY = new_key("web")
 BATCH, BATCH_ENTRY = new_key("batch")
@@ -119,40 +117,32 @@ async def test_names_show_in_the_metrics_and_tokens_nowhere(client: httpx.AsyncC
     assert WEB not in metrics
 
 
-async def test_what_one_key_uses_up_leaves_the_others_alone(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release = threading.Event()
-    run = Session.run
-
-    def held(self: Session, batch: Any) -> Any:
-        release.wait(10)
-        return run(self, batch)
-
+async def test_what_one_key_uses_up_leaves_the_others_alone(settings: Settings) -> None:
     application = create_app(settings.model_copy(update={"max_key_requests": 2, "max_key_tokens": 32}))
     async with running(application) as client:
-        monkeypatch.setattr(Session, "run", held)
 
         def send(token: str, text: str = "上") -> "asyncio.Task[httpx.Response]":
             return asyncio.create_task(client.post("/classify", json={"text": text}, headers=bearer(token)))
 
-        first = send(WEB)  # 16 tokens: one block
-        while 'nagayomi_key_tokens{key="web"} 16.0' not in (await client.get("/metrics", headers=bearer(BATCH))).text:
-            await asyncio.sleep(0.01)
-        response = await send(WEB, "上" * 20)
-        words = error_of(response, 429, "key_limit")
-        assert words.startswith(
-            "Requests with the key web have 16 tokens waiting or running and this one would add 32;"
-        )
-        assert response.headers["retry-after"] == "1"
-        second = send(WEB)
-        while 'nagayomi_key_tokens{key="web"} 32.0' not in (await client.get("/metrics", headers=bearer(BATCH))).text:
-            await asyncio.sleep(0.01)
-        response = await send(WEB)
-        assert error_of(response, 429, "key_limit").startswith("2 requests with the key web are being answered; 2 are")
-        other = send(BATCH)
-        release.set()
-        assert [(await request).status_code for request in (first, second, other)] == [200, 200, 200]
+        async def tokens_of_web(tokens: int) -> None:
+            wanted = f'nagayomi_key_tokens{{key="web"}} {tokens}.0'
+            while wanted not in (await client.get("/metrics", headers=bearer(BATCH))).text:
+                await asyncio.sleep(0.01)
+
+        with engines_held() as release:
+            first = send(WEB)
+            await tokens_of_web(16)  # one block
+            response = await send(WEB, "上" * 20)
+            words = error_of(response, 429, "key_limit")
+            assert "the key web have 16 tokens waiting or running and this one would add 32; 32 are allowed" in words
+            assert response.headers["retry-after"] == "1"
+            second = send(WEB)
+            await tokens_of_web(32)
+            words = error_of(await send(WEB), 429, "key_limit")
+            assert words.startswith("2 requests with the key web are being answered; 2 are allowed at once.")
+            other = send(BATCH)
+            release()
+            assert [(await request).status_code for request in (first, second, other)] == [200, 200, 200]
         assert (await send(WEB, "上" * 20)).status_code == 200, "all is given back"
 
 

@@ -1,9 +1,7 @@
 """The clock of a request's stages, in virtual time, and metrics that add up to what the client saw."""
 
 import asyncio
-import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.keys import new_key
 from app.main import create_app
-from app.session import Session
 from app.settings import Settings
 from app.telemetry import StageClock
-from tests.app.asgi import error_of, running
+from tests.app.asgi import engines_held, error_of, running
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 STAGES = ("tokenize", "queue", "infer", "decode")
@@ -155,46 +152,29 @@ async def test_every_metric_equals_what_the_client_counted(handmade_models: Path
     assert metrics["process_resident_memory_bytes"][()] > 0
 
 
-@pytest.fixture
-def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """While it is cleared, engines hold every batch."""
-    event = threading.Event()
-    run = Session.run
-
-    def held(self: Session, batch: Any) -> Any:
-        event.wait(60)
-        return run(self, batch)
-
-    event.set()  # the batches that warm the models
-    monkeypatch.setattr(Session, "run", held)
-    yield event
-    event.set()
-
-
-async def test_what_waits_is_seen(handmade_models: Path, release: threading.Event) -> None:
+async def test_what_waits_is_seen(handmade_models: Path) -> None:
     settings = Settings(model_store=handmade_models, intra_op_threads=1, max_batch_tokens=16)
     async with running(create_app(settings)) as client:
-        release.clear()
-        requests = [asyncio.create_task(client.post("/classify", json={"text": "上" * 60})) for _ in range(3)]
-        while True:
-            metrics = samples((await client.get("/metrics")).text)
-            if metrics["nagayomi_queue_requests"]["hand-classify",] == 2:  # the third one runs
-                break
-            await asyncio.sleep(0.01)
-        assert metrics["nagayomi_queue_tokens"]["hand-classify",] == 2 * 64
-        release.set()
-        assert [(await request).status_code for request in requests] == [200, 200, 200]
+        with engines_held() as release:
+            requests = [asyncio.create_task(client.post("/classify", json={"text": "上" * 60})) for _ in range(4)]
+            waiting = 0.0
+            while waiting < 2:  # the others are with the engine
+                metrics = samples((await client.get("/metrics")).text)
+                waiting = metrics["nagayomi_queue_requests"]["hand-classify",]
+                await asyncio.sleep(0.01)
+            assert metrics["nagayomi_queue_tokens"]["hand-classify",] == waiting * 64
+            release()
+            assert [(await request).status_code for request in requests] == [200] * 4
         metrics = samples((await client.get("/metrics")).text)
         assert metrics["nagayomi_queue_requests"]["hand-classify",] == 0
         assert metrics["nagayomi_queue_tokens"]["hand-classify",] == 0
 
 
-async def test_what_expires_is_counted(handmade_models: Path, release: threading.Event) -> None:
+async def test_what_expires_is_counted(handmade_models: Path) -> None:
     settings = Settings(model_store=handmade_models, intra_op_threads=1, request_timeout_s=0.2)
     async with running(create_app(settings)) as client:
-        release.clear()
-        error_of(await client.post("/classify", json={"text": "上"}), 504, "deadline_exceeded")
+        with engines_held():
+            error_of(await client.post("/classify", json={"text": "上"}), 504, "deadline_exceeded")
         metrics = samples((await client.get("/metrics")).text)
         assert metrics["nagayomi_errors_total"] == {("/classify", "deadline_exceeded"): 1}
         assert metrics["nagayomi_tokens_total"] == {}
-        release.set()
