@@ -1,9 +1,12 @@
 """How long a client is willing to wait: the header X-Timeout-Ms."""
 
 import re
+from typing import Any
 
 from app.errors import InvalidInput
 from app.settings import Settings
+
+HEADER = "X-Timeout-Ms"
 
 _MILLISECONDS = re.compile("[0-9]{1,10}")
 
@@ -18,5 +21,16 @@ def timeout_of(header: str | None, settings: Settings) -> float:
         return settings.request_timeout_s
     most = int(settings.max_request_timeout_s * 1000)
     if not _MILLISECONDS.fullmatch(header) or not 1 <= int(header) <= most:
-        raise InvalidInput(f"X-Timeout-Ms must be a whole number of milliseconds from 1 to {most}.")
+        raise InvalidInput(f"{HEADER} must be a whole number of milliseconds from 1 to {most}.")
     return int(header) / 1000
+
+
+def timeout_parameter() -> dict[str, Any]:
+    """The header as OpenAPI describes it."""
+    return {
+        "name": HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Milliseconds that the client waits. After that the answer is 504, and the work is dropped.",
+        "schema": {"type": "integer", "minimum": 1},
+    }

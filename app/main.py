@@ -18,7 +18,8 @@ from starlette.responses import Response
 
 from app import __version__
 from app.bodies import parse_request
-from app.deadlines import timeout_of
+from app.deadlines import HEADER as TIMEOUT_HEADER
+from app.deadlines import timeout_of, timeout_parameter
 from app.engine import check_provider
 from app.errors import BodyTimeout, NagayomiError, Overloaded
 from app.page import add_page
@@ -112,7 +113,7 @@ def _tasks(service: Service) -> APIRouter:
         request: Request, model: type[RequestT], call: Callable[[RequestT, Caller], Awaitable[ResponseT]]
     ) -> Response:
         settings = service.settings
-        caller = Caller(timeout_s=timeout_of(request.headers.get("x-timeout-ms"), settings))
+        caller = Caller(timeout_s=timeout_of(request.headers.get(TIMEOUT_HEADER), settings))
         body = await read_body(request, settings.max_body_bytes, settings.body_timeout_s)
         parsed = parse_request(body, model)
 
@@ -154,7 +155,10 @@ def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str
     return {
         "response_model": response,
         "responses": {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()},
-        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": content},
+            "parameters": [timeout_parameter()],
+        },
     }
 
 
