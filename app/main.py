@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from app import __version__
 from app.bodies import parse_object, validate
-from app.callers import caller_of
+from app.callers import caller_of, timeout_parameter
 from app.compat import hugging_face, kserve, tei
 from app.compat.hugging_face_payloads import ANSWERS, PAYLOADS
 from app.engine import check_provider
@@ -177,7 +177,7 @@ def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str
     return {
         "response_model": response | ANSWERS[task],
         "responses": _RESPONSES,
-        "openapi_extra": json_body(request, PAYLOADS[task]),
+        "openapi_extra": {**json_body(request, PAYLOADS[task]), "parameters": [timeout_parameter()]},
     }
 
 

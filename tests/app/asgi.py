@@ -1,16 +1,16 @@
 """The application in the process of the test, without sockets."""
 
 import asyncio
-import threading
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
-from unittest import mock
 
 import httpx
 from fastapi import FastAPI
 
-from app.session import Session
+from app.service import Service
 
 
 @asynccontextmanager
@@ -50,17 +50,18 @@ def scope(path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
 
 
 @contextmanager
-def engines_held() -> Iterator[Callable[[], None]]:
+def engines_held(application: FastAPI) -> Iterator[Callable[[], None]]:
     """Inside, no batch is done before the given function is called, or the end."""
-    released = threading.Event()
-    run = Session.run
+    service: Service = application.state.service
+    pids = [model.engine.pid for model in service.store.models.values()]
 
-    def held(self: Session, batch: Any) -> Any:
-        released.wait(60)
-        return run(self, batch)
+    def signal_all(what: signal.Signals) -> None:
+        for pid in pids:
+            assert pid is not None
+            os.kill(pid, what)
 
-    with mock.patch.object(Session, "run", held):
-        try:
-            yield released.set
-        finally:
-            released.set()
+    signal_all(signal.SIGSTOP)
+    try:
+        yield lambda: signal_all(signal.SIGCONT)
+    finally:
+        signal_all(signal.SIGCONT)

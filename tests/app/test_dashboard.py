@@ -32,7 +32,14 @@ def labels_of_samples() -> dict[str, set[str]]:
     telemetry.over(RequestContext("id", "POST", error_type="internal"))
     telemetry.request("qa", Timings(tokenize_ms=1, queue_ms=1, infer_ms=1, decode_ms=1, total_ms=4), 1, 1)
     telemetry.batch("model", [], BatchReport(tokens=64, seconds=1.0, failed=False))
-    for gauge in (telemetry.queue_tokens, telemetry.queue_requests, telemetry.model_load_seconds, telemetry.models):
+    by_label = (
+        telemetry.queue_tokens,
+        telemetry.queue_requests,
+        telemetry.model_load_seconds,
+        telemetry.models,
+        telemetry.engine_restarts,
+    )
+    for gauge in by_label:
         gauge.labels("one")
     return {sample.name: set(sample.labels) for metric in telemetry.registry.collect() for sample in metric.samples}
 

@@ -129,7 +129,7 @@ async def test_what_one_key_uses_up_leaves_the_others_alone(settings: Settings) 
             while wanted not in (await client.get("/metrics", headers=bearer(BATCH))).text:
                 await asyncio.sleep(0.01)
 
-        with engines_held() as release:
+        with engines_held(application) as release:
             first = send(WEB)
             await tokens_of_web(16)  # one block
             response = await send(WEB, "上" * 20)

@@ -154,8 +154,9 @@ async def test_every_metric_equals_what_the_client_counted(handmade_models: Path
 
 async def test_what_waits_is_seen(handmade_models: Path) -> None:
     settings = Settings(model_store=handmade_models, intra_op_threads=1, max_batch_tokens=16)
-    async with running(create_app(settings)) as client:
-        with engines_held() as release:
+    application = create_app(settings)
+    async with running(application) as client:
+        with engines_held(application) as release:
             requests = [asyncio.create_task(client.post("/classify", json={"text": "上" * 60})) for _ in range(4)]
             waiting = 0.0
             while waiting < 2:  # the others are with the engine
@@ -172,8 +173,9 @@ async def test_what_waits_is_seen(handmade_models: Path) -> None:
 
 async def test_what_expires_is_counted(handmade_models: Path) -> None:
     settings = Settings(model_store=handmade_models, intra_op_threads=1, request_timeout_s=0.2)
-    async with running(create_app(settings)) as client:
-        with engines_held():
+    application = create_app(settings)
+    async with running(application) as client:
+        with engines_held(application):
             error_of(await client.post("/classify", json={"text": "上"}), 504, "deadline_exceeded")
         metrics = samples((await client.get("/metrics")).text)
         assert metrics["nagayomi_errors_total"] == {("/classify", "deadline_exceeded"): 1}
