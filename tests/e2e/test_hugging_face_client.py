@@ -11,7 +11,7 @@ import httpx
 import pytest
 from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import reset_sessions
+from huggingface_hub.utils._http import reset_sessions
 
 from tests.e2e.conftest import Server
 
@@ -42,6 +42,7 @@ def own(client: httpx.Client, path: str, **body: Any) -> Any:
 def test_one_answer(connect: Connect, client: httpx.Client, path: str) -> None:
     (expected,) = own(client, "/qa", question=QUESTION, context=CONTEXT)["results"][0]["answers"]
     answer = connect(path).question_answering(question=QUESTION, context=CONTEXT)
+    assert not isinstance(answer, list)
     assert (answer.answer, answer.start, answer.end) == (expected["text"], expected["start"], expected["end"])
     assert answer.score == pytest.approx(expected["score"], abs=1e-3)
     assert answer.answer == CONTEXT[answer.start : answer.end] != CONTEXT, "offsets count characters, not words"
