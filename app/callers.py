@@ -12,8 +12,6 @@ from app.settings import Settings
 
 HEADER = "X-Timeout-Ms"
 
-HEADER = "X-Timeout-Ms"
-
 _MILLISECONDS = re.compile("[0-9]{1,10}")
 
 
@@ -40,17 +38,6 @@ def timeout_of(header: str | None, settings: Settings) -> float:
     if not _MILLISECONDS.fullmatch(header) or not 1 <= int(header) <= most:
         raise InvalidInput(f"{HEADER} must be a whole number of milliseconds from 1 to {most}.")
     return int(header) / 1000
-
-
-def timeout_parameter() -> dict[str, Any]:
-    """The header as OpenAPI describes it."""
-    return {
-        "name": HEADER,
-        "in": "header",
-        "required": False,
-        "description": "Milliseconds that the client waits. After that the answer is 504, and the work is dropped.",
-        "schema": {"type": "integer", "minimum": 1},
-    }
 
 
 def timeout_parameter() -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """What the foreign formats share: lists of inputs, options that mean nothing here, and answers with stage headers."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.callers import caller_of
 from app.errors import InvalidInput
-from app.service import Reply
+from app.service import Caller, Reply, Service
 from app.settings import Settings
-from app.transport import stage_headers, unless_disconnected
+from app.transport import read_body, stage_headers, unless_disconnected
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -43,11 +45,28 @@ def check_batch_size(members: int, settings: Settings) -> None:
         )
 
 
+async def body_of(request: Request, service: Service) -> bytes:
+    """The body, within the limits of the settings."""
+    return await read_body(request, service.settings)
+
+
+Call = Callable[[Sequence[R], Caller], Coroutine[Any, Any, Reply[list[T]]]]
+
+
+async def ask(request: Request, settings: Settings, call: Call[R, T], requests: Sequence[R]) -> Reply[list[T]]:
+    """The service's results for a batch, unless the client leaves. The one place where a foreign format calls it."""
+    return await unless_disconnected(request, call(requests, caller_of(request, settings)))
+
+
 async def exchange(
-    request: Request, work: Coroutine[Any, Any, Reply[list[T]]], write: Callable[[list[T]], Any]
+    request: Request,
+    settings: Settings,
+    call: Call[R, T],
+    requests: Sequence[R],
+    write: Callable[[list[T]], Any],
 ) -> Response:
-    """Wait for the service's results, unless the client leaves, and answer with what `write` makes of them."""
-    reply = await unless_disconnected(request, work)
+    """Have a batch answered, and send as JSON what `write` makes of the results."""
+    reply = await ask(request, settings, call, requests)
     return Response(
         json.dumps(write(reply.result), ensure_ascii=False),
         media_type="application/json",

@@ -14,8 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.bodies import parse_object, validate
-from app.callers import caller_of
-from app.compat.exchange import as_list, exchange, model_in_query
+from app.compat.exchange import as_list, body_of, exchange, model_in_query
 from app.compat.hugging_face_payloads import (
     ANSWERS,
     PAYLOADS,
@@ -35,7 +34,6 @@ from app.readings import Summary
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
-from app.transport import read_body
 
 
 def is_payload(fields: dict[str, Any]) -> bool:
@@ -55,7 +53,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         openapi_extra=json_body(*PAYLOADS.values()),
     )
     async def root(request: Request) -> Response:
-        fields = parse_object(await read_body(request, service.settings))
+        fields = parse_object(await body_of(request, service))
         if not is_payload(fields):
             raise InvalidInput(
                 "`inputs` is missing: at / the payload of Hugging Face is taken, an object with `inputs` and "
@@ -87,7 +85,6 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
         InvalidInput: it is not a payload of that task, its list is too long, or `?model=` names none.
     """
     payload = validate(fields, PAYLOADS[task])
-    caller = caller_of(request, service.settings)
     model = model_in_query(request)
     if isinstance(payload, QaPayload):
         options = payload.parameters or QaParameters()
@@ -98,13 +95,13 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
             written = [write_answers(result, options) for (result,) in results]
             return written if is_batch else written[0]
 
-        return await exchange(request, service.qa_batch(questions, caller), write)
+        return await exchange(request, service.settings, service.qa_batch, questions, write)
     if isinstance(payload, ClassifyPayload):
         texts = _texts_to_label(payload, model, service.settings)
-        return await exchange(request, service.classify_batch(texts, caller), _write_labels)
+        return await exchange(request, service.settings, service.classify_batch, texts, _write_labels)
     assert isinstance(payload, SummarizePayload)
     texts_to_summarize = _texts_to_summarize(payload, model, service.settings)
-    return await exchange(request, service.summarize_batch(texts_to_summarize, caller), _write_summaries)
+    return await exchange(request, service.settings, service.summarize_batch, texts_to_summarize, _write_summaries)
 
 
 def _questions(payload: QaPayload, options: QaParameters, model: str | None, settings: Settings) -> list[QaRequest]:

@@ -4,6 +4,7 @@ Written against its specification (kserve.github.io, "Open Inference Protocol") 
 version, "1". The names of the tensors are published by `GET /v2/models/NAME`.
 """
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import __version__
-from app.callers import caller_of
+from app.compat.exchange import ask, body_of
 from app.compat.kserve_tasks import TASKS
 from app.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
 from app.errors import BrokenModel, InvalidInput, MalformedBody, ModelNotFound, Unavailable
 from app.openapi import Responses, json_body
 from app.service import Reply, Service
 from app.store import Model
-from app.transport import read_body, stage_headers, unless_disconnected
+from app.transport import stage_headers
 
 VERSION = "1"
 JSON_LENGTH = "Inference-Header-Content-Length"
@@ -90,6 +91,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
     @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
     @router.get("/models/{name}/ready", summary="Whether a model is served", responses=_pick(responses, 404, 503))
     async def model_ready(request: Request, name: str) -> ModelReady:
+        _check_ready(service)
         return ModelReady(name=_find(service, request, name).name, ready=True)
 
     @router.get("/models/{name}/versions/{version}", include_in_schema=False)
@@ -107,7 +109,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         openapi_extra=json_body(InferRequest),
     )
     async def infer(request: Request, name: str) -> Response:
-        body = await read_body(request, service.settings)
+        body = await body_of(request, service)
         return await _infer(request, service, _find(service, request, name), body)
 
     return router
@@ -130,13 +132,13 @@ def _find(service: Service, request: Request, name: str) -> Model:
         BrokenModel: it is in the store but could not be loaded.
         ModelNotFound: there is none of that name and version; says which there are.
     """
-    _check_ready(service)
     version = request.path_params.get("version", VERSION)
     if version == VERSION and name in service.store.models:
         return service.store.models[name]
     for broken in service.store.broken:
         if broken.name == name:
             raise BrokenModel(f"The model {name} is in the store but cannot be served: {broken.reason}")
+    _check_ready(service)
     raise ModelNotFound(
         f"There is no model {name[:100]!r} of version {version[:100]!r}. All are of version {VERSION!r}: "
         f"{', '.join(sorted(service.store.models))}."
@@ -173,9 +175,9 @@ async def _infer(request: Request, service: Service, model: Model, body: bytes) 
     if not isinstance(all_binary, bool):
         raise InvalidInput("The parameter `binary_data_output` must be true or false.")
     texts = read_texts(infer.inputs, binary, service.settings.max_client_batch_size)
-    caller = caller_of(request, service.settings)
-    reply, results = await unless_disconnected(request, tensors.run(service, caller, model.name, texts, options))
-    return _answer(infer, model, reply, _wanted(infer, results, all_binary))
+    requests = tensors.requests(model.name, texts, options)
+    reply = await ask(request, service.settings, partial(tensors.call, service), requests)
+    return _answer(infer, model, reply, _wanted(infer, tensors.write(requests, reply.result), all_binary))
 
 
 def _wanted(infer: InferRequest, results: list[OutputTensor], all_binary: bool) -> list[tuple[OutputTensor, bool]]:

@@ -4,9 +4,9 @@ In a published shape, -1 stands for a number that differs from request to reques
 sent. A row of answers has as many places as the request's `top_k`: a place without an answer holds "" and zeros.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from app.bodies import validate
 from app.compat.kserve_tensors import Datatype, OutputTensor
@@ -15,8 +15,6 @@ from app.manifest import Task
 from app.readings import Summary
 from app.schemas import Answer, ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Caller, Reply, Service
-
-RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
 
 _NO_ANSWER = Answer(text="", start=0, end=0, score=0.0)
 
@@ -29,10 +27,8 @@ class TaskTensors:
     inputs: tuple[str, ...]
     optional_inputs: tuple[str, ...]
     outputs: dict[str, tuple[Datatype, list[int]]]
-    run: Callable[
-        [Service, Caller, str, dict[str, list[str]], dict[str, Any]],
-        Coroutine[Any, Any, tuple[Reply[Any], list[OutputTensor]]],
-    ]
+    call: Callable[[Service, Sequence[Any], Caller], Coroutine[Any, Any, Reply[list[Any]]]]
+    write: Callable[[Sequence[Any], list[Any]], list[OutputTensor]]
 
     @property
     def options(self) -> list[str]:
@@ -54,6 +50,19 @@ class TaskTensors:
             if name not in inputs:
                 raise InvalidInput(f"The input `{name}` is missing; inputs are {', '.join(known)}.")
 
+    def requests(self, model: str, texts: dict[str, list[str]], options: dict[str, Any]) -> list[Any]:
+        """The requests of a batch, from the columns of texts.
+
+        Raises:
+            InvalidInput: a text or an option is none that the task takes; names the text by its index.
+        """
+        rows = [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)]
+        requests: list[Any] = []
+        for index, row in enumerate(rows):
+            with naming_member(index, len(rows)):
+                requests.append(validate({**options, "model": model, **row}, self.request))
+        return requests
+
 
 def _check_known(kind: str, names: list[str], known: tuple[str, ...]) -> None:
     for name in names:
@@ -63,53 +72,32 @@ def _check_known(kind: str, names: list[str], known: tuple[str, ...]) -> None:
         raise InvalidInput(f"The {kind} `{twice[0]}` stands twice in the request.")
 
 
-def _requests(
-    request: type[RequestT], model: str, texts: dict[str, list[str]], options: dict[str, Any]
-) -> list[RequestT]:
-    rows = [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)]
-    requests: list[RequestT] = []
-    for index, row in enumerate(rows):
-        with naming_member(index, len(rows)):
-            requests.append(validate({**options, "model": model, **row}, request))
-    return requests
-
-
-async def _answer_questions(
-    service: Service, caller: Caller, model: str, texts: dict[str, list[str]], options: dict[str, Any]
-) -> tuple[Reply[list[list[QuestionResult]]], list[OutputTensor]]:
-    requests = _requests(QaRequest, model, texts, options)
-    reply = await service.qa_batch(requests, caller)
-    results = [result for (result,) in reply.result]
-    shape = [len(results), requests[0].top_k]
-    places = [(*result.answers, *[_NO_ANSWER] * (shape[1] - len(result.answers))) for result in results]
+def _write_answers(requests: Sequence[QaRequest], results: list[list[QuestionResult]]) -> list[OutputTensor]:
+    rows = [result for (result,) in results]
+    shape = [len(rows), requests[0].top_k]
+    places = [[*row.answers, *[_NO_ANSWER] * (shape[1] - len(row.answers))] for row in rows]
     answers = [answer for row in places for answer in row]
-    return reply, [
+    return [
         OutputTensor("answer", "BYTES", shape, [answer.text for answer in answers]),
         OutputTensor("start", "INT64", shape, [answer.start for answer in answers]),
         OutputTensor("end", "INT64", shape, [answer.end for answer in answers]),
         OutputTensor("score", "FP32", shape, [answer.score for answer in answers]),
-        OutputTensor("null_score", "FP32", shape[:1], [result.null_score for result in results]),
-        OutputTensor("score_diff", "FP32", shape[:1], [result.score_diff for result in results]),
+        OutputTensor("null_score", "FP32", shape[:1], [row.null_score for row in rows]),
+        OutputTensor("score_diff", "FP32", shape[:1], [row.score_diff for row in rows]),
     ]
 
 
-async def _classify(
-    service: Service, caller: Caller, model: str, texts: dict[str, list[str]], options: dict[str, Any]
-) -> tuple[Reply[list[list[LabelResult]]], list[OutputTensor]]:
-    reply = await service.classify_batch(_requests(ClassifyRequest, model, texts, options), caller)
-    shape = [len(reply.result), len(reply.result[0])]
-    labels = [label for row in reply.result for label in row]
-    return reply, [
+def _write_labels(_: Sequence[ClassifyRequest], results: list[list[LabelResult]]) -> list[OutputTensor]:
+    shape = [len(results), len(results[0])]
+    labels = [label for row in results for label in row]
+    return [
         OutputTensor("label", "BYTES", shape, [label.label for label in labels]),
         OutputTensor("score", "FP32", shape, [label.score for label in labels]),
     ]
 
 
-async def _summarize(
-    service: Service, caller: Caller, model: str, texts: dict[str, list[str]], options: dict[str, Any]
-) -> tuple[Reply[list[Summary]], list[OutputTensor]]:
-    reply = await service.summarize_batch(_requests(SummarizeRequest, model, texts, options), caller)
-    return reply, [OutputTensor("summary", "BYTES", [len(reply.result)], [summary.text for summary in reply.result])]
+def _write_summaries(_: Sequence[SummarizeRequest], results: list[Summary]) -> list[OutputTensor]:
+    return [OutputTensor("summary", "BYTES", [len(results)], [summary.text for summary in results])]
 
 
 _ROWS, _PLACES = [-1], [-1, -1]
@@ -127,20 +115,23 @@ TASKS: dict[Task, TaskTensors] = {
             "null_score": ("FP32", _ROWS),
             "score_diff": ("FP32", _ROWS),
         },
-        run=_answer_questions,
+        call=Service.qa_batch,
+        write=_write_answers,
     ),
     "classify": TaskTensors(
         request=ClassifyRequest,
         inputs=("text",),
         optional_inputs=("text_pair",),
         outputs={"label": ("BYTES", _PLACES), "score": ("FP32", _PLACES)},
-        run=_classify,
+        call=Service.classify_batch,
+        write=_write_labels,
     ),
     "summarize": TaskTensors(
         request=SummarizeRequest,
         inputs=("text",),
         optional_inputs=(),
         outputs={"summary": ("BYTES", _ROWS)},
-        run=_summarize,
+        call=Service.summarize_batch,
+        write=_write_summaries,
     ),
 }

@@ -12,14 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.bodies import parse_request, validate
-from app.callers import caller_of
-from app.compat.exchange import check_batch_size, exchange, model_in_query
+from app.compat.exchange import body_of, check_batch_size, exchange, model_in_query
 from app.errors import NagayomiError, Overloaded, Unavailable
 from app.manifest import Manifest, Task
 from app.openapi import Responses, json_body
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
-from app.transport import read_body
 
 
 def _one_or_two(value: Any) -> Any:
@@ -86,7 +84,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
 
 
 async def _predict(request: Request, service: Service) -> Response:
-    payload = parse_request(await read_body(request, service.settings), PredictRequest)
+    payload = parse_request(await body_of(request, service), PredictRequest)
     is_batch = _branch(payload.inputs) == "<batch>"
     sequences: Any = payload.inputs if is_batch else [payload.inputs]
     check_batch_size(len(sequences), service.settings)
@@ -97,7 +95,7 @@ async def _predict(request: Request, service: Service) -> Response:
         written = [[{"score": label.score, "label": label.label} for label in labels] for labels in results]
         return written if is_batch else written[0]
 
-    return await exchange(request, service.classify_batch(requests, caller_of(request, service.settings)), write)
+    return await exchange(request, service.settings, service.classify_batch, requests, write)
 
 
 def _texts(sequence: str | list[str]) -> dict[str, str]:
