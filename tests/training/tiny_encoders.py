@@ -38,7 +38,7 @@ def save_tiny_encoder(architecture: str, folder: Path, **changes: Any) -> Path:
     """A directory of transformers with random weights."""
     folder.mkdir(parents=True)
     vocab_size, pad = _TOKENIZERS[architecture](folder)
-    kinds = {
+    kinds: dict[str, tuple[Any, dict[str, Any]]] = {
         "big_bird": (BigBirdConfig, {"max_position_embeddings": 64, "block_size": 4}),
         "bert": (BertConfig, {"max_position_embeddings": 64}),
         "roberta": (RobertaConfig, {"max_position_embeddings": 66, "type_vocab_size": 1}),
