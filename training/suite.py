@@ -17,9 +17,12 @@ from training.data import DataError
 from training.encoder_config import EncoderConfig, read_encoder_config
 from training.encoders import read_notes
 from training.jglue import TASK_NAMES, TASKS, TaskName
-from training.tuning import Scores, open_encoder, read_valid, score_sets, tune
+from training.tuning import Scores, is_first_process, open_encoder, read_valid, score_sets, tune
 
 DEFAULT_DATA = Path("data")
+
+# Arguments of the evaluation of one served model.
+_NOT_OF_A_SUITE = ("task", "model_store", "reader", "record")
 
 _HEADINGS = {"accuracy": "acc", "mcc": "MCC", "pearson": "Pearson", "spearman": "Spearman", "em": "EM", "f1": "F1"}
 
@@ -37,7 +40,8 @@ def finetune(args: argparse.Namespace) -> int:
     """
     if not args.config.is_dir():
         summary = tune(read_encoder_config(args.config, args.set), args.data, args.out)
-        print(json.dumps(summary, ensure_ascii=False))
+        if is_first_process():
+            print(json.dumps(summary, ensure_ascii=False))
         return 0
     configs = [read_encoder_config(file, args.set) for file in sorted(args.config.glob("*.toml"))]
     if not configs:
@@ -55,6 +59,9 @@ def evaluate(args: argparse.Namespace) -> int:
     Raises:
         NagayomiError: there is nothing to evaluate, or the data cannot be read; says what.
     """
+    given = [name for name in _NOT_OF_A_SUITE if getattr(args, name) is not None]
+    if given:
+        raise ConfigError(f"--suite takes no --{', no --'.join(name.replace('_', '-') for name in given)}.")
     directory = Path(args.model)
     data = args.data or DEFAULT_DATA
     folders = {config.task: (config, folder) for folder in _checkpoints(directory) for config in [_noted(folder)]}
@@ -104,8 +111,9 @@ def _with_data(configs: list[EncoderConfig], data: Path, keys: tuple[str, ...]) 
 
 
 def _print_results(name: str, results: Mapping[TaskName, Scores]) -> None:
-    print(table(name, results))
-    print(json.dumps({"suite": "jglue", "model": name, "results": results}, ensure_ascii=False))
+    if is_first_process():
+        print(table(name, results))
+        print(json.dumps({"suite": "jglue", "model": name, "results": results}, ensure_ascii=False))
 
 
 def table(name: str, results: Mapping[TaskName, Mapping[str, float]]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Never
 
 import torch
+from accelerate import PartialState
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
@@ -57,13 +58,13 @@ def tune(config: EncoderConfig, data: Path, out: Path) -> dict[str, Any]:
                     raise DataError(f"{data / config.train} holds nothing that a model could learn from.")
                 _trial(config, encoder, features, valid, rate, epochs, folder)
             results.append(json.loads((folder / "trial.json").read_text(encoding="utf-8")) | {"folder": folder.name})
-        if _is_first_process():
+        if is_first_process():
             best = max(results, key=lambda result: result["scores"][TASKS[config.task].chosen_by])
             summary = {"task": config.task, **best, "trials": results}
             _write_json(summary_file, summary)
             _publish(trials / best["folder"], out)
-        _wait_for_all()
-    if _is_first_process():
+        _processes().wait_for_everyone()
+    if is_first_process():
         shutil.rmtree(trials, ignore_errors=True)
     found: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
     return found
@@ -126,6 +127,7 @@ def _trial(
         weight_decay=config.weight_decay,
         max_grad_norm=config.clip_norm,
         seed=config.seed,
+        use_cpu=not cuda,  # without it, processes on CPUs would each train on everything
         bf16=config.precision == "bf16" or (config.precision == "auto" and cuda and torch.cuda.is_bf16_supported()),
         save_strategy="steps",
         save_steps=config.checkpoint_every,
@@ -147,7 +149,7 @@ def _trial(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=_whole_checkpoint(folder))
-    if _is_first_process():
+    if is_first_process():
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         notes = {"task": config.task, "normaliser": config.normaliser, "segmenter": config.segmenter}
         encoder.save(folder, notes | {"training": config.model_dump()})
@@ -157,7 +159,7 @@ def _trial(
         _write_json(folder / "trial.json", {"learning_rate": rate, "epochs": epochs, "scores": scores})
         for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
             shutil.rmtree(checkpoint)
-    _wait_for_all()
+    _processes().wait_for_everyone()
 
 
 class _Watch(TrainerCallback):
@@ -251,7 +253,7 @@ def _claim(config: EncoderConfig, out: Path) -> None:
                 f"{out} holds a run with another configuration: {'; '.join(changes)}. "
                 "Name another folder, or remove this one."
             )
-    elif _is_first_process():
+    elif is_first_process():
         out.mkdir(parents=True, exist_ok=True)
         _write_json(file, now)
 
@@ -262,10 +264,10 @@ def _write_json(file: Path, content: object) -> None:
     os.replace(partial, file)
 
 
-def _is_first_process() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
+def _processes() -> PartialState:
+    """The processes of this run: those of torchrun, or this one alone."""
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
-def _wait_for_all() -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
+def is_first_process() -> bool:
+    return bool(_processes().is_main_process)

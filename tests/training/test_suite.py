@@ -311,6 +311,7 @@ def test_what_is_wrong_in_a_recipe_is_said_in_words(override: str, message: str)
     ("arguments", "message"),
     [
         (["--suite", "jglue", "--model", "nowhere"], "nowhere holds no model that was fine-tuned for a task of JGLUE"),
+        (["--suite", "jglue", "--model", "m", "--task", "qa", "--record", "x"], "--suite takes no --task, no --record"),
         (["--model", "tiny-qa"], "--task and --data are needed, or --suite"),
         (["--model", "tiny-qa", "--task", "qa"], "--task and --data are needed, or --suite"),
     ],
