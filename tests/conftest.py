@@ -4,6 +4,11 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test asserts wall-clock time, and an example may come when the machine is busy.
+settings.register_profile("nagayomi", deadline=None)
+settings.load_profile("nagayomi")
 
 VOCABULARY_TEXT = (
     "東京は日本の首都である。東京都は関東地方に位置し、人口は約千四百万人である。京都は千年以上のあいだ都であった。"
