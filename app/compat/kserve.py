@@ -89,13 +89,13 @@ def routes(service: Service, responses: Responses) -> APIRouter:
 
     # A version in the path is optional, and documented once.
     @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
-    @router.get("/models/{name}/ready", summary="Whether a model is served", responses=_pick(responses, 404, 503))
+    @router.get("/models/{name}/ready", summary="Whether a model is served", responses=_pick(responses, 404, 422, 503))
     async def model_ready(request: Request, name: str) -> ModelReady:
         _check_ready(service)
         return ModelReady(name=_find(service, request, name).name, ready=True)
 
     @router.get("/models/{name}/versions/{version}", include_in_schema=False)
-    @router.get("/models/{name}", summary="What a model takes and gives", responses=_pick(responses, 404, 503))
+    @router.get("/models/{name}", summary="What a model takes and gives", responses=_pick(responses, 404, 422, 503))
     async def model(request: Request, name: str) -> ModelMetadata:
         return _metadata(_find(service, request, name))
 

@@ -11,6 +11,7 @@ const SENTENCES = {
   overloaded: "サーバーが混み合っています。",
   unavailable: "サーバーの準備ができていません。しばらくしてから、もう一度お試しください。",
   engine_failed: "計算の途中で失敗しました。もう一度お試しください。",
+  body_timeout: "文書の送信に時間がかかりすぎました。もう一度お試しください。",
   deadline_exceeded: "時間内に読み終えられませんでした。文書を短くするか、時間をおいてお試しください。",
   broken_model: "モデルが壊れているため、使えません。",
   provider_unavailable: "サーバーの計算装置が使えません。",

@@ -1,6 +1,7 @@
 """Starts the real server for tests."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +17,14 @@ def serving(store: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     # A proxy in the environment must not be asked for a local address.
     environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "NAGAYOMI_INTRA_OP_THREADS": "1"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        # Where the tests run in the background, SIGINT is ignored, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     killer = threading.Timer(60, process.kill)
     killer.start()
