@@ -25,6 +25,9 @@ from app.transport import stage_headers
 VERSION = "1"
 JSON_LENGTH = "Inference-Header-Content-Length"
 
+# Documented by hand: FastAPI would add an error in a format of its own, for a name that it could not read.
+_NAME = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]}
+
 
 class ServerMetadata(BaseModel):
     """What the server is."""
@@ -89,15 +92,25 @@ def routes(service: Service, responses: Responses) -> APIRouter:
 
     # A version in the path is optional, and documented once.
     @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
-    @router.get("/models/{name}/ready", summary="Whether a model is served", responses=_pick(responses, 404, 422, 503))
-    async def model_ready(request: Request, name: str) -> ModelReady:
+    @router.get(
+        "/models/{name}/ready",
+        summary="Whether a model is served",
+        responses=_pick(responses, 404, 503),
+        openapi_extra=_NAME,
+    )
+    async def model_ready(request: Request) -> ModelReady:
         _check_ready(service)
-        return ModelReady(name=_find(service, request, name).name, ready=True)
+        return ModelReady(name=_find(service, request).name, ready=True)
 
     @router.get("/models/{name}/versions/{version}", include_in_schema=False)
-    @router.get("/models/{name}", summary="What a model takes and gives", responses=_pick(responses, 404, 422, 503))
-    async def model(request: Request, name: str) -> ModelMetadata:
-        return _metadata(_find(service, request, name))
+    @router.get(
+        "/models/{name}",
+        summary="What a model takes and gives",
+        responses=_pick(responses, 404, 503),
+        openapi_extra=_NAME,
+    )
+    async def model(request: Request) -> ModelMetadata:
+        return _metadata(_find(service, request))
 
     @router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
     @router.post(
@@ -106,11 +119,11 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         description=f"With the header `{JSON_LENGTH}` the body is that many bytes of JSON and then binary data.",
         response_model=InferResponse,
         responses=responses,
-        openapi_extra=json_body(InferRequest),
+        openapi_extra=json_body(InferRequest) | _NAME,
     )
-    async def infer(request: Request, name: str) -> Response:
+    async def infer(request: Request) -> Response:
         body = await body_of(request, service)
-        return await _infer(request, service, _find(service, request, name), body)
+        return await _infer(request, service, _find(service, request), body)
 
     return router
 
@@ -124,7 +137,7 @@ def _check_ready(service: Service) -> None:
         raise Unavailable(service.why_not_ready())
 
 
-def _find(service: Service, request: Request, name: str) -> Model:
+def _find(service: Service, request: Request) -> Model:
     """The model that the path names, whatever its task.
 
     Raises:
@@ -132,7 +145,7 @@ def _find(service: Service, request: Request, name: str) -> Model:
         BrokenModel: it is in the store but could not be loaded.
         ModelNotFound: there is none of that name and version; says which there are.
     """
-    version = request.path_params.get("version", VERSION)
+    name, version = request.path_params["name"], request.path_params.get("version", VERSION)
     if version == VERSION and name in service.store.models:
         return service.store.models[name]
     for broken in service.store.broken:
