@@ -53,7 +53,7 @@ def test_a_record_is_an_example(task: TaskName, record: dict[str, object], examp
 def test_jsquad_is_squad(tmp_path: Path) -> None:
     file = write_json(tmp_path / "d.json", squad({"寺": [("寺 [SEP] 寺は古い。", [("何が古い?", "寺")])]}))
     assert read_examples("jsquad", file) == [
-        QuestionExample("寺-0-0", "何が古い?", "寺 [SEP] 寺は古い。", (("寺", 0),))
+        QuestionExample("寺-0-0", "何が古い?", "寺 [SEP] 寺は古い。", (("寺", 0),), "寺")
     ]
 
 
