@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import readme
 from tests.e2e.conftest import wait_for_url
 
-VOLATILE = re.compile(r'"timings":\{[^}]*\}|"request_id":"[^"]*"')
+VOLATILE = re.compile(r'"timings": ?\{[^}]*\}|"request_id": ?"[^"]*"')
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 
 
