@@ -55,6 +55,9 @@ def outputs(url: str) -> dict[str, str]:
     made["command-line"] = f"\n```console\n{_command_line()}\n```\n"
     made["models"] = _models()
     made["sample-characters"] = f"{len(sample):,}"
+    # Too long to do again: the last lines of the commands, as they were written to these files.
+    for file in sorted((ROOT / "docs/measurements").glob("*.json")):
+        made[file.stem] = f"\n```json\n{file.read_text(encoding='utf-8').strip()}\n```\n"
     return made
 
 
