@@ -16,6 +16,7 @@ Knows costs in tokens, and nothing of time, engines or what a window is.
 """
 
 import heapq
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, TypeVar
@@ -26,7 +27,7 @@ LOOK_AHEAD = 16
 OLDEST_EVERY = 4
 
 
-class _Party:
+class _Party(ABC):
     """Somebody who takes turns: a client among clients, or a request among those of its client."""
 
     def __init__(self) -> None:
@@ -35,8 +36,9 @@ class _Party:
         self.in_line = False
 
     @property
+    @abstractmethod
     def has_windows(self) -> bool:
-        raise NotImplementedError
+        """Whether anything of its waits."""
 
 
 P = TypeVar("P", bound=_Party)
