@@ -77,7 +77,7 @@ async def run(minutes: float, store: Path, logs: Path, seed: int) -> Soak:
         load = Load(server, record, seed)
         watching = [
             asyncio.create_task(server.watch_memory()),
-            asyncio.create_task(_show(record, server, 60 * minutes)),
+            asyncio.create_task(_show(record, server, round(60 * minutes))),
         ]
         try:
             await load.quiet()
@@ -98,16 +98,16 @@ async def run(minutes: float, store: Path, logs: Path, seed: int) -> Soak:
     return Soak(minutes, seed, models, record, load.events, server.memory, checks)
 
 
-async def _show(record: Record, server: Server, seconds: float) -> None:
+async def _show(record: Record, server: Server, seconds: int) -> None:
     """The progress, once a second, until cancelled."""
     begun = time.monotonic()
-    with tqdm(total=round(seconds), desc="soak", unit="s", file=sys.stderr, bar_format=_BAR) as progress:
+    with tqdm(total=seconds, desc="soak", unit="s", file=sys.stderr, bar_format=_BAR) as progress:
         while True:
             statuses = " ".join(f"{status}:{count}" for status, count in sorted(record.answered.items()))
             resident = sum(values[-1] for values in server.memory.resident.values()) / 1e6
             progress.set_description(record.phase, refresh=False)
             progress.set_postfix_str(f"{len(record.sent)} sent, {statuses}, {resident:.0f} MB", refresh=False)
-            progress.n = min(round(time.monotonic() - begun), progress.total)
+            progress.n = min(round(time.monotonic() - begun), seconds)
             progress.refresh()
             await asyncio.sleep(1)
 

@@ -34,6 +34,7 @@ _COUNTED = {  # by name in /metrics: what it counts, and by which labels
     "nagayomi_tokens_total": ("tokens", ("task",)),
     "nagayomi_windows_total": ("windows", ("task",)),
 }
+_ALSO_ASKED = ("/readyz", "/metrics")  # by the server itself at its start, and while the metrics are written
 _EMPTY = frozenset({"nagayomi_in_flight", "nagayomi_queue_tokens", "nagayomi_queue_requests"})
 _FORESEEN = re.compile(
     r"a batch of \d+ documents, \d+ tokens failed$|the engine of \S+ ended with code -9 |"
@@ -95,7 +96,7 @@ def check_answers(record: Record, log: Sequence[tuple[str, Line]], stopped_liste
         "every request is answered",
         not wrong,
         _first(wrong, lambda sent: sent.unanswered or "nothing came")
-        or f"{waited - len(too_late)} of {waited}; the other {len(too_late)} came when the server had stopped listening",
+        or f"{waited - len(too_late)} of {waited}; the other {len(too_late)} came when nobody listened any more",
     )
 
 
@@ -180,7 +181,8 @@ def check_crash(record: Record, events: Events) -> Check:
         passed,
         _first(others, lambda sent: "another engine failed")
         or _first(unavailable, lambda sent: "503 outside of the crash")
-        or f"{events.crashed_model} was ready again after {away_s:.1f} s; {len(failed)} requests in it got 503; restarts {restarts}",
+        or f"{events.crashed_model} was ready again after {away_s:.1f} s; {len(failed)} requests in it got 503; "
+        f"restarts {restarts}",
     )
 
 
@@ -188,9 +190,9 @@ def check_metrics(record: Record, lines: Mapping[str, Line], metrics: str) -> Ch
     """Counters of the server equal the counts of the client; of clients that left, what the log says of them."""
     wanted: Counter[tuple[str, ...]] = Counter()
     for sent in record.sent:
-        if sent.phase == "stop" or sent.kind == "metrics" or (sent.left and sent.unanswered):
+        if sent.phase == "stop" or sent.path in _ALSO_ASKED or (sent.left and sent.unanswered):
             continue
-        endpoint = sent.path if sent.path in (*_TASKS, "/readyz") else "other"
+        endpoint = sent.path if sent.path in _TASKS else "other"
         status, error_type = sent.status, sent.error_type
         if sent.left and (line := lines.get(sent.request_id)) is not None:
             status, error_type = line.status, line.error_type
@@ -204,7 +206,7 @@ def check_metrics(record: Record, lines: Mapping[str, Line], metrics: str) -> Ch
     counted: Counter[tuple[str, ...]] = Counter()
     left: list[str] = []
     for name, labels, value in _samples(metrics):
-        if (named := _COUNTED.get(name)) is not None and labels.get("endpoint") != "/metrics":
+        if (named := _COUNTED.get(name)) is not None and labels.get("endpoint") not in _ALSO_ASKED:
             counted[named[0], *(labels[label] for label in named[1])] += int(value)
         elif name in _EMPTY and value:
             left.append(f"{name} is {value:g} though nothing is left")

@@ -44,7 +44,7 @@ class Sent:
         return self.kind not in ("readiness", "metrics") and not self.unanswered
 
     def take(self, answer: Answer, references: dict[str, Any]) -> None:
-        """Note an answer, and what is wrong with it. The first result of a request is what later ones are held against."""
+        """Note an answer, and what is wrong with it. The first result of a request is what later ones must equal."""
         self.ended = time.time()
         self.status = answer.status
         if answer.status not in DOCUMENTED:

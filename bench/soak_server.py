@@ -164,7 +164,7 @@ class Server:
 
 
 def _records(file: Path) -> Iterator[dict[str, Any]]:
-    *lines, unfinished = file.read_bytes().split(b"\n")
+    *lines, _unfinished = file.read_bytes().split(b"\n")
     for line in lines:
         try:
             yield json.loads(line)
