@@ -35,8 +35,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from bench import soak_report
@@ -99,15 +101,18 @@ async def run(minutes: float, store: Path, logs: Path, seed: int) -> Soak:
 
 
 async def _show(record: Record, server: Server, seconds: int) -> None:
-    """The progress, once a second, until cancelled."""
-    begun = time.monotonic()
+    """The progress, once a second, until cancelled: of the phases, whose last answers may take longer."""
+    ends = dict(zip(SHARES, accumulate(SHARES.values()), strict=True))
     with tqdm(total=seconds, desc="soak", unit="s", file=sys.stderr, bar_format=_BAR) as progress:
         while True:
             statuses = " ".join(f"{status}:{count}" for status, count in sorted(record.answered.items()))
-            resident = sum(values[-1] for values in server.memory.resident.values()) / 1e6
+            resident = np.nansum([values[-1] for values in server.memory.resident.values()]) / 1e6
             progress.set_description(record.phase, refresh=False)
             progress.set_postfix_str(f"{len(record.sent)} sent, {statuses}, {resident:.0f} MB", refresh=False)
-            progress.n = min(round(time.monotonic() - begun), seconds)
+            if record.phase in SHARES:
+                begun = ends[record.phase] - SHARES[record.phase]
+                inside = (time.time() - record.phases[-1][1]) / seconds
+                progress.n = round(seconds * min(begun + inside, ends[record.phase]))
             progress.refresh()
             await asyncio.sleep(1)
 

@@ -23,9 +23,6 @@ from bench.soak_server import STOP_S, Line, Memory
 GROWTH = 0.05  # of resident memory, between the two calm phases
 COMPARED = ("calm 1", "calm 2")
 OVERLOADS = ("overload 1", "overload 2")
-# A connection that the kernel has made, but the server not yet taken when it stops listening, is lost, and so is a
-# request on a connection that is closed in that moment. Nothing that was sent earlier than this before may be.
-ACCEPT_S = 1.0
 
 _TASKS = ("/qa", "/summarize", "/classify")
 _COUNTED = {  # by name in /metrics: what it counts, and by which labels
@@ -66,7 +63,7 @@ def check_all(
         errors: whatever else it logged.
     """
     return [
-        check_answers(record, lines, stopped_listening(errors)),
+        check_answers(record, events, lines, stopped_listening(errors)),
         check_form(record),
         check_results(record),
         check_once(record, lines),
@@ -85,11 +82,23 @@ def stopped_listening(errors: Iterable[Mapping[str, Any]]) -> float:
     return datetime.fromisoformat(times[0]).timestamp() if times else math.inf
 
 
-def check_answers(record: Record, log: Sequence[tuple[str, Line]], stopped_listening: float) -> Check:
-    """No request without a whole answer, but those of clients that left, and those that came when nobody listened."""
+def check_answers(record: Record, events: Events, log: Sequence[tuple[str, Line]], stopped_listening: float) -> Check:
+    """No request without a whole answer, but those of clients that left, and those that nobody listened to any more.
+
+    A connection that the kernel has made, but the server not yet taken when it stops listening, is lost, and so is a
+    request on an idle connection that is closed in that moment. What the application has seen must be answered, and so
+    must everything before SIGTERM.
+    """
     logged = {request_id for request_id, _ in log}
     missing = [sent for sent in record.sent if sent.status is None and not sent.left]
-    too_late = [sent for sent in missing if sent.began > stopped_listening - ACCEPT_S and sent.request_id not in logged]
+    too_late = [
+        sent
+        for sent in missing
+        if sent.request_id not in logged
+        and sent.began > events.terminated
+        and sent.ended is not None
+        and sent.ended >= stopped_listening
+    ]
     wrong = [sent for sent in missing if sent not in too_late]
     waited = len(record.sent) - sum(sent.left for sent in record.sent)
     return Check(

@@ -7,6 +7,7 @@ Knows nothing of the service's endpoints.
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import h11
 
 _READ_BYTES = 65_536
+_IDLE_S = 2.0  # a connection that was idle for longer may be closed by the server at any moment, and is not used again
 
 
 class NoAnswer(Exception):
@@ -55,6 +57,7 @@ class Connection:
         self._receive_buffer = receive_buffer
         self._http = h11.Connection(h11.CLIENT)
         self._socket: socket.socket | None = None
+        self._idle_since = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,7 +123,8 @@ class Connection:
         Raises:
             NoAnswer: the connection ended without a whole answer.
         """
-        if self._socket is None:
+        if self._socket is None or time.monotonic() - self._idle_since > _IDLE_S:
+            self.close()
             await self.open()
         await self.head(method, path, headers)
         sending = asyncio.create_task(self._send_pieces(pieces))
@@ -184,6 +188,7 @@ class Connection:
     def _next_or_close(self) -> None:
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
+            self._idle_since = time.monotonic()
         else:
             self.close()
 

@@ -5,6 +5,7 @@ Knows the clients by name only, and nothing of what is right.
 
 import asyncio
 import random
+import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from bench.soak_client import Connection
 from bench.soak_clients import Clients
 from bench.soak_record import Record
+from bench.soak_requests import Wanted
 from bench.soak_server import POLL_S, Server
 from bench.workload import poisson
 
@@ -23,7 +25,7 @@ MISBEHAVING_USERS = 2
 THINK_S = 0.2
 REFUSED_S = 0.5  # the least that a saturating user waits after a 429, so that it does not only collect refusals
 STOP_AFTER_S = 2.0  # of load, before the server is told to stop
-SETTLE_S = 120.0
+PATIENCE_S = 120.0  # with what must come, but may take long on a slow machine
 
 # Shares of the minutes asked for. Memory is compared between the two calm phases, each with an overload before it.
 SHARES = {"capacity": 0.1, "overload 1": 0.12, "calm 1": 0.23, "crash": 0.18, "overload 2": 0.12, "calm 2": 0.25}
@@ -66,19 +68,20 @@ class Load:
             await self._clients.ask(wanted)
 
     async def capacity(self, seconds: float) -> None:
-        """As many answers as there can be."""
+        """As many answers as there can be, counted in tokens: one long text more must not change the rate."""
         self._record.enter("capacity")
         begun = time.monotonic()
         await self._for(seconds, *(self._saturate() for _ in range(SATURATING_USERS)))
-        answered = sum(sent.status == 200 for sent in self._record.of_phase("capacity"))
-        self.events.capacity = answered / (time.monotonic() - begun)
+        tokens = sum(self._tokens(sent.wanted) for sent in self._record.of_phase("capacity") if sent.status == 200)
+        mean = statistics.mean(self._tokens(wanted) for wanted in self._clients.requests)
+        self.events.capacity = tokens / mean / (time.monotonic() - begun)
 
     async def overload(self, phase: str, seconds: float) -> None:
         """Valid requests at `OVERLOAD` times the capacity, whether or not they are answered, and all other clients."""
         self._record.enter(phase)
-        await self._for(seconds, *self._calm_users(), self._arrivals())
-        valid = sum(sent.kind == "overload" for sent in self._record.of_phase(phase))
-        self.events.offered.append(valid / seconds)
+        await self._while(self._until_refused(phase, seconds), *self._calm_users(), self._arrivals())
+        began = [sent.began for sent in self._record.of_phase(phase) if sent.kind == "overload"]
+        self.events.offered.append((len(began) - 1) / (began[-1] - began[0]))
 
     async def calm(self, phase: str, seconds: float) -> None:
         """A few users that behave and a few that do not."""
@@ -95,7 +98,7 @@ class Load:
         self._record.enter("settled")
         await asyncio.gather(*self._arrived)
         wanted = {sent.request_id for sent in self._record.sent if sent.is_logged}
-        until = time.monotonic() + SETTLE_S
+        until = time.monotonic() + PATIENCE_S
         while wanted - {request_id for request_id, _ in self._server.lines()} and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
         _, metrics = await self._clients.get("/metrics", "metrics")
@@ -107,12 +110,25 @@ class Load:
         await self._while(self._terminate(), *self._calm_users(), self._arrivals())
         await asyncio.gather(*self._arrived)
 
+    async def _until_refused(self, phase: str, seconds: float) -> None:
+        """So many seconds, and on a slow machine more, until the queue is full."""
+        await asyncio.sleep(seconds)
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until and all(sent.status != 429 for sent in self._record.of_phase(phase)):
+            await asyncio.sleep(POLL_S)
+
     async def _terminate(self) -> None:
         await asyncio.sleep(STOP_AFTER_S)
         self.events.terminated = time.time()
         self._server.terminate()
         self.events.exit_code = await self._server.ended()
         self.events.stopped = time.time()
+
+    def _tokens(self, wanted: Wanted | None) -> int:
+        """What a request costs, from its answer in the quiet run."""
+        assert wanted is not None
+        tokens: int = self._record.references[wanted.name]["usage"]["tokens"]
+        return tokens
 
     async def _for(self, seconds: float, *users: Awaitable[None]) -> None:
         await self._while(asyncio.sleep(seconds), *users)
@@ -176,7 +192,8 @@ class Load:
         await asyncio.sleep(HELD_S)
         self.events.crashed = time.time()
         engine.kill()
-        while self._going and self.events.ready_again is None:
+        until = time.monotonic() + PATIENCE_S
+        while self.events.ready_again is None and time.monotonic() < until:
             sent, _ = await self._clients.get("/readyz", "readiness", frozenset({200, 503}))
             if sent.status == 503:
                 self.events.not_ready = self.events.not_ready or sent.began

@@ -11,11 +11,14 @@ from typing import Any
 
 from bench.soak_client import Answer
 from bench.soak_requests import Wanted, difference
+from bench.soak_server import BODY_TIMEOUT_S
 
 # Whatever is sent, an answer has one of these. README.md names them; 405 is HTTP's own.
 DOCUMENTED = frozenset({200, 401, 404, 405, 408, 413, 422, 429, 503, 504})
 # What a request that is right in itself may get where others, a crash or the end of the service come between.
 CIRCUMSTANCES = frozenset({429, 503, 504})
+
+_CLOCKS_S = 0.1  # the server's clock for a body starts after the client's
 
 
 @dataclass
@@ -29,14 +32,13 @@ class Sent:
     allowed: frozenset[int]
     wanted: Wanted | None = None
     began: float = field(default_factory=time.time)
+    whole: float | None = None  # when the last byte of the body was sent
     ended: float | None = None
     status: int | None = None
     error_type: str = ""
     left: bool = False  # the client did not wait for an answer
     unanswered: str = ""  # why there is no whole answer
     problem: str = ""  # what is wrong with the answer
-    tokens: int = 0
-    windows: int = 0
 
     @property
     def is_logged(self) -> bool:
@@ -47,16 +49,20 @@ class Sent:
         """Note an answer, and what is wrong with it. The first result of a request is what later ones must equal."""
         self.ended = time.time()
         self.status = answer.status
+        if answer.status == 200:
+            self._take_result(answer, references)
+        elif self.kind != "readiness":  # which says how the service is, whatever it is
+            self._take_error(answer)
         if answer.status not in DOCUMENTED:
             self.problem = f"status {answer.status} is not documented"
+        elif answer.status == 408:  # not a matter of what was sent, and right exactly when the client was that slow
+            took_s = (self.whole or self.ended) - self.began
+            if took_s < BODY_TIMEOUT_S - _CLOCKS_S:
+                self.problem = f"408 though the body was sent within {took_s:.2f} s"
         elif answer.status not in self.allowed:
             self.problem = f"status {answer.status} instead of {' or '.join(map(str, sorted(self.allowed)))}"
         elif answer.headers.get("x-request-id") != self.request_id:
             self.problem = f"X-Request-Id is {answer.headers.get('x-request-id')!r}, not {self.request_id!r}"
-        elif answer.status == 200:
-            self._take_result(answer, references)
-        elif self.kind != "readiness":  # which says how the service is, whatever it is
-            self._take_error(answer)
 
     def _take_result(self, answer: Answer, references: dict[str, Any]) -> None:
         if self.wanted is None:
@@ -67,7 +73,6 @@ class Sent:
             self.problem = f"the answer is not JSON: {answer.body[:80]!r}"
             return
         self.problem = difference(references.setdefault(self.wanted.name, body), body)
-        self.tokens, self.windows = body["usage"]["tokens"], body["usage"]["windows"]
 
     def _take_error(self, answer: Answer) -> None:
         try:

@@ -166,7 +166,9 @@ def draw(soak: Soak, file: Path) -> None:
         memory.plot(times, np.array(values) / _MEGABYTE, label=name, linewidth=1)
     memory.set(ylabel="resident (MB)", ylim=(0, None))
     memory.legend(fontsize=7, loc="lower right")
-    answered = [(sent.ended - begun, str(sent.status)) for sent in soak.record.sent if sent.ended is not None]
+    answered = [
+        (sent.ended - begun, str(sent.status)) for sent in soak.record.sent if sent.ended is not None and sent.is_logged
+    ]
     edges = np.arange(0, max(at for at, _ in answered) + _BIN_S, _BIN_S)
     for status, colour in _STATUS_COLOURS.items():
         counts, _ = np.histogram([at for at, one in answered if one == status], edges)

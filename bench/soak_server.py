@@ -29,9 +29,9 @@ BODY_TIMEOUT_S = 3.0
 SETTINGS = {
     "max-body-bytes": MAX_BODY_BYTES,
     "body-timeout-s": BODY_TIMEOUT_S,
-    "max-queue-tokens": 65_536,
-    "max-request-tokens": 65_536,
-    "max-waiting-characters": 400_000,
+    "max-queue-tokens": 32_768,
+    "max-request-tokens": 32_768,
+    "max-waiting-characters": 150_000,
     "drain-timeout-s": 20,
 }
 # After the drain: two seconds for the last answers, and the end of what cannot be broken off.
