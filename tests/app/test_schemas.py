@@ -1,10 +1,13 @@
 """Requests: what the types accept, and what they say about the rest."""
 
 import json
+import re
+import unicodedata
 
 import pytest
 
-from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.schemas import TEXT_PATTERN, ClassifyRequest, QaRequest, SummarizeRequest
+from app.tokenizer import _clean
 
 
 def test_defaults() -> None:
@@ -42,6 +45,18 @@ def test_texts_that_are_none(text: str) -> None:
     ):
         with pytest.raises(ValueError, match=r"must hold|holds a"):
             make()
+
+
+def test_the_pattern_leaves_out_what_nothing_is_left_of() -> None:
+    """Character by character, as the tokeniser cleans and normalises them."""
+    known = [char for char in map(chr, range(0x110000)) if unicodedata.category(char) not in ("Cs", "Cn")]
+    unseen = [char for char in known if not unicodedata.normalize("NFKC", _clean(char)).strip()]
+    assert [char for char in known if not re.search(TEXT_PATTERN, char)] == unseen
+
+
+def test_what_excludes_one_another_does_so_in_the_schema() -> None:
+    branches = QaRequest.model_json_schema()["anyOf"]
+    assert branches == [{"properties": {name: {"type": "null"}}} for name in ("window_overlap", "doc_stride")]
 
 
 def test_one_length_only() -> None:

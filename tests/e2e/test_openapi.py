@@ -19,7 +19,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 @pytest.mark.timeout(900)
 def test_schemathesis(server: Server, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("st")
-    command = [program, "--config-file", CONFIG, "run", f"{server.url}/openapi.json"]
+    command = [str(program), "--config-file", str(CONFIG), "run", f"{server.url}/openapi.json"]
     result = subprocess.run(
         [*command, "--max-examples=10", "--seed=1", "--continue-on-failure", "--no-color"],
         cwd=tmp_path,
