@@ -10,6 +10,7 @@ PORT ?= 8080
 # torch is wanted as its CPU build. Where the package index at hand does not carry it, TORCH_INDEX names one that does.
 # TORCH_BUILD= (empty) takes whatever build the index offers.
 TORCH_INDEX ?=
+BUILD_REQUIRES := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH_BUILD ?= $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
 
@@ -77,7 +78,7 @@ $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 # runtime; the second, held to the first, adds what only the GPU runtime brings.
 lock: $(VENV)/.stamp-venv
 	$(PIP) install --dry-run --ignore-installed $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
-	  --report $(VENV)/lock-cpu.json '.[$(LOCKED_EXTRAS)]' 'torch==$(TORCH_VERSION)$(TORCH_BUILD)'
+	  --report $(VENV)/lock-cpu.json '.[$(LOCKED_EXTRAS)]' '$(BUILD_REQUIRES)' 'torch==$(TORCH_VERSION)$(TORCH_BUILD)'
 	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-cpu.json > $(VENV)/lock.txt
 	$(PIP) install --dry-run --ignore-installed --constraint $(VENV)/lock.txt --report $(VENV)/lock-gpu.json '.[gpu]'
 	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-cpu.json $(VENV)/lock-gpu.json > $(VENV)/lock.txt
