@@ -14,18 +14,22 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.tom
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH_BUILD ?= $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
 
+# For `docker build` in docker-test, e.g. --network=host, or --build-arg=PIP_INDEX_URL=…
+DOCKER_BUILD_ARGS ?=
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test lint types pytest format lock clean
+.PHONY: help serve test lint types pytest docker-test format lock clean
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
 	@echo "make test                            lint, type check and run every test"
 	@echo "make lint | types | pytest           one of the three"
+	@echo "make docker-test                     build the cpu image and try it with the Docker engine at hand"
 	@echo "make format                          let ruff rewrite the code"
 	@echo "make lock                            resolve constraints.txt anew"
 	@echo "make clean                           remove the virtual environment and caches"
@@ -45,6 +49,9 @@ types: $(VENV)/.stamp-dev
 # No test may fetch anything from a model hub.
 pytest: $(VENV)/.stamp-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+docker-test: $(VENV)/.stamp-dev
+	DOCKER_BUILD_ARGS='$(DOCKER_BUILD_ARGS)' $(BIN)/python -m pytest tests/docker -m docker
 
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .
