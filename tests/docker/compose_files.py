@@ -20,8 +20,12 @@ class _Loader(yaml.SafeLoader):
     """YAML with the two tags of Compose."""
 
 
+def _override(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node)
+
+
 _Loader.add_constructor("!reset", lambda loader, node: None)
-_Loader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+_Loader.add_constructor("!override", _override)
 
 
 def text(path: str) -> str:
