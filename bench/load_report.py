@@ -71,8 +71,8 @@ tr > :first-child, table.words td {{ text-align: left }}
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ("", *table.header)) if table.header else ""
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(row[0])}</th>' + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
-        for row in table.rows
+        f'<tr><th scope="row">{html.escape(name)}</th>{"".join(f"<td>{html.escape(cell)}</td>" for cell in cells)}</tr>'
+        for name, *cells in table.rows
     )
     caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
     kind = "" if table.header else ' class="words"'

@@ -211,13 +211,14 @@ def probe_line(probe: Probe) -> str:
 
 
 def found_line(found: Found, objective_ms: float) -> str:
+    fails = min((probe.rate for probe in found.probes if probe.verdict != "holds"), default=0.0)
     reasons = {
-        "misses": "more misses it",
-        "client": "at more, this client could not keep up: start it on a machine of its own",
+        "misses": f"{fails:,.2f} misses it",
+        "client": f"at {fails:,.2f} this client could not keep up: start it on a machine of its own",
         "interrupted": "the search was interrupted",
     }
     if found.highest_rate is None:
-        return f"No rate that was tried holds {objective_ms:,g} ms; {reasons[found.limited_by]}."
+        return f"No rate that was tried holds {objective_ms:,g} ms ({reasons[found.limited_by]})."
     return (
         f"Highest rate that holds {objective_ms:,g} ms: {found.highest_rate:,.2f} requests/s "
         f"({reasons[found.limited_by]})."

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(load_session.run(args))
     except ModuleNotFoundError as error:
         raise SystemExit(
-            f"This needs the package {error.name}; install the extra `bench`: "
+            f"This needs the package {str(error.name).partition('.')[0]}; install the extra `bench`: "
             "pip install -c constraints.txt -e '.[bench]'"
         ) from None
     except KeyboardInterrupt:
