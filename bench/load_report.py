@@ -6,6 +6,7 @@ Needs matplotlib. Measures nothing: it is given results and the tables that the 
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bench.load_run import Measured
 from bench.load_search import Probe
 from bench.load_summary import STAGES, Table
 
+TITLE_CHARACTERS = 130  # on one line above the charts
 PARTS = 40  # of the time that a line over it is drawn from
 _COLOURS = {"/qa": "#1f6feb", "/summarize": "#d97706", "/classify": "#0f9d76"}
 _GREY = "#8b949e"
@@ -28,7 +30,8 @@ def write_report(
 ) -> None:
     """Write the file that its suffix asks for."""
     if file.suffix == ".png":
-        charts.suptitle("\n".join([title, *about[:1]]), fontsize=11)
+        lines = [line for said in (title, *about) for line in textwrap.wrap(said, TITLE_CHARACTERS)]
+        charts.suptitle("\n".join(lines), fontsize=9)
         charts.savefig(file, format="png", dpi=150)
         return
     picture = io.BytesIO()
