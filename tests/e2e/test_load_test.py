@@ -65,7 +65,7 @@ def test_its_counts_are_those_of_the_service(
         if key[0] in found["endpoints"] and count > requests_before.get(key, 0)
     }
     assert {endpoint: part["tokens"] for endpoint, part in found["endpoints"].items()} == {
-        endpoint: tokens_after[endpoint] - tokens_before.get(endpoint, 0) for endpoint in found["endpoints"]
+        endpoint: tokens_after.get(endpoint, 0) - tokens_before.get(endpoint, 0) for endpoint in found["endpoints"]
     }
     assert found["sent"] == sum(found["statuses"].values())
     assert set(found["statuses"]) == {"200", "413"}
