@@ -11,12 +11,14 @@ import shutil
 import struct
 import tempfile
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
+import onnx_ir
 import torch
 from onnx import TensorProto, helper
 from safetensors.torch import save_file
@@ -156,11 +158,11 @@ def write_graph(
         plan = random_plan(model.config, model.config.max_position_embeddings)
         save_random_plan(plan, out / "random_plan.npz")
         files.append("random_plan.npz")
-        graph = _trace_packed(
+        graph = trace_packed(
             model, AttentionLayout(model.config.block_size, model.config.num_random_blocks, pattern, plan)
         )
     elif layout == "packed":
-        graph = _trace_packed(model, AttentionLayout(model.config.block_size, model.config.num_random_blocks))
+        graph = trace_packed(model, AttentionLayout(model.config.block_size, model.config.num_random_blocks))
     else:
         graph = _trace_padded(model)
     point_weights_at(graph, out / WEIGHTS_FILE)
@@ -168,7 +170,10 @@ def write_graph(
     return files
 
 
-def _trace_packed(model: BigBird, layout: AttentionLayout) -> onnx.ModelProto:
+def trace_packed(
+    model: BigBird, layout: AttentionLayout, rewrite: Callable[[onnx_ir.Model], None] | None = None
+) -> onnx.ModelProto:
+    """The packed graph of a model, still with weights of its own; `rewrite` may change it before it is written."""
     size, task = layout.block_size, model.task
     longest = 5 + 2 * layout.num_random_blocks + 2  # blocks of a document that gets all kinds of rows
 
@@ -199,6 +204,7 @@ def _trace_packed(model: BigBird, layout: AttentionLayout) -> onnx.ModelProto:
         {name: torch.from_numpy(batch.inputs[name]) for name in names},
         {name: shapes[name] for name in names},
         output_names(task),
+        rewrite,
     )
 
 
@@ -217,7 +223,11 @@ def _trace_padded(model: BigBird) -> onnx.ModelProto:
 
 
 def _trace(
-    module: torch.nn.Module, inputs: dict[str, Tensor], shapes: dict[str, dict[int, Any]], outputs: tuple[str, ...]
+    module: torch.nn.Module,
+    inputs: dict[str, Tensor],
+    shapes: dict[str, dict[int, Any]],
+    outputs: tuple[str, ...],
+    rewrite: Callable[[onnx_ir.Model], None] | None = None,
 ) -> onnx.ModelProto:
     # It says for every operator of torchvision that torchvision is not installed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
@@ -239,6 +249,8 @@ def _trace(
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program.")
+    if rewrite is not None:
+        rewrite(program.model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         program.save(str(path), external_data=True)
@@ -259,7 +271,7 @@ def _trace(
 
 
 def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
-    """Make every parameter an external tensor inside a safetensors file, cast to fp32 where it is stored as fp16.
+    """Make every parameter an external tensor inside a safetensors file, cast where it is stored in another type.
 
     safetensors: 8 bytes of header length, a JSON header with data_offsets, then the raw little-endian tensors.
     """
@@ -274,15 +286,15 @@ def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
             kept.append(tensor)
             continue
         begin, end = entry["data_offsets"]
-        name = tensor.name
-        if entry["dtype"] == "F16":
-            name = f"{tensor.name}.fp16"
+        name, stored_type = tensor.name, _SAFETENSORS_TYPES[entry["dtype"]]
+        if stored_type != tensor.data_type:
+            name = f"{tensor.name}.{'fp16' if stored_type == TensorProto.FLOAT16 else 'fp32'}"
             casts.append(
-                helper.make_node("Cast", [name], [tensor.name], name=f"cast_{tensor.name}", to=TensorProto.FLOAT)
+                helper.make_node("Cast", [name], [tensor.name], name=f"cast_{tensor.name}", to=tensor.data_type)
             )
         stored = TensorProto(
             name=name,
-            data_type=_SAFETENSORS_TYPES[entry["dtype"]],
+            data_type=stored_type,
             dims=entry["shape"],
             data_location=TensorProto.EXTERNAL,
         )
