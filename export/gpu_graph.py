@@ -1,20 +1,36 @@
-"""What makes a traced graph fit for GPUs: nothing in it computes a shape.
+"""What makes a model and its graph fit for GPUs: mixed precision, and nothing in the graph that computes a shape.
 
-torch.export writes sizes out: Shape, Concat and Mul on 64-bit integers before every Reshape, and a flattened copy of
-every block table before its Gather. ONNX Runtime puts such nodes on the CPU, in the middle of a CUDA graph, and
-TensorRT needs a shape tensor for each. Here a Reshape gets a constant shape (0 keeps a dimension, -1 takes what is
-left), and a Gather takes its table as it is, two-dimensional and 32 bits wide. The results are the same to the bit.
-
-Knows nothing of models; precision is decided in export.model.mixed_precision.
+Precision is decided in torch, before the trace. Shapes are settled in the graph: torch.export writes sizes out, as
+Shape, Concat and Mul on 64-bit integers before every Reshape, and a flattened copy of every block table before its
+Gather. ONNX Runtime puts such nodes on the CPU, in the middle of the work of a GPU, and TensorRT needs a shape tensor
+for each. Here a Reshape gets a constant shape (0 keeps a dimension, -1 takes what is left), and a Gather takes its
+table as it is, two-dimensional and 32 bits wide. The results are the same to the bit.
 """
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import IdentityEliminationPass, RemoveUnusedNodesPass
+from torch import nn
+
+from export.model import BigBird
 
 Dimension = int | ir.SymbolicDim
+
+
+TO_LOGITS = ("qa_outputs", "out_proj", "classifier")  # the last projection of each head
+
+
+def mixed_precision(model: BigBird) -> BigBird:
+    """A copy in fp16, but for what `export.attention.wide` feeds: layer norms and the projection to logits."""
+    mixed = copy.deepcopy(model).half()
+    for name, module in mixed.named_modules():
+        to_logits = isinstance(module, nn.Linear) and name.rpartition(".")[2] in TO_LOGITS
+        if isinstance(module, nn.LayerNorm) or to_logits:
+            module.float()
+    return mixed
 
 
 def settle_shapes(model: ir.Model) -> None:

@@ -6,7 +6,6 @@ for export and for training. Knows nothing of text or files.
 Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d head size.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -379,16 +378,6 @@ class PaddedModel(nn.Module):
         # Taken by index: the length of a slice would be Min(length, 64 * ceil(length / 64)) to torch.export.
         kept = torch.arange(length, device=input_ids.device)
         return tuple(x.reshape(documents, blocks * size, *x.shape[2:]).index_select(1, kept) for x in outputs)
-
-
-def mixed_precision(model: BigBird) -> BigBird:
-    """A copy in fp16, but for what `wide` feeds: layer norms, softmaxes and the projection to logits stay in fp32."""
-    mixed = copy.deepcopy(model).half()
-    for name, module in mixed.named_modules():
-        to_logits = isinstance(module, nn.Linear) and name.rpartition(".")[2] in ("qa_outputs", "out_proj", "classifier")
-        if isinstance(module, nn.LayerNorm) or to_logits:
-            module.float()
-    return mixed
 
 
 def load_weights(model: BigBird, weights: Mapping[str, Tensor]) -> None:
