@@ -156,7 +156,5 @@ def run(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"refused: {problem}")
     if not problems:
-        print(
-            f"{manifest.name}: TensorRT takes every operator, and every size that varies has its place in the profile."
-        )
+        print(f"{manifest.name}: TensorRT takes every operator, and the profile holds every size that varies.")
     return 1 if problems else 0
