@@ -42,6 +42,7 @@ class Session:
     Args:
         directory: holds model.onnx and the weights it refers to.
         manifest: as read from that directory.
+        graph: the file to run instead of the provider's own; for those who compare graphs.
 
     Raises:
         BrokenModel: the graph is not a packed one, has not the outputs of its task, is not made for the provider, or
@@ -49,7 +50,7 @@ class Session:
         ProviderUnavailable: the provider does not run all of the graph, or cannot keep its engine.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest, settings: Settings) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, settings: Settings, graph: str | None = None) -> None:
         if manifest.layout != "packed":
             raise BrokenModel(
                 f"{manifest.name} has the layout {manifest.layout!r}, made for other programs; the service runs packed "
@@ -60,7 +61,7 @@ class Session:
         self.layout = attention_layout(directory, manifest)
         self._engine_cache: EngineCache | None = None
         options = OPTIONS.get(settings.provider, {})
-        path = directory / graph_file(manifest, settings.provider)
+        path = directory / (graph or graph_file(manifest, settings.provider))
         load_libraries(settings.provider)
         if settings.provider == "tensorrt":
             versions = f"{ort.__version__} {tensorrt_version()}"
@@ -98,7 +99,10 @@ class Session:
         """
         # The graph takes those of the batch's inputs that it declares.
         values = self.graph.run(self.outputs, {name: batch.inputs[name] for name in self.inputs})
-        outputs = dict(zip(self.outputs, values, strict=True))
+        return self.cut(batch, dict(zip(self.outputs, values, strict=True)))
+
+    def cut(self, batch: PackedBatch, outputs: Outputs) -> list[Outputs]:
+        """The second half of `run`: a batch's outputs, document by document."""
         for name, array in outputs.items():
             if not np.isfinite(array).all():
                 raise FloatingPointError(f"the output {name} holds values that are not finite")

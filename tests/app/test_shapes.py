@@ -108,9 +108,8 @@ def test_random_tables_grow_with_the_sparse_rows() -> None:
     layout = AttentionLayout(4, 1, "random", plan)
     batch = pack([document(44)], layout)  # 11 blocks: 9 sparse rows
     filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(layout, 64, 64).most))
-    assert (
-        filled.inputs["random_table"].shape == (2, 3, 10, 1) == Sizes.of(filled.inputs).shapes(layout)["random_table"]
-    )
+    assert filled.inputs["random_table"].shape == (2, 3, 10, 1)
+    assert Sizes.of(filled.inputs).shapes(layout)["random_table"] == (2, 3, 10, 1)
     np.testing.assert_array_equal(filled.inputs["random_table"][:, :, :9], batch.inputs["random_table"])
     assert (filled.inputs["random_table"][:, :, 9:] == 0).all()
 
