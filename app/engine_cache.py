@@ -34,11 +34,6 @@ class EngineCache:
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         return cls(settings.engine_cache, settings.engine_cache / f"{manifest.name}-{digest}", shapes)
 
-    @property
-    def is_built(self) -> bool:
-        """Whether an engine is there. One whose build was cut short is not: ONNX Runtime writes it at the end."""
-        return any(self.directory.glob("*.engine"))
-
     def prepare(self) -> None:
         """Make the directory, and write into it what the engine is for.
 

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -112,6 +112,11 @@ class Manifest(_Part):
     def gpu_graph(self) -> Graph | None:
         """What GPUs run. Both targets get the same graph; an export for one serves the other."""
         return next(iter(self.graphs.values()), None)
+
+    def precision_on(self, provider: str) -> str:
+        """What the graph that a provider runs computes in."""
+        graph = self.gpu_graph if provider in get_args(GpuTarget) else None
+        return self.precision if graph is None else graph.precision
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest":

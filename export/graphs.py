@@ -47,11 +47,11 @@ def write_graph(
     (out / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it for its owner only; a service may run as somebody else
     files = [MODEL_FILE, WEIGHTS_FILE]
     if layout == "packed":
-        attention = _attention_layout(model, pattern)
+        attention = attention_layout(model, pattern)
         if attention.random_plan is not None:
             save_random_plan(attention.random_plan, out / "random_plan.npz")
             files.append("random_plan.npz")
-        graph = _trace_packed(model, attention)
+        graph = trace_packed(model, attention)
     else:
         graph = _trace_padded(model)
     point_weights_at(graph, out / WEIGHTS_FILE)
@@ -61,19 +61,20 @@ def write_graph(
 
 def write_gpu_graph(model: BigBird, out: Path, pattern: AttentionPattern = "hf-eval") -> str:
     """Write the packed graph in mixed precision over the weights that are there. Returns the name of its file."""
-    graph = _trace_packed(mixed_precision(model), _attention_layout(model, pattern), settle_shapes)
+    graph = trace_packed(mixed_precision(model), attention_layout(model, pattern), settle_shapes)
     point_weights_at(graph, out / WEIGHTS_FILE)
     onnx.save_model(graph, out / GPU_FILE)
     return GPU_FILE
 
 
-def _attention_layout(model: BigBird, pattern: AttentionPattern) -> AttentionLayout:
+def attention_layout(model: BigBird, pattern: AttentionPattern) -> AttentionLayout:
+    """How batches of a model with this pattern are laid out, with the random plan that goes with it."""
     config = model.config
     plan = random_plan(config, config.max_position_embeddings) if pattern == "random" else None
     return AttentionLayout(config.block_size, config.num_random_blocks, pattern, plan)
 
 
-def _trace_packed(
+def trace_packed(
     model: BigBird, layout: AttentionLayout, rewrite: Callable[[onnx_ir.Model], None] | None = None
 ) -> onnx.ModelProto:
     """The packed graph of a model, still with weights of its own; `rewrite` may change it before it is written."""

@@ -54,7 +54,7 @@ def test_the_cpu_needs_nothing() -> None:
 )
 def test_a_provider_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, provider: Any, extra: str) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(ProviderUnavailable, match=f"Install the extra '{extra}' not 'cpu'"):
+    with pytest.raises(ProviderUnavailable, match=f"Install the extra '{extra}', not 'cpu'"):
         probe_provider(provider)
 
 

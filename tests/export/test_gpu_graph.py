@@ -1,5 +1,6 @@
 """The graph for GPUs: the same numbers, nothing that computes a shape, and one copy of the weights."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from export.check_gpu_graph import TOLERANCE, probabilities
 from export.check_parity import build, document, run_onnx
 from export.checkpoint import CheckpointError
 from export.gpu_graph import mixed_precision, settle_shapes
-from export.graphs import GPU_FILE, write_gpu_graph
+from export.graphs import GPU_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
 from export.model import BigBird, PackedModel, Task, packed_inputs
 from export.to_onnx import ExportOptions, add_gpu_graph, export
 from tests.export.graphs import session
@@ -70,7 +71,7 @@ def test_nothing_computes_a_shape(gpu_qa: Path) -> None:
         for value in onnx.shape_inference.infer_shapes(model).graph.value_info
     }
     wide = {name for name, kind in types.items() if kind == TensorProto.INT64}
-    assert wide <= {node.output[0] for node in model.graph.node if node.op_type == "Constant"}
+    assert wide <= constants | {node.output[0] for node in model.graph.node if node.op_type == "Constant"}
     for kind in ("LayerNormalization", "Softmax"):
         results = [types[node.output[0]] for node in model.graph.node if node.op_type == kind]
         assert set(results) == {TensorProto.FLOAT}
@@ -80,12 +81,8 @@ def test_nothing_computes_a_shape(gpu_qa: Path) -> None:
 
 def test_settled_shapes_change_no_bit(gpu_qa: Path, qa_model: BigBird, tmp_path: Path) -> None:
     """The fp32 graph, with its shapes settled, against itself."""
-    import shutil
-
-    from export.graphs import _attention_layout, _trace_packed, point_weights_at
-
     shutil.copyfile(gpu_qa / "model.safetensors", tmp_path / "model.safetensors")
-    graph = _trace_packed(qa_model, _attention_layout(qa_model, "hf-eval"), settle_shapes)
+    graph = trace_packed(qa_model, attention_layout(qa_model, "hf-eval"), settle_shapes)
     point_weights_at(graph, tmp_path / "model.safetensors")
     onnx.save_model(graph, tmp_path / "model.onnx")
     plain, settled = session(gpu_qa / "model.onnx"), session(tmp_path / "model.onnx")
@@ -125,8 +122,6 @@ def test_masked_tokens_stay_masked(gpu_qa: Path) -> None:
 
 
 def test_a_gpu_graph_is_added_to_a_model_that_is_there(packed_classify_fp16: Path, tmp_path: Path) -> None:
-    import shutil
-
     directory = tmp_path / packed_classify_fp16.name
     shutil.copytree(packed_classify_fp16, directory)
     before = {file.name: file.read_bytes() for file in directory.iterdir()}

@@ -1,5 +1,7 @@
 """What `nagayomi engine check` says of graphs that TensorRT takes, and of graphs that it does not."""
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import onnx
@@ -7,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from app.cli import main
+from app.manifest import Graph, Manifest, write
 from app.packing import AttentionLayout
 from app.shapes import Sizes, profile
 from export.tensorrt import check
@@ -83,8 +86,6 @@ def test_every_dimension_needs_its_place_in_the_profile() -> None:
 
 
 def test_a_profile_that_is_none() -> None:
-    import dataclasses
-
     wrong = dataclasses.replace(PROFILE, best=dataclasses.replace(PROFILE.most, blocks=65))
     found = check(graph(helper.make_node("Relu", ["key_bias"], ["y"])), LAYOUT, wrong)
     assert found == ["Dimension 0 of key_bias has a profile that is none: 1, 65, 64."]
@@ -122,10 +123,6 @@ def test_a_graph_that_is_refused_ends_with_words_and_1(
     packed_qa: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The graph for CPUs, offered as one for GPUs: it computes shapes."""
-    import shutil
-
-    from app.manifest import Graph, Manifest, write
-
     shutil.copytree(packed_qa, tmp_path / "qa")
     manifest = Manifest.read(packed_qa)
     write(tmp_path / "qa", manifest.model_copy(update={"graphs": {"cuda": Graph(file="model.onnx", precision="fp32")}}))
