@@ -23,11 +23,12 @@ LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test lint types pytest docker-test format lock clean
+.PHONY: help serve test test-gpu docker-test lint types pytest format lock clean
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
 	@echo "make test                            lint, type check and run every test"
+	@echo "make test-gpu                        run the tests that need a GPU, in an environment of their own"
 	@echo "make lint | types | pytest           one of the three"
 	@echo "make docker-test                     build the cpu image and try it with the Docker engine at hand"
 	@echo "make format                          let ruff rewrite the code"
@@ -52,6 +53,16 @@ pytest: $(VENV)/.stamp-dev
 
 docker-test: $(VENV)/.stamp-dev
 	DOCKER_BUILD_ARGS='$(DOCKER_BUILD_ARGS)' $(BIN)/python -m pytest tests/docker -m docker
+
+# The CPU's and the GPU's ONNX Runtime exclude each other, so this has an environment of its own, without torch.
+test-gpu: $(VENV)-gpu/.stamp
+	$(VENV)-gpu/bin/python -m pytest -m gpu tests/gpu
+
+$(VENV)-gpu/.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(VENV)-gpu
+	@$(VENV)-gpu/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+	  --editable '.[gpu,tensorrt,dev]'
+	@touch $@
 
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .
@@ -81,14 +92,15 @@ $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 	@$(PIP) install --constraint constraints.txt --editable '.[$(LOCKED_EXTRAS)]'
 	@touch $@ $(VENV)/.stamp-serve
 
-# Two resolutions, because the two runtimes exclude each other; nothing is installed. The first asks for the dev set with the CPU
-# runtime; the second, held to the first, adds what only the GPU runtime brings.
+# Three resolutions, because the runtimes exclude each other; nothing is installed. The first asks for the dev set with the CPU
+# runtime; the others, held to the first, add what only the GPU's and OpenVINO's bring.
 lock: $(VENV)/.stamp-venv
 	$(PIP) install --dry-run --ignore-installed $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
 	  --report $(VENV)/lock-cpu.json '.[$(LOCKED_EXTRAS)]' '$(BUILD_REQUIRES)' 'torch==$(TORCH_VERSION)$(TORCH_BUILD)'
 	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-cpu.json > $(VENV)/lock.txt
 	$(PIP) install --dry-run --ignore-installed --constraint $(VENV)/lock.txt --report $(VENV)/lock-gpu.json '.[gpu]'
-	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-cpu.json $(VENV)/lock-gpu.json > $(VENV)/lock.txt
+	$(PIP) install --dry-run --ignore-installed --constraint $(VENV)/lock.txt --report $(VENV)/lock-openvino.json '.[openvino]'
+	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-gpu.json $(VENV)/lock-openvino.json $(VENV)/lock-cpu.json > $(VENV)/lock.txt
 	mv $(VENV)/lock.txt constraints.txt
 
 define WRITE_LOCK
@@ -105,5 +117,5 @@ endef
 export WRITE_LOCK
 
 clean:
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(VENV)-gpu .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,9 +26,9 @@ from tqdm import tqdm
 from transformers import BigBirdConfig
 
 from app.packing import AttentionLayout, AttentionPattern, Document, PackedBatch, pack
+from export.graphs import write_graph
 from export.model import ARCHITECTURES, TASKS, BigBird, Layer, PackedModel, Task, initialise, packed_inputs
 from export.random_plan import random_plan
-from export.to_onnx import write_graph
 
 FloatArray = npt.NDArray[np.float32]
 
