@@ -63,5 +63,14 @@ class Project:
         return state
 
 
-def image_bytes(image: str) -> int:
-    return int(docker("image", "inspect", "--format", "{{.Size}}", image))
+def image_bytes(image: str) -> dict[str, int]:
+    """Size of an image, and how much of it is not the base image: the layers from its first label on."""
+    total = int(docker("image", "inspect", "--format", "{{.Size}}", image))
+    added = 0
+    history = docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image)
+    for line in history.splitlines():
+        size, _, command = line.partition(" ")
+        added += int(size)
+        if "org.opencontainers.image.title=" in command and command.startswith("LABEL"):
+            return {"bytes": total, "bytes_on_base": added}
+    raise AssertionError(f"{image} has no title: it is not of this Dockerfile")

@@ -78,7 +78,7 @@ def test_the_size_is_known(image: str, capfd: pytest.CaptureFixture[str]) -> Non
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", image))
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0 AND CC-BY-SA-4.0"
     with capfd.disabled():
-        print("\n" + json.dumps({"image": image, "bytes": image_bytes(image)}))
+        print("\n" + json.dumps({"image": image, **image_bytes(image)}))
 
 
 @pytest.mark.parametrize(
