@@ -10,8 +10,12 @@ PORT ?= 8080
 # torch is wanted as its CPU build. Where the package index at hand does not carry it, TORCH_INDEX names one that does.
 # TORCH_BUILD= (empty) takes whatever build the index offers.
 TORCH_INDEX ?=
+BUILD_REQUIRES := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH_BUILD ?= $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
+
+# For `docker build` in docker-test, e.g. --network=host, or --build-arg=PIP_INDEX_URL=…
+DOCKER_BUILD_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -19,13 +23,14 @@ LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-gpu lint types pytest format lock clean
+.PHONY: help serve test lint types pytest test-gpu docker-test format lock clean
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
 	@echo "make test                            lint, type check and run every test"
 	@echo "make test-gpu                        run the tests that need a GPU, in an environment of their own"
 	@echo "make lint | types | pytest           one of the three"
+	@echo "make docker-test                     build the cpu image and try it with the Docker engine at hand"
 	@echo "make format                          let ruff rewrite the code"
 	@echo "make lock                            resolve constraints.txt anew"
 	@echo "make clean                           remove the virtual environment and caches"
@@ -55,6 +60,9 @@ $(VENV)-gpu/.stamp: pyproject.toml constraints.txt
 	@$(VENV)-gpu/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
 	  --editable '.[gpu,tensorrt,dev]'
 	@touch $@
+
+docker-test: $(VENV)/.stamp-dev
+	DOCKER_BUILD_ARGS='$(DOCKER_BUILD_ARGS)' $(BIN)/python -m pytest tests/docker -m docker
 
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .
@@ -88,7 +96,7 @@ $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 # runtime; the others, held to the first, add what only the GPU's and OpenVINO's bring.
 lock: $(VENV)/.stamp-venv
 	$(PIP) install --dry-run --ignore-installed $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
-	  --report $(VENV)/lock-cpu.json '.[$(LOCKED_EXTRAS)]' 'torch==$(TORCH_VERSION)$(TORCH_BUILD)'
+	  --report $(VENV)/lock-cpu.json '.[$(LOCKED_EXTRAS)]' '$(BUILD_REQUIRES)' 'torch==$(TORCH_VERSION)$(TORCH_BUILD)'
 	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-cpu.json > $(VENV)/lock.txt
 	$(PIP) install --dry-run --ignore-installed --constraint $(VENV)/lock.txt --report $(VENV)/lock-gpu.json '.[gpu]'
 	$(PIP) install --dry-run --ignore-installed --constraint $(VENV)/lock.txt --report $(VENV)/lock-openvino.json '.[openvino]'
