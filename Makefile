@@ -23,7 +23,7 @@ LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-gpu docker-test lint types pytest format lock clean
+.PHONY: help serve test lint types pytest test-gpu docker-test format lock clean
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
@@ -51,9 +51,6 @@ types: $(VENV)/.stamp-dev
 pytest: $(VENV)/.stamp-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
-docker-test: $(VENV)/.stamp-dev
-	DOCKER_BUILD_ARGS='$(DOCKER_BUILD_ARGS)' $(BIN)/python -m pytest tests/docker -m docker
-
 # The CPU's and the GPU's ONNX Runtime exclude each other, so this has an environment of its own, without torch.
 test-gpu: $(VENV)-gpu/.stamp
 	$(VENV)-gpu/bin/python -m pytest -m gpu tests/gpu
@@ -63,6 +60,9 @@ $(VENV)-gpu/.stamp: pyproject.toml constraints.txt
 	@$(VENV)-gpu/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
 	  --editable '.[gpu,tensorrt,dev]'
 	@touch $@
+
+docker-test: $(VENV)/.stamp-dev
+	DOCKER_BUILD_ARGS='$(DOCKER_BUILD_ARGS)' $(BIN)/python -m pytest tests/docker -m docker
 
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .

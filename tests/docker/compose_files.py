@@ -10,8 +10,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILES = ("compose.yaml", "docker/compose.cpu.yaml", "docker/compose.keys.yaml")
-# The last comes with the provider tensorrt.
-SETTINGS = {f"NAGAYOMI_{name.upper()}" for name in Settings.model_fields} | {"NAGAYOMI_ENGINE_CACHE"}
+SETTINGS = {f"NAGAYOMI_{name.upper()}" for name in Settings.model_fields}
 _VARIABLE = re.compile(r"\$\{([A-Z_]+)[^}]*\}")
 _ASSIGNMENT = re.compile(r"^#?([A-Z_]+)=(.*)$", re.MULTILINE)
 
