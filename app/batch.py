@@ -10,17 +10,18 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO, Protocol, get_args
 
 from tqdm import tqdm
 
 from app.batch_lines import AnsweredLine, BatchTask, LineAnswerer, Place, batch_settings, read_lines
 from app.batch_output import Output, Paths
 from app.errors import InvalidInput
-from app.flags import settings_from, with_one_model
+from app.flags import missing_extra, settings_from, with_one_model
 from app.service import Service
 from app.settings import Settings
 from app.store import model_versions
@@ -31,6 +32,16 @@ COMMIT_S = 1.0
 
 # Answers to lines given as number and body, in their order.
 Answers = Callable[[Iterable[tuple[int, bytes | None]]], AsyncIterator[AnsweredLine]]
+
+
+class Backend(Protocol):
+    """Where lines are answered."""
+
+    def versions(self) -> dict[str, str]:
+        """The models that answer; see `model_versions`."""
+
+    def open(self) -> AbstractAsyncContextManager[Answers]:
+        """Models loaded."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +63,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
     )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="answer on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT. Every machine needs this program and "
+        "the models at the same path. A worker takes NAGAYOMI_INTRA_OP_THREADS cores (default: 1)",
+    )
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="workers on the Ray cluster at most (default: all that fit)"
+    )
+    parser.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        metavar="X",
+        help="GPUs of each worker on the Ray cluster, also parts of one (default: 1, or 0 for the provider cpu)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,14 +92,21 @@ def run(args: argparse.Namespace) -> int:
     paths = Paths.beside(args.output)
     if args.input.resolve() in {path.resolve() for path in (paths.answers, paths.errors, paths.progress)}:
         raise InvalidInput("The input would be overwritten; name another output.")
-    what = {"task": args.task, "model": args.model, "models": model_versions(settings, args.task)}
-    with _opened(args.input) as source, Output.open(paths, what) as output:
-        asyncio.run(_answer(source, output, _here(settings, args.task, args.model), settings))
+    with _opened(args.input) as source, _backend(args, settings) as backend:
+        what = {"task": args.task, "model": args.model, "models": backend.versions()}
+        with Output.open(paths, what) as output:
+            asyncio.run(_answer(source, output, backend, settings))
     lines, failed = output.place.lines, output.failed
     print(f"{lines - failed:,} of {lines:,} lines answered.", file=sys.stderr)
     if failed:
         print(f"{failed:,} failed: {paths.errors} says why.", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _positive(value: str) -> int:
+    if (number := int(value)) < 1:
+        raise ValueError
+    return number
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -85,9 +118,18 @@ def _opened(path: Path) -> BinaryIO:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
 
 
-async def _answer(
-    source: BinaryIO, output: Output, opened: AbstractAsyncContextManager[Answers], settings: Settings
-) -> None:
+def _backend(args: argparse.Namespace, settings: Settings) -> AbstractContextManager[Backend]:
+    if args.ray is None:
+        return nullcontext(_Here(settings, args.task, args.model))
+    try:
+        from app.batch_ray import OnRay, Workers
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "ray") from error
+    gpus = args.gpus_per_worker if args.gpus_per_worker is not None else float(settings.provider != "cpu")
+    return OnRay(args.ray, Workers(args.workers, gpus), settings, args.task, args.model)
+
+
+async def _answer(source: BinaryIO, output: Output, backend: Backend, settings: Settings) -> None:
     lines = read_lines(source, output.place, settings.max_body_bytes)
     first = next(lines, None)
     if first is None:
@@ -99,7 +141,7 @@ async def _answer(
             ends.append(line.end)
             yield line.number, line.body
 
-    async with opened as answers:
+    async with backend.open() as answers:
         with _progress_bar(source, output) as bar:
             committed = time.monotonic()
             try:
@@ -114,12 +156,22 @@ async def _answer(
                 _show(bar, output)
 
 
-@asynccontextmanager
-async def _here(settings: Settings, task: BatchTask, model: str | None) -> AsyncIterator[Answers]:
+@dataclass(frozen=True)
+class _Here:
     """A service in this process."""
-    async with Service.open(settings, [task]) as service:
-        service.store.find(task, model)
-        yield LineAnswerer(service, task).answers
+
+    settings: Settings
+    task: BatchTask
+    model: str | None
+
+    def versions(self) -> dict[str, str]:
+        return model_versions(self.settings, self.task)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Answers]:
+        async with Service.open(self.settings, [self.task]) as service:
+            service.store.find(self.task, self.model)
+            yield LineAnswerer(service, self.task).answers
 
 
 def _progress_bar(source: BinaryIO, output: Output) -> "tqdm[Any]":

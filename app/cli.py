@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from app import __version__
 from app.errors import InvalidInput, NagayomiError
-from app.flags import explain, flag, settings_from, with_one_model
+from app.flags import explain, flag, missing_extra, settings_from, with_one_model
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -35,10 +35,6 @@ Parser = argparse.ArgumentParser
 
 # Nobody else waits for a command's one request: it may take its time.
 REQUEST_TIMEOUT_S = 3600.0
-
-
-class MissingExtra(NagayomiError):
-    """The command needs packages that are not installed."""
 
 
 @dataclass(frozen=True)
@@ -304,10 +300,7 @@ def _handed_over(help: str, module: str, extra: str) -> Command:
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in ("app", "export", "training"):
                 raise
-            raise MissingExtra(
-                f"this command needs the package {error.name}; install the extra `{extra}`: "
-                f"pip install 'nagayomi[{extra}]', or pip install -e '.[{extra}]' in a clone."
-            ) from error
+            raise missing_extra(error, extra) from error
 
     def add_arguments(parser: Parser) -> None:
         load().add_arguments(parser)

@@ -1,18 +1,30 @@
-"""From the flags of a command to settings, and to sentences that name the flag that is wrong.
+"""What the commands share: from flags to settings, and sentences that name the flag or the package that is wrong.
 
-Shared by the commands that run the service without HTTP. Imports pydantic and the settings only when asked.
+Imports pydantic and the settings only when asked.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from app.errors import BrokenModel, InvalidInput
+from app.errors import BrokenModel, InvalidInput, NagayomiError
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from app.manifest import Task
     from app.settings import Settings
+
+
+class MissingExtra(NagayomiError):
+    """The command needs packages that are not installed."""
+
+
+def missing_extra(error: ModuleNotFoundError, extra: str) -> MissingExtra:
+    """What to install, for an import that failed."""
+    return MissingExtra(
+        f"this command needs the package {error.name}; install the extra `{extra}`: "
+        f"pip install 'nagayomi[{extra}]', or pip install -e '.[{extra}]' in a clone."
+    )
 
 
 def settings_from(given: dict[str, Any]) -> "Settings":
