@@ -15,16 +15,17 @@ TORCH_BUILD ?= $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
+LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,ray,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test lint types pytest format lock clean
+.PHONY: help serve test test-slow lint types pytest format lock clean
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
 	@echo "make test                            lint, type check and run every test"
 	@echo "make lint | types | pytest           one of the three"
+	@echo "make test-slow                       the tests that take minutes: a Ray cluster whose parts are killed"
 	@echo "make format                          let ruff rewrite the code"
 	@echo "make lock                            resolve constraints.txt anew"
 	@echo "make clean                           remove the virtual environment and caches"
@@ -43,7 +44,10 @@ types: $(VENV)/.stamp-dev
 
 # No test may fetch anything from a model hub.
 pytest: $(VENV)/.stamp-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/.stamp-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .

@@ -151,8 +151,9 @@ class Worker:
         if found != versions:
             raise BrokenModel(f"The models at {settings.model_store} are not the same on all machines.")
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="service", daemon=True).start()
-        self._held = AsyncExitStack()  # never left: the engines end with the process
+        self._thread = threading.Thread(target=self._loop.run_forever, name="service", daemon=True)
+        self._thread.start()
+        self._held = AsyncExitStack()
         self._answerer = self._run(self._start(settings, task, model))
 
     async def _start(self, settings: Settings, task: BatchTask, model: str | None) -> LineAnswerer:
@@ -173,6 +174,13 @@ class Worker:
 
     async def _answer(self, lines: Lines) -> list[AnsweredLine]:
         return [answer async for answer in self._answerer.answers(lines)]
+
+    def close(self) -> None:
+        """End the service and its thread. The actors of a pool just end, and their engines with them."""
+        self._run(self._held.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

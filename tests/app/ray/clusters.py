@@ -43,11 +43,15 @@ class TwoNodes:
 
     def replicas(self, on_worker: bool | None = None) -> list[psutil.Process]:
         """The processes of the deployment `Reader`, on both nodes or on one."""
+        return self.processes(":Reader", on_worker)
+
+    def processes(self, name: str, on_worker: bool | None = None) -> list[psutil.Process]:
+        """The actors with this in their name, on both nodes or on one."""
         worker_raylet = self.worker.all_processes.get("raylet", [None])[0]
         found = []
         for process in psutil.Process().children(recursive=True):
             try:
-                if not process.name().startswith("ray::") or ":Reader" not in " ".join(process.cmdline()):
+                if not process.name().startswith("ray::") or name not in " ".join(process.cmdline()):
                     continue
                 is_there = worker_raylet is not None and process.ppid() == worker_raylet.process.pid
             except psutil.NoSuchProcess:
