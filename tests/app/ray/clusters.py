@@ -21,7 +21,9 @@ WAIT_S = 240.0  # for whatever has to happen at all
 ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),  # of every process of the cluster, so that it runs this very program
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
     "RAY_AUTH_MODE": "disabled",
+    "RAY_enable_worker_prestart": "0",  # a busy machine has enough to do with those that are wanted
     "NAGAYOMI_INTRA_OP_THREADS": "1",
 }
 
@@ -81,24 +83,48 @@ def two_nodes(cpus: int) -> Iterator[TwoNodes]:
                 os.environ[name] = value
 
 
+@dataclass(frozen=True)
+class Served:
+    """A service on the cluster, and what it has written."""
+
+    url: str
+    log: Path
+
+    def has_answered(self, replica: psutil.Process) -> bool:
+        """Whether Ray Serve's log has a request that this replica answered."""
+        lines = self.log.read_text("utf-8", errors="replace").splitlines()
+        return any(f":Reader pid={replica.pid})" in line and "CALL answer OK" in line for line in lines)
+
+
 @contextmanager
-def served(nodes: TwoNodes, directory: Path, config: dict[str, Any]) -> Iterator[str]:
-    """`serve run` with a configuration in the form of docker/serve.yaml; the address once it is ready."""
-    file, log = directory / "serve.yaml", directory / "serve.log"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+def served(nodes: TwoNodes, directory: Path, config: dict[str, Any]) -> Iterator[Served]:
+    """`serve run` with a configuration in the form of docker/serve.yaml, once it is ready."""
     url = f"http://127.0.0.1:{config['http_options']['port']}"
+    log = directory / "serve.log"
+    process = serve_run(nodes, directory / "serve.yaml", config, log)
+    try:
+        wait_for(lambda: process.poll() is not None or _is_ready(url), "readiness")
+        assert process.poll() is None, log.read_text("utf-8")
+        yield Served(url, log)
+    finally:
+        process.send_signal(signal.SIGINT)  # as Ctrl-C: takes the service off the cluster
+        process.wait(120)
+
+
+def serve_run(nodes: TwoNodes, file: Path, config: dict[str, Any], log: Path) -> "subprocess.Popen[bytes]":
+    """`serve run`; where the cluster has a service already, that is updated."""
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [sys.executable, "-m", "ray.serve.scripts", "run", str(file), "--address", nodes.address]
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **ENVIRONMENT}, stdout=output, stderr=subprocess.STDOUT
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Where the tests run in the background, SIGINT is ignored, and a child would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        try:
-            wait_for(lambda: process.poll() is not None or _is_ready(url), "readiness")
-            assert process.poll() is None, log.read_text("utf-8")
-            yield url
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 def _is_ready(url: str) -> bool:

@@ -4,6 +4,7 @@ Slow: starts a cluster and several replicas. `make test-slow` runs it.
 """
 
 import itertools
+import shutil
 import socket
 import threading
 import time
@@ -17,11 +18,12 @@ import httpx
 import pytest
 import yaml
 
-from tests.app.ray.clusters import ROOT, TwoNodes, engines, held, served, two_nodes, wait_for
+from tests.app.ray.clusters import ROOT, Served, TwoNodes, engines, held, serve_run, served, two_nodes, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TIMEOUT_MS = 300_000
+LONG_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,7 @@ class Load:
     wrong: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    open: dict[int, float] = field(default_factory=dict)  # when requests began that have no answer yet
 
     def ask(self) -> None:
         with httpx.Client(base_url=self.url, timeout=TIMEOUT_MS / 1000, trust_env=False) as client:
@@ -67,12 +70,14 @@ class Load:
         number = next(self.numbers)
         context = "前" * (number % 100) + f"《{number}》"
         headers = {"X-Timeout-Ms": str(TIMEOUT_MS)}
-        begun = time.monotonic()
+        self.open[number] = begun = time.monotonic()
         try:
             response = client.post("/qa", json={"question": "何?", "context": context}, headers=headers)
         except httpx.HTTPError as error:
             self.wrong.append(repr(error))
             return
+        finally:
+            del self.open[number]
         if response.status_code == 429:
             if int(response.headers["retry-after"]) < 1 or set(response.json()) != {
                 "error",
@@ -86,6 +91,17 @@ class Load:
         else:
             self.seconds.append(time.monotonic() - begun)
             self.ended.append(time.monotonic())
+
+    def wait_until_one_waits(self) -> None:
+        """Until a request that began from now on has no answer for long: it hangs in what stands still."""
+        now = time.monotonic()
+        wait_for(
+            lambda: any(begun > now and time.monotonic() - begun > LONG_S for begun in list(self.open.values())),
+            "a request that hangs",
+        )
+
+    def wait_for_answers_after(self, moment: float) -> None:
+        wait_for(lambda: sum(ended > moment for ended in list(self.ended)) >= 50, "answers after the kill")
 
 
 @contextmanager
@@ -102,57 +118,17 @@ def under_load(url: str, clients: int) -> Iterator[Load]:
             thread.join()
 
 
-def test_no_request_is_lost_with_a_replica_or_a_node(
-    nodes: TwoNodes, handmade_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = _config(handmade_models, {"min_replicas": 2, "max_replicas": 2})
-    with served(nodes, tmp_path, config) as url, under_load(url, clients=8) as load:
-        wait_for(lambda: len(load.ended) > 50, "answers")
-        (near,), (far,) = nodes.replicas(on_worker=False), nodes.replicas(on_worker=True)
-
-        with held(engines(near)):
-            # Until every client waits for the engine that stands still, or has the other replica to itself.
-            _wait_until_some_wait(load)
-            killed = time.monotonic()
-            near.kill()
-            _wait_for_answers_after(load, killed, 50)
-        recovered = wait_for(lambda: len(_ready(nodes)) == 2, "a replica in place of the one that was killed")
-        _say(capsys, "replica killed", load, killed, recovered)
-
-        far_engines = engines(far)
-        with held(far_engines):
-            _wait_until_some_wait(load)
-            killed = time.monotonic()
-            nodes.kill_worker_node()
-            _wait_for_answers_after(load, killed, 50)
-        recovered = wait_for(lambda: len(_ready(nodes)) == 2, "a replica in place of the one on the node")
-        _say(capsys, "node killed", load, killed, recovered)
-    assert load.wrong == []
-    assert load.refused == 0
-
-
-def _ready(nodes: TwoNodes) -> list[Any]:
-    """Replicas with their engine."""
-    return [replica for replica in nodes.replicas() if engines(replica)]
-
-
-def _wait_until_some_wait(load: Load) -> None:
-    """Until requests hang in an engine that stands still: those who have no answer do not come back."""
-    begun = len(load.ended)
-    wait_for(lambda: len(load.ended) - begun > 100, "answers from the other replica")
-
-
-def _wait_for_answers_after(load: Load, killed: float, count: int) -> None:
-    wait_for(lambda: sum(ended > killed for ended in list(load.ended)) >= count, "answers after the kill")
+def _answering(nodes: TwoNodes, service: Served) -> int:
+    """Replicas that live and have answered."""
+    return sum(service.has_answered(replica) for replica in nodes.replicas())
 
 
 def _say(capsys: pytest.CaptureFixture[str], what: str, load: Load, killed: float, recovered: float) -> None:
     first = min(ended for ended in load.ended if ended > killed) - killed
-    longest = max(load.seconds)
     with capsys.disabled():
         print(
-            f"\n{what} with 8 clients: first answer after {first:.2f} s, a new replica after {recovered:.1f} s, "
-            f"longest request {longest:.1f} s, {len(load.ended)} answered, {len(load.wrong)} lost"
+            f"\n{what} with 8 clients: first answer after {first:.2f} s, all replicas after {recovered:.1f} s more, "
+            f"longest request {max(load.seconds):.1f} s, {len(load.ended)} answered, {len(load.wrong)} lost"
         )
 
 
@@ -165,16 +141,16 @@ def test_replicas_follow_the_tokens_that_wait(
         "policy": {"policy_function": "app.ray_scaling:TokensPerReplica", "policy_kwargs": {"tokens_per_replica": 256}},
     }  # fmt: skip
     config = _config(handmade_models, scaling, max_request_tokens=1024, max_queue_tokens=1024)
-    with served(nodes, tmp_path, config) as url:
+    with served(nodes, tmp_path, config) as service:
         (first,) = nodes.replicas()
-        with under_load(url, clients=1) as little:
+        with under_load(service.url, clients=1) as little:
             wait_for(lambda: len(little.ended) > 10, "answers")
-            with under_load(url, clients=64) as much:
+            with under_load(service.url, clients=64) as much:
                 with held(engines(first)):
                     # More than 1,024 tokens: some have to be refused, until there is a second replica.
                     wait_for(lambda: much.refused > 0, "429")
-                    up_s = wait_for(lambda: len(_ready(nodes)) == 2, "a second replica")
-                wait_for(lambda: len(much.ended) > 200, "answers")
+                    up_s = wait_for(lambda: len(nodes.replicas()) == 2, "a second replica")
+                wait_for(lambda: _answering(nodes, service) == 2, "answers of both")
             down_s = wait_for(lambda: len(nodes.replicas()) == 1, "one replica again")
     with capsys.disabled():
         print(
@@ -182,3 +158,50 @@ def test_replicas_follow_the_tokens_that_wait(
             f"{len(much.ended) + len(little.ended)} answered, {much.refused + little.refused} refused with 429"
         )
     assert [*little.wrong, *much.wrong] == []
+
+
+def test_new_models_take_over_without_a_gap(nodes: TwoNodes, handmade_store: Path, tmp_path: Path) -> None:
+    before = Path(shutil.copytree(handmade_store, tmp_path / "before"))
+    config = _config(before, {"min_replicas": 1, "max_replicas": 1})
+    with served(nodes, tmp_path, config) as service, under_load(service.url, clients=4) as load:
+        wait_for(lambda: _answering(nodes, service) == 1, "answers")
+        old = nodes.replicas()
+        config["applications"][0]["args"]["model_store"] = str(handmade_store)
+        update = serve_run(nodes, tmp_path / "update.yaml", config, tmp_path / "update.log")
+        try:
+            wait_for(lambda: not any(replica.is_running() for replica in old), "the end of the old replica")
+            load.wait_for_answers_after(time.monotonic())
+        finally:
+            update.kill()
+            update.wait()
+    assert load.wrong == []
+    assert load.refused == 0
+
+
+def test_no_request_is_lost_with_a_replica_or_a_node(
+    nodes: TwoNodes, handmade_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = _config(handmade_models, {"min_replicas": 2, "max_replicas": 2})
+    with served(nodes, tmp_path, config) as service, under_load(service.url, clients=8) as load:
+        wait_for(lambda: _answering(nodes, service) == 2, "answers of both replicas")
+
+        victim = nodes.replicas()[0]
+        with held(engines(victim)):
+            load.wait_until_one_waits()
+            killed = time.monotonic()
+            victim.kill()
+            load.wait_for_answers_after(killed)
+        recovered = wait_for(lambda: _answering(nodes, service) == 2, "a replica in place of the one that was killed")
+        _say(capsys, "replica killed", load, killed, recovered)
+
+        victims = nodes.replicas(on_worker=True)
+        assert victims, "Ray Serve spreads replicas"
+        with held([engine for victim in victims for engine in engines(victim)]):
+            load.wait_until_one_waits()
+            killed = time.monotonic()
+            nodes.kill_worker_node()
+            load.wait_for_answers_after(killed)
+        recovered = wait_for(lambda: _answering(nodes, service) == 2, "two replicas on the node that is left")
+        _say(capsys, "node killed", load, killed, recovered)
+    assert load.wrong == []
+    assert load.refused == 0
