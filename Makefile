@@ -19,11 +19,11 @@ DOCKER_BUILD_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
+LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,ray,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test lint types pytest test-gpu docker-test format lock clean
+.PHONY: help serve test lint types pytest test-slow test-gpu docker-test format lock clean
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-gpu                        run the tests that need a GPU, in an environment of their own"
 	@echo "make lint | types | pytest           one of the three"
 	@echo "make docker-test                     build the cpu image and try it with the Docker engine at hand"
+	@echo "make test-slow                       the tests that take minutes: a Ray cluster whose parts are killed"
 	@echo "make format                          let ruff rewrite the code"
 	@echo "make lock                            resolve constraints.txt anew"
 	@echo "make clean                           remove the virtual environment and caches"
@@ -49,7 +50,10 @@ types: $(VENV)/.stamp-dev
 
 # No test may fetch anything from a model hub.
 pytest: $(VENV)/.stamp-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/.stamp-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 # The CPU's and the GPU's ONNX Runtime exclude each other, so this has an environment of its own, without torch.
 test-gpu: $(VENV)-gpu/.stamp

@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         check_provider(settings.provider)
         loading = asyncio.create_task(service.load())
         loading.add_done_callback(_report_loading)
+        app.state.loading = loading
         try:
             yield
         finally:
@@ -110,7 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         dependencies=key_schemes(settings),
     )
-    app.state.service = service  # for app/serve.py, which greets with its models and drains it
+    app.state.service = service  # for app/serve.py and app/ray_serve.py, which watch it and end it
     app.include_router(_tasks(service))
     app.include_router(_operations(service))
     for format_ in (hugging_face, tei, kserve):

@@ -95,6 +95,12 @@ class Service:
             return "failed"
         return "ready" if not self._engines_not_up() else "recovering"
 
+    @property
+    def outstanding_tokens(self) -> int:
+        """Work that waits or runs, over all models. A character that is not yet tokenised counts as a token."""
+        batchers = self._batchers.values()
+        return self._texts.waiting_characters + sum(batcher.outstanding_tokens for batcher in batchers)
+
     def _engines_not_up(self) -> list[str]:
         return sorted(model.name for model in self.store.models.values() if model.engine.state != "up")
 
