@@ -19,7 +19,11 @@ from app.service import Service
 from training.data import DataError, QuestionExample, read_squad
 from training.scoring import ask_questions, evaluation_settings
 
-QUESTIONS: tuple[str, ...] = ()
+QUESTIONS = (
+    *("de-045-00-000", "de-045-00-002", "de-045-04-000", "de-045-10-002"),  # 国崎町
+    *("de-048-06-000", "de-048-07-001", "de-048-10-002"),  # 松江騒擾事件
+    *("de-051-03-003", "de-051-05-001", "de-051-13-002"),  # 百済
+)
 
 
 def examples_of(data: Path, ids: Sequence[str]) -> list[QuestionExample]:
