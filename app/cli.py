@@ -1,9 +1,10 @@
 """The `nagayomi` command.
 
 `qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `batch` does so on many
-texts, here or on a Ray cluster; `serve` starts it behind HTTP and `keys` makes a key for it; `export`, `evaluate`,
-`pretrain`, `finetune` and `vocabulary` hand over to the packages export and training, which need more installed. Only
-what the chosen command needs is imported. Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
+texts, here or on a Ray cluster; `serve` starts it behind HTTP and `keys` makes a key for it; `export`, `engine`,
+`evaluate`, `pretrain`, `finetune` and `vocabulary` hand over to the packages export and training, which need more
+installed. Only what the chosen command needs is imported.
+Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -288,25 +289,28 @@ def _run_keys(args: argparse.Namespace) -> int:
     return 0
 
 
-# --- export, evaluate, pretrain, finetune, vocabulary -----------------------------------------------------------------
+# --- export, engine, evaluate, pretrain, finetune, vocabulary ---------------------------------------------------------
 
 
 def _handed_over(help: str, module: str, extra: str) -> Command:
     """A command that another package defines with `add_arguments(parser)` and `run(args)`."""
 
-    def load() -> Any:
+    @contextlib.contextmanager
+    def naming_extra() -> Iterator[None]:
         try:
-            return importlib.import_module(module)
+            yield
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in ("app", "export", "training"):
                 raise
             raise missing_extra(error, extra) from error
 
     def add_arguments(parser: Parser) -> None:
-        load().add_arguments(parser)
+        with naming_extra():
+            importlib.import_module(module).add_arguments(parser)
 
     def run(args: argparse.Namespace) -> int:
-        code: int = load().run(args)
+        with naming_extra():
+            code: int = importlib.import_module(module).run(args)
         return code
 
     return Command(help, add_arguments, run)
@@ -320,6 +324,7 @@ COMMANDS: dict[str, Command] = {
     "classify": Command("Label a text.", _add_classify_arguments, _run_classify),
     "batch": _handed_over("Answer every line of a JSONL file.", "app.batch", "ray"),
     "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),
+    "engine": _handed_over("Build TensorRT engines, or check a graph for them.", "export.engine_command", "export"),
     "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluate", "train"),
     "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain", "train"),
     "finetune": _handed_over("Fine-tune a checkpoint for a task.", "training.finetune", "train"),

@@ -235,7 +235,7 @@ def _info(service: Service, task: Task) -> Info:
             doc_stride=model.manifest.doc_stride,
             labels=list(model.manifest.labels),
             label_names=model.manifest.label_names,
-            precision=model.manifest.precision,
+            precision=model.manifest.precision_on(model.provider),
             attention_pattern=model.manifest.attention_pattern,
             block_size=model.manifest.block_size,
             provider=model.provider,

@@ -285,7 +285,7 @@ def test_every_setting_is_a_flag_of_serve(capsys: pytest.CaptureFixture[str]) ->
         assert f"NAGAYOMI_{name.upper()}" in re.sub(r"\s+", "", shown)
     assert set(COMMANDS) == {
         *("serve", "keys", "qa", "summarize", "classify", "batch"),
-        *("export", "evaluate", "pretrain", "finetune", "vocabulary"),
+        *("export", "engine", "evaluate", "pretrain", "finetune", "vocabulary"),
     }
 
 
