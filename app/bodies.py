@@ -22,6 +22,7 @@ _SUBJECT = re.compile(r"^(?:Input|String|List|Value) should ")
 # Names of a union's branches, which stand in pydantic's locations and must not stand in a sentence.
 _UNION_TAG = re.compile("<[a-z]+>")
 _MAX_SHOWN = 3
+_EXACT = 2**53  # past it, numbers with a point are no longer every whole number
 _MAX_NAME = 60
 
 
@@ -62,7 +63,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8: byte {error.start} cannot be decoded.") from None
     try:
-        value = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constants)
+        value = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constants, parse_float=_number)
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:]
         raise MalformedBody(f"The body is not JSON: {reason} at line {error.lineno}, column {error.colno}.") from None
@@ -84,6 +85,12 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = next(name for name in names if names.count(name) > 1)
         raise MalformedBody(f"The body names {_quoted(repeated)} twice in one object; every name may stand once.")
     return value
+
+
+def _number(written: str) -> float | int:
+    """A number with a point or an exponent. 3.0 is 3: JSON has one kind of number, and some languages write it so."""
+    value = float(written)
+    return int(value) if value.is_integer() and abs(value) <= _EXACT else value
 
 
 def _no_constants(name: str) -> NoReturn:

@@ -40,12 +40,12 @@ def timeout_of(header: str | None, settings: Settings) -> float:
     return int(header) / 1000
 
 
-def timeout_parameter() -> dict[str, Any]:
+def timeout_parameter(settings: Settings) -> dict[str, Any]:
     """The header as OpenAPI describes it."""
     return {
         "name": HEADER,
         "in": "header",
         "required": False,
         "description": "Milliseconds that the client waits. After that the answer is 504, and the work is dropped.",
-        "schema": {"type": "integer", "minimum": 1},
+        "schema": {"type": "integer", "minimum": 1, "maximum": int(settings.max_request_timeout_s * 1000)},
     }

@@ -151,6 +151,7 @@ class Engine:
         begun = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
             *_COMMAND,
+            *("--model", self._name),
             env=_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

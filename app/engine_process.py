@@ -2,7 +2,8 @@
 
 Messages (app/engine_protocol.py) come in on standard input and leave on standard output. One thread reads and packs
 the next batch while the other runs the one before it. The process ends when its standard input does, whatever it is
-doing: it never outlives the service. With `--probe PROVIDER` it only says whether that provider can run here.
+doing: it never outlives the service. With `--probe PROVIDER` it only says whether that provider can run here;
+`--model NAME` is for people who look at a list of processes.
 """
 
 import os

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 from app import __version__
 from app.bodies import parse_object, validate
@@ -69,6 +70,8 @@ _ERRORS: dict[int, str] = {
     504: "Not answered in time.",
 }
 _RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in _ERRORS.items()}
+
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 
 _TASK_OF: dict[type[BaseModel], Task] = {QaRequest: "qa", SummarizeRequest: "summarize", ClassifyRequest: "classify"}
 
@@ -136,6 +139,7 @@ def _report_loading(loading: asyncio.Task[None]) -> None:
 
 def _tasks(service: Service) -> APIRouter:
     router = APIRouter(tags=["tasks"])
+    documented = partial(_documented, service.settings)
 
     async def answer(
         request: Request, model: type[RequestT], call: Callable[[RequestT, Caller], Awaitable[ResponseT]]
@@ -157,28 +161,28 @@ def _tasks(service: Service) -> APIRouter:
             headers=stage_headers(result.usage, result.timings),
         )
 
-    @router.post("/qa", summary="Answer questions about a text", **_documented(QaRequest, QaResponse))
+    @router.post("/qa", summary="Answer questions about a text", **documented(QaRequest, QaResponse))
     async def qa(request: Request) -> Response:
         return await answer(request, QaRequest, service.qa)
 
-    @router.post("/summarize", summary="Summarise a text", **_documented(SummarizeRequest, SummarizeResponse))
+    @router.post("/summarize", summary="Summarise a text", **documented(SummarizeRequest, SummarizeResponse))
     async def summarize(request: Request) -> Response:
         return await answer(request, SummarizeRequest, service.summarize)
 
-    @router.post("/classify", summary="Classify a text", **_documented(ClassifyRequest, ClassifyResponse))
+    @router.post("/classify", summary="Classify a text", **documented(ClassifyRequest, ClassifyResponse))
     async def classify(request: Request) -> Response:
         return await answer(request, ClassifyRequest, service.classify)
 
     return router
 
 
-def _documented(request: type[BaseModel], response: type[BaseModel]) -> dict[str, Any]:
+def _documented(settings: Settings, request: type[BaseModel], response: type[BaseModel]) -> dict[str, Any]:
     """What /docs shows: our own format, and Hugging Face's beside it."""
     task = _TASK_OF[request]
     return {
         "response_model": response | ANSWERS[task],
         "responses": _RESPONSES,
-        "openapi_extra": {**json_body(request, PAYLOADS[task]), "parameters": [timeout_parameter()]},
+        "openapi_extra": {**json_body(request, PAYLOADS[task]), "parameters": [timeout_parameter(settings)]},
     }
 
 
@@ -279,10 +283,21 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return error_response(request_id, 404, "not_found", "There is nothing at this path; /docs lists what there is.")
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        message = f"{request.method} is not allowed here, but {allowed} is."
-        return error_response(request_id, 405, "method_not_allowed", message, error.headers)
+        allowed = ", ".join(_allowed_methods(request))
+        message = f"{request.method} is not allowed here; allowed is {allowed}."
+        return error_response(request_id, 405, "method_not_allowed", message, {"Allow": allowed})
     return error_response(request_id, error.status_code, "http", f"{error.detail}.", error.headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Of all routes of this path: the router itself names only those of the first one it finds."""
+    app: FastAPI = request.app
+
+    def is_allowed(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes if not isinstance(route, Mount))
+
+    return [method for method in _METHODS if is_allowed(method)] or ["GET", "HEAD"]  # of a mount, which has only files
 
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -43,7 +43,9 @@ class _Files(StaticFiles):
 def add_page(app: FastAPI) -> None:
     """Serve the page at `/`, the reference at `/docs`, and their files below `/static`."""
 
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    # In the schema, because it documents this path: POST is there too.
+    @app.get("/", summary="The web page", tags=["operations"], response_class=HTMLResponse)
+    @app.head("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=_headers(_POLICY))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 MAX_TOP_K = 20
@@ -18,6 +19,19 @@ DEFAULT_SENTENCES = 3
 OffsetUnit = Literal["codepoint", "utf16"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+# Characters of which nothing is left to read: white space, controls, and what nobody sees. A class that means the same
+# to the regular expressions of JSON Schema, Python and Rust, which is why those past U+FFFF stand for themselves.
+_UNSEEN = (
+    r"\u0000-\u0020\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680\u180e\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0001\U000e0020-\U000e007f\U000e0100-\U000e01ef"
+)
+_NO_NUL = r"[^\u0000]*"
+# What the validators below and the tokeniser take, for the OpenAPI schema: clients can check it before they send.
+TEXT_PATTERN = f"^{_NO_NUL}[^{_UNSEEN}]{_NO_NUL}$"
 
 
 def _characters(text: str) -> str:
@@ -39,12 +53,21 @@ def _not_blank(text: str) -> str:
     return _characters(text)
 
 
-Text = Annotated[str, AfterValidator(_not_blank)]
-ModelName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_characters)]
+Text = Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra={"minLength": 1, "pattern": TEXT_PATTERN})]
+ModelName = Annotated[
+    str,
+    Field(min_length=1, max_length=100, json_schema_extra={"pattern": f"^{_NO_NUL}$"}),
+    AfterValidator(_characters),
+]
 Texts = Annotated[
     Annotated[Text, Tag("<one>")] | Annotated[list[Text], Field(min_length=1), Tag("<many>")],
     Discriminator(lambda value: "<many>" if isinstance(value, list) else "<one>"),
 ]
+
+
+def at_most_one(*names: str) -> JsonDict:
+    """For the OpenAPI schema: all of these fields but one are null or missing."""
+    return {"anyOf": [{"properties": {other: {"type": "null"} for other in names if other != name}} for name in names]}
 
 
 class _Request(BaseModel):
@@ -57,6 +80,8 @@ class _Request(BaseModel):
 
 class QaRequest(_Request):
     """Questions about one text."""
+
+    model_config = ConfigDict(json_schema_extra=at_most_one("doc_stride", "window_overlap"))
 
     question: Texts = Field(description="A question, or a list of questions about the same text.")
     context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
@@ -103,6 +128,8 @@ class QaRequest(_Request):
 
 class SummarizeRequest(_Request):
     """A text to choose the most important sentences of. At most one of the three lengths may be given."""
+
+    model_config = ConfigDict(json_schema_extra=at_most_one("max_sentences", "ratio", "max_characters"))
 
     text: Text = Field(description="The text to summarise, of any length within the limits in /info.")
     max_sentences: int | None = Field(

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.context import RequestContext, current_request
-from app.errors import BodyTimeout, BodyTooLarge, NagayomiError
+from app.errors import BodyTimeout, BodyTooLarge, NagayomiError, Unavailable
 from app.schemas import Timings, Usage
 from app.settings import Settings
 
@@ -122,6 +122,11 @@ class Gate:
         root, path = scope.get("root_path", ""), local_path(scope)
         try:
             await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:  # by a server that stops while, say, a body is still coming: not without a word
+            if status is not None:
+                raise
+            error = Unavailable("The service is shutting down.")
+            await answer_error(request_id, error)(scope, receive, send_with_id)
         except Exception:  # the last line: whatever went wrong, the client gets a sentence and the log the trace
             logger.exception("request %s failed", request_id)
             if status is not None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from app.manifest import Task
-from app.schemas import MAX_ANSWER_TOKENS, MAX_TOP_K, Text, Texts
+from app.schemas import MAX_ANSWER_TOKENS, MAX_TOP_K, Text, Texts, at_most_one
 
 
 class _Part(BaseModel):
@@ -56,6 +56,8 @@ class ClassifyParameters(_Part):
 class Lengths(_Part):
     """What `generate_parameters` may hold: nothing is generated, so the lengths are those of `/summarize`."""
 
+    model_config = ConfigDict(json_schema_extra=at_most_one("max_sentences", "ratio", "max_characters"))
+
     max_sentences: int | None = Field(default=None, ge=1)
     ratio: float | None = Field(default=None, gt=0, le=1)
     max_characters: int | None = Field(default=None, ge=1)
@@ -86,16 +88,20 @@ def _branch(value: Any) -> str:
     return "<many>" if isinstance(value, list) else "<pair>" if isinstance(value, dict) else "<one>"
 
 
+_NOT_EMPTY = Field(json_schema_extra={"minItems": 1})  # the service refuses it together with lists that are too long
+
 _TextOrPair = Annotated[
     Annotated[Text, Tag("<one>")] | Annotated[TextInputs, Tag("<pair>")],
     Discriminator(lambda value: "<pair>" if isinstance(value, dict) else "<one>"),
 ]
 _TextsOrPairs = Annotated[
-    Annotated[Text, Tag("<one>")] | Annotated[TextInputs, Tag("<pair>")] | Annotated[list[_TextOrPair], Tag("<many>")],
+    Annotated[Text, Tag("<one>")]
+    | Annotated[TextInputs, Tag("<pair>")]
+    | Annotated[list[_TextOrPair], _NOT_EMPTY, Tag("<many>")],
     Discriminator(_branch),
 ]
 _Questions = Annotated[
-    Annotated[QaInputs, Tag("<one>")] | Annotated[list[QaInputs], Tag("<many>")],
+    Annotated[QaInputs, Tag("<one>")] | Annotated[list[QaInputs], _NOT_EMPTY, Tag("<many>")],
     Discriminator(lambda value: "<many>" if isinstance(value, list) else "<one>"),
 ]
 

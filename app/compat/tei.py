@@ -6,7 +6,7 @@ A list of texts means a pair there, and a batch is a list of lists. Labels come 
 from typing import Annotated, Any, Literal, TypedDict
 
 from fastapi import APIRouter
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,6 +28,12 @@ def _one_or_two(value: Any) -> Any:
     return value
 
 
+def _only_false(value: bool) -> bool:
+    if value:
+        raise PydanticCustomError("false", "must be false")
+    return value
+
+
 def _branch(value: Any) -> str:
     if not isinstance(value, list):
         return "<one>"
@@ -45,14 +51,16 @@ class PredictRequest(BaseModel):
     inputs: Annotated[
         Annotated[Text, Tag("<one>")]
         | Annotated[_Sequence, Tag("<pair>")]
-        | Annotated[list[_Sequence], Tag("<batch>")],
+        | Annotated[list[_Sequence], Field(json_schema_extra={"minItems": 1}), Tag("<batch>")],
         Discriminator(_branch),
     ] = Field(description='A text, a pair ["a", "b"], or a batch of both [["a"], ["b", "c"]].')
     truncate: bool | None = Field(default=None, description="No effect: no text is ever cut off.")
     truncation_direction: Literal["left", "right", "Left", "Right"] | None = Field(
         default=None, description="No effect: no text is ever cut off."
     )
-    raw_scores: Literal[False] | None = Field(default=None, description="Scores are always a softmax.")
+    raw_scores: Annotated[bool, AfterValidator(_only_false), Field(json_schema_extra={"const": False})] | None = Field(
+        default=None, description="Scores are always a softmax."
+    )
 
 
 class Prediction(BaseModel):

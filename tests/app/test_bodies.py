@@ -55,6 +55,7 @@ def test_malformed(body: bytes, message: str) -> None:
         ({"question": "何", "context": "文\ud83d"}, "`context` holds a lone surrogate (U+D83D) at character 1;"),
         ({"question": "何", "context": "文", "top_k": 0}, "`top_k` must be greater than or equal to 1."),
         ({"question": "何", "context": "文", "top_k": 21}, "`top_k` must be less than or equal to 20."),
+        ({"question": "何", "context": "文", "top_k": 1e300}, "`top_k` must be a valid integer."),
         ({"question": "何", "context": "文", "top_k": "3"}, "`top_k` must be a valid integer."),
         ({"question": "何", "context": "文", "top_k": True}, "`top_k` must be a valid integer."),
         ({"question": "何", "context": "文", "top_k": 1.5}, "`top_k` must be a valid integer."),
@@ -77,6 +78,13 @@ def test_errors_of_the_whole_request_are_sentences() -> None:
     with pytest.raises(InvalidInput) as error:
         parse_request('{"text": "文", "ratio": 0.5, "max_sentences": 1}'.encode(), SummarizeRequest)
     assert str(error.value).startswith("Only one of max_sentences, ratio and max_characters is allowed, not ")
+
+
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    body = b'{"question": "a", "context": "b", "top_k": 2.0, "doc_stride": 1e2, "null_score_diff_threshold": 1.0}'
+    request = parse_request(body, QaRequest)
+    assert (request.top_k, request.doc_stride, request.null_score_diff_threshold) == (2, 100, 1.0)
+    assert parse_object(b'{"a": [2.5, 1e300]}') == {"a": [2.5, 1e300]}
 
 
 def test_escapes_are_read() -> None:

@@ -95,6 +95,25 @@ def test_told_to_stop_it_does_not_wait_for_ever(handmade_models: Path) -> None:
         assert not psutil.pid_exists(engine)
 
 
+def test_told_to_stop_it_tells_a_client_that_is_still_sending(handmade_models: Path) -> None:
+    with serving(handmade_models, "--models", "hand-classify") as process:
+        assert process.stdout is not None
+        match = re.search(r"ready at http://([\d.]+):(\d+)", read_until(process.stdout, "ready at"))
+        assert match is not None
+        with socket.create_connection((match[1], int(match[2]))) as connection:
+            head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+            connection.sendall(head)
+            assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            process.send_signal(signal.SIGTERM)
+            head, _, body = b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        answer = json.loads(body)
+        assert (answer["error"], answer["error_type"]) == ("The service is shutting down.", "unavailable")
+        assert process.wait() == -signal.SIGTERM
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
 def test_told_to_stop_twice_it_stops_at_once(handmade_models: Path) -> None:
     with one_request_held(handmade_models) as (process, url, engine, held):
         process.send_signal(signal.SIGTERM)
