@@ -10,21 +10,28 @@ PORT ?= 8080
 # torch is wanted as its CPU build. Where the package index at hand does not carry it, TORCH_INDEX names one that does.
 # TORCH_BUILD= (empty) takes whatever build the index offers.
 TORCH_INDEX ?=
+BUILD_REQUIRES := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 TORCH_BUILD ?= $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),+cpu)
 
+# For `docker build` in docker-test, e.g. --network=host, or --build-arg=PIP_INDEX_URL=…
+DOCKER_BUILD_ARGS ?=
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,train
+LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,ray,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test lint types pytest format lock clean
+.PHONY: help serve test lint types pytest test-slow test-gpu docker-test format lock clean
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
 	@echo "make test                            lint, type check and run every test"
+	@echo "make test-gpu                        run the tests that need a GPU, in an environment of their own"
 	@echo "make lint | types | pytest           one of the three"
+	@echo "make docker-test                     build the cpu image and try it with the Docker engine at hand"
+	@echo "make test-slow                       the tests that take minutes: a Ray cluster whose parts are killed"
 	@echo "make format                          let ruff rewrite the code"
 	@echo "make lock                            resolve constraints.txt anew"
 	@echo "make clean                           remove the virtual environment and caches"
@@ -43,7 +50,23 @@ types: $(VENV)/.stamp-dev
 
 # No test may fetch anything from a model hub.
 pytest: $(VENV)/.stamp-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/.stamp-dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+# The CPU's and the GPU's ONNX Runtime exclude each other, so this has an environment of its own, without torch.
+test-gpu: $(VENV)-gpu/.stamp
+	$(VENV)-gpu/bin/python -m pytest -m gpu tests/gpu
+
+$(VENV)-gpu/.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(VENV)-gpu
+	@$(VENV)-gpu/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+	  --editable '.[gpu,tensorrt,dev]'
+	@touch $@
+
+docker-test: $(VENV)/.stamp-dev
+	DOCKER_BUILD_ARGS='$(DOCKER_BUILD_ARGS)' $(BIN)/python -m pytest tests/docker -m docker
 
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .
@@ -73,14 +96,15 @@ $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 	@$(PIP) install --constraint constraints.txt --editable '.[$(LOCKED_EXTRAS)]'
 	@touch $@ $(VENV)/.stamp-serve
 
-# Two resolutions, because the two runtimes exclude each other; nothing is installed. The first asks for the dev set with the CPU
-# runtime; the second, held to the first, adds what only the GPU runtime brings.
+# Three resolutions, because the runtimes exclude each other; nothing is installed. The first asks for the dev set with the CPU
+# runtime; the others, held to the first, add what only the GPU's and OpenVINO's bring.
 lock: $(VENV)/.stamp-venv
 	$(PIP) install --dry-run --ignore-installed $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
-	  --report $(VENV)/lock-cpu.json '.[$(LOCKED_EXTRAS)]' 'torch==$(TORCH_VERSION)$(TORCH_BUILD)'
+	  --report $(VENV)/lock-cpu.json '.[$(LOCKED_EXTRAS)]' '$(BUILD_REQUIRES)' 'torch==$(TORCH_VERSION)$(TORCH_BUILD)'
 	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-cpu.json > $(VENV)/lock.txt
 	$(PIP) install --dry-run --ignore-installed --constraint $(VENV)/lock.txt --report $(VENV)/lock-gpu.json '.[gpu]'
-	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-cpu.json $(VENV)/lock-gpu.json > $(VENV)/lock.txt
+	$(PIP) install --dry-run --ignore-installed --constraint $(VENV)/lock.txt --report $(VENV)/lock-openvino.json '.[openvino]'
+	$(BIN)/python -c "$$WRITE_LOCK" $(VENV)/lock-gpu.json $(VENV)/lock-openvino.json $(VENV)/lock-cpu.json > $(VENV)/lock.txt
 	mv $(VENV)/lock.txt constraints.txt
 
 define WRITE_LOCK
@@ -97,5 +121,5 @@ endef
 export WRITE_LOCK
 
 clean:
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(VENV)-gpu .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -115,6 +115,11 @@ class Batcher(Generic[D, R]):
         return self._queue.tokens + sum(entry.cost for entry in self._alone)
 
     @property
+    def outstanding_tokens(self) -> int:
+        """Tokens that wait or run."""
+        return self.queued_tokens + sum(self._running.values())
+
+    @property
     def queued_windows(self) -> int:
         """Windows that wait."""
         return len(self._queue) + len(self._alone)

@@ -1,9 +1,10 @@
 """The `nagayomi` command.
 
-`qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `serve` starts it
-behind HTTP and `keys` makes a key for it; `export`, `evaluate`, `pretrain`, `finetune` and `vocabulary` hand over to
-the packages export and training, which need more installed. Only what the chosen command needs is imported. Exit codes:
-0 done, 1 it failed, 2 the input or the arguments are wrong.
+`qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `batch` does so on many
+texts, here or on a Ray cluster; `serve` starts it behind HTTP and `keys` makes a key for it; `export`, `engine`,
+`evaluate`, `pretrain`, `finetune` and `vocabulary` hand over to the packages export and training, which need more
+installed. Only what the chosen command needs is imported.
+Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
 import argparse
@@ -14,20 +15,20 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from app import __version__
-from app.errors import BrokenModel, InvalidInput, NagayomiError
+from app.errors import InvalidInput, NagayomiError
+from app.flags import explain, flag, missing_extra, settings_from, with_one_model
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, ValidationError
+    from pydantic import BaseModel
 
     from app.schemas import ClassifyResponse, QaResponse, SummarizeResponse
     from app.service import Service
-    from app.settings import Settings
 
 R = TypeVar("R", "QaResponse", "SummarizeResponse", "ClassifyResponse")
 Task = Literal["qa", "summarize", "classify"]
@@ -35,10 +36,6 @@ Parser = argparse.ArgumentParser
 
 # Nobody else waits for a command's one request: it may take its time.
 REQUEST_TIMEOUT_S = 3600.0
-
-
-class MissingExtra(NagayomiError):
-    """The command needs packages that are not installed."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +209,7 @@ def _request(schema: type[M], args: argparse.Namespace, fields: Sequence[str], *
     try:
         return schema(**given, **texts)
     except ValidationError as error:
-        raise InvalidInput(_explain(error, lambda field: _flag(field) if field in given else "The text")) from error
+        raise InvalidInput(explain(error, lambda field: flag(field) if field in given else "The text")) from error
 
 
 async def _ask(task: Task, args: argparse.Namespace, call: Callable[["Service"], Awaitable[R]]) -> R:
@@ -226,21 +223,9 @@ async def _ask(task: Task, args: argparse.Namespace, call: Callable[["Service"],
     }
     if args.model_store is not None:
         given["model_store"] = args.model_store
-    settings = _settings(given)
-    if args.model is not None and _is_model(settings.model_store / args.model, task):
-        settings = settings.model_copy(update={"models": (args.model,)})  # others would be loaded for nothing
+    settings = with_one_model(settings_from(given), task, args.model)  # others would be loaded for nothing
     async with Service.open(settings, [task]) as service:
         return await call(service)
-
-
-def _is_model(directory: Path, task: Task) -> bool:
-    from app.manifest import Manifest
-
-    try:
-        manifest = Manifest.read(directory)
-    except BrokenModel:
-        return False
-    return (manifest.name, manifest.task) == (directory.name, task)
 
 
 def _print(response: R, args: argparse.Namespace, readable: Callable[[], str]) -> int:
@@ -271,7 +256,7 @@ def _add_serve_arguments(parser: Parser) -> None:
         shown = f"NAGAYOMI_{name.upper()}" if default in ("", None) else f"default: {default}; NAGAYOMI_{name.upper()}"
         switch: dict[str, Any] = {"nargs": "?", "const": "true"} if isinstance(default, bool) else {}
         parser.add_argument(
-            _flag(name),
+            flag(name),
             default=argparse.SUPPRESS,
             metavar="true|false" if switch else "|".join(choices) or name.upper(),
             help=f"{field.description} ({shown})".replace("%", "%%"),
@@ -283,38 +268,7 @@ def _run_serve(args: argparse.Namespace) -> int:
     from app.serve import serve
 
     given = {name: value for name, value in vars(args).items() if name != "command"}
-    return serve(_settings(given))
-
-
-def _settings(given: dict[str, Any]) -> "Settings":
-    """The settings from flags, then environment variables, then defaults.
-
-    Raises:
-        InvalidInput: names the flag or the variable and says what is allowed.
-    """
-    from pydantic import ValidationError
-
-    from app.settings import Settings
-
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        raise InvalidInput(
-            _explain(error, lambda name: _flag(name) if name in given else f"NAGAYOMI_{name.upper()}")
-        ) from error
-
-
-def _flag(name: str) -> str:
-    return "QUESTION" if name == "question" else f"--{name.replace('_', '-')}"
-
-
-def _explain(error: "ValidationError", name_of: Callable[[str], str]) -> str:
-    """What is wrong with each value, without repeating texts."""
-    parts = []
-    for item in error.errors(include_url=False, include_input=False):
-        message = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{name_of(str(item['loc'][0]))}: {message}" if item["loc"] else message)
-    return "; ".join(parts) + "."
+    return serve(settings_from(given))
 
 
 # --- keys ------------------------------------------------------------------------------------------------------------
@@ -335,28 +289,28 @@ def _run_keys(args: argparse.Namespace) -> int:
     return 0
 
 
-# --- export, evaluate, pretrain, finetune, vocabulary -----------------------------------------------------------------
+# --- export, engine, evaluate, pretrain, finetune, vocabulary ---------------------------------------------------------
 
 
 def _handed_over(help: str, module: str, extra: str) -> Command:
     """A command that another package defines with `add_arguments(parser)` and `run(args)`."""
 
-    def load() -> Any:
+    @contextlib.contextmanager
+    def naming_extra() -> Iterator[None]:
         try:
-            return importlib.import_module(module)
+            yield
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in ("app", "export", "training"):
                 raise
-            raise MissingExtra(
-                f"this command needs the package {error.name}; install the extra `{extra}`: "
-                f"pip install 'nagayomi[{extra}]', or pip install -e '.[{extra}]' in a clone."
-            ) from error
+            raise missing_extra(error, extra) from error
 
     def add_arguments(parser: Parser) -> None:
-        load().add_arguments(parser)
+        with naming_extra():
+            importlib.import_module(module).add_arguments(parser)
 
     def run(args: argparse.Namespace) -> int:
-        code: int = load().run(args)
+        with naming_extra():
+            code: int = importlib.import_module(module).run(args)
         return code
 
     return Command(help, add_arguments, run)
@@ -368,7 +322,9 @@ COMMANDS: dict[str, Command] = {
     "qa": Command("Answer a question from a text, in the text's own words.", _add_qa_arguments, _run_qa),
     "summarize": Command("Choose a text's most important sentences.", _add_summarize_arguments, _run_summarize),
     "classify": Command("Label a text.", _add_classify_arguments, _run_classify),
+    "batch": _handed_over("Answer every line of a JSONL file.", "app.batch", "ray"),
     "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),
+    "engine": _handed_over("Build TensorRT engines, or check a graph for them.", "export.engine_command", "export"),
     "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluate", "train"),
     "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain", "train"),
     "finetune": _handed_over("Fine-tune a checkpoint for a task.", "training.finetune", "train"),

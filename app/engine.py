@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from app import engine_protocol as protocol
 from app.engine_protocol import Failed, Refused, Start, Started
@@ -34,6 +34,7 @@ logger = logging.getLogger("nagayomi.engine")
 
 _READ_AHEAD = 2**20  # bytes of results that may wait to be read
 _LAST_WORDS_S = 0.5  # for a process to end by itself, with an exit code that says why
+_PATIENCE_S = 15.0  # between two lines in the log about a start that goes on
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between attempts to start, doubling
 
 
@@ -160,7 +161,7 @@ class Engine:
         assert process.stdout is not None
         try:
             process.stdin.write(protocol.encode(self._start))
-            answer: Started | Refused = await protocol.receive(process.stdout)
+            answer: Started | Refused = await self._answer_of(process.stdout, begun)
             if isinstance(answer, Refused):
                 raise answer.error
         except asyncio.IncompleteReadError:
@@ -175,6 +176,18 @@ class Engine:
         self.provider = answer.provider
         logger.info("the engine of %s is ready after %.1f s", self._name, time.perf_counter() - begun)
         return process
+
+    async def _answer_of(self, stdout: asyncio.StreamReader, begun: float) -> Any:
+        """What the process says of its start. The log says meanwhile that it goes on, for it may take minutes."""
+        receiving = asyncio.ensure_future(protocol.receive(stdout))
+        try:
+            while not (await asyncio.wait((receiving,), timeout=_PATIENCE_S))[0]:
+                what = "built or loaded" if self._start.settings.provider == "tensorrt" else "loaded"
+                seconds = time.perf_counter() - begun
+                logger.info("the engine of %s is being %s: %.0f s so far", self._name, what, seconds)
+            return receiving.result()
+        finally:
+            receiving.cancel()
 
     async def _keep(self) -> None:
         """Hand out results, and start a new process whenever one has ended."""

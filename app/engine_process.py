@@ -18,7 +18,8 @@ from app import engine_protocol as protocol
 from app.engine_protocol import Failed, Refused, Start, Started
 from app.errors import NagayomiError
 from app.packing import Document, Outputs, PackedBatch
-from app.session import Session, probe_provider
+from app.providers import probe_provider
+from app.session import Session
 from app.warming import warm
 
 

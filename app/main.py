@@ -92,6 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         check_provider(settings.provider)
         loading = asyncio.create_task(service.load())
         loading.add_done_callback(_report_loading)
+        app.state.loading = loading
         try:
             yield
         finally:
@@ -113,7 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         dependencies=key_schemes(settings),
     )
-    app.state.service = service  # for app/serve.py, which greets with its models and drains it
+    app.state.service = service  # for app/serve.py and app/ray_serve.py, which watch it and end it
     app.include_router(_tasks(service))
     app.include_router(_operations(service))
     for format_ in (hugging_face, tei, kserve):
@@ -238,7 +239,7 @@ def _info(service: Service, task: Task) -> Info:
             doc_stride=model.manifest.doc_stride,
             labels=list(model.manifest.labels),
             label_names=model.manifest.label_names,
-            precision=model.manifest.precision,
+            precision=model.manifest.precision_on(model.provider),
             attention_pattern=model.manifest.attention_pattern,
             block_size=model.manifest.block_size,
             provider=model.provider,

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,11 +18,13 @@ from app.tokenizer import NormaliserName, SegmenterName
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
-REQUIRED_FILES = ("model.onnx", "tokenizer.json")
+MODEL_FILE = "model.onnx"
+REQUIRED_FILES = (MODEL_FILE, "tokenizer.json")
 
 Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
 Layout = Literal["packed", "padded"]
 AttentionPattern = Literal["hf-eval", "random"]
+GpuTarget = Literal["cuda", "tensorrt"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -60,6 +62,13 @@ class Metric(_Part):
     command: str
 
 
+class Graph(_Part):
+    """A further graph of the model, over the same weights."""
+
+    file: str = Field(min_length=1)
+    precision: str
+
+
 class Manifest(_Part):
     """The contents of a `manifest.json`."""
 
@@ -77,7 +86,8 @@ class Manifest(_Part):
     segmenter: SegmenterName
     normaliser: NormaliserName
     overlap_token_type: int | None = Field(default=None, ge=0)
-    precision: str
+    precision: str  # of model.onnx, which runs everywhere
+    graphs: dict[GpuTarget, Graph] = Field(default_factory=dict)  # those exported for a GPU, by their target
     doc_stride: int = Field(default=2048, ge=1)
     temperature: float = Field(default=1.0, gt=0)
     inputs: tuple[str, ...]
@@ -97,6 +107,16 @@ class Manifest(_Part):
             if not _SHA256.fullmatch(digest):
                 raise ValueError(f"the checksum of {name} is not a SHA-256 in hexadecimal")
         return files
+
+    @property
+    def gpu_graph(self) -> Graph | None:
+        """What GPUs run. Both targets get the same graph; an export for one serves the other."""
+        return next(iter(self.graphs.values()), None)
+
+    def precision_on(self, provider: str) -> str:
+        """What the graph that a provider runs computes in."""
+        graph = self.gpu_graph if provider in get_args(GpuTarget) else None
+        return self.precision if graph is None else graph.precision
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest":
@@ -132,7 +152,7 @@ def verify_files(directory: Path, manifest: Manifest) -> None:
     Raises:
         BrokenModel: names the file that is missing, altered, or not listed though the service needs it.
     """
-    for name in REQUIRED_FILES:
+    for name in (*REQUIRED_FILES, *(graph.file for graph in manifest.graphs.values())):
         if name not in manifest.files:
             raise BrokenModel(f"The manifest in {directory} lists no checksum for {name}.")
     for name, expected in manifest.files.items():

@@ -49,7 +49,7 @@ def serve(settings: Settings) -> int:
     """Run the service until it is interrupted.
 
     Raises:
-        ProviderUnavailable: the provider of the settings cannot run here.
+        ProviderUnavailable: the provider of the settings cannot run here, or not all of a graph.
         InvalidInput: the keys cannot be used, or there are none and other machines could reach the address.
         Unavailable: the address cannot be listened on, or traces cannot be sent as asked for; says why.
     """
@@ -77,6 +77,8 @@ def serve(settings: Settings) -> int:
             print(greeting(url, tasks, needs_key=settings.needs_key), flush=True)
 
     _Server(config, url, service, greet).run(sockets=[listener])
+    if service.unavailable is not None:
+        raise service.unavailable
     return 0
 
 
@@ -149,6 +151,8 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(POLL_S)
         if health["status"] == "ready":
             self._greet()
+        elif self._service.unavailable is not None:
+            self.should_exit = True  # nothing but another start with other settings can help
         else:
             logger.error("%s The service answers 503 until it is restarted.", health["reason"])
 

@@ -15,7 +15,7 @@ from typing import Generic, Literal, TypeVar
 
 from app.batching import Batcher
 from app.engine import check_provider
-from app.errors import BrokenModel, DeadlineExceeded, Unavailable
+from app.errors import BrokenModel, DeadlineExceeded, ProviderUnavailable, Unavailable
 from app.keys import tokens_of_key
 from app.manifest import Task
 from app.packing import Document, Outputs
@@ -79,6 +79,7 @@ class Service:
         self.telemetry = telemetry or Telemetry()
         self.store = Store()
         self._phase: _Phase = "loading"
+        self.unavailable: ProviderUnavailable | None = None  # why no model can ever be loaded here
         self._texts = TextThreads(settings.text_threads, settings.max_waiting_characters)
         self._batchers: dict[str, Batcher[Document, Outputs]] = {}
         self._in_flight = 0
@@ -93,6 +94,12 @@ class Service:
         if not self.store.models:
             return "failed"
         return "ready" if not self._engines_not_up() else "recovering"
+
+    @property
+    def outstanding_tokens(self) -> int:
+        """Work that waits or runs, over all models. A character that is not yet tokenised counts as a token."""
+        batchers = self._batchers.values()
+        return self._texts.waiting_characters + sum(batcher.outstanding_tokens for batcher in batchers)
 
     def _engines_not_up(self) -> list[str]:
         return sorted(model.name for model in self.store.models.values() if model.engine.state != "up")
@@ -126,6 +133,8 @@ class Service:
             await self.store.close()
             self.store = Store(broken=[BrokenInfo(name=str(self.settings.model_store), reason=str(error))])
             self._phase = "loaded"
+            if isinstance(error, ProviderUnavailable):
+                self.unavailable = error
             raise
         for model in store.models.values():
             self._batchers[model.name] = self._batcher(model)

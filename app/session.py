@@ -4,18 +4,21 @@ Imported only in engine processes, so that the service itself never loads ONNX R
 requests: documents in, arrays out.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
+from app.engine_cache import EngineCache
 from app.errors import BrokenModel, ProviderUnavailable
-from app.manifest import Manifest, Task
+from app.manifest import MODEL_FILE, Manifest, Task
 from app.packing import AttentionLayout, Document, Outputs, PackedBatch, load_random_plan, pack
+from app.providers import NodesLeftToCpu, load_libraries, open_session, tensorrt_version
 from app.settings import Provider, Settings
+from app.shapes import Sizes, fill, rounded_up
 
-MODEL_FILE = "model.onnx"
 RANDOM_PLAN_FILE = "random_plan.npz"
 # What the endpoints need of a graph, and whether its outputs have one value per token: (1, T, ...) or (documents, ...).
 TASK_OUTPUTS: dict[Task, tuple[frozenset[str], bool]] = {
@@ -23,53 +26,14 @@ TASK_OUTPUTS: dict[Task, tuple[frozenset[str], bool]] = {
     "classify": (frozenset({"logits"}), False),
     "summarize": (frozenset({"logits"}), True),
 }
-PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-
-_QUIET = 3  # errors only: ONNX Runtime warns of every initializer it folds
-
-# An ONNX model of a single Identity node. Only making a session shows whether a provider's libraries can be loaded.
-_PROBE = bytes.fromhex(
-    "08083a370a100a017812017922084964656e746974791201705a0f0a0178120a0a08080112040a020801620f0a0179120a0a08080112040a"
-    "02080142040a00100d"
-)
-
-
-def probe_provider(provider: Provider) -> None:
-    """Try the provider on a model of one node.
-
-    Raises:
-        ProviderUnavailable: it cannot run here; says what is missing.
-    """
-    name = PROVIDERS[provider]
-    if provider == "cpu":
-        return
-    available = ort.get_available_providers()
-    if name not in available:
-        raise ProviderUnavailable(
-            f"The provider {provider!r} needs {name}; the installed ONNX Runtime offers only {', '.join(available)}. "
-            "Install the extra 'gpu' instead of 'cpu', or choose the provider 'cpu'."
-        )
-    _open(_PROBE, provider, threads=1)
-
-
-def _open(model: bytes | str, provider: Provider, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = _QUIET
-    options.intra_op_num_threads = threads
-    # Plans of memory are kept for every shape ever seen, and shapes here never end. Without them the arena, which
-    # reuses what it has, stays at what the largest shape took (docs/decisions/0014).
-    options.enable_mem_pattern = False
-    # Threads that spin between two batches would take the cores from the tokenisers.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if provider == "cuda":
-        ort.preload_dlls()
-    session = ort.InferenceSession(model, options, providers=[PROVIDERS[provider]])
-    if session.get_providers()[0] != PROVIDERS[provider]:
-        raise ProviderUnavailable(
-            f"The provider {provider!r} was asked for, but its libraries or its device cannot be used here: ONNX "
-            f"Runtime would fall back to {session.get_providers()[0]}. Check the driver, or choose the provider 'cpu'."
-        )
-    return session
+OPTIONS: dict[Provider, dict[str, str]] = {
+    "cuda": {"use_tf32": "0"},  # what the graph keeps in fp32 is meant to be
+    "openvino": {
+        "device_type": "CPU",
+        # A CPU without bf16 goes on in fp32.
+        "load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}),
+    },
+}
 
 
 class Session:
@@ -78,13 +42,15 @@ class Session:
     Args:
         directory: holds model.onnx and the weights it refers to.
         manifest: as read from that directory.
+        graph: the file to run instead of the provider's own; for those who compare graphs.
 
     Raises:
-        BrokenModel: the graph is not a packed one, has not the outputs of its task, or ONNX Runtime cannot load it.
-        ProviderUnavailable: see `probe_provider`.
+        BrokenModel: the graph is not a packed one, has not the outputs of its task, is not made for the provider, or
+            ONNX Runtime cannot load it.
+        ProviderUnavailable: the provider does not run all of the graph, or cannot keep its engine.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest, settings: Settings) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, settings: Settings, graph: str | None = None) -> None:
         if manifest.layout != "packed":
             raise BrokenModel(
                 f"{manifest.name} has the layout {manifest.layout!r}, made for other programs; the service runs packed "
@@ -93,12 +59,26 @@ class Session:
         needed, self._per_token = TASK_OUTPUTS[manifest.task]
         self.provider = settings.provider
         self.layout = attention_layout(directory, manifest)
+        self._engine_cache: EngineCache | None = None
+        options = OPTIONS.get(settings.provider, {})
+        path = directory / (graph or graph_file(manifest, settings.provider))
+        load_libraries(settings.provider)
+        if settings.provider == "tensorrt":
+            versions = f"{ort.__version__} {tensorrt_version()}"
+            self._engine_cache = EngineCache.of(manifest, self.layout, settings, versions)
+            self._engine_cache.prepare()
+            options = self._engine_cache.options(manifest.inputs, self.layout)
         try:
-            self.graph = _open(str(directory / MODEL_FILE), settings.provider, settings.intra_op_threads)
+            self.graph = open_session(path, settings.provider, settings.intra_op_threads, options)
+        except NodesLeftToCpu as error:
+            raise ProviderUnavailable(
+                f"The provider {settings.provider!r} does not run every node of {path}, and ONNX Runtime would leave "
+                "the rest to the CPU. `nagayomi engine check` lists what TensorRT does not know."
+            ) from error
         except ProviderUnavailable:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
-            raise BrokenModel(f"ONNX Runtime cannot load {directory / MODEL_FILE}: {error}") from error
+            raise BrokenModel(f"ONNX Runtime cannot load {path}: {error}") from error
         self.inputs = tuple(node.name for node in self.graph.get_inputs())
         self.outputs = tuple(node.name for node in self.graph.get_outputs())
         if missing := needed - set(self.outputs):
@@ -106,7 +86,10 @@ class Session:
 
     def pack(self, documents: Sequence[Document]) -> PackedBatch:
         """Lay documents out as one batch. May run while another batch does."""
-        return pack(documents, self.layout)
+        batch = pack(documents, self.layout)
+        if self._engine_cache is None:
+            return batch
+        return fill(batch, rounded_up(Sizes.of(batch.inputs), self._engine_cache.profile.most))
 
     def run(self, batch: PackedBatch) -> list[Outputs]:
         """One dictionary of outputs per document, cut to its own tokens or its own row.
@@ -116,13 +99,32 @@ class Session:
         """
         # The graph takes those of the batch's inputs that it declares.
         values = self.graph.run(self.outputs, {name: batch.inputs[name] for name in self.inputs})
-        outputs = dict(zip(self.outputs, values, strict=True))
+        return self.cut(batch, dict(zip(self.outputs, values, strict=True)))
+
+    def cut(self, batch: PackedBatch, outputs: Outputs) -> list[Outputs]:
+        """The second half of `run`: a batch's outputs, document by document."""
         for name, array in outputs.items():
             if not np.isfinite(array).all():
                 raise FloatingPointError(f"the output {name} holds values that are not finite")
         if self._per_token:
             return [{name: array[0, place] for name, array in outputs.items()} for place in batch.documents]
         return [{name: array[row] for name, array in outputs.items()} for row in range(len(batch.documents))]
+
+
+def graph_file(manifest: Manifest, provider: Provider) -> str:
+    """Which graph of a model the provider runs.
+
+    Raises:
+        BrokenModel: a GPU is to run it, and the model has no graph that it could.
+    """
+    if provider in ("cpu", "openvino"):
+        return MODEL_FILE
+    if manifest.gpu_graph is None:
+        raise BrokenModel(
+            f"{manifest.name} has no graph for GPUs. Add one with `nagayomi export --target {provider}`, the model's "
+            "own directory being both --checkpoint and --out, or choose the provider 'cpu'."
+        )
+    return manifest.gpu_graph.file
 
 
 def attention_layout(directory: Path, manifest: Manifest) -> AttentionLayout:

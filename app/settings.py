@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Provider = Literal["cpu", "cuda"]
+Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -39,8 +39,13 @@ class Settings(BaseSettings):
     )
     provider: Provider = Field(
         default="cpu",
-        description="Where models run. 'cuda' needs the gpu extra and a card; where it cannot run, the service stops "
-        "and says why instead of falling back.",
+        description="Where models run. 'cuda' and 'tensorrt' need the extra of that name ('gpu' for both) and a card, "
+        "'openvino' its extra. Where it cannot run, the service stops and says why instead of falling back.",
+    )
+    engine_cache: Path = Field(
+        default=Path("engine_cache"),
+        description="Directory for the engines that the provider 'tensorrt' builds. The first start with a model, or "
+        "with another max_batch_tokens, takes minutes; later ones find the engine here. Other providers use none.",
     )
     intra_op_threads: int = Field(
         default=0,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.engine import Engine
 from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
-from app.manifest import Manifest, Task, verify_files
+from app.manifest import FILE_NAME, Manifest, Task, sha256, verify_files
 from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
 from app.settings import Settings
@@ -128,6 +128,22 @@ async def load_store(settings: Settings, tasks: Collection[Task] | None = None) 
         kind = "holds no model" if settings.model_store.is_dir() else "is not a directory"
         store.broken.append(BrokenInfo(name=str(settings.model_store), reason=f"{settings.model_store} {kind}."))
     return store
+
+
+def model_versions(settings: Settings, task: Task) -> dict[str, str]:
+    """Which models of a task a service with these settings loads: names, and the SHA-256 of their manifests.
+
+    A manifest holds the checksums of all other files, which are not looked at. Directories without one are left out.
+    """
+    versions: dict[str, str] = {}
+    for directory in _directories(settings.model_store):
+        try:
+            manifest = Manifest.read(directory)
+        except BrokenModel:
+            continue
+        if manifest.task == task and (not settings.models or manifest.name in settings.models):
+            versions.setdefault(manifest.name, sha256(directory / FILE_NAME))
+    return versions
 
 
 def _directories(store: Path) -> list[Path]:

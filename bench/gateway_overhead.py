@@ -41,9 +41,8 @@ from app.service import Service
 from app.session import Session
 from app.settings import Settings
 from app.telemetry import Telemetry
+from bench.workload import QUESTION, SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "app" / "static" / "sample.txt"
-QUESTION = "工事の責任者は誰でしたか"
 CHARACTERS = (100, 6000)  # of a document at saturation
 SHORT = 100  # characters of the document at low load
 

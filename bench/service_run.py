@@ -8,7 +8,6 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,9 +15,8 @@ import numpy as np
 
 from app.packing import packed_length
 from bench.simulation import BLOCK, Costs, Outcome, Request
+from bench.workload import QUESTION, SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "app" / "static" / "sample.txt"
-QUESTION = "工事の責任者は誰でしたか"
 FIT_CHARACTERS = (50, 200, 500, 1000, 2000, 3000, 4000, 5000)
 
 

@@ -8,7 +8,7 @@ app/batching.py itself, in virtual time. Knows nothing of texts or models: a req
 import asyncio
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.batching import Batcher, BatchReport
@@ -17,6 +17,12 @@ from app.packing import packed_length
 from bench import virtual_time
 
 BLOCK = 64
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """The value that so many percent of them have at most (nearest rank); infinite when there is none."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,7 @@ class Outcome:
 
     def percentile_s(self, percent: float) -> float:
         """Latency that so many percent of the answered requests had at most; infinite when none was."""
-        ordered = sorted(self.latencies_s)
-        return ordered[min(math.ceil(len(ordered) * percent / 100), len(ordered)) - 1] if ordered else math.inf
+        return percentile(self.latencies_s, percent)
 
     def goodput(self, objective_s: float) -> float:
         """Requests a second that were answered within the objective."""

@@ -1,4 +1,4 @@
-"""Requests for simulations and load tests: when they come, and how long they are."""
+"""Requests for simulations and load tests: when they come, how long they are, and a text to cut them from."""
 
 import csv
 import math
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bench.simulation import Request
 
+SAMPLE = Path(__file__).parents[1] / "app" / "static" / "sample.txt"
+QUESTION = "工事の責任者は誰でしたか"  # of SAMPLE
 SHORTEST, LONGEST = 32, 16_384  # tokens of a document in the log-normal mix
 
 
@@ -19,9 +21,11 @@ def poisson(rate: float, duration_s: float, rng: random.Random) -> Iterator[floa
         at_s += rng.expovariate(rate)
 
 
-def log_normal(median: float, sigma: float, rng: random.Random) -> int:
-    """Tokens of one document."""
-    return min(max(round(rng.lognormvariate(math.log(median), sigma)), SHORTEST), LONGEST)
+def log_normal(
+    median: float, sigma: float, rng: random.Random, *, shortest: int = SHORTEST, longest: int = LONGEST
+) -> int:
+    """The length of one document: tokens with these limits, characters with those of load_traffic.py."""
+    return min(max(round(rng.lognormvariate(math.log(median), sigma)), shortest), longest)
 
 
 def windows_of(tokens: int, max_tokens: int, doc_stride: int) -> tuple[int, ...]:

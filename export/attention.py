@@ -34,6 +34,11 @@ class BlockTables:
     random_bias: Tensor | None = None  # (layers, H, R, r * b)
 
 
+def wide(x: Tensor) -> Tensor:
+    """In fp32, whatever it was: where sums of many values or their squares would overflow fp16 or lose its 11 bits."""
+    return x.float() if x.dtype == torch.float16 else x
+
+
 def rows_of(rows: Tensor, table: Tensor, block_bias: Tensor, key_bias: Tensor) -> Rows:
     """Join the bias of a table's blocks (R, W) with the bias of the tokens in them, key_bias (N, b)."""
     count, width = table.shape
@@ -59,8 +64,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
     queries = q.index_select(1, rows.rows)  # (H, R, b, d)
     keys = k.index_select(1, flat).reshape(heads, count, width * size, head_size)  # (H, R, W * b, d)
     values = v.index_select(1, flat).reshape(heads, count, width * size, head_size)
-    scores = torch.matmul(queries, keys.transpose(-1, -2)) + rows.bias.unsqueeze(0).unsqueeze(2)  # (H, R, b, W * b)
-    return torch.matmul(torch.softmax(scores, dim=-1), values)
+    scores = wide(torch.matmul(queries, keys.transpose(-1, -2))) + rows.bias.unsqueeze(0).unsqueeze(2)
+    return torch.matmul(torch.softmax(scores, dim=-1).to(values.dtype), values)
 
 
 def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Tensor, random_bias: Tensor) -> Tensor:
@@ -69,19 +74,21 @@ def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Ten
     Args:
         random_table: (H, R, r); random_bias: (H, R, r * b).
     """
-    heads, blocks, size, head_size = q.shape
+    heads, _, size, head_size = q.shape
     count, width = rows.table.shape
     extra = random_table.shape[-1]
-    table = torch.cat([rows.table.unsqueeze(0).expand(heads, count, width), random_table], dim=-1)  # (H, R, W + r)
-    head = torch.arange(heads, device=table.device, dtype=table.dtype).reshape(heads, 1, 1)
-    flat = (table + head * blocks).reshape(-1)  # (H * R * (W + r),)
-    bias = torch.cat([rows.bias.unsqueeze(0).expand(heads, count, width * size), random_bias], dim=-1)
+    # Blocks in the order (block, head), so that the place of a pair depends on no size that the batch decides.
+    head = torch.arange(heads, device=rows.table.device, dtype=rows.table.dtype).reshape(heads, 1, 1)
+    table = torch.cat([rows.table.unsqueeze(0) * heads + head, random_table * heads + head], dim=-1)  # (H, R, W + r)
+    flat = table.reshape(-1)
+    every_head = torch.zeros(heads, 1, 1, device=random_bias.device, dtype=random_bias.dtype)
+    bias = torch.cat([rows.bias.unsqueeze(0) + every_head, random_bias], dim=-1)  # (H, R, (W + r) * b)
     shape = (heads, count, (width + extra) * size, head_size)
-    keys = k.reshape(heads * blocks, size, head_size).index_select(0, flat).reshape(shape)
-    values = v.reshape(heads * blocks, size, head_size).index_select(0, flat).reshape(shape)
+    keys = k.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
+    values = v.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
     queries = q.index_select(1, rows.rows)  # (H, R, b, d)
-    scores = torch.matmul(queries, keys.transpose(-1, -2)) + bias.unsqueeze(2)  # (H, R, b, (W + r) * b)
-    return torch.matmul(torch.softmax(scores, dim=-1), values)
+    scores = wide(torch.matmul(queries, keys.transpose(-1, -2))) + bias.unsqueeze(2)  # (H, R, b, (W + r) * b)
+    return torch.matmul(torch.softmax(scores, dim=-1).to(values.dtype), values)
 
 
 def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer: int) -> Tensor:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import BigBirdConfig
 
-from export.attention import BlockTables, Rows, block_attention, rows_of
+from export.attention import BlockTables, Rows, block_attention, rows_of, wide
 
 Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
 TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
@@ -71,8 +71,8 @@ class Embeddings(nn.Module):
         if self.scale != 1.0:
             words = words * self.scale
         summed = words + self.token_type_embeddings(token_type_ids) + self.position_embeddings(position_ids)
-        normed: Tensor = self.LayerNorm(self.dropout(summed))
-        return normed  # (1, T, hidden)
+        normed: Tensor = self.LayerNorm(wide(self.dropout(summed)))
+        return normed.to(words.dtype)  # (1, T, hidden)
 
 
 class SelfAttention(nn.Module):
@@ -102,8 +102,8 @@ class ResidualOutput(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
-        summed: Tensor = self.LayerNorm(self.dropout(self.dense(hidden)) + residual)
-        return summed
+        summed: Tensor = self.LayerNorm(wide(self.dropout(self.dense(hidden))) + wide(residual))
+        return summed.to(residual.dtype)
 
 
 class Intermediate(nn.Module):
@@ -176,7 +176,7 @@ class QuestionAnsweringHead(nn.Module):
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.qa_outputs(self.output(self.intermediate(self.dropout(hidden)), hidden))
+        logits: Tensor = self.qa_outputs(wide(self.output(self.intermediate(self.dropout(hidden)), hidden)))
         return logits  # (1, T, 2)
 
 
@@ -190,7 +190,7 @@ class ClassificationHead(nn.Module):
         self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
 
     def forward(self, cls: Tensor) -> Tensor:
-        logits: Tensor = self.out_proj(self.dropout(self.activation(self.dense(self.dropout(cls)))))
+        logits: Tensor = self.out_proj(wide(self.dropout(self.activation(self.dense(self.dropout(cls))))))
         return logits  # (D, labels)
 
 
@@ -234,9 +234,9 @@ class BigBird(nn.Module):
             assert cls_index is not None
             cls = hidden[0].index_select(0, cls_index)  # (D, hidden)
             if self.bert.pooler is not None and self.task == "multiple-choice":
-                cls = self.dropout(torch.tanh(self.bert.pooler(cls)))
+                cls = wide(self.dropout(torch.tanh(self.bert.pooler(cls))))
             return (self.classifier(cls),)
-        return (self.classifier(self.dropout(hidden)),)
+        return (self.classifier(wide(self.dropout(hidden))),)
 
 
 def tables_from(inputs: Mapping[str, Tensor]) -> BlockTables:

@@ -1,50 +1,37 @@
-"""From a BigBird checkpoint to a model directory: ONNX graph, weights, tokenizer, and last the manifest.
+"""From a BigBird checkpoint to a model directory: graphs and weights, tokenizer, and last the manifest.
 
-The graph keeps no weights of its own: its initializers point into model.safetensors, so that every weight exists once
-and one file serves transformers and ONNX Runtime alike. Knows nothing of how a model is served.
+Knows nothing of how a model is served.
 """
 
 import argparse
 import json
-import logging
 import shutil
-import struct
-import tempfile
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import onnx
-import torch
-from onnx import TensorProto, helper
-from safetensors.torch import save_file
-from torch import Tensor
-
-from app.manifest import Architecture, Manifest, Metric, TrainingData, sha256, write
-from app.packing import AttentionLayout, AttentionPattern, Document, pack
+from app.manifest import (
+    FILE_NAME,
+    Architecture,
+    GpuTarget,
+    Graph,
+    Manifest,
+    Metric,
+    TrainingData,
+    sha256,
+    verify_files,
+    write,
+)
+from app.packing import AttentionPattern
 from app.tokenizer import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
-from export.model import (
-    TASKS,
-    BigBird,
-    PackedModel,
-    PaddedModel,
-    Task,
-    config_dict,
-    load_weights,
-    output_names,
-    packed_inputs,
-)
-from export.random_plan import random_plan, save_random_plan
+from export.graphs import GPU_FILE, Layout, WeightType, write_gpu_graph, write_graph
+from export.model import TASKS, BigBird, Task, config_dict, load_weights, output_names, packed_inputs
 
-Layout = Literal["packed", "padded"]
-WeightType = Literal["fp32", "fp16"]
+Target = Literal["cpu", GpuTarget]
 
-OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out
-WEIGHTS_FILE = "model.safetensors"
-_SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16}
+GPU_PRECISION = "fp16; layer norms, softmaxes and logits fp32"
+TARGETS: tuple[Target, ...] = ("cpu", "cuda", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -56,6 +43,7 @@ class ExportOptions:
     layout: Layout = "packed"
     attention_pattern: AttentionPattern = "hf-eval"
     weights: WeightType = "fp32"
+    target: Target = "cpu"
     segmenter: SegmenterName | None = None
     normaliser: NormaliserName | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +58,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     """
     if options.layout == "padded" and options.attention_pattern == "random":
         raise CheckpointError('The padded layout makes its tables in the graph; it has only the pattern "hf-eval".')
+    if options.layout == "padded" and options.target != "cpu":
+        raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
     source = locate(checkpoint)
     document = read_config(source)
     config, weights = read_checkpoint(source)
@@ -86,8 +76,13 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     model.eval()
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "manifest.json").unlink(missing_ok=True)
+    for name in (FILE_NAME, GPU_FILE):
+        (out / name).unlink(missing_ok=True)
     files = write_graph(model, out, options.layout, options.attention_pattern, options.weights)
+    graphs: dict[GpuTarget, Graph] = {}
+    if options.target != "cpu":
+        files.append(write_gpu_graph(model, out, options.attention_pattern))
+        graphs[options.target] = Graph(file=GPU_FILE, precision=GPU_PRECISION)
     saved = config_dict(config, options.task)
     # What a training run notes of itself names places of the machine it ran on: no part of the model.
     kept = {key: value for key, value in own.items() if key != "training"}
@@ -121,6 +116,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         normaliser=normaliser,
         overlap_token_type=own.get("overlap_token_type"),
         precision="fp32" if options.weights == "fp32" else "fp32 (weights stored as fp16)",
+        graphs=graphs,
         doc_stride=metadata.get("doc_stride", max(1, config.max_position_embeddings // 2)),
         temperature=metadata.get("temperature", 1.0),
         inputs=input_names(options.task, options.layout, options.attention_pattern),
@@ -143,157 +139,29 @@ def input_names(task: Task, layout: Layout, attention_pattern: AttentionPattern)
     )
 
 
-def write_graph(
-    model: BigBird, out: Path, layout: Layout, pattern: AttentionPattern = "hf-eval", weights: WeightType = "fp32"
-) -> list[str]:
-    """Write model.onnx and the weights beside it (and random_plan.npz). Returns the names of the files."""
-    dtype = torch.float16 if weights == "fp16" else torch.float32
-    tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, out / WEIGHTS_FILE, metadata={"format": "pt"})
-    (out / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it for its owner only; a service may run as somebody else
-    files = ["model.onnx", WEIGHTS_FILE]
-    if pattern == "random":
-        plan = random_plan(model.config, model.config.max_position_embeddings)
-        save_random_plan(plan, out / "random_plan.npz")
-        files.append("random_plan.npz")
-        graph = _trace_packed(
-            model, AttentionLayout(model.config.block_size, model.config.num_random_blocks, pattern, plan)
-        )
-    elif layout == "packed":
-        graph = _trace_packed(model, AttentionLayout(model.config.block_size, model.config.num_random_blocks))
-    else:
-        graph = _trace_padded(model)
-    point_weights_at(graph, out / WEIGHTS_FILE)
-    onnx.save_model(graph, out / "model.onnx")
-    return files
+def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
+    """Give a packed model that is there a graph for GPUs; its other files stay as they are.
 
-
-def _trace_packed(model: BigBird, layout: AttentionLayout) -> onnx.ModelProto:
-    size, task = layout.block_size, model.task
-    longest = 5 + 2 * layout.num_random_blocks + 2  # blocks of a document that gets all kinds of rows
-
-    def document(tokens: int) -> Document:
-        return Document(np.zeros(tokens, np.int32), np.zeros(tokens, np.int32))
-
-    batch = pack([document(size + 1), document(longest * size), document((longest + 1) * size)], layout)
-    names = packed_inputs(task, layout.pattern)
-    blocks = torch.export.Dim("blocks", min=1)
-    tokens = size * blocks
-    shapes: dict[str, dict[int, Any]] = {
-        "input_ids": {1: tokens},
-        "token_type_ids": {1: tokens},
-        "position_ids": {1: tokens},
-        "question_mask": {1: tokens},
-        "key_bias": {0: blocks},
-        "merge": {0: blocks},
-        "cls_index": {0: torch.export.Dim("documents", min=1)},
-    }
-    for kind in ("dense", "global", "sparse"):
-        rows = torch.export.Dim(f"{kind}_row_count", min=1)
-        width = {} if kind == "sparse" else {1: torch.export.Dim(f"{kind}_width", min=1)}
-        shapes |= {f"{kind}_rows": {0: rows}, f"{kind}_table": {0: rows, **width}, f"{kind}_bias": {0: rows, **width}}
-        if kind == "sparse":
-            shapes["random_table"] = {2: rows}
-    return _trace(
-        PackedModel(model),
-        {name: torch.from_numpy(batch.inputs[name]) for name in names},
-        {name: shapes[name] for name in names},
-        output_names(task),
-    )
-
-
-def _trace_padded(model: BigBird) -> onnx.ModelProto:
-    separator = model.config.sep_token_id
-    if separator is None:
-        raise CheckpointError("config.json has no sep_token_id: the padded layout finds the end of the question by it.")
-    documents, length = torch.export.Dim("documents", min=1), torch.export.Dim("length", min=1)
-    inputs = {
-        "input_ids": torch.full((2, 1000), 5, dtype=torch.int64),
-        "attention_mask": torch.ones((2, 1000), dtype=torch.int64),
-        "token_type_ids": torch.zeros((2, 1000), dtype=torch.int64),
-    }
-    shapes = {name: {0: documents, 1: length} for name in inputs}
-    return _trace(PaddedModel(model, separator), inputs, shapes, output_names(model.task))
-
-
-def _trace(
-    module: torch.nn.Module, inputs: dict[str, Tensor], shapes: dict[str, dict[int, Any]], outputs: tuple[str, ...]
-) -> onnx.ModelProto:
-    # It says for every operator of torchvision that torchvision is not installed.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        # The exporter warns of its own insides (deprecated calls of torch and onnxscript, names of dimensions that it
-        # derives itself): nothing that a caller could do otherwise. Parity is tested.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module.eval(),
-            (),
-            kwargs=inputs,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamic_shapes=shapes,
-            dynamo=True,
-            opset_version=OPSET,
-            optimize=False,  # folding would copy transposed weights into the graph; ONNX Runtime folds at load
-            verbose=False,
-        )
-    if program is None:
-        raise RuntimeError("torch.onnx.export returned no program.")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.onnx"
-        program.save(str(path), external_data=True)
-        graph = onnx.load(path)
-    # The exporter notes a stack trace on every node, with paths of the machine: nothing a reader of the model needs.
-    del graph.metadata_props[:]
-    for part in (
-        *graph.graph.node,
-        *graph.graph.input,
-        *graph.graph.output,
-        *graph.graph.initializer,
-        *graph.graph.value_info,
-    ):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    del graph.graph.metadata_props[:]
-    return graph
-
-
-def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
-    """Make every parameter an external tensor inside a safetensors file, cast to fp32 where it is stored as fp16.
-
-    safetensors: 8 bytes of header length, a JSON header with data_offsets, then the raw little-endian tensors.
+    Raises:
+        BrokenModel: the directory holds no whole model.
+        CheckpointError: it is of the padded layout.
     """
-    with weights.open("rb") as file:
-        (header_length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(header_length))
-    kept = []
-    casts = []
-    for tensor in graph.graph.initializer:
-        entry = header.get(tensor.name.removeprefix("model."))
-        if entry is None:
-            kept.append(tensor)
-            continue
-        begin, end = entry["data_offsets"]
-        name = tensor.name
-        if entry["dtype"] == "F16":
-            name = f"{tensor.name}.fp16"
-            casts.append(
-                helper.make_node("Cast", [name], [tensor.name], name=f"cast_{tensor.name}", to=TensorProto.FLOAT)
-            )
-        stored = TensorProto(
-            name=name,
-            data_type=_SAFETENSORS_TYPES[entry["dtype"]],
-            dims=entry["shape"],
-            data_location=TensorProto.EXTERNAL,
-        )
-        for key, value in (("location", weights.name), ("offset", 8 + header_length + begin), ("length", end - begin)):
-            stored.external_data.add(key=key, value=str(value))
-        kept.append(stored)
-    del graph.graph.initializer[:]
-    graph.graph.initializer.extend(kept)
-    nodes = [*casts, *graph.graph.node]
-    del graph.graph.node[:]
-    graph.graph.node.extend(nodes)
+    manifest = Manifest.read(directory)
+    verify_files(directory, manifest)
+    if manifest.layout != "packed":
+        raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
+    config, weights = read_checkpoint(directory)
+    model = BigBird(config, manifest.task)
+    load_weights(model, weights)
+    name = write_gpu_graph(model.eval(), directory, manifest.attention_pattern)
+    changed = manifest.model_copy(
+        update={
+            "graphs": {**manifest.graphs, target: Graph(file=name, precision=GPU_PRECISION)},
+            "files": dict(sorted({**manifest.files, name: sha256(directory / name)}.items())),
+        }
+    )
+    write(directory, changed)
+    return changed
 
 
 def _write_tokenizer(source: Path, out: Path) -> None:
@@ -315,13 +183,28 @@ def _write_tokenizer(source: Path, out: Path) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, help="transformers BigBird directory, or a hub id")
     parser.add_argument("--task", required=True, choices=TASKS)
-    parser.add_argument("--out", required=True, type=Path, help="model directory to write, e.g. model_store/NAME")
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        help="model directory to write, e.g. model_store/NAME. Where it is the --checkpoint itself, a model of the "
+        "store, the graph for a GPU --target is added to it and nothing else changes",
+    )
     parser.add_argument(
         "--layout", choices=("packed", "padded"), default="packed", help="padded: for optimum (default: packed)"
     )
     parser.add_argument("--attention-pattern", choices=("hf-eval", "random"), default="hf-eval")
     parser.add_argument(
-        "--weights", choices=("fp32", "fp16"), default="fp32", help="how weights are stored; the graph computes in fp32"
+        "--weights",
+        choices=("fp32", "fp16"),
+        default="fp32",
+        help="how weights are stored, whatever a graph computes in",
+    )
+    parser.add_argument(
+        "--target",
+        choices=TARGETS,
+        default="cpu",
+        help="cuda, tensorrt: a second graph in mixed precision, for GPUs, over the same weights (default: cpu alone)",
     )
     parser.add_argument(
         "--segmenter", choices=("mecab-jumandic", "jumanpp", "none"), help="default: what the checkpoint says"
@@ -333,6 +216,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if (
+        args.target != "cpu"
+        and Path(args.checkpoint).resolve() == args.out.resolve()
+        and (args.out / FILE_NAME).exists()
+    ):
+        manifest = add_gpu_graph(args.out, args.target)
+        print(f"{args.out}: {manifest.graphs[args.target].file} added for {args.target}")
+        return 0
     metadata = json.loads(args.metadata.read_text(encoding="utf-8")) if args.metadata else {}
     options = ExportOptions(
         task=args.task,
@@ -340,6 +231,7 @@ def run(args: argparse.Namespace) -> int:
         layout=args.layout,
         attention_pattern=args.attention_pattern,
         weights=args.weights,
+        target=args.target,
         segmenter=args.segmenter,
         normaliser=args.normaliser,
         metadata=metadata,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import resource
 import signal
 from collections.abc import AsyncIterator
@@ -58,6 +59,17 @@ async def test_batches_are_answered_in_turn(engine: Engine) -> None:
     logits = [[output["logits"].tolist() for output in result] for result in results]
     assert logits == [[[4, 0], [0, 4]], [[0, 4]], [[0, 0]]]
     assert (engine.state, engine.provider, engine.restarts) == ("up", "cpu", 0)
+
+
+async def test_a_start_that_takes_long_is_told_to_the_log(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_module, "_PATIENCE_S", 0.01)
+    caplog.set_level(logging.INFO, "nagayomi.engine")
+    engine = engine_of(handmade_models / "hand-classify")
+    await engine.start()
+    await engine.close()
+    assert re.fullmatch(r"the engine of hand-classify is being loaded: \d+ s so far", caplog.messages[0])
 
 
 async def test_outputs_of_tokens_are_cut_to_each_document(handmade_models: Path) -> None:

@@ -346,10 +346,11 @@ async def test_documentation(client: httpx.AsyncClient) -> None:
     assert "HTTPValidationError" not in json.dumps(document), "FastAPI's own format is never sent"
 
 
-def test_the_service_needs_no_torch() -> None:
+def test_the_service_needs_neither_torch_nor_ray() -> None:
     check = (
-        "import sys, app.main, app.cli\n"
-        "heavy = {'torch', 'transformers', 'onnx', 'optimum', 'sklearn', 'export', 'training', 'bench'}\n"
+        "import sys, app.main, app.cli, app.batch\n"
+        "heavy = {'torch', 'transformers', 'onnx', 'optimum', 'sklearn', 'export', 'training', 'bench',\n"
+        " 'ray', 'pyarrow', 'pandas'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", check], capture_output=True, text=True, check=False)

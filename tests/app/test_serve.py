@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -140,6 +141,27 @@ def test_a_store_that_cannot_be_served_is_explained(tmp_path: Path) -> None:
     with serving(tmp_path / "nowhere") as process:
         assert process.stderr is not None
         assert "is not a directory" in read_until(process.stderr, "No model could be loaded")
+
+
+def test_a_provider_that_leaves_nodes_to_the_cpu_ends_the_service(handmade_models: Path) -> None:
+    """Found out only when a graph is loaded, behind a service that listens already: it ends, with the reason."""
+    program = """
+import sys
+from app import store
+from app.cli import main
+from app.errors import ProviderUnavailable
+
+async def start(self):
+    raise ProviderUnavailable("The provider 'cuda' does not run every node.")
+
+store.Engine.start = start
+sys.exit(main(sys.argv[1:]))
+"""
+    arguments = ["serve", "--port", "0", "--model-store", str(handmade_models)]
+    result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=200)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "nagayomi: The provider 'cuda' does not run every node."
+    assert "ready" not in result.stdout
 
 
 def test_a_port_in_use_is_exit_code_1_at_once(handmade_models: Path) -> None:

@@ -1,16 +1,18 @@
 """Sessions on real graphs: providers, what is fed, and how a batch is cut apart."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from app.errors import BrokenModel, ProviderUnavailable
-from app.manifest import Manifest
+from app.manifest import Graph, Manifest
 from app.packing import AttentionLayout, Document
-from app.session import _PROBE, Session, _open, attention_layout, probe_provider
-from app.settings import Settings
+from app.providers import NodesLeftToCpu, open_session
+from app.session import Session, attention_layout, graph_file
+from app.settings import Provider, Settings
 
 
 def document(*ids: int) -> Document:
@@ -68,22 +70,52 @@ def test_random_attention_needs_its_plan(handmade_models: Path) -> None:
         attention_layout(directory, manifest.model_copy(update={"attention_pattern": "random"}))
 
 
-def test_the_probe_is_a_model() -> None:
-    outputs = _open(_PROBE, "cpu", threads=1).run(None, {"x": np.array([7], dtype=np.float32)})
-    assert np.asarray(outputs[0]).tolist() == [7]
+def test_a_gpu_runs_the_graph_that_is_made_for_it(handmade_models: Path) -> None:
+    manifest = Manifest.read(handmade_models / "hand-qa")
+    with pytest.raises(BrokenModel, match=r"no graph for GPUs.*nagayomi export --target cuda"):
+        graph_file(manifest, "cuda")
+    graphs = {"tensorrt": Graph(file="model.fp16.onnx", precision="fp16")}
+    with_both = manifest.model_copy(update={"graphs": graphs})
+    chosen = {provider: graph_file(with_both, provider) for provider in get_args(Provider)}
+    assert chosen == {
+        "cpu": "model.onnx",
+        "openvino": "model.onnx",
+        "cuda": "model.fp16.onnx",
+        "tensorrt": "model.fp16.onnx",
+    }
 
 
-def test_a_provider_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    probe_provider("cpu")
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(ProviderUnavailable, match="Install the extra 'gpu'"):
-        probe_provider("cuda")
+def test_nodes_left_to_the_cpu_are_an_error(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaves_nodes(*_: object) -> None:
+        raise NodesLeftToCpu
+
+    monkeypatch.setattr("app.session.open_session", leaves_nodes)
+    with pytest.raises(ProviderUnavailable, match="leave the rest to the CPU"):
+        session_of(handmade_models / "hand-qa")
 
 
-@pytest.mark.filterwarnings("ignore:Specified provider")  # ONNX Runtime says so too
-def test_a_provider_that_falls_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with CUDA built in and its libraries missing: ONNX Runtime goes on with the CPU and only warns."""
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
-    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: None)
-    with pytest.raises(ProviderUnavailable, match="would fall back to CPUExecutionProvider"):
-        probe_provider("cuda")
+def test_batches_for_tensorrt_come_in_few_shapes(
+    handmade_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session is the CPU's; what it packs and the options it was opened with are those for TensorRT."""
+    opened: list[dict[str, str]] = []
+
+    def on_the_cpu(path: Path, _: Provider, threads: int, options: dict[str, str]) -> ort.InferenceSession:
+        opened.append(options)
+        return open_session(path, "cpu", threads)
+
+    monkeypatch.setattr("app.session.load_libraries", lambda _: None)
+    monkeypatch.setattr("app.session.tensorrt_version", lambda: 101601)
+    monkeypatch.setattr("app.session.open_session", on_the_cpu)
+    directory = handmade_models / "hand-classify"
+    graphs = {"tensorrt": Graph(file="model.onnx", precision="fp16")}
+    manifest = Manifest.read(directory).model_copy(update={"graphs": graphs})
+    settings = Settings(provider="tensorrt", engine_cache=tmp_path, max_batch_tokens=256)
+    session = Session(directory, manifest, settings)
+    batch = session.pack([document(*[0] * (16 * 8 + 1), 5)])  # 9 blocks
+    assert batch.inputs["merge"].shape == (10,)
+    assert [output["logits"].tolist() for output in session.run(session.pack([document(0, 5), document(0, 6)]))] == [
+        [4, 0],
+        [0, 4],
+    ]
+    assert opened[0]["trt_profile_max_shapes"] == "input_ids:1x256,cls_index:16"

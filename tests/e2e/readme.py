@@ -58,7 +58,17 @@ def outputs(url: str) -> dict[str, str]:
     # Too long to do again: the last lines of the commands, as they were written to these files.
     for file in sorted((ROOT / "docs/measurements").glob("*.json")):
         made[file.stem] = f"\n```json\n{file.read_text(encoding='utf-8').strip()}\n```\n"
+    made["ten-questions"] = _ten_questions(ROOT / "docs/measurements/ten-questions.json")
     return made
+
+
+def _ten_questions(file: Path) -> str:
+    lines = ["| article | characters | question | answer | |", "|---|---|---|---|---|"]
+    for item in json.loads(file.read_text(encoding="utf-8"))["questions"]:
+        verdict = "right" if item["right"] else f"wrong: {item['wanted']}"
+        cells = (item["article"], f"{item['characters']:,}", item["question"], item["given"], verdict)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n" + "\n".join(lines) + "\n"
 
 
 def _command_line() -> str:

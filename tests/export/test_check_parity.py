@@ -17,11 +17,12 @@ def test_both_patterns_stay_within_the_bounds(
     monkeypatch.setattr(check_parity, "PACKED_TOGETHER", ((705, 1, 65), (1024, 64)))
     assert main(["--hidden", "64", "--layers", "1"]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert figures.keys() == {"max_abs_diff", "cases", "batch_invariance", "random_pattern_diff"}
+    assert figures.keys() == {"max_abs_diff", "cases", "batch_invariance", "random_pattern_diff", "largest_weight"}
     assert figures["cases"] == 2 * (5 * 2 + 5 * 2)
     assert 0 < figures["max_abs_diff"] <= 1e-4
     assert 0 < figures["random_pattern_diff"] <= 1e-4
     assert figures["batch_invariance"] <= 1e-5
+    assert figures["largest_weight"] > 5 / 1024  # the narrow model is not as sharp as the whole command's
 
 
 def test_the_lengths_and_heads_of_the_whole_command() -> None:

@@ -1,0 +1,180 @@
+"""Compares a model's graph for GPUs with its fp32 graph, on a CPU, over texts and questions of a SQuAD file.
+
+`python -m export.check_gpu_graph --model NAME --data jaquad/dev` reads the texts as the service does and runs three
+computations: model.onnx; the graph for GPUs under ONNX Runtime, whose CPU kernels round to fp16 between some operators
+only; and the same model in torch, which rounds after every one, as GPUs do. Its last line is {"max_probability_diff",
+"same_results", "items", ...}: the largest difference of a probability in either (of a token to start or end an answer,
+of a label, of a sentence), and how many items got the same answer, label or sentences from the graph for GPUs. It ends
+with 1 past --tolerance or when one of these differs; where rounding everywhere changes a result, two were about equal.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from tqdm import tqdm
+
+from app.engine import Engine
+from app.errors import BrokenModel
+from app.manifest import Manifest
+from app.packing import Document, Outputs
+from app.readings import LabelReading, QaReading, SummaryReading
+from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.session import Session
+from app.settings import Settings
+from app.store import TOKENIZER_FILE, Model, ThreadTokenizers
+from app.tokenizer import Tokenizer
+from export.checkpoint import read_checkpoint
+from export.gpu_graph import mixed_precision
+from export.model import BigBird, PackedModel, load_weights
+
+FloatArray = npt.NDArray[np.float32]
+Run = Callable[[Sequence[Document]], list[Outputs]]
+AnyReading = QaReading | LabelReading | SummaryReading
+
+TOLERANCE = 2e-2
+
+
+@dataclass
+class Comparison:
+    """How one computation differs from the fp32 graph, over all items."""
+
+    max_probability_diff: float = 0.0
+    same_results: int = 0
+
+    def add(self, reading: AnyReading, ours: list[Outputs], theirs: list[Outputs]) -> None:
+        for a, b in zip(ours, theirs, strict=True):
+            for name in b:
+                difference = np.abs(probabilities(a[name]) - probabilities(b[name])).max()
+                self.max_probability_diff = max(self.max_probability_diff, float(difference))
+        self.same_results += _result(reading, ours) == _result(reading, theirs)
+
+
+def probabilities(logits: FloatArray) -> FloatArray:
+    """Of one output of one document: over its tokens or labels, or of each token's single logit by itself."""
+    if logits.ndim == 2:  # (tokens, 1)
+        return np.asarray(1 / (1 + np.exp(-logits)))
+    shifted = np.exp(logits - logits.max())
+    return np.asarray(shifted / shifted.sum())
+
+
+def _result(reading: AnyReading, outputs: list[Outputs]) -> Any:
+    """What a user would see, without scores."""
+    if isinstance(reading, QaReading):
+        return [[(answer.start, answer.end) for answer in one.answers] for one in reading.decode(outputs)]
+    if isinstance(reading, LabelReading):
+        return [label.label for label in reading.decode(outputs)]
+    return [sentence.index for sentence in reading.decode(outputs).sentences if sentence.selected]
+
+
+def readings(directory: Path, manifest: Manifest, data: Path, limit: int) -> Iterator[AnyReading]:
+    """The first questions of SQuAD files, or their texts where the model answers none, as the service reads them."""
+    settings = Settings()
+    tokenizers = ThreadTokenizers(
+        lambda: Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
+    )
+    model = Model(manifest, Engine(directory, manifest, settings), tokenizers, 0.0)
+    for context, question in list(_items(data, manifest.task == "qa"))[:limit]:
+        if question is not None:
+            yield QaReading(model, QaRequest(question=question, context=context), settings)
+        elif manifest.task == "classify":
+            yield LabelReading(model, ClassifyRequest(text=context, top_k=1), settings)
+        else:
+            yield SummaryReading(model, SummarizeRequest(text=context), settings)
+
+
+def _items(data: Path, with_questions: bool) -> Iterator[tuple[str, str | None]]:
+    for file in sorted(data.glob("*.json")) if data.is_dir() else [data]:
+        for article in json.loads(file.read_text(encoding="utf-8"))["data"]:
+            for paragraph in article["paragraphs"]:
+                if with_questions:
+                    yield from ((paragraph["context"], qa["question"]) for qa in paragraph["qas"])
+                else:
+                    yield paragraph["context"], None
+
+
+class _FastProducts(TorchDispatchMode):
+    """Matrix products of fp16 as GPUs make them, summed in fp32 and rounded once; the CPU's own take a hundred times as
+    long."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _PRODUCTS and args[0].dtype == torch.float16:
+            return func(*(x.float() for x in args)).half()
+        return func(*args, **(kwargs or {}))
+
+
+_PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.aten.bmm.default)
+
+
+def rounding_run(directory: Path, manifest: Manifest, session: Session) -> Run:
+    """The model in torch in mixed precision, every operator rounding its result."""
+    config, weights = read_checkpoint(directory)
+    model = BigBird(config, manifest.task)
+    load_weights(model, weights)
+    packed = PackedModel(mixed_precision(model.eval()))
+
+    def run(documents: Sequence[Document]) -> list[Outputs]:
+        batch = session.pack(documents)
+        with torch.no_grad(), _FastProducts():  # type: ignore[no-untyped-call]
+            values = packed(**{name: torch.from_numpy(batch.inputs[name]) for name in manifest.inputs})
+        return session.cut(batch, {name: value.numpy() for name, value in zip(manifest.outputs, values, strict=True)})
+
+    return run
+
+
+def compare(directory: Path, data: Path, limit: int, *, rounding: bool = True) -> tuple[dict[str, Comparison], int]:
+    """Differences of the GPU graph, and of the rounding computation, from model.onnx; and the number of items."""
+    manifest = Manifest.read(directory)
+    if manifest.gpu_graph is None:
+        raise BrokenModel(f"{directory} has no graph for GPUs; nagayomi export --target adds one.")
+    settings = Settings()
+    session = Session(directory, manifest, settings)
+    gpu = Session(directory, manifest, settings, manifest.gpu_graph.file)
+    runs: dict[str, Run] = {"gpu_graph": lambda documents: gpu.run(gpu.pack(documents))}
+    if rounding:
+        runs["rounding_everywhere"] = rounding_run(directory, manifest, session)
+    found = {name: Comparison() for name in runs}
+    items = 0
+    for reading in tqdm(readings(directory, manifest, data, limit), total=limit, file=sys.stderr):
+        items += 1
+        reference = session.run(session.pack(reading.documents))
+        for name, run in runs.items():
+            found[name].add(reading, run(reading.documents), reference)
+    return found, items
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m export.check_gpu_graph", description=__doc__)
+    parser.add_argument("--model", required=True, metavar="NAME")
+    parser.add_argument("--model-store", type=Path, default=Path("model_store"))
+    parser.add_argument("--data", type=Path, required=True, help="SQuAD JSON: a file or a folder of files")
+    parser.add_argument("--limit", type=int, default=200, metavar="N", help="questions or texts (default: 200)")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of a probability (default: %(default)s)")
+    args = parser.parse_args(arguments)
+    found, items = compare(args.model_store / args.model, args.data, args.limit)
+    worst = max(one.max_probability_diff for one in found.values())
+    same = found["gpu_graph"].same_results
+    print(
+        json.dumps(
+            {
+                "model": args.model,
+                "items": items,
+                "max_probability_diff": worst,
+                "same_results": same,
+                **{name: vars(one) for name, one in found.items()},
+            }
+        )
+    )
+    return 0 if items and worst <= args.tolerance and same == items else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

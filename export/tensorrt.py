@@ -1,0 +1,160 @@
+"""`nagayomi engine check`: whether TensorRT can take a model's graph for GPUs, without a GPU.
+
+Every operator is looked up in TensorRT's own table with the types it is used with, every dimension of the inputs that
+varies must have its place in the profile, and nothing may be in the graph that makes an engine slow or impossible:
+shapes that depend on data, shapes that are computed, 64-bit indices. What it cannot say is how fast an engine is, and
+whether a version has faults: docs/gpu-checklist.md is for that.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto
+
+from app.errors import BrokenModel
+from app.manifest import Manifest
+from app.packing import AttentionLayout
+from app.session import attention_layout, graph_file
+from app.shapes import Profile, Shapes, profile
+
+# The operators that graphs of this program may hold, with TensorRT's types for each: the rows of
+# https://github.com/onnx/onnx-tensorrt/blob/main/docs/operators.md for TensorRT 10.15, opsets 9 to 24.
+OPSETS = range(9, 25)
+_FLOATS = frozenset({"FLOAT", "FLOAT16", "BFLOAT16"})
+_NUMBERS = _FLOATS | {"INT32", "INT64"}
+_ANY = _NUMBERS | {"BOOL"}
+OPERATORS: dict[str, frozenset[str]] = {
+    "Add": _NUMBERS,
+    "Cast": _ANY | {"UINT8"},
+    "Concat": _ANY,
+    "Constant": _ANY,
+    "Gather": _ANY,
+    "Gelu": _NUMBERS,
+    "Gemm": _FLOATS,
+    "Identity": _ANY,
+    "LayerNormalization": _FLOATS,
+    "MatMul": _FLOATS,
+    "Mul": _NUMBERS,
+    "Relu": _NUMBERS,
+    "Reshape": _ANY,
+    "Softmax": _FLOATS,
+    "Squeeze": _ANY,
+    "Sub": _NUMBERS,
+    "Tanh": _FLOATS,
+    "Transpose": _ANY,
+    "Unsqueeze": _ANY,
+}
+# Supported, and yet no part of a graph for GPUs: what to do instead.
+AVOIDED = {
+    "NonZero": "its output's size depends on data",
+    "ScatterND": "results are put back with a Gather",
+    "Shape": "shapes are constants, with 0 and -1 for what varies",
+}
+INDICES = {"Gather": 1, "GatherND": 1, "GatherElements": 1}  # which input
+
+
+def check(graph: onnx.ModelProto, layout: AttentionLayout, shapes: Profile) -> list[str]:
+    """What TensorRT would refuse, one sentence each; nothing when it takes the graph."""
+    return [*_operators(graph), *_dimensions(graph.graph, layout, shapes)]
+
+
+def _operators(model: onnx.ModelProto) -> Iterator[str]:
+    for opset in model.opset_import:
+        if opset.domain:
+            yield f"The graph uses operators of {opset.domain}, which TensorRT does not know."
+        elif opset.version not in OPSETS:
+            yield f"The graph is of opset {opset.version}; TensorRT 10 reads {OPSETS.start} to {OPSETS.stop - 1}."
+    types = _types(model)
+    constant = {tensor.name for tensor in model.graph.initializer}
+    constant |= {name for node in model.graph.node if node.op_type == "Constant" for name in node.output}
+    seen: set[str] = set()
+    for node in model.graph.node:
+        for problem in _node(node, types, constant):
+            if problem not in seen:
+                seen.add(problem)
+                yield problem
+
+
+def _node(node: onnx.NodeProto, types: dict[str, str], constant: set[str]) -> Iterator[str]:
+    if node.domain:
+        return  # said of its domain
+    if node.op_type in AVOIDED:
+        yield f"{node.op_type} ({node.name}): {AVOIDED[node.op_type]}."
+        return
+    if node.op_type not in OPERATORS:
+        yield f"{node.op_type} ({node.name}) is not among the operators that TensorRT takes from such a graph."
+        return
+    data = types.get(node.input[0] if node.input else node.output[0])
+    if data is not None and data not in OPERATORS[node.op_type]:
+        yield f"{node.op_type} of {data}: TensorRT takes {', '.join(sorted(OPERATORS[node.op_type]))}."
+    if node.op_type == "Reshape" and node.input[1] not in constant:
+        yield f"Reshape ({node.name}) has a shape that is computed."
+    place = INDICES.get(node.op_type)
+    if place is not None and types.get(node.input[place]) == "INT64":
+        yield f"{node.op_type} ({node.name}) has 64-bit indices where 32 bits serve."
+
+
+def _types(model: onnx.ModelProto) -> dict[str, str]:
+    """The type of every value, as far as inference finds it out."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    found = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info, *graph.output)}
+    found |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    return {name: TensorProto.DataType.Name(number) for name, number in found.items()}
+
+
+def _dimensions(graph: onnx.GraphProto, layout: AttentionLayout, shapes: Profile) -> Iterator[str]:
+    least, best, most = (sizes.shapes(layout) for sizes in (shapes.least, shapes.best, shapes.most))
+    for value in graph.input:
+        if value.name not in least:
+            yield f"The input {value.name} has no shapes in the profile."
+            continue
+        dimensions = value.type.tensor_type.shape.dim
+        if len(dimensions) != len(least[value.name]):
+            yield f"The input {value.name} has {len(dimensions)} dimensions, its profile {len(least[value.name])}."
+            continue
+        for place, dimension in enumerate(dimensions):
+            low, usual, high = (one[value.name][place] for one in (least, best, most))
+            if dimension.HasField("dim_value"):
+                if not low == usual == high == dimension.dim_value:
+                    yield f"Dimension {place} of {value.name} is {dimension.dim_value}, its profile {low} to {high}."
+            elif not 1 <= low <= usual <= high:
+                yield f"Dimension {place} of {value.name} has a profile that is none: {low}, {usual}, {high}."
+
+
+def lines(graph: onnx.GraphProto, layout: AttentionLayout, shapes: Profile) -> Iterator[str]:
+    """A table for people: operators with their number, and inputs with the shapes an engine is built for."""
+    counts: dict[str, int] = {}
+    for node in graph.node:
+        counts[node.op_type] = counts.get(node.op_type, 0) + 1
+    yield "operators  " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    columns: list[Shapes] = [sizes.shapes(layout) for sizes in (shapes.least, shapes.best, shapes.most)]
+    yield f"{'input':<16}{'least':>16}{'best':>16}{'most':>16}"
+    for value in graph.input:
+        cells = ("x".join(map(str, column.get(value.name, ()))) for column in columns)
+        yield f"{value.name:<16}" + "".join(f"{cell:>16}" for cell in cells)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, and what TensorRT would refuse; 1 if there is anything.
+
+    Raises:
+        BrokenModel: there is no such model, or it has no graph for GPUs.
+    """
+    directory: Path = args.model_store / args.model
+    manifest = Manifest.read(directory)
+    path = directory / graph_file(manifest, "tensorrt")
+    if not path.is_file():
+        raise BrokenModel(f"{path} is missing.")
+    graph = onnx.load(path, load_external_data=False)
+    layout = attention_layout(directory, manifest)
+    shapes = profile(layout, manifest.max_tokens, args.max_batch_tokens)
+    for line in lines(graph.graph, layout, shapes):
+        print(line)
+    problems = check(graph, layout, shapes)
+    for problem in problems:
+        print(f"refused: {problem}")
+    if not problems:
+        print(f"{manifest.name}: TensorRT takes every operator, and the profile holds every size that varies.")
+    return 1 if problems else 0

@@ -1,0 +1,165 @@
+"""A Ray cluster of two nodes on this machine, and the service on it, seen from outside: HTTP and processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+ROOT = Path(__file__).parents[3]
+WAIT_S = 240.0  # for whatever has to happen at all
+
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),  # of every process of the cluster, so that it runs this very program
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_enable_worker_prestart": "0",  # a busy machine has enough to do with those that are wanted
+    "NAGAYOMI_INTRA_OP_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class TwoNodes:
+    """A head node that stays, and one beside it that may be killed."""
+
+    cluster: Any
+    address: str
+    worker: Any
+
+    def kill_worker_node(self) -> None:
+        """All of its processes at once, as when a machine loses its power."""
+        raylet = psutil.Process(self.worker.all_processes["raylet"][0].process.pid)
+        for process in [raylet, *raylet.children(recursive=True)]:
+            _signal(process, signal.SIGKILL)
+        self.cluster.remove_node(self.worker, allow_graceful=False)
+
+    def replicas(self, on_worker: bool | None = None) -> list[psutil.Process]:
+        """The processes of the deployment `Reader`, on both nodes or on one."""
+        return self.processes(":Reader", on_worker)
+
+    def processes(self, name: str, on_worker: bool | None = None) -> list[psutil.Process]:
+        """The actors with this in their name, on both nodes or on one."""
+        worker_raylet = self.worker.all_processes.get("raylet", [None])[0]
+        found = []
+        for process in psutil.Process().children(recursive=True):
+            try:
+                if not process.name().startswith("ray::") or name not in " ".join(process.cmdline()):
+                    continue
+                is_there = worker_raylet is not None and process.ppid() == worker_raylet.process.pid
+            except psutil.NoSuchProcess:
+                continue
+            if on_worker is None or is_there == on_worker:
+                found.append(process)
+        return found
+
+
+@contextmanager
+def two_nodes(cpus: int) -> Iterator[TwoNodes]:
+    """Both with so many CPUs, whatever the machine has."""
+    from ray.cluster_utils import Cluster
+
+    resources: Any = {"object_store_memory": 100 * 2**20, "num_cpus": cpus}
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    cluster = Cluster(initialize_head=True, head_node_args={**resources, "include_dashboard": False})
+    try:
+        yield TwoNodes(cluster, cluster.address, cluster.add_node(**resources))
+    finally:
+        cluster.shutdown()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service on the cluster, and what it has written."""
+
+    url: str
+    log: Path
+
+    def has_answered(self, replica: psutil.Process) -> bool:
+        """Whether Ray Serve's log has a request that this replica answered."""
+        lines = self.log.read_text("utf-8", errors="replace").splitlines()
+        return any(f":Reader pid={replica.pid})" in line and "CALL answer OK" in line for line in lines)
+
+
+@contextmanager
+def served(nodes: TwoNodes, directory: Path, config: dict[str, Any]) -> Iterator[Served]:
+    """`serve run` with a configuration in the form of docker/serve.yaml, once it is ready."""
+    url = f"http://127.0.0.1:{config['http_options']['port']}"
+    log = directory / "serve.log"
+    process = serve_run(nodes, directory / "serve.yaml", config, log)
+    try:
+        wait_for(lambda: process.poll() is not None or _is_ready(url), "readiness")
+        assert process.poll() is None, log.read_text("utf-8")
+        yield Served(url, log)
+    finally:
+        process.send_signal(signal.SIGINT)  # as Ctrl-C: takes the service off the cluster
+        process.wait(120)
+
+
+def serve_run(nodes: TwoNodes, file: Path, config: dict[str, Any], log: Path) -> "subprocess.Popen[bytes]":
+    """`serve run`; where the cluster has a service already, that is updated."""
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    command = [sys.executable, "-m", "ray.serve.scripts", "run", str(file), "--address", nodes.address]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Where the tests run in the background, SIGINT is ignored, and a child would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=10, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> float:
+    """Seconds until it was true."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < WAIT_S, f"{what}: not within {WAIT_S:g} s"
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def engines(replica: psutil.Process) -> list[psutil.Process]:
+    """The engine processes of one replica."""
+    return [child for child in replica.children(recursive=True) if "app.engine_process" in child.cmdline()]
+
+
+@contextmanager
+def held(processes: list[psutil.Process]) -> Iterator[None]:
+    """Inside, these processes stand still."""
+    for process in processes:
+        _signal(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            _signal(process, signal.SIGCONT)
+
+
+def _signal(process: psutil.Process, what: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(what)

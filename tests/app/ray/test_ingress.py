@@ -1,0 +1,188 @@
+"""What the ingress does with replicas that answer, refuse and die; they are played by functions, without a cluster."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.serve.exceptions import BackPressureError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.forwarding import HttpAnswer, HttpRequest
+from app.ray_serve import Ingress
+from app.settings import Settings
+
+DONE = HttpAnswer(200, ((b"content-type", b"application/json"), (b"x-request-id", b"other")), b'{"labels":[]}')
+Replica = Callable[[HttpRequest], Awaitable[HttpAnswer]]
+
+
+class Replicas:
+    """Stands for the handle of the deployment: each attempt goes to the next replica."""
+
+    def __init__(self, *replicas: Replica | HttpAnswer | Exception) -> None:
+        self._replicas = list(replicas)
+        self.got: list[HttpRequest] = []
+        self.cancelled = 0
+        self.answer = self
+
+    def remote(self, request: HttpRequest) -> Any:
+        self.got.append(request)
+        return _Attempt(self, self._replicas.pop(0), request)
+
+
+class _Attempt:
+    def __init__(self, replicas: Replicas, replica: Replica | HttpAnswer | Exception, request: HttpRequest) -> None:
+        self._replicas, self._replica, self._request = replicas, replica, request
+
+    def __await__(self) -> Any:
+        return self._run().__await__()
+
+    async def _run(self) -> HttpAnswer:
+        if isinstance(self._replica, Exception):
+            raise self._replica
+        return self._replica if isinstance(self._replica, HttpAnswer) else await self._replica(self._request)
+
+    def cancel(self) -> None:
+        self._replicas.cancelled += 1
+
+
+def _ingress(replicas: Replicas, **settings: Any) -> Any:
+    return Ingress.func_or_class(replicas, Settings(**settings))  # type: ignore[attr-defined]
+
+
+def _request(*headers: tuple[bytes, bytes], body: bytes = b'{"text": "x"}') -> Request:
+    scope = {
+        "type": "http", "method": "POST", "path": "/classify", "raw_path": b"/classify", "query_string": b"a=b",
+        "headers": [(b"x-request-id", b"mine"), *headers],
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(scope, receive)
+
+
+def _error(status: int, error_type: str, *headers: tuple[bytes, bytes]) -> HttpAnswer:
+    return HttpAnswer(status, headers, json.dumps({"error": "A sentence.", "error_type": error_type}).encode())
+
+
+def _type_of(response: Response, status: int) -> str:
+    assert response.status_code == status, response.body
+    error: dict[str, str] = json.loads(bytes(response.body))
+    assert error["request_id"] == "mine"
+    return error["error_type"]
+
+
+async def test_a_request_arrives_whole_and_its_answer_comes_back() -> None:
+    replicas = Replicas(DONE)
+    response = await _ingress(replicas)(_request((b"x-timeout-ms", b"5000")))
+    assert (response.status_code, response.body) == (200, DONE.body)
+    assert response.raw_headers == [(b"content-type", b"application/json")], "the proxy adds the id of the request"
+    (got,) = replicas.got
+    assert (got.method, got.path, got.query, got.body) == ("POST", b"/classify", b"a=b", b'{"text": "x"}')
+    assert 0 < int(dict(got.headers)[b"x-timeout-ms"]) <= 5000
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [RayActorError(), ActorUnavailableError("gone", None), _error(503, "engine_failed"), _error(503, "unavailable")],
+)
+async def test_a_request_that_was_lost_goes_to_another_replica(loss: Exception | HttpAnswer) -> None:
+    replicas = Replicas(loss, loss, DONE)
+    assert (await _ingress(replicas)(_request())).body == DONE.body
+    first, second, third = replicas.got
+    assert first.body == second.body == third.body
+
+
+async def test_a_request_that_is_lost_again_and_again_is_given_up() -> None:
+    replicas = Replicas(*[RayActorError() for _ in range(3)])
+    assert _type_of(await _ingress(replicas)(_request()), 503) == "engine_failed"
+    assert len(replicas.got) == 3
+
+
+async def test_a_full_queue_is_the_clients_to_wait_for() -> None:
+    full = _error(429, "overloaded", (b"retry-after", b"7"))
+    replicas = Replicas(full)
+    response = await _ingress(replicas)(_request())
+    assert (response.status_code, response.raw_headers) == (429, [(b"retry-after", b"7")])
+
+    replicas = Replicas(BackPressureError(num_queued_requests=9, max_queued_requests=9))
+    response = await _ingress(replicas)(_request())
+    assert _type_of(response, 429) == "overloaded"
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_who_was_taken_once_is_not_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    replicas = Replicas(
+        RayActorError(),
+        _error(429, "overloaded", (b"retry-after", b"7")),
+        BackPressureError(num_queued_requests=9, max_queued_requests=9),
+        DONE,
+    )
+    assert (await _ingress(replicas)(_request())).body == DONE.body
+    assert slept == [7, 1]
+
+
+async def test_a_request_whose_time_is_up_is_not_tried_again() -> None:
+    async def dies_late(_: HttpRequest) -> HttpAnswer:
+        await asyncio.sleep(0.02)
+        raise RayActorError
+
+    replicas = Replicas(dies_late, DONE)
+    assert _type_of(await _ingress(replicas)(_request((b"x-timeout-ms", b"10"))), 504) == "deadline_exceeded"
+    assert len(replicas.got) == 1
+
+
+async def test_a_replica_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(_: HttpRequest) -> HttpAnswer:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr("app.ray_serve.GRACE_S", 0.0)
+    replicas = Replicas(hangs)
+    assert _type_of(await _ingress(replicas)(_request((b"x-timeout-ms", b"10"))), 504) == "deadline_exceeded"
+    assert replicas.cancelled == 1
+
+
+async def test_a_client_that_leaves_takes_its_work_along() -> None:
+    begun = asyncio.Event()
+
+    async def hangs(_: HttpRequest) -> HttpAnswer:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    replicas = Replicas(hangs)
+    work = asyncio.create_task(_ingress(replicas)(_request()))
+    await begun.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert replicas.cancelled == 1
+
+
+async def test_what_is_wrong_is_said_before_any_replica_is_asked() -> None:
+    ingress = _ingress(Replicas(), max_body_bytes=10)
+    assert _type_of(await ingress(_request()), 413) == "body_too_large"
+    assert _type_of(await ingress(_request((b"x-timeout-ms", b"soon"))), 422) == "invalid_input"
+
+
+async def test_a_fault_of_ours_is_one_sentence() -> None:
+    response = await _ingress(Replicas(ZeroDivisionError("secret")))(_request())
+    assert _type_of(response, 500) == "internal"
+    assert b"secret" not in response.body
+
+
+async def test_other_503_are_answers() -> None:
+    for body in (b"[1]", b"no JSON", b'{"status": "recovering"}'):
+        replicas = Replicas(HttpAnswer(503, (), body))
+        assert (await _ingress(replicas)(_request())).body == body
