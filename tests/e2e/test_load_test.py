@@ -92,6 +92,8 @@ def test_ctrl_c_shows_what_was_measured(server: Server, client: httpx.Client) ->
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.load_test", "--url", server.url, "--rate", "20", "--duration", "600"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Where the tests run in the background, SIGINT is ignored, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         until = time.monotonic() + START_S
@@ -102,6 +104,7 @@ def test_ctrl_c_shows_what_was_measured(server: Server, client: httpx.Client) ->
         output, progress = process.communicate(timeout=START_S)
     finally:
         process.kill()
+        process.communicate()
     report = last_line(output)
     assert process.returncode == 130, progress
     assert report["interrupted"]
