@@ -149,11 +149,7 @@ def _tasks(service: Service) -> APIRouter:
         if hugging_face.is_payload(fields):
             return await hugging_face.answer(request, service, _TASK_OF[model], fields)
         parsed = validate(fields, model)
-
-        async def work() -> ResponseT:
-            return await call(parsed, caller)
-
-        result = await unless_disconnected(request, work())
+        result = await unless_disconnected(request, call(parsed, caller))
         # Written by pydantic in one pass, past FastAPI's own validation of what was valid when it was made.
         return Response(
             result.model_dump_json(),

@@ -43,7 +43,7 @@ class Document:
     question_length: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomPlan:
     """For every number of blocks n: the random key blocks of the middle rows, (layers, heads, n - 2, r)."""
 
@@ -194,7 +194,7 @@ def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
         "question_mask": question_mask[None],
         "cls_index": np.array([here.start for here in slices], dtype=np.int32),
     }
-    inputs |= block_tables(block_counts, layout)
+    inputs |= _block_tables(tuple(block_counts), layout)
     return PackedBatch(inputs, tuple(slices), sum(lengths), padded)
 
 
@@ -231,6 +231,14 @@ def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[s
             inputs["random_table"] = np.zeros((layers, heads, 1, r), dtype=np.int32)
     validate_tables(inputs, block_counts)
     return inputs
+
+
+@lru_cache(maxsize=64)  # a lone document has one of a few sizes, and its tables take as long to build as all the rest
+def _block_tables(block_counts: tuple[int, ...], layout: AttentionLayout) -> dict[str, npt.NDArray[Any]]:
+    tables = block_tables(block_counts, layout)
+    for table in tables.values():
+        table.flags.writeable = False  # batches share them
+    return tables
 
 
 def _planned(plan: RandomPlan, blocks: int) -> IntArray:

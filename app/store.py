@@ -5,6 +5,7 @@ What blocks (hashing, tokenisers) runs in a thread. Nothing here knows requests.
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -22,6 +23,7 @@ from app.tokenizer import Tokenizer
 logger = logging.getLogger("nagayomi.store")
 
 TOKENIZER_FILE = "tokenizer.json"
+LOADED_AT_ONCE = os.cpu_count() or 1  # models; loading one takes a core
 
 _TASKS: frozenset[Task] = frozenset({"qa", "classify", "summarize"})  # those with an endpoint
 
@@ -101,7 +103,46 @@ async def load_store(settings: Settings, tasks: Collection[Task] | None = None) 
     Raises:
         ProviderUnavailable: the provider of the settings cannot run here, so no model can.
     """
-    store = Store()
+    found, broken = _manifests(settings, tasks)
+    if tasks is None:
+        for missing in sorted(set(settings.models) - {*found, *(info.name for info in broken)}):
+            broken.append(BrokenInfo(name=missing, reason=f"{settings.model_store} holds no model of that name."))
+    if not found and not broken:
+        kind = "holds no model" if settings.model_store.is_dir() else "is not a directory"
+        broken.append(BrokenInfo(name=str(settings.model_store), reason=f"{settings.model_store} {kind}."))
+    # TensorRT times kernels while it builds an engine, and what else runs on the GPU would mislead it.
+    turns = asyncio.Semaphore(1 if settings.provider == "tensorrt" else LOADED_AT_ONCE)
+
+    async def load(directory: Path, manifest: Manifest) -> Model | BrokenInfo:
+        async with turns:
+            try:
+                return await load_model(directory, manifest, settings)
+            except ProviderUnavailable:
+                raise
+            except NagayomiError as error:
+                return _broken(directory, manifest.name, error)
+
+    loads: list[asyncio.Task[Model | BrokenInfo]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            loads += [group.create_task(load(directory, manifest)) for directory, manifest in found.values()]
+    except (BaseExceptionGroup, asyncio.CancelledError) as error:
+        done = [load.result() for load in loads if not load.cancelled() and load.exception() is None]
+        await Store({model.name: model for model in done if isinstance(model, Model)}).close()
+        if isinstance(error, BaseExceptionGroup):
+            raise error.exceptions[0] from None  # the group has ended the others at the first
+        raise
+    results = [load.result() for load in loads]
+    models = {result.name: result for result in results if isinstance(result, Model)}
+    return Store(models, [*broken, *(result for result in results if isinstance(result, BrokenInfo))])
+
+
+def _manifests(
+    settings: Settings, tasks: Collection[Task] | None
+) -> tuple[dict[str, tuple[Path, Manifest]], list[BrokenInfo]]:
+    """The models to load, by name, with their directories; and the directories that name none."""
+    found: dict[str, tuple[Path, Manifest]] = {}
+    broken: list[BrokenInfo] = []
     for directory in _directories(settings.model_store):
         name = directory.name
         try:
@@ -109,25 +150,18 @@ async def load_store(settings: Settings, tasks: Collection[Task] | None = None) 
             name = manifest.name
             if (settings.models and name not in settings.models) or (tasks is not None and manifest.task not in tasks):
                 continue
-            if name in store.models:
-                raise BrokenModel(f"{directory} holds a second model named {name}; the first one is served.")
-            store.models[name] = await load_model(directory, manifest, settings)
-        except (ProviderUnavailable, asyncio.CancelledError):
-            await store.close()
-            raise
-        except NagayomiError as error:
-            if settings.models and name not in settings.models:
-                continue
-            logger.error("%s is not served: %s", directory, error)
-            store.broken.append(BrokenInfo(name=name, reason=str(error)))
-    found = {*store.models, *(broken.name for broken in store.broken)}
-    if tasks is None:
-        for missing in sorted(set(settings.models) - found):
-            store.broken.append(BrokenInfo(name=missing, reason=f"{settings.model_store} holds no model of that name."))
-    if not store.models and not store.broken:
-        kind = "holds no model" if settings.model_store.is_dir() else "is not a directory"
-        store.broken.append(BrokenInfo(name=str(settings.model_store), reason=f"{settings.model_store} {kind}."))
-    return store
+            if name in found:
+                raise BrokenModel(f"{directory} holds a second model named {name}; only the first one is loaded.")
+            found[name] = directory, manifest
+        except BrokenModel as error:
+            if not settings.models or name in settings.models:
+                broken.append(_broken(directory, name, error))
+    return found, broken
+
+
+def _broken(directory: Path, name: str, error: NagayomiError) -> BrokenInfo:
+    logger.error("%s is not served: %s", directory, error)
+    return BrokenInfo(name=name, reason=str(error))
 
 
 def model_versions(settings: Settings, task: Task) -> dict[str, str]:

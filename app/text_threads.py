@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -112,14 +112,22 @@ class TextThreads:
 
     async def _call(self, call: Callable[[], T]) -> T:
         """Run in the reserved thread. It is free again when the call ends, even if nobody waits for it any more."""
-        work = asyncio.get_running_loop().run_in_executor(self._pool, call)
-        work.add_done_callback(self._ended)
-        return await asyncio.shield(work)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+        work = self._pool.submit(call)
+        work.add_done_callback(lambda work: loop.call_soon_threadsafe(self._ended, work, result))
+        return await result
 
-    def _ended(self, work: "asyncio.Future[T]") -> None:
-        if not work.cancelled():
-            work.exception()  # seen, for when nobody waits
+    def _ended(self, work: Future[T], result: "asyncio.Future[T]") -> None:
         self._release()
+        if result.done():
+            return  # nobody waits
+        if work.cancelled():
+            result.cancel()
+        elif (error := work.exception()) is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(work.result())
 
     def _retry_after_s(self) -> int:
         """Seconds until what waits is read, from the measured speed; 1 before anything was measured."""

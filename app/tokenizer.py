@@ -317,7 +317,9 @@ class Tokenizer:
         self.sep_id = self._special("[SEP]", "</s>")
         self._unknown_id = self._special("[UNK]", "<unk>")
         added = pieces.get_added_tokens_decoder()
-        self._special_ids = [self.cls_id, self.sep_id, *(index for index, token in added.items() if token.special)]
+        special_ids = [self.cls_id, self.sep_id, *(index for index, token in added.items() if token.special)]
+        self._is_special = np.zeros(max(pieces.get_vocab().values()) + 1, dtype=np.bool_)
+        self._is_special[special_ids] = True
         self.vocab_size: int = pieces.get_vocab_size()
 
     @classmethod
@@ -359,7 +361,7 @@ class Tokenizer:
         encoding = self._pieces.encode(joined, add_special_tokens=False)
         ids = np.array(encoding.ids, dtype=np.int32)
         # The unigram model itself knows its special tokens as pieces, and a word of the text may spell one.
-        ids[np.isin(ids, self._special_ids)] = self._unknown_id
+        ids[self._is_special[ids]] = self._unknown_id
         return self.align(normalised, words, joined, ids, encoding.offsets)
 
     @staticmethod
@@ -372,19 +374,25 @@ class Tokenizer:
     ) -> Tokens:
         """Offsets in the joined words -> offsets in the normalised text -> offsets in the text as sent."""
         bounds = _pairs(words)
-        lengths = bounds[:, 1] - bounds[:, 0]
-        joined_starts = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])  # (words,)
-        # For every character of `joined`: its place in the normalised text; a space takes the place of the next word.
-        word_of = np.repeat(np.arange(len(words)), lengths + 1)[:-1]  # (len(joined),)
-        place = bounds[word_of, 0] + np.arange(len(joined)) - joined_starts[word_of]
-        is_space = np.arange(len(joined)) - joined_starts[word_of] == lengths[word_of]
+        # A word and the space after it: where they begin in `joined`, and how far that is from the normalised text.
+        sizes = bounds[:, 1] - bounds[:, 0] + 1
+        joined_ends = sizes.cumsum()
+        joined_starts = joined_ends - sizes  # (words,)
+        shifts = bounds[:, 0] - joined_starts
+        is_space = np.zeros(len(joined) + 1, dtype=np.bool_)
+        is_space[joined_ends[:-1] - 1] = True
         spans = _pairs(offsets)
-        # A piece such as "▁東" begins on the space before its word: move on to the word.
         begins = np.minimum(spans[:, 0], len(joined) - 1)
-        begins = np.where(is_space[begins], np.minimum(begins + 1, len(joined) - 1), begins)
+        # A piece such as "▁東" begins on the space before its word: move on to the word.
+        begins = begins + is_space[begins]
         lasts = np.maximum(spans[:, 1] - 1, 0)
         empty = lasts < begins  # a lone "▁"
-        starts = normalised.starts[place[begins]]
-        ends = np.where(empty, starts, normalised.ends[place[np.maximum(lasts, begins)]])
-        word_starts = np.diff(word_of[begins], prepend=-1) > 0
+        lasts = np.maximum(lasts, begins)
+        word_of = joined_ends.searchsorted(begins, side="right")  # (tokens,)
+        starts = normalised.starts[begins + shifts[word_of]]
+        ends = normalised.ends[lasts + shifts[joined_ends.searchsorted(lasts, side="right")]]
+        ends[empty] = starts[empty]
+        word_starts = np.empty(len(word_of), dtype=np.bool_)
+        word_starts[:1] = True
+        np.not_equal(word_of[1:], word_of[:-1], out=word_starts[1:])
         return Tokens(ids, starts, ends, word_starts)

@@ -1,5 +1,6 @@
 """Loading models: what is checked before one is served, and which one a request gets."""
 
+import asyncio
 import shutil
 import threading
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.errors import BrokenModel, ModelNotFound
+from app.engine import Engine
+from app.errors import BrokenModel, ModelNotFound, ProviderUnavailable
 from app.manifest import Manifest, sha256, write
 from app.settings import Settings
 from app.store import ThreadTokenizers, load_model, load_store
@@ -88,3 +90,93 @@ def test_every_thread_has_a_tokenizer_of_its_own(handmade_models: Path) -> None:
     thread.join()
     assert seen[0] is seen[1]
     assert seen[2] is not seen[0]
+
+
+async def test_models_are_listed_in_the_order_of_their_directories(handmade_models: Path) -> None:
+    store = await load_store(Settings(model_store=handmade_models))
+    assert list(store.models) == ["hand-classify", "hand-qa", "hand-summarize"]
+    await store.close()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
+    """All engines that are started, whoever starts them."""
+    engines: list[Engine] = []
+    start = Engine.start
+
+    async def note(engine: Engine) -> None:
+        engines.append(engine)
+        await start(engine)
+
+    monkeypatch.setattr(Engine, "start", note)
+    return engines
+
+
+async def test_models_load_side_by_side(
+    handmade_models: Path, started: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.LOADED_AT_ONCE", 3)
+    start = Engine.start
+    together = asyncio.Barrier(3)
+
+    async def meet(engine: Engine) -> None:
+        await together.wait()  # for ever, if one waits for another to be loaded
+        await start(engine)
+
+    monkeypatch.setattr(Engine, "start", meet)
+    async with asyncio.timeout(60):
+        store = await load_store(Settings(model_store=handmade_models))
+    assert [engine.state for engine in started] == ["up"] * 3
+    await store.close()
+
+
+async def test_a_provider_that_cannot_run_ends_the_models_that_already_do(
+    handmade_models: Path, started: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.LOADED_AT_ONCE", 3)
+    start = Engine.start
+    others_are_up = asyncio.Event()
+
+    async def refuse_last(engine: Engine) -> None:
+        if engine._name == "hand-summarize":
+            await others_are_up.wait()
+            raise ProviderUnavailable("no such driver")
+        await start(engine)
+        if len([engine for engine in started if engine.state == "up"]) == 2:
+            others_are_up.set()
+
+    monkeypatch.setattr(Engine, "start", refuse_last)
+    async with asyncio.timeout(60):
+        with pytest.raises(ProviderUnavailable, match="no such driver"):
+            await load_store(Settings(model_store=handmade_models))
+    assert [(engine.state, engine.pid) for engine in started] == [("closed", None)] * 2
+
+
+async def test_loading_that_is_cancelled_leaves_no_engine(handmade_models: Path, started: list[Engine]) -> None:
+    loading = asyncio.create_task(load_store(Settings(model_store=handmade_models)))
+    async with asyncio.timeout(60):
+        while not any(engine.state == "up" for engine in started):
+            await asyncio.sleep(0.01)
+    loading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
+    assert [engine.pid for engine in started] == [None] * len(started)
+
+
+async def test_engines_for_tensorrt_are_built_one_after_another(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    running = 0
+
+    async def start(engine: Engine) -> None:
+        nonlocal running
+        running += 1
+        seen.append(running)
+        await asyncio.sleep(0.01)
+        running -= 1
+
+    monkeypatch.setattr(Engine, "start", start)
+    store = await load_store(Settings(model_store=handmade_models, provider="tensorrt"))
+    assert seen == [1, 1, 1]
+    await store.close()
