@@ -75,12 +75,14 @@ def decode_answers(
         for candidate in _window_candidates(window, start, end, visible, max_answer_tokens)
     ]
     candidates.sort(key=lambda candidate: (-candidate.logit, candidate.first, candidate.last))
-    best: list[_Candidate] = []
-    for candidate in candidates:
-        if not any(candidate.overlaps(better) for better in best):
-            best.append(candidate)
-            if len(best) == N_BEST:
-                break
+    best: list[_Candidate] = candidates
+    if len(windows) > 1:  # candidates of one window never overlap
+        best = []
+        for candidate in candidates:
+            if not any(candidate.overlaps(better) for better in best):
+                best.append(candidate)
+                if len(best) == N_BEST:
+                    break
     probabilities = _softmax(np.array([null_logit, *(candidate.logit for candidate in best)]) / temperature)
     spans = [
         Span(int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last]), float(probability))
@@ -101,24 +103,30 @@ def _window_candidates(
     starts = np.where(window.owned & visible, start_logits[shown], -np.inf).astype(np.float32)
     ends = np.where(visible, end_logits[shown], -np.inf).astype(np.float32)
     ends = np.concatenate([ends, np.full(width - 1, -np.inf, dtype=np.float32)])
-    # scores[i, j]: the span of j + 1 tokens that starts at context token i.
-    scores = starts[:, None] + np.lib.stride_tricks.sliding_window_view(ends, width)
-    lengths = np.arange(width)
-    row_best = scores.max(axis=1)
+    # best_within[j, i]: of the spans of at most j tokens that start at context token i.
+    best_within = np.full((width + 1, len(starts)), -np.inf, dtype=np.float32)
+    scores = best_within[1:]  # first of the spans of exactly j + 1 tokens
+    np.add(starts, np.lib.stride_tricks.sliding_window_view(ends, len(starts)), out=scores)
+    np.maximum.accumulate(scores, axis=0, out=scores)
+    places = np.arange(len(starts))
+    room = np.full(len(starts), width)  # tokens that a span from here may have without reaching into a better one
+    best = best_within[width].copy()
+    ahead = np.arange(width - 1, 0, -1)  # of the places before one: how far away it is
     candidates: list[_Candidate] = []
     while len(candidates) < N_BEST:
-        row = int(row_best.argmax())
-        if row_best[row] == -np.inf:
+        start = int(best.argmax())
+        if best[start] == -np.inf:
             break
-        column = int(scores[row].argmax())
-        first = window.first_token + row
-        candidates.append(_Candidate(first, first + column, float(scores[row, column])))
+        length = int(best_within[: room[start] + 1, start].argmax())  # the first, and so the shortest, of equals
+        first = window.first_token + start
+        candidates.append(_Candidate(first, first + length - 1, float(best[start])))
         # Take out every span that overlaps: those that start inside it, and those before it that reach into it.
-        before = max(row - width + 1, 0)
-        scores[row : row + column + 1] = -np.inf
-        rows = np.arange(before, row)
-        scores[before:row][lengths[None, :] >= row - rows[:, None]] = -np.inf
-        row_best[before : row + column + 1] = scores[before : row + column + 1].max(axis=1)
+        best[start : start + length] = -np.inf
+        room[start : start + length] = 0
+        if start:
+            before = slice(max(start - width + 1, 0), start)
+            room[before] = np.minimum(room[before], ahead[-start:])
+            best[before] = best_within[room[before], places[before]]
     return candidates
 
 

@@ -1,13 +1,12 @@
 """The other end of app/engine.py: a process that owns one ONNX Runtime session and runs batches, one after another.
 
-Messages (app/engine_protocol.py) come in on standard input and leave on standard output. One thread reads and packs
-the next batch while the other runs the one before it. The process ends when its standard input does, whatever it is
-doing: it never outlives the service. With `--probe PROVIDER` it only says whether that provider can run here;
+Messages (app/engine_protocol.py) come in on standard input and leave on standard output. While one thread runs a batch,
+another reads and packs the next. The process ends when its standard input does, whatever it is doing: it never outlives
+the service. With `--probe PROVIDER` it only says whether that provider can run here;
 `--model NAME` is for people who look at a list of processes.
 """
 
 import os
-import queue
 import signal
 import sys
 import threading
@@ -21,6 +20,9 @@ from app.packing import Document, Outputs, PackedBatch
 from app.providers import probe_provider
 from app.session import Session
 from app.warming import warm
+
+# One batch that runs, one that is packed, and a thread that waits for the next, or for the end of standard input.
+_IN_HAND = 3
 
 
 def main() -> None:
@@ -41,11 +43,58 @@ def main() -> None:
     except NagayomiError as error:
         _send(sink, Refused(error))
         return
-    prepared: queue.Queue[PackedBatch | Failed] = queue.Queue(maxsize=1)
-    threading.Thread(target=_prepare, args=(source, session, prepared), daemon=True).start()
-    _send(sink, Started(session.provider))
-    while True:
-        _send(sink, _run(session, prepared.get()))
+    line = _Line(source, sink, session)
+    for _ in range(_IN_HAND):
+        threading.Thread(target=line.work, daemon=True).start()
+    _send(sink, Started(session.provider))  # before a batch can come
+    threading.Event().wait()
+
+
+class _Line:
+    """Threads that take turns: each reads a batch, packs it, waits until the one before it has run, and runs it.
+
+    The thread that has read a batch also runs it, so a lone batch is never handed from one thread to another.
+    """
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO, session: Session) -> None:
+        self._source = source
+        self._sink = sink
+        self._session = session
+        self._reading = threading.Lock()
+        self._last_ran = threading.Event()  # of the batch that was read last
+        self._last_ran.set()
+
+    def work(self) -> None:
+        try:
+            while True:
+                with self._reading:
+                    documents: Sequence[Document] = protocol.read(self._source)
+                    before_ran, self._last_ran = self._last_ran, (ran := threading.Event())
+                batch = self._pack(documents)
+                before_ran.wait()
+                _send(self._sink, self._run(batch))
+                ran.set()
+        except EOFError:
+            os._exit(0)
+        except BaseException:  # a line that has stopped would leave the service waiting for ever
+            try:
+                sys.excepthook(*sys.exc_info())
+            finally:  # where there is no memory left to say it, too
+                os._exit(1)
+
+    def _pack(self, documents: Sequence[Document]) -> PackedBatch | Failed:
+        try:
+            return self._session.pack(documents)
+        except Exception as error:  # its members hear of it; the next batch is read
+            return Failed(_words(error))
+
+    def _run(self, batch: PackedBatch | Failed) -> list[Outputs] | Failed:
+        if isinstance(batch, Failed):
+            return batch
+        try:
+            return self._session.run(batch)
+        except Exception as error:  # allocation failures among them; ONNX Runtime's own exceptions have no common base
+            return Failed(_words(error))
 
 
 def _probe(provider: Any) -> Started | Refused:
@@ -66,31 +115,6 @@ def _channel() -> tuple[BinaryIO, BinaryIO]:
 def _send(sink: BinaryIO, message: object) -> None:
     sink.write(protocol.encode(message))
     sink.flush()
-
-
-def _prepare(source: BinaryIO, session: Session, prepared: "queue.Queue[PackedBatch | Failed]") -> None:
-    try:
-        while True:
-            documents: Sequence[Document] = protocol.read(source)
-            try:
-                batch: PackedBatch | Failed = session.pack(documents)
-            except Exception as error:  # its members hear of it; the next batch is read
-                batch = Failed(_words(error))
-            prepared.put(batch)
-    except EOFError:
-        os._exit(0)
-    except BaseException:  # a reader that is gone would leave the service waiting for ever
-        sys.excepthook(*sys.exc_info())
-        os._exit(1)
-
-
-def _run(session: Session, batch: PackedBatch | Failed) -> list[Outputs] | Failed:
-    if isinstance(batch, Failed):
-        return batch
-    try:
-        return session.run(batch)
-    except Exception as error:  # allocation failures among them; ONNX Runtime's own exceptions have no common base
-        return Failed(_words(error))
 
 
 def _words(error: Exception) -> str:

@@ -161,18 +161,25 @@ class Telemetry:
         self.padding_tokens.labels(model).inc(report.tokens - sum(len(document.input_ids) for document in documents))
 
     def request(self, task: str, timings: Timings, tokens: int, windows: int) -> None:
-        """Count one text that was read, and note it for the request it belongs to."""
-        self.stages.labels(task, "tokenize").observe(timings.tokenize_ms / 1000)
-        self.stages.labels(task, "queue").observe(timings.queue_ms / 1000)
-        self.stages.labels(task, "infer").observe(timings.infer_ms / 1000)
-        self.stages.labels(task, "decode").observe(timings.decode_ms / 1000)
-        self.tokens.labels(task).inc(tokens)
-        self.windows.labels(task).inc(windows)
+        """Note one text that was read for the request it belongs to, to be counted with it; count it if it has none."""
+        read = Read(task, timings, tokens, windows)
         if (context := current_request.get()) is not None:
-            context.reads.append(Read(task, timings, tokens, windows))
+            context.reads.append(read)
+        else:
+            self._count(read)
+
+    def _count(self, read: Read) -> None:
+        self.stages.labels(read.task, "tokenize").observe(read.timings.tokenize_ms / 1000)
+        self.stages.labels(read.task, "queue").observe(read.timings.queue_ms / 1000)
+        self.stages.labels(read.task, "infer").observe(read.timings.infer_ms / 1000)
+        self.stages.labels(read.task, "decode").observe(read.timings.decode_ms / 1000)
+        self.tokens.labels(read.task).inc(read.tokens)
+        self.windows.labels(read.task).inc(read.windows)
 
     def over(self, context: RequestContext) -> None:
-        """Count one HTTP request that is over."""
+        """Count one HTTP request that is over, and what was read for it."""
+        for read in context.reads:
+            self._count(read)
         self.requests.labels(context.endpoint, context.key, str(context.status)).inc()
         self.request_seconds.labels(context.endpoint).observe(context.seconds)
         if context.error_type:

@@ -13,9 +13,9 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,11 +38,11 @@ _HEAR_OUT_BYTES = 100_000_000
 _HEAR_OUT_SECONDS = 5.0
 
 # What no answer of this service needs, and what the web page relaxes for itself (page.py).
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
 _TRACE_HEADERS = ("traceparent", "tracestate")
 
 
@@ -112,10 +112,10 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answer = MutableHeaders(scope=message)
-                answer["X-Request-Id"] = request_id
-                for name, value in _SECURITY_HEADERS.items():
-                    answer.setdefault(name, value)
+                given = message.get("headers", ())
+                names = {name for name, _ in given}
+                added = ((name, value) for name, value in _SECURITY_HEADERS if name not in names)
+                message["headers"] = [*given, (b"x-request-id", request_id.encode("latin-1")), *added]
             await send(message)
 
         # As they are here: a mount that is entered on the way adds itself to the scope.

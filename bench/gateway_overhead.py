@@ -1,11 +1,11 @@
 """What the gateway costs: the service over HTTP against a bare ONNX Runtime session, on the same packed batches.
 
-    python -m bench.gateway_overhead [--model-store model_store] [--model NAME] [--rounds 3]
+    python -m bench.gateway_overhead [--model-store model_store] [--model NAME] [--rounds 5]
 
 Saturation: a client process keeps many documents of mixed lengths in flight; then the very batches that the service put
-together are run, packed beforehand, on a bare session with the same options. The two alternate, so that whatever else
-the machine does falls on both. Low load: one short document at a time over HTTP, against the bare session on the same
-batch. The client runs on the same machine, and what it takes counts against the gateway.
+together are run, packed beforehand, on a bare session with the same options. Low load: one short document at a time
+over HTTP, against the bare session on the same batches. The two alternate, so that whatever else the machine does falls
+on both. The client runs on the same machine, and what it takes counts against the gateway.
 
 The last line is JSON:
 
@@ -13,9 +13,10 @@ The last line is JSON:
     ratios                      of every round
     gateway_tokens_per_s, bare_tokens_per_s     medians; tokens in whole blocks
     batches, batch_fill         batches of all rounds, and the mean share of max_batch_tokens in them
-    overhead_p50_ms             latency of the client at low load less the time of the bare session, medians
-    overhead_min_ms             the same of the fastest runs, which other work on the machine has disturbed least
-    latency_p50_ms, bare_p50_ms
+    overhead_p50_ms             latency of the client at low load less the time of the bare session, medians of a round;
+                                median of the rounds
+    overheads_ms                of every round
+    latency_p50_ms, bare_p50_ms     of all rounds
 """
 
 import argparse
@@ -31,7 +32,7 @@ from contextlib import closing
 from http.client import HTTPConnection
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -73,15 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model-store", type=Path, default=Path("model_store"))
     parser.add_argument("--model", help="default: the first that answers questions, by name")
     parser.add_argument("--threads", type=int, default=0, help="of the engine; default: one per physical core")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=64, help="in every round at saturation")
     parser.add_argument("--concurrency", type=int, default=16, help="requests in flight at saturation")
-    parser.add_argument("--short", type=int, default=40, help="requests at low load")
+    parser.add_argument("--short", type=int, default=40, help="requests in every round at low load")
     parser.add_argument("--client", metavar="URL", help=argparse.SUPPRESS)
-    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.client:
-        print(json.dumps(send(args.client, args.requests, args.concurrency, args.seed)))
+        for line in sys.stdin:
+            print(json.dumps(send(args.client, **json.loads(line))), flush=True)
         return 0
     loop_factory = uvicorn.Config(measure).get_loop_factory()  # the loop that serves, for `nagayomi serve` as well
     with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -175,26 +176,27 @@ async def _measure(
     gateway: list[float] = []
     bare: list[float] = []
     fills: list[float] = []
-    with tqdm(total=2 * args.rounds + 2, desc="overhead", file=sys.stderr) as progress:
-        await client(url, 4, 4, seed=0)  # untimed
-        for number in range(args.rounds):
+    latencies: list[float] = []
+    short: list[float] = []
+    overheads_ms: list[float] = []
+    async with Client(url) as client:
+        await client.send(4, 4, seed=0)  # untimed
+        for number in tqdm(range(args.rounds), desc="saturation", file=sys.stderr):
             recorder.recorded.clear()
-            sent = await client(url, args.requests, args.concurrency, seed=number)
-            progress.update()
+            sent = await client.send(args.requests, args.concurrency, seed=number)
             batches = [session.pack(documents) for documents in recorder.recorded]
             tokens = sum(batch.padded_tokens for batch in batches)
-            gateway_s, bare_s = sent["seconds"], sum(await asyncio.to_thread(run_bare, session, batches))
-            progress.update()
-            gateway.append(tokens / gateway_s)
-            bare.append(tokens / bare_s)
+            gateway.append(tokens / sent["seconds"])
+            bare.append(tokens / sum(await asyncio.to_thread(run_bare, session, batches)))
             fills += [batch.padded_tokens / max_batch_tokens for batch in batches]
-        recorder.recorded.clear()
-        latencies = (await client(url, args.short, 1, seed=-1))["latencies"]
-        progress.update()
-        short = [session.pack(documents) for documents in recorder.recorded]
-        seconds = await asyncio.to_thread(run_bare, session, short)
-        progress.update()
-    latency_ms, bare_ms = (1000 * statistics.median(values) for values in (latencies, seconds))
+        for _ in tqdm(range(args.rounds), desc="low load", file=sys.stderr):
+            recorder.recorded.clear()
+            of_client = (await client.send(args.short, 1, seed=-1))["latencies"]
+            batches = [session.pack(documents) for documents in recorder.recorded]
+            of_session = await asyncio.to_thread(run_bare, session, batches)
+            overheads_ms.append(1000 * (statistics.median(of_client) - statistics.median(of_session)))
+            latencies += of_client
+            short += of_session
     ratios = [one / other for one, other in zip(gateway, bare, strict=True)]
     return {
         "ratio": round(statistics.median(ratios), 3),
@@ -203,24 +205,40 @@ async def _measure(
         "bare_tokens_per_s": round(statistics.median(bare)),
         "batches": len(fills),
         "batch_fill": round(statistics.mean(fills), 3),
-        "overhead_p50_ms": round(latency_ms - bare_ms, 2),
-        "overhead_min_ms": round(1000 * (min(latencies) - min(seconds)), 2),
-        "latency_p50_ms": round(latency_ms, 2),
-        "bare_p50_ms": round(bare_ms, 2),
+        "overhead_p50_ms": round(statistics.median(overheads_ms), 2),
+        "overheads_ms": [round(overhead, 2) for overhead in overheads_ms],
+        "latency_p50_ms": round(1000 * statistics.median(latencies), 2),
+        "bare_p50_ms": round(1000 * statistics.median(short), 2),
     }
 
 
-async def client(url: str, requests: int, concurrency: int, seed: int) -> dict[str, Any]:
-    """Run `send` in a process of its own."""
-    command = [sys.executable, "-m", "bench.gateway_overhead", "--client", url, f"--seed={seed}"]
-    process = await asyncio.create_subprocess_exec(
-        *command, f"--requests={requests}", f"--concurrency={concurrency}", stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    if process.returncode:
-        raise SystemExit(f"the client ended with code {process.returncode}")
-    report: dict[str, Any] = json.loads(out)
-    return report
+class Client:
+    """`send` in a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._command = (sys.executable, "-m", "bench.gateway_overhead", "--client", url)
+        self._process: asyncio.subprocess.Process
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+
+    async def send(self, requests: int, concurrency: int, seed: int) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = {"requests": requests, "concurrency": concurrency, "seed": seed}
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        if not (line := await self._process.stdout.readline()):
+            raise SystemExit("the client has ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
 
 def run_bare(session: Session, batches: Sequence[PackedBatch]) -> list[float]:
