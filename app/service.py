@@ -34,7 +34,7 @@ from app.schemas import (
     Usage,
 )
 from app.settings import Settings
-from app.store import Model, Store, load_store, warm_tokenizers
+from app.store import Model, Store, load_store
 from app.telemetry import StageClock, Telemetry
 from app.text_threads import TextThreads
 
@@ -126,11 +126,9 @@ class Service:
     async def load(self, tasks: Collection[Task] | None = None) -> None:
         """Load and warm the models. Afterwards `state` is "ready" when at least one can be served, else "failed"."""
         try:
-            store = await load_store(self.settings, tasks)
+            store = await load_store(self.settings, tasks, self._texts.run_on_each)
             self.store = store
-            await self._texts.run_on_each(partial(warm_tokenizers, list(store.models.values())))
         except Exception as error:
-            await self.store.close()
             self.store = Store(broken=[BrokenInfo(name=str(self.settings.model_store), reason=str(error))])
             self._phase = "loaded"
             if isinstance(error, ProviderUnavailable):

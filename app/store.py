@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from app.tokenizer import Tokenizer
 logger = logging.getLogger("nagayomi.store")
 
 TOKENIZER_FILE = "tokenizer.json"
-LOADED_AT_ONCE = os.cpu_count() or 1  # models; loading one takes a core
+LOADED_AT_ONCE = 1 + (os.cpu_count() or 1)  # models; loading one keeps a core busy most of the time
+
+RunInThreads = Callable[[Callable[[], None]], Awaitable[None]]
 
 _TASKS: frozenset[Task] = frozenset({"qa", "classify", "summarize"})  # those with an endpoint
 
@@ -97,8 +99,14 @@ class Store:
         raise ModelNotFound(f"No model named {name!r} serves {task}. {there_are}")
 
 
-async def load_store(settings: Settings, tasks: Collection[Task] | None = None) -> Store:
+async def load_store(
+    settings: Settings, tasks: Collection[Task] | None = None, in_text_threads: RunInThreads = asyncio.to_thread
+) -> Store:
     """Load every model of the store that the settings name, or only those of some tasks.
+
+    Args:
+        in_text_threads: calls a function in every thread that will tokenise, so that none of them has to load a
+            tokeniser for its first request.
 
     Raises:
         ProviderUnavailable: the provider of the settings cannot run here, so no model can.
@@ -116,7 +124,7 @@ async def load_store(settings: Settings, tasks: Collection[Task] | None = None) 
     async def load(directory: Path, manifest: Manifest) -> Model | BrokenInfo:
         async with turns:
             try:
-                return await load_model(directory, manifest, settings)
+                return await load_model(directory, manifest, settings, in_text_threads)
             except ProviderUnavailable:
                 raise
             except NagayomiError as error:
@@ -186,46 +194,56 @@ def _directories(store: Path) -> list[Path]:
     return sorted(path for path in store.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
 
 
-async def load_model(directory: Path, manifest: Manifest, settings: Settings) -> Model:
-    """Check one model, and start and warm its engine.
+async def load_model(
+    directory: Path, manifest: Manifest, settings: Settings, in_text_threads: RunInThreads = asyncio.to_thread
+) -> Model:
+    """Check one model, start and warm its engine, and load its tokenisers meanwhile.
 
     Raises:
         BrokenModel: says what is wrong with the directory.
         ProviderUnavailable: see `engine.check_provider`.
     """
     begun = time.perf_counter()
-    tokenizers = await asyncio.to_thread(_check, directory, manifest)
+    if manifest.task not in _TASKS:
+        raise BrokenModel(f"No endpoint serves the task {manifest.task}.")
+    await asyncio.to_thread(verify_files, directory, manifest)
+    tokenizers = ThreadTokenizers(lambda: _load_tokenizer(directory, manifest))
     engine = Engine(directory, manifest, settings)
-    await engine.start()
+    starting = asyncio.create_task(engine.start())
+    try:
+        await in_text_threads(lambda: _warm(tokenizers.get()))
+        await starting
+    except BaseException:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await engine.close()
+        raise
     load_seconds = time.perf_counter() - begun
     logger.info("%s (%s) is ready after %.1f s", manifest.name, manifest.task, load_seconds)
     return Model(manifest, engine, tokenizers, load_seconds)
 
 
-def _check(directory: Path, manifest: Manifest) -> ThreadTokenizers:
-    """What can be known of a model without its graph."""
-    if manifest.task not in _TASKS:
-        raise BrokenModel(f"No endpoint serves the task {manifest.task}.")
-    verify_files(directory, manifest)
-    tokenizers = ThreadTokenizers(lambda: _load_tokenizer(directory, manifest))
-    vocab_size = tokenizers.get().vocab_size
-    if vocab_size > manifest.architecture.vocab_size:
-        raise BrokenModel(
-            f"The tokenizer of {manifest.name} has {vocab_size} pieces, its graph {manifest.architecture.vocab_size}."
-        )
-    return tokenizers
-
-
 def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
+    """The tokeniser of a model.
+
+    Raises:
+        BrokenModel: it cannot be read, or has more pieces than the graph.
+    """
     try:
-        return Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
+        tokenizer = Tokenizer.load(
+            directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter
+        )
     except BrokenModel:
         raise
     except Exception as error:  # the Rust tokeniser raises bare Exception for a file it cannot read
         raise BrokenModel(f"{directory / TOKENIZER_FILE} cannot be loaded: {error}") from error
+    if tokenizer.vocab_size > manifest.architecture.vocab_size:
+        raise BrokenModel(
+            f"The tokenizer of {manifest.name} has {tokenizer.vocab_size} pieces, its graph "
+            f"{manifest.architecture.vocab_size}."
+        )
+    return tokenizer
 
 
-def warm_tokenizers(models: Sequence[Model]) -> None:
-    """Load the calling thread's tokenisers, so that its first request does not wait for them."""
-    for model in models:
-        model.tokenizers.get().encode("温める。")
+def _warm(tokenizer: Tokenizer) -> None:
+    tokenizer.encode("温める。")

@@ -68,7 +68,7 @@ class TextThreads:
         return await self._call(partial(function, *args, **kwargs))
 
     async def run_on_each(self, function: Callable[[], None]) -> None:
-        """Run a call once in every thread: each waits until all have one. Only while nothing else runs."""
+        """Run a call once in every thread: each waits until all have one, so others of its kind at most may run."""
         together = threading.Barrier(self._threads)
 
         def call() -> None:

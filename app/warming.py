@@ -37,7 +37,8 @@ def warm_lengths(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int
 
     A row's need grows with the blocks it attends to. Widest are the rows of full attention, so the first batch has
     nothing but the longest documents that get it. The second has the longest window, whose global rows are widest, and
-    the shortest others that have global rows, which share their width. The third has as many documents as there can be.
+    the shortest others that have global rows, which share their width. (As many documents as there can be need no more
+    than that: each attends to one block.) The last is the smallest, for a first request that does not wait.
     """
     size = layout.block_size
     longest = -(-max_tokens // size)
@@ -46,7 +47,6 @@ def warm_lengths(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int
     batches = [
         [dense] * (room // dense) + [room % dense] * (room % dense > 0),
         [longest] + [dense + 1] * ((room - longest) // (dense + 1) if longest > dense else 0),
-        [1] * room,
         [1],
     ]
     return [[min(blocks * size, max_tokens) for blocks in batch] for batch in batches]
