@@ -1,6 +1,6 @@
 """The service on a cluster of two nodes: what dies, and what changes its size, costs no request.
 
-Slow: starts a cluster and several replicas. `make test-slow` runs it.
+One of them runs in every `make test`; the slow ones, with several services more, in `make test-slow`.
 """
 
 import itertools
@@ -20,7 +20,7 @@ import yaml
 
 from tests.app.ray.clusters import ROOT, Served, TwoNodes, engines, held, serve_run, served, two_nodes, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 TIMEOUT_MS = 300_000
 LONG_S = 3.0
@@ -132,6 +132,7 @@ def _say(capsys: pytest.CaptureFixture[str], what: str, load: Load, killed: floa
         )
 
 
+@pytest.mark.slow
 def test_replicas_follow_the_tokens_that_wait(
     nodes: TwoNodes, handmade_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +161,7 @@ def test_replicas_follow_the_tokens_that_wait(
     assert [*little.wrong, *much.wrong] == []
 
 
+@pytest.mark.slow
 def test_new_models_take_over_without_a_gap(nodes: TwoNodes, handmade_store: Path, tmp_path: Path) -> None:
     before = Path(shutil.copytree(handmade_store, tmp_path / "before"))
     config = _config(before, {"min_replicas": 1, "max_replicas": 1})
@@ -178,13 +180,12 @@ def test_new_models_take_over_without_a_gap(nodes: TwoNodes, handmade_store: Pat
     assert load.refused == 0
 
 
-def test_no_request_is_lost_with_a_replica_or_a_node(
+def test_no_request_is_lost_with_a_replica(
     nodes: TwoNodes, handmade_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = _config(handmade_models, {"min_replicas": 2, "max_replicas": 2})
     with served(nodes, tmp_path, config) as service, under_load(service.url, clients=8) as load:
         wait_for(lambda: _answering(nodes, service) == 2, "answers of both replicas")
-
         victim = nodes.replicas()[0]
         with held(engines(victim)):
             load.wait_until_one_waits()
@@ -193,7 +194,18 @@ def test_no_request_is_lost_with_a_replica_or_a_node(
             load.wait_for_answers_after(killed)
         recovered = wait_for(lambda: _answering(nodes, service) == 2, "a replica in place of the one that was killed")
         _say(capsys, "replica killed", load, killed, recovered)
+    assert load.wrong == []
+    assert load.refused == 0
 
+
+@pytest.mark.slow
+def test_no_request_is_lost_with_a_node(
+    nodes: TwoNodes, handmade_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last one: afterwards there is but one node."""
+    config = _config(handmade_models, {"min_replicas": 2, "max_replicas": 2})
+    with served(nodes, tmp_path, config) as service, under_load(service.url, clients=8) as load:
+        wait_for(lambda: _answering(nodes, service) == 2, "answers of both replicas")
         victims = nodes.replicas(on_worker=True)
         assert victims, "Ray Serve spreads replicas"
         with held([engine for victim in victims for engine in engines(victim)]):
