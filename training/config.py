@@ -65,6 +65,7 @@ class FinetuneConfig(TrainingConfig):
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
     context: Literal["paragraph", "article"] = "paragraph"  # article: all paragraphs of a title joined (qa)
     unanswerable_share: float = 0.0  # share of questions put to a text that does not answer them (qa)
+    class_balance: float = 0.0  # 0 counts every text alike, 1 every class, which helps those with few texts (classify)
     max_tokens: int = 384  # longest sequence in training; a longer context is cropped at random around the answer
     held_out_percent: int = 10  # documents kept for evaluation where the data set has no split of its own
     epochs: float = 1.0
@@ -101,7 +102,7 @@ _AT_LEAST_ONE = (
     "micro_batch_tokens",
 )
 _POSITIVE = ("epochs", "learning_rate", "clip_norm")
-_SHARES = ("dropout", "shifted_share", "warmup_share", "unanswerable_share", "mask_rate")
+_SHARES = ("class_balance", "dropout", "shifted_share", "warmup_share", "unanswerable_share", "mask_rate")
 
 
 Config = TypeVar("Config", bound=TrainingConfig)

@@ -55,6 +55,7 @@ class ExampleSource:
     """All examples of a run. `draw(index, rng)` makes one sequence, cropping at random where a text is too long."""
 
     labels: tuple[str, ...] = ()
+    label_weights: npt.NDArray[np.float32] | None = None  # of each label in the loss; None: all alike
 
     def __init__(self, size: int, draw: Callable[[int, np.random.Generator], TrainingSequence]) -> None:
         self.size = size
@@ -185,6 +186,9 @@ def _labelled(config: FinetuneConfig, examples: Sequence[LabelledText], tokenize
 
     source = ExampleSource(len(examples), draw)
     source.labels = labels
+    if config.class_balance:
+        counts = np.array([sum(example.label == label for example in examples) for label in labels])
+        source.label_weights = ((counts.mean() / counts) ** config.class_balance).astype(np.float32)
     return source
 
 

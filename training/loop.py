@@ -52,10 +52,18 @@ def batches(
             yield groups[index]
 
 
-def loss_of(outputs: tuple[Tensor, ...], batch: PackedBatch, targets: list[Target], task: TrainingTask) -> Tensor:
+def loss_of(
+    outputs: tuple[Tensor, ...],
+    batch: PackedBatch,
+    targets: list[Target],
+    task: TrainingTask,
+    label_weights: Tensor | None = None,
+) -> Tensor:
     """Mean loss of a packed batch: cross-entropy over each document's own tokens (qa) or classes, or over markers."""
     if task == "classify":
-        return F.cross_entropy(outputs[0].float(), torch.tensor([target.label for target in targets]))
+        wanted_labels = torch.tensor([target.label for target in targets])
+        losses_of_texts = F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none")
+        return losses_of_texts.mean()
     if task == "summarize":
         logits = outputs[0][0, :, 0].float()
         places = np.concatenate([t.markers + d.start for t, d in zip(targets, batch.documents, strict=True)])
@@ -97,6 +105,8 @@ class Run(Trainer):
                 f"{data / config.data} holds nothing that a model could learn from with max_tokens = "
                 f"{config.max_tokens}."
             )
+        weights = self.source.label_weights
+        self.label_weights = None if weights is None else torch.from_numpy(weights)
         torch.manual_seed(config.seed)
         self.model = new_model(config, tokenizer, self.source.labels)
         self.packed = PackedModel(self.model)
@@ -126,7 +136,8 @@ class Run(Trainer):
             self._shift_positions(inputs["position_ids"], batch, rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.autocast == "bf16"):
             outputs = self.packed(**inputs)
-        loss = loss_of(outputs, batch, [sequence.target for sequence in sequences], self.config.task)
+        targets = [sequence.target for sequence in sequences]
+        loss = loss_of(outputs, batch, targets, self.config.task, self.label_weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         value = float(loss.detach())

@@ -5,7 +5,8 @@ co-occurrence. The hidden state is split at the start: its last `POSITION_WIDTH`
 position (Vaswani et al. 2017), the others the word. Of sinusoids a rotation is a shift, so one matrix makes a head
 attend to the token `shift` places away, at every position alike, even where training never gets. On the word's
 dimensions query and key share one projection, so a head attends to like words ("mimetic initialisation", Trockman and
-Kolter 2023). Everything is trained on from there. Knows nothing of data or steps.
+Kolter 2023). Of a model that reads a text as a whole, such as a classifier, the last head averages all words and hands
+them on. Everything is trained on from there. Knows nothing of data or steps.
 """
 
 import math
@@ -21,6 +22,7 @@ from export.model import BigBird
 POSITION_WIDTH = 64  # dimensions of the hidden state that hold the position at the start
 _PAIRS = POSITION_WIDTH // 2
 _FASTEST = 2.0  # radians per token of the first pair; the last one turns 2,000 times slower
+_HANDED_ON = 6.0  # how much larger the average of the words is made, in which what differs between texts is small
 _WORD_SCALE, _POSITION_SCALE = 0.04, 0.02  # root mean square of an embedding over all dimensions
 
 
@@ -50,6 +52,7 @@ def structured_start(model: BigBird, word_vectors: npt.NDArray[np.float32] | Non
     """Set the weights of a randomly initialised model.
 
     Args:
+        model: one for classes gets a last head that averages the first `POSITION_WIDTH` dimensions of the word vectors.
         word_vectors: (vocabulary, at least hidden - POSITION_WIDTH), best dimensions first; None leaves words random.
 
     Raises:
@@ -65,7 +68,7 @@ def structured_start(model: BigBird, word_vectors: npt.NDArray[np.float32] | Non
         )
     generator = torch.Generator().manual_seed(seed)
     embeddings = model.bert.embeddings
-    _set_words(embeddings.word_embeddings.weight.data, word_vectors, words, generator)
+    rotation = _set_words(embeddings.word_embeddings.weight.data, word_vectors, words, generator)
     _set_positions(embeddings.position_embeddings.weight.data, words)
     embeddings.token_type_embeddings.weight.data[:, words:] = 0.0
     for index in range(model.config.num_hidden_layers):
@@ -83,9 +86,19 @@ def structured_start(model: BigBird, word_vectors: npt.NDArray[np.float32] | Non
                 projection = _orthogonal(words, generator)[:POSITION_WIDTH] * head.match
                 query[:, :words] += projection
                 key[:, :words] += projection
+    if model.task == "classify":
+        name = f"bert.encoder.layer.{model.config.num_hidden_layers - 1}.attention"
+        last = slice(hidden - head_size, hidden - head_size + POSITION_WIDTH)
+        model.get_parameter(f"{name}.self.value.weight").data[last, :words] = rotation[:POSITION_WIDTH]
+        handed_on = rotation[:POSITION_WIDTH].T * _HANDED_ON
+        model.get_parameter(f"{name}.output.dense.weight").data[:words, last] = handed_on
 
 
-def _set_words(weight: Tensor, vectors: npt.NDArray[np.float32] | None, words: int, generator: torch.Generator) -> None:
+def _set_words(
+    weight: Tensor, vectors: npt.NDArray[np.float32] | None, words: int, generator: torch.Generator
+) -> Tensor:
+    """Set the word embeddings; returns the rotation that the vectors were given. (words, words)"""
+    rotation = torch.eye(words)
     hidden = weight.shape[1]
     length = _WORD_SCALE * math.sqrt(hidden)
     rows = torch.randn(weight.shape[0], words, generator=generator)
@@ -94,10 +107,12 @@ def _set_words(weight: Tensor, vectors: npt.NDArray[np.float32] | None, words: i
             raise ValueError(f"Word vectors of shape {vectors.shape} do not fit an embedding of {tuple(weight.shape)}.")
         known = torch.from_numpy(np.ascontiguousarray(vectors[:, :words])).float()
         seen = known.norm(dim=1) > 0  # pieces that never occurred stay random
-        rows[: len(known)][seen] = (known @ _orthogonal(words, generator))[seen]
+        rotation = _orthogonal(words, generator)
+        rows[: len(known)][seen] = (known @ rotation)[seen]
     weight[:, :words] = rows / rows.norm(dim=1, keepdim=True) * length
     weight[:, words:] = 0.0
     weight[0] = 0.0  # [PAD]
+    return rotation
 
 
 def _rates() -> Tensor:

@@ -135,3 +135,16 @@ def test_splits_share_no_document(tmp_path: Path) -> None:
     assert summaries[0][0].summary == "導入" * 20
     categories = labelled_split("kyoto-categories", kyoto, 10)
     assert len(categories[0]) + len(categories[1]) == 202  # a text without characters has no class to learn
+
+
+def test_rare_labels_count_more_the_more_balance_is_asked_for(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    write_jsonl(tmp_path / "d.jsonl", [{"text": "駅", "label": "a"}] * 8 + [{"text": "寺", "label": "b"}] * 2)
+
+    def weights(balance: float) -> list[float] | None:
+        config = _config(task="classify", reader="labelled", data="d.jsonl", held_out_percent=0, class_balance=balance)
+        found = build_source(config, tmp_path, character_tokenizer).label_weights
+        return None if found is None else found.tolist()
+
+    assert weights(0.0) is None
+    assert weights(1.0) == [0.625, 2.5]  # every class counts as if all had five texts
+    assert weights(0.5) == pytest.approx([0.625**0.5, 2.5**0.5])

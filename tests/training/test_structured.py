@@ -3,13 +3,14 @@ import pytest
 import torch
 from transformers import BigBirdConfig
 
+from app.manifest import Task
 from export.model import BigBird, initialise
 from training.structured import POSITION_WIDTH, structured_start
 
 LENGTH = 40
 
 
-def model_of(hidden: int = 128, heads: int = 2) -> BigBird:
+def model_of(hidden: int = 128, heads: int = 2, task: Task = "qa") -> BigBird:
     config = BigBirdConfig(
         vocab_size=50,
         hidden_size=hidden,
@@ -19,7 +20,7 @@ def model_of(hidden: int = 128, heads: int = 2) -> BigBird:
         max_position_embeddings=4096,
         type_vocab_size=3,
     )
-    model = BigBird(config, "qa")
+    model = BigBird(config, task)
     initialise(model, seed=0)
     return model.eval()
 
@@ -65,6 +66,20 @@ def test_word_vectors_keep_their_angles_and_padding_stays_zero() -> None:
     assert torch.allclose(words[seen] @ words[seen].T, wanted[seen] @ wanted[seen].T, atol=1e-5)
     assert weight[0].abs().sum() == 0
     assert words[9].norm().item() == pytest.approx(1.0)
+
+
+def test_a_classifier_hands_on_the_average_of_its_words() -> None:
+    """What the last head of the last layer adds to [CLS] points where the mean of the words' vectors does."""
+    model = model_of(task="classify")
+    vectors = np.random.default_rng(0).normal(size=(50, 64)).astype(np.float32)
+    structured_start(model, vectors, seed=1)
+    words = slice(0, 128 - POSITION_WIDTH)
+    ids = torch.tensor([5, 6, 7, 8])
+    hidden = model.bert.embeddings.word_embeddings.weight.data[ids]  # (4, 128), no positions
+    attention = model.bert.encoder.get_submodule("layer.1.attention")
+    values = attention.get_submodule("self.value")(hidden)[:, 64:].mean(dim=0)  # of the last head, all looked at alike
+    added = attention.get_submodule("output.dense").weight.data[:, 64:] @ values
+    assert torch.cosine_similarity(added[words], hidden.mean(dim=0)[words], dim=0) > 0.99
 
 
 @pytest.mark.parametrize(("hidden", "heads"), [(64, 1), (128, 4)])
