@@ -194,7 +194,7 @@ def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
         "question_mask": question_mask[None],
         "cls_index": np.array([here.start for here in slices], dtype=np.int32),
     }
-    inputs |= _block_tables(tuple(block_counts), layout)
+    inputs |= {name: table.copy() for name, table in _block_tables(tuple(block_counts), layout).items()}
     return PackedBatch(inputs, tuple(slices), sum(lengths), padded)
 
 
@@ -235,10 +235,7 @@ def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[s
 
 @lru_cache(maxsize=64)  # a lone document has one of a few sizes, and its tables take as long to build as all the rest
 def _block_tables(block_counts: tuple[int, ...], layout: AttentionLayout) -> dict[str, npt.NDArray[Any]]:
-    tables = block_tables(block_counts, layout)
-    for table in tables.values():
-        table.flags.writeable = False  # batches share them
-    return tables
+    return block_tables(block_counts, layout)
 
 
 def _planned(plan: RandomPlan, blocks: int) -> IntArray:
