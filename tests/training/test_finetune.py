@@ -4,6 +4,7 @@ import argparse
 import bisect
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -19,13 +20,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.cli import main
-from app.packing import pack
+from app.packing import AttentionLayout, Document, pack
 from app.tokenizer import Tokenizer
 from tests.training.conftest import places_config, squad, write_json
 from training import finetune, loop
 from training.checkpoint import new_model
 from training.config import ConfigError, FinetuneConfig, read_config
 from training.data import DataError
+from training.examples import Target
 from training.loop import Run, batches
 from training.trainer import Diverged, learning_rate
 
@@ -336,3 +338,13 @@ def test_nothing_to_learn_from_is_an_error(config_file: Path, tmp_path: Path) ->
     write_json(tmp_path / "places.json", squad({"places": [("駅は0。", [("寺は", "")])]}))
     with pytest.raises(DataError, match="holds nothing that a model could learn from"):
         Run(read_config(config_file, []), tmp_path, tmp_path / "run")
+
+
+def test_the_loss_of_a_text_counts_as_its_label_weighs() -> None:
+    logits = torch.tensor([[0.0, 0.0], [3.0, 0.0]])
+    targets = [Target(label=1), Target(label=0)]
+    batch = pack([Document(np.zeros(3, np.int32), np.zeros(3, np.int32))] * 2, AttentionLayout(block_size=4))
+    alone = [math.log(2), math.log(1 + math.exp(-3))]
+    assert loop.loss_of((logits,), batch, targets, "classify").item() == pytest.approx(sum(alone) / 2)
+    weighed = loop.loss_of((logits,), batch, targets, "classify", torch.tensor([0.5, 4.0]))
+    assert weighed.item() == pytest.approx((4 * alone[0] + 0.5 * alone[1]) / 2)
