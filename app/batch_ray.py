@@ -9,8 +9,9 @@ import asyncio
 import logging
 import os
 import re
+import sys
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -19,6 +20,7 @@ import pyarrow
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
+from tqdm import tqdm
 
 from app.batch_lines import AnsweredLine, BatchTask, LineAnswerer, in_flight
 from app.errors import BrokenModel, InvalidInput, Unavailable
@@ -78,7 +80,10 @@ class OnRay:
         try:
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise Unavailable(f"There is no Ray cluster at {self._address!r}: {error}") from error
+            raise Unavailable(
+                f"There is no Ray cluster at {self._address!r}. `ray start --head` starts one on this machine; "
+                f"`--ray local` needs none. Ray says: {error}"
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,18 +103,23 @@ class OnRay:
     async def _answers(self, lines: Lines) -> AsyncIterator[AnsweredLine]:
         """
         Raises:
+            InvalidInput: no worker fits on the cluster.
             Unavailable: the cluster cannot go on; says why.
         """
         blocks = _blocks(lines, in_flight(self._settings))
         versions = self.versions()
+        most = self._workers.most or self._most()
+        if not self._room(ray.available_resources()):
+            # Ray Data waits without a word, and without an end where it is a service that has the room.
+            tqdm.write(f"nagayomi: waiting for room on the cluster: {self._need()}.", file=sys.stderr)
         try:
             while tables := list(_some(blocks)):
-                for answer in self._pool(tables, versions):
+                for answer in self._pool(tables, versions, most):
                     yield answer
         except ray.exceptions.RayError as error:
             raise Unavailable(f"The Ray cluster could not go on: {_reason(error)}") from error
 
-    def _pool(self, tables: list[Any], versions: dict[str, str]) -> Iterator[AnsweredLine]:
+    def _pool(self, tables: list[Any], versions: dict[str, str], most: int) -> Iterator[AnsweredLine]:
         context = DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
@@ -123,7 +133,7 @@ class OnRay:
             num_gpus=self._workers.gpus or None,
             compute=ActorPoolStrategy(
                 min_size=1,
-                max_size=self._workers.most or self._room(),
+                max_size=most,
                 # The next lines are there before the last of these are answered, so that batches stay full.
                 max_concurrent_calls_per_actor=2,
                 enable_true_multi_threading=True,
@@ -132,18 +142,26 @@ class OnRay:
         for row in answered.iter_rows():
             yield AnsweredLine(row["text"], row["failed"])
 
-    def _room(self) -> int:
-        """Workers that the cluster has room for when nothing else runs on it."""
-        there = ray.cluster_resources()
-        rooms = [there.get("CPU", 0) / self._cpus]
+    def _most(self) -> int:
+        """Workers that the cluster has room for when nothing else runs on it.
+
+        Raises:
+            InvalidInput: no worker fits.
+        """
+        most = self._room(ray.cluster_resources())
+        if not most:
+            raise InvalidInput(f"No worker fits on the cluster: {self._need()}.")
+        return most
+
+    def _room(self, resources: Mapping[str, float]) -> int:
+        """Workers that fit into these resources, by Ray's names for them."""
+        rooms = [resources.get("CPU", 0) / self._cpus]
         if self._workers.gpus:
-            rooms.append(there.get("GPU", 0) / self._workers.gpus)
-        room = int(min(rooms))
-        if not room:
-            raise InvalidInput(
-                f"No worker fits on the cluster: each takes {self._cpus} CPUs and {self._workers.gpus:g} GPUs."
-            )
-        return room
+            rooms.append(resources.get("GPU", 0) / self._workers.gpus)
+        return int(min(rooms))
+
+    def _need(self) -> str:
+        return f"a worker takes {self._cpus} CPUs and {self._workers.gpus:g} GPUs"
 
 
 class Worker:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,10 @@ import psutil
 import yaml
 
 ROOT = Path(__file__).parents[3]
-WAIT_S = 240.0  # for whatever has to happen at all
+WAIT_S = 600.0  # for whatever has to happen at all, on a machine that is busy with something else too
+# Ray gives a node 30 s to start and has no setting for it; a machine that is busy with something else may need longer.
+# To try again is to wait.
+START_ATTEMPTS = 4
 
 ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),  # of every process of the cluster, so that it runs this very program
@@ -24,6 +28,7 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_AUTH_MODE": "disabled",
     "RAY_enable_worker_prestart": "0",  # a busy machine has enough to do with those that are wanted
+    "RAY_worker_niceness": "0",  # else replicas get the time that nobody else on this machine wants
     "NAGAYOMI_INTRA_OP_THREADS": "1",
 }
 
@@ -66,21 +71,43 @@ class TwoNodes:
 @contextmanager
 def two_nodes(cpus: int) -> Iterator[TwoNodes]:
     """Both with so many CPUs, whatever the machine has."""
+    # A folder of its own, also for Ray's note of the cluster that runs on this machine: a cluster of someone else's is
+    # not forgotten, and one of ours that was killed is not looked for. Short, because there are sockets in it.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as directory:
+        environment = {**ENVIRONMENT, "RAY_TMPDIR": directory}
+        before = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        cluster, worker = _start(cpus)
+        try:
+            yield TwoNodes(cluster, cluster.address, worker)
+        finally:
+            cluster.shutdown()
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def _start(cpus: int) -> tuple[Any, Any]:
+    """The cluster and its second node.
+
+    Raises:
+        Exception: Ray's own; not even the last attempt was in time.
+    """
     from ray.cluster_utils import Cluster
 
     resources: Any = {"object_store_memory": 100 * 2**20, "num_cpus": cpus}
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    cluster = Cluster(initialize_head=True, head_node_args={**resources, "include_dashboard": False})
-    try:
-        yield TwoNodes(cluster, cluster.address, cluster.add_node(**resources))
-    finally:
-        cluster.shutdown()
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    for attempt in range(1, START_ATTEMPTS + 1):
+        cluster = Cluster()
+        try:
+            cluster.add_node(**resources, include_dashboard=False)
+            return cluster, cluster.add_node(**resources)
+        except Exception:  # a bare one for the head node, TimeoutError for the other
+            cluster.shutdown()
+            if attempt == START_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow
 import pytest
 
 from app.batch_lines import BatchTask, LineAnswerer
-from app.batch_ray import Worker, _blocks, _reason
+from app.batch_ray import OnRay, Worker, Workers, _blocks, _reason
 from app.cli import main
-from app.errors import BrokenModel
+from app.errors import BrokenModel, Unavailable
 from app.service import Service
 from app.settings import Settings
 from app.store import model_versions
-from tests.app.ray.clusters import TwoNodes, two_nodes, wait_for
+from tests.app.ray.clusters import WAIT_S, TwoNodes, two_nodes, wait_for
 
 
 def _lines(count: int) -> Iterator[tuple[int, bytes | None]]:
@@ -71,6 +72,39 @@ def test_a_worker_with_other_models_refuses_to_work(handmade_models: Path) -> No
         Worker(settings, "qa", None, {"hand-qa": "0" * 64})
 
 
+def test_no_cluster_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def finds_none(**_: Any) -> None:
+        raise ConnectionError("Could not find any.")
+
+    monkeypatch.setattr("ray.init", finds_none)
+    with pytest.raises(Unavailable) as raised, OnRay("auto", Workers(None, 0), Settings(), "qa", None):
+        pass
+    assert str(raised.value) == (
+        "There is no Ray cluster at 'auto'. `ray start --head` starts one on this machine; `--ray local` needs none. "
+        "Ray says: Could not find any."
+    )
+
+
+@pytest.mark.parametrize(
+    ("resources", "workers"),
+    [({"CPU": 1.8, "GPU": 1.0}, 0), ({"CPU": 9.0, "GPU": 1.0}, 2), ({"CPU": 5.0, "GPU": 4.0}, 2), ({"CPU": 8.0}, 0)],
+)
+def test_workers_that_fit(resources: dict[str, float], workers: int) -> None:
+    backend = OnRay("auto", Workers(None, gpus=0.5), Settings(intra_op_threads=2), "qa", None)
+    assert backend._room(resources) == workers
+
+
+async def test_a_cluster_that_is_taken_is_waited_for_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = OnRay("auto", Workers(None, gpus=0), Settings(intra_op_threads=1), "qa", None)
+    monkeypatch.setattr(backend, "versions", dict)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 0.8})
+    assert [answer async for answer in backend._answers([])] == []
+    assert capsys.readouterr().err == ("nagayomi: waiting for room on the cluster: a worker takes 1 CPUs and 0 GPUs.\n")
+
+
 def test_the_reason_is_our_own_sentence_where_there_is_one() -> None:
     trace = "Traceback\n  File …\napp.errors.BrokenModel: The models differ.\n\nThe above …\nray.x: Failed.\nAdvice."
     assert _reason(RuntimeError(trace)) == "The models differ."
@@ -92,7 +126,7 @@ def test_ray_missing_names_the_extra(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_cluster_gives_the_same_bytes_though_a_node_and_the_command_are_killed(
     handmade_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +147,7 @@ def test_a_cluster_gives_the_same_bytes_though_a_node_and_the_command_are_killed
         try:
             wait_for(lambda: _done(there, second) > before and _workers(nodes), "a worker on the second node")
             nodes.kill_worker_node()
-            assert second.wait(600) == 1, "some lines are not JSON"
+            assert second.wait(WAIT_S) == 1, "some lines are not JSON"
         finally:
             second.kill()
             second.wait()

@@ -20,7 +20,7 @@ import yaml
 
 from tests.app.ray.clusters import ROOT, Served, TwoNodes, engines, held, serve_run, served, two_nodes, wait_for
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 TIMEOUT_MS = 300_000
 LONG_S = 3.0
