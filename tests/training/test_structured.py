@@ -75,10 +75,12 @@ def test_a_classifier_hands_on_the_average_of_its_words() -> None:
     structured_start(model, vectors, seed=1)
     words = slice(0, 128 - POSITION_WIDTH)
     ids = torch.tensor([5, 6, 7, 8])
-    hidden = model.bert.embeddings.word_embeddings.weight.data[ids]  # (4, 128), no positions
-    attention = model.bert.encoder.get_submodule("layer.1.attention")
-    values = attention.get_submodule("self.value")(hidden)[:, 64:].mean(dim=0)  # of the last head, all looked at alike
-    added = attention.get_submodule("output.dense").weight.data[:, 64:] @ values
+    hidden = model.get_parameter("bert.embeddings.word_embeddings.weight").data[ids]  # (4, 128), no positions
+    attention = "bert.encoder.layer.1.attention"
+    values = model.get_submodule(f"{attention}.self.value")(hidden)[:, 64:].mean(
+        dim=0
+    )  # the last head looks at all alike
+    added = model.get_parameter(f"{attention}.output.dense.weight").data[:, 64:] @ values
     assert torch.cosine_similarity(added[words], hidden.mean(dim=0)[words], dim=0) > 0.99
 
 
