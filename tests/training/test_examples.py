@@ -138,7 +138,7 @@ def test_splits_share_no_document(tmp_path: Path) -> None:
 
 
 def test_rare_labels_count_more_the_more_balance_is_asked_for(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
-    texts: list[object] = [{"text": "駅", "label": "a"}] * 8 + [{"text": "寺", "label": "b"}] * 2
+    texts: list[object] = [{"text": "駅", "label": label} for label in "aaaaaaaabb"]
     write_jsonl(tmp_path / "d.jsonl", texts)
 
     def weights(balance: float) -> list[float] | None:
