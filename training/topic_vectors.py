@@ -5,7 +5,7 @@ every piece a weight for every class. These weights go before the dimensions of 
 attention head that averages the words of a text (training/structured.py) holds what the regression knows, before the
 first step of training. Only the training split is read. Knows nothing of models.
 
-    python -m training.topic_vectors --config training/configs/classify-1-crops.toml --data ../shared/data \
+    python -m training.topic_vectors --config training/configs/classify-1-topics.toml --data ../shared/data \
         --word-vectors runs/word-vectors.npy --out runs/topic-vectors.npy
 """
 
