@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,11 @@ async def until(engine: Engine, state: str) -> None:
 
 
 def stop(engine: Engine) -> int:
-    """Hold the process where it is."""
+    """Hold the process where it is; returns once all of its threads stand still."""
     assert engine.pid is not None
     os.kill(engine.pid, signal.SIGSTOP)
+    while any(b") T " not in stat.read_bytes() for stat in Path(f"/proc/{engine.pid}/task").glob("*/stat")):
+        time.sleep(0.001)
     return engine.pid
 
 
