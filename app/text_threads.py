@@ -76,7 +76,11 @@ class TextThreads:
             function()
 
         loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(self._pool, call) for _ in range(self._threads)))
+        try:
+            await asyncio.gather(*(loop.run_in_executor(self._pool, call) for _ in range(self._threads)))
+        except BaseException:
+            together.abort()  # whoever has come already would wait for those that were cancelled
+            raise
 
     def close(self) -> None:
         """Wait for the calls that run."""

@@ -127,3 +127,20 @@ async def test_every_thread_is_reached() -> None:
     await threads.run_on_each(lambda: seen.add(threading.get_ident()))
     assert len(seen) == 3
     threads.close()
+
+
+async def test_cancelling_what_runs_on_each_leaves_no_thread_behind() -> None:
+    """One thread has come and waits for the other, which is busy and then finds its call cancelled."""
+    threads = TextThreads(2, 100)
+    go_on = threading.Event()
+    busy = asyncio.create_task(threads.decode(go_on.wait))
+    await asyncio.sleep(0)
+    everywhere = asyncio.create_task(threads.run_on_each(lambda: None))
+    await asyncio.sleep(0.05)
+    everywhere.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await everywhere
+    go_on.set()
+    assert await busy
+    async with asyncio.timeout(20):
+        await asyncio.to_thread(threads.close)
