@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.coverage import Coverage
 from app.errors import InvalidInput
 from app.sentences import Sentence
 from app.tokenizer import IntArray, Tokens
@@ -153,32 +154,51 @@ def decode_labels(
     return [(int(index), float(mean[index])) for index in order]
 
 
-def sentence_scores(
-    windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], sentences: int, *, temperature: float
+def kept_probabilities(
+    windows: Sequence[SentenceWindow],
+    logits: Sequence[FloatArray],
+    tokens: Sequence[Tokens],
+    characters: int,
+    *,
+    temperature: float,
 ) -> npt.NDArray[np.float64]:
-    """Importance in [0, 1] of each sentence, read at its marker."""
-    scores = np.zeros(sentences)
+    """For each code point of a text, how probable it is that a summary keeps the token over it; 0 where none is.
+
+    Args:
+        tokens: of each sentence of the text.
+        characters: code points of the text.
+    """
+    of_tokens = np.zeros(sum(map(len, tokens)))
     for window, window_logits in zip(windows, logits, strict=True):
-        at_markers = window_logits[window.marker_positions].astype(np.float64) / temperature
-        scores[window.sentence_indices] = 1 / (1 + np.exp(-np.clip(at_markers, -500, 500)))
-    return scores
+        scaled = window_logits[window.token_positions].astype(np.float64) / temperature
+        of_tokens[window.token_indices] = 1 / (1 + np.exp(-np.clip(scaled, -500, 500)))
+    starts = np.concatenate([one.starts for one in tokens])
+    lengths = np.concatenate([one.ends for one in tokens]) - starts
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    kept = np.zeros(characters)
+    np.maximum.at(kept, np.repeat(starts, lengths) + within, np.repeat(of_tokens, lengths))
+    return kept
 
 
 def decode_summary(
     text: str,
     sentences: Sequence[Sentence],
-    scores: npt.NDArray[np.float64],
+    kept: npt.NDArray[np.float64],
     *,
     max_sentences: int | None = None,
     ratio: float | None = None,
     max_characters: int | None = None,
     diversity: float = 0.0,
-) -> list[int]:
-    """Indices of the selected sentences, in document order. Exactly one of the three lengths is given.
+) -> tuple[list[int], npt.NDArray[np.float64]]:
+    """(indices of the selected sentences, in document order; the score of every sentence). One length is given.
 
-    Sentences are taken greedily by (1 - diversity) * score - diversity * overlap, where overlap is the largest share of
-    the sentence's character bigrams that one selected sentence holds (maximal marginal relevance). With
-    `max_characters`, sentences that no longer fit are passed over; `join_summary` of the result keeps within it.
+    The score is the character-bigram F1 that a summary of this one sentence can expect, see app/coverage.py. Sentences
+    are taken greedily by (1 - diversity) * expected F1 with the sentence - diversity * share of its bigrams that the
+    selected ones hold. With `max_characters`, sentences that no longer fit are passed over; `join_summary` of the
+    result keeps within it.
+
+    Args:
+        kept: for each code point, the probability of `kept_probabilities`.
 
     Raises:
         InvalidInput: not even the shortest sentence fits in `max_characters`.
@@ -198,22 +218,21 @@ def decode_summary(
                 f"No sentence fits in max_characters = {max_characters}: the shortest has {lengths.min()} characters, "
                 "and sentences are never cut."
             )
-    bigrams = _Bigrams(text, sentences) if diversity > 0 else None
-    overlap = np.zeros(count)
+    coverage = Coverage(text, sentences, kept)
+    scores = np.minimum(coverage.expected_f1(), 1.0)
     available = np.ones(count, dtype=np.bool_)
     selected: list[int] = []
     while len(selected) < limit:
         available &= lengths + 1 <= room
         if not available.any():
             break
-        gain = np.where(available, (1 - diversity) * scores - diversity * overlap, -np.inf)
-        index = int(gain.argmax())
+        value = (1 - diversity) * coverage.expected_f1() - diversity * coverage.repeated()
+        index = int(np.where(available, value, -np.inf).argmax())
         selected.append(index)
         available[index] = False
         room -= lengths[index] + 1
-        if bigrams is not None:
-            overlap = np.maximum(overlap, bigrams.shared_with(index))
-    return sorted(selected)
+        coverage.take(index)
+    return sorted(selected), scores
 
 
 def join_summary(sentences: Sequence[str]) -> str:
@@ -224,27 +243,6 @@ def join_summary(sentences: Sequence[str]) -> str:
             parts.append("\n")
         parts.append(sentence)
     return "".join(parts)
-
-
-class _Bigrams:
-    """Which character bigrams each sentence holds, as flat arrays: (sentence, bigram) pairs, each once."""
-
-    def __init__(self, text: str, sentences: Sequence[Sentence]) -> None:
-        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.int64)
-        pairs = codes[:-1] << 21 | codes[1:]
-        keys = [np.unique(pairs[sentence.start : sentence.end - 1]) for sentence in sentences]
-        sizes = np.array([len(key) for key in keys])
-        self._sentence = np.repeat(np.arange(len(sentences)), sizes)
-        kinds, self._bigram = np.unique(np.concatenate(keys), return_inverse=True)
-        self._kinds = len(kinds)
-        self._sizes = np.maximum(sizes, 1)
-
-    def shared_with(self, index: int) -> npt.NDArray[np.float64]:
-        """For every sentence, the share of its bigrams that sentence `index` holds too."""
-        held = np.zeros(self._kinds, dtype=np.bool_)
-        held[self._bigram[self._sentence == index]] = True
-        counts = np.bincount(self._sentence[held[self._bigram]], minlength=len(self._sizes))
-        return np.asarray(counts / self._sizes, dtype=np.float64)
 
 
 def utf16_offsets(text: str) -> IntArray:

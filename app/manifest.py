@@ -86,6 +86,7 @@ class Manifest(_Part):
     segmenter: SegmenterName
     normaliser: NormaliserName
     overlap_token_type: int | None = Field(default=None, ge=0)
+    frequency_token_types: int | None = Field(default=None, ge=1)
     precision: str  # of model.onnx, which runs everywhere
     graphs: dict[GpuTarget, Graph] = Field(default_factory=dict)  # those exported for a GPU, by their target
     doc_stride: int = Field(default=2048, ge=1)

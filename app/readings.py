@@ -15,7 +15,7 @@ from app.decode import (
     decode_labels,
     decode_summary,
     join_summary,
-    sentence_scores,
+    kept_probabilities,
     trim_span,
     utf16_offsets,
 )
@@ -222,11 +222,13 @@ class SummaryReading:
         self._sentences = split_sentences(request.text)
         if not self._sentences:
             raise InvalidInput("`text` holds only invisible characters; it must hold text.")
+        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text"), self._sentences)
         self._windows: list[SentenceWindow] = sentence_windows(
-            tokens_of_sentences(_encode(tokenizer, request.text, "text"), self._sentences),
+            self._tokens,
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
             max_tokens=manifest.max_tokens,
+            frequency_token_types=manifest.frequency_token_types,
         )
         self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]
         _Budget(manifest, settings).spend(self.documents)
@@ -234,12 +236,12 @@ class SummaryReading:
     def decode(self, outputs: Sequence[Outputs]) -> Summary:
         request, sentences = self._request, self._sentences
         logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
-        scores = sentence_scores(self._windows, logits, len(sentences), temperature=self._temperature)
+        kept = kept_probabilities(self._windows, logits, self._tokens, len(request.text), temperature=self._temperature)
         no_length = request.max_sentences is None and request.ratio is None and request.max_characters is None
-        selected = decode_summary(
+        selected, scores = decode_summary(
             request.text,
             sentences,
-            scores,
+            kept,
             max_sentences=DEFAULT_SENTENCES if no_length else request.max_sentences,
             ratio=request.ratio,
             max_characters=request.max_characters,

@@ -34,12 +34,12 @@ class Window:
 
 @dataclass(frozen=True)
 class SentenceWindow:
-    """Whole sentences, each between its own [CLS] and [SEP] (BERTSum): the [CLS] before a sentence is its marker."""
+    """Whole sentences, each between its own [CLS] and [SEP] as in BERTSum (Liu and Lapata 2019)."""
 
     input_ids: IntArray  # (n,)
-    token_type_ids: IntArray  # (n,), all 0
-    marker_positions: IntArray  # (k,) positions of the markers
-    sentence_indices: IntArray  # (k,) index of each marker's sentence in the document
+    token_type_ids: IntArray  # (n,)
+    token_positions: IntArray  # (k,) where in the window its tokens of text stand
+    token_indices: IntArray  # (k,) which tokens these are, counted over all sentences of the document
 
 
 def context_room(other: Tokens | None, max_tokens: int) -> int:
@@ -122,10 +122,16 @@ def text_windows(
     ]
 
 
-def sentence_windows(sentences: Sequence[Tokens], *, cls_id: int, sep_id: int, max_tokens: int) -> list[SentenceWindow]:
+def sentence_windows(
+    sentences: Sequence[Tokens], *, cls_id: int, sep_id: int, max_tokens: int, frequency_token_types: int | None
+) -> list[SentenceWindow]:
     """Windows that end at sentences and are about equally full. No sentences, no windows.
 
     A sentence longer than a window is represented by as many of its first tokens as fit.
+
+    Args:
+        frequency_token_types: how many token types say how often a piece returns: a piece that f sentences of the
+            document hold, windows aside, has the type log2 f rounded down, the last type at most. None: all types 0.
 
     Raises:
         InvalidInput: a window of `max_tokens` has no room for a token between two special ones.
@@ -133,21 +139,34 @@ def sentence_windows(sentences: Sequence[Tokens], *, cls_id: int, sep_id: int, m
     if max_tokens < 3:
         raise InvalidInput(f"A window of {max_tokens} tokens has no room for text; at least 3 are needed.")
     ids = [sentence.ids[: max_tokens - 2] for sentence in sentences]
-    lengths = np.array([len(sentence) + 2 for sentence in ids], dtype=np.int64)
-    bounds = _even_groups(lengths, max_tokens)
+    types = _frequency_types([sentence.ids for sentence in sentences], frequency_token_types)
+    lengths = np.array([len(one) + 2 for one in ids], dtype=np.int64)
+    firsts = np.cumsum([0, *map(len, sentences)])  # of each sentence's tokens, among those of all
     windows = []
-    for first, last in itertools.pairwise(bounds):
-        input_ids = np.concatenate([part for one in ids[first:last] for part in ([cls_id], one, [sep_id])])
-        ends = np.cumsum(lengths[first:last])
-        windows.append(
-            SentenceWindow(
-                input_ids=input_ids.astype(np.int32),
-                token_type_ids=np.zeros(len(input_ids), dtype=np.int32),
-                marker_positions=(ends - lengths[first:last]).astype(np.int32),
-                sentence_indices=np.arange(first, last, dtype=np.int32),
-            )
-        )
+    for first, last in itertools.pairwise(_even_groups(lengths, max_tokens)):
+        size = int(lengths[first:last].sum())
+        input_ids, token_type_ids = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int32)
+        positions, indices = [], []
+        start = 0
+        for sentence in range(first, last):
+            length = len(ids[sentence])
+            input_ids[start], input_ids[start + length + 1] = cls_id, sep_id
+            text = slice(start + 1, start + 1 + length)
+            input_ids[text], token_type_ids[text] = ids[sentence], types[sentence][:length]
+            positions.append(np.arange(text.start, text.stop, dtype=np.int32))
+            indices.append(np.arange(firsts[sentence], firsts[sentence] + length, dtype=np.int32))
+            start += length + 2
+        windows.append(SentenceWindow(input_ids, token_type_ids, np.concatenate(positions), np.concatenate(indices)))
     return windows
+
+
+def _frequency_types(sentences: Sequence[IntArray], token_types: int | None) -> list[IntArray]:
+    """For every token of every sentence, the token type of its piece."""
+    if token_types is None or not sentences:
+        return [np.zeros(len(ids), dtype=np.int32) for ids in sentences]
+    pieces, held_by = np.unique(np.concatenate([np.unique(ids) for ids in sentences]), return_counts=True)
+    of_pieces = np.minimum(np.frexp(held_by)[1] - 1, token_types - 1).astype(np.int32)  # frexp: 2 ** exponent > f
+    return [of_pieces[np.searchsorted(pieces, ids)] for ids in sentences]
 
 
 def _window_starts(length: int, room: int, doc_stride: int) -> list[int]:

@@ -115,6 +115,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         segmenter=segmenter,
         normaliser=normaliser,
         overlap_token_type=own.get("overlap_token_type"),
+        frequency_token_types=own.get("frequency_token_types"),
         precision="fp32" if options.weights == "fp32" else "fp32 (weights stored as fp16)",
         graphs=graphs,
         doc_stride=metadata.get("doc_stride", max(1, config.max_position_embeddings // 2)),

@@ -29,7 +29,11 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
         ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
     """
     num_labels = len(labels) if labels else (2 if config.task == "qa" else 1)
-    token_types = 3 if config.task == "qa" and config.question_overlap else 2
+    token_types = 2
+    if config.task == "qa" and config.question_overlap:
+        token_types = 3
+    elif config.task == "summarize":
+        token_types = max(2, config.frequency_types)
     model = start_model(config, config.task, tokenizer, num_labels, token_types)
     if config.max_tokens > model.config.max_position_embeddings:
         raise ConfigError(
@@ -124,7 +128,7 @@ def _check_shape(shape: BigBirdConfig, tokenizer: Tokenizer, token_types: int) -
     if token_types > shape.type_vocab_size:
         raise ConfigError(
             f"The checkpoint has {shape.type_vocab_size} token types and {token_types} are needed: "
-            "set question_overlap = false."
+            "set question_overlap = false for qa, or fewer frequency_types for summarize."
         )
 
 
@@ -161,6 +165,7 @@ def save_checkpoint(directory: Path, model: BigBird, config: FinetuneConfig, lab
         "segmenter": config.segmenter,
         "normaliser": config.normaliser,
         "overlap_token_type": 2 if config.task == "qa" and config.question_overlap else None,
+        "frequency_token_types": (config.frequency_types or None) if config.task == "summarize" else None,
         "training": asdict(config),
     }
     (directory / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -63,6 +63,7 @@ class FinetuneConfig(TrainingConfig):
     reader: str  # squad | kyoto-categories | livedoor | labelled | kyoto-leads | summaries
     data: str  # file or folder below the data folder given on the command line
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
+    frequency_types: int = 0  # token types by how many sentences of the document hold a piece; 0: none (summarize)
     context: Literal["paragraph", "article"] = "paragraph"  # article: all paragraphs of a title joined (qa)
     unanswerable_share: float = 0.0  # share of questions put to a text that does not answer them (qa)
     class_balance: float = 0.0  # 0 counts every text alike, 1 every class, which helps those with few texts (classify)
@@ -199,6 +200,8 @@ def _check_ranges(config: TrainingConfig) -> None:
     for key in _SHARES:
         if key in values and not 0 <= values[key] <= 1:
             raise ConfigError(f"{key} is {values[key]}; it must be between 0 and 1.")
+    if isinstance(config, FinetuneConfig) and config.frequency_types < 0:
+        raise ConfigError(f"frequency_types is {config.frequency_types}; it must not be negative.")
     if config.seed < 0:
         raise ConfigError(f"seed is {config.seed}; it must not be negative.")
     if config.hidden % (2 * config.heads):

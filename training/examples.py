@@ -28,21 +28,23 @@ from training.data import (
     read_squad,
     read_summaries,
 )
-from training.metrics import salience
+from training.metrics import kept_bigrams
 
 IntArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
 ORACLE_SENTENCES = 3
 
 
 @dataclass(frozen=True)
 class Target:
-    """The right answer to one sequence: a token span, a class, or the salience at each sentence's marker."""
+    """The right answer to one sequence: a token span, a class, or how much of each token of text a summary keeps."""
 
     start: int = 0
     end: int = 0
     label: int = 0
-    markers: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
-    salience: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    positions: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # of the tokens of text
+    kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # share of each, in [0, 1]
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # their characters
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class ExampleSource:
     """All examples of a run. `draw(index, rng)` makes one sequence, cropping at random where a text is too long."""
 
     labels: tuple[str, ...] = ()
-    label_weights: npt.NDArray[np.float32] | None = None  # of each label in the loss; None: all alike
+    label_weights: FloatArray | None = None  # of each label in the loss; None: all alike
 
     def __init__(self, size: int, draw: Callable[[int, np.random.Generator], TrainingSequence]) -> None:
         self.size = size
@@ -195,14 +197,25 @@ def _labelled(config: FinetuneConfig, examples: Sequence[LabelledText], tokenize
 def _summaries(config: FinetuneConfig, examples: Sequence[SummaryExample], tokenizer: Tokenizer) -> ExampleSource:
     sequences: list[TrainingSequence] = []
     for example in tqdm(examples, desc="tokenising and labelling documents"):
-        wanted = np.array(salience(example.sentences, example.summary), dtype=np.float32)
+        tokens = [tokenizer.encode(sentence) for sentence in example.sentences]
+        kept = np.concatenate([_kept(*pair, example.summary) for pair in zip(tokens, example.sentences, strict=True)])
+        weights = np.concatenate([one.ends - one.starts for one in tokens]).astype(np.float32)
         windows = sentence_windows(
-            [tokenizer.encode(sentence) for sentence in example.sentences],
+            tokens,
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
             max_tokens=config.max_tokens,
+            frequency_token_types=config.frequency_types or None,
         )
         for window in windows:
-            target = Target(markers=window.marker_positions, salience=wanted[window.sentence_indices])
+            text = window.token_indices
+            target = Target(positions=window.token_positions, kept=kept[text], weights=weights[text])
             sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
     return ExampleSource(len(sequences), lambda index, rng: sequences[index])
+
+
+def _kept(tokens: Tokens, sentence: str, summary: str) -> FloatArray:
+    """Of the bigrams that begin in each token, the share that the summary holds. (tokens,)"""
+    before = np.cumsum([0, *kept_bigrams(sentence, summary)])
+    lengths = np.maximum(tokens.ends - tokens.starts, 1)
+    return np.asarray((before[tokens.ends] - before[tokens.starts]) / lengths, dtype=np.float32)

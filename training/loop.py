@@ -59,16 +59,20 @@ def loss_of(
     task: TrainingTask,
     label_weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean loss of a packed batch: cross-entropy over each document's own tokens (qa) or classes, or over markers."""
+    """Mean loss of a packed batch: cross-entropy over each document's own tokens (qa) or classes, or characters."""
     if task == "classify":
         wanted_labels = torch.tensor([target.label for target in targets])
         losses_of_texts = F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none")
         return losses_of_texts.mean()
     if task == "summarize":
         logits = outputs[0][0, :, 0].float()
-        places = np.concatenate([t.markers + d.start for t, d in zip(targets, batch.documents, strict=True)])
-        wanted_scores = torch.from_numpy(np.concatenate([target.salience for target in targets]))
-        return F.binary_cross_entropy_with_logits(logits[torch.from_numpy(places).long()], wanted_scores)
+        places = np.concatenate([t.positions + d.start for t, d in zip(targets, batch.documents, strict=True)])
+        kept, weights = (
+            torch.from_numpy(np.concatenate(parts))
+            for parts in ([target.kept for target in targets], [target.weights for target in targets])
+        )
+        own = logits[torch.from_numpy(places).long()]
+        return F.binary_cross_entropy_with_logits(own, kept, weights, reduction="sum") / weights.sum()
     longest = max(d.stop - d.start for d in batch.documents)
     starts = torch.tensor([d.start for d in batch.documents]).unsqueeze(1)
     lengths = torch.tensor([d.stop - d.start for d in batch.documents]).unsqueeze(1)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.coverage import SUMMARY_BIGRAMS
 from app.decode import (
     N_BEST,
     FloatArray,
@@ -15,12 +16,12 @@ from app.decode import (
     decode_labels,
     decode_summary,
     join_summary,
-    sentence_scores,
+    kept_probabilities,
     trim_span,
     utf16_offsets,
 )
 from app.errors import InvalidInput
-from app.sentences import Sentence, split_sentences
+from app.sentences import split_sentences
 from app.tokenizer import Tokens
 from app.windows import SentenceWindow, Window, question_windows
 
@@ -168,28 +169,47 @@ def test_the_temperature_of_labels_acts_on_the_mean_over_windows() -> None:
     assert decode_labels(impossible, [1], temperature=0.5, top_k=None) == [(0, 1.0), (1, 0.0)]
 
 
-def test_sentence_scores_are_read_at_the_markers() -> None:
-    def window(markers: list[int], sentences: list[int]) -> SentenceWindow:
-        ids = np.zeros(10, dtype=np.int32)
-        return SentenceWindow(ids, ids, np.array(markers, dtype=np.int32), np.array(sentences, dtype=np.int32))
+def test_what_a_summary_keeps_is_read_token_by_token() -> None:
+    sentences = [tokens_at((0, 2), (2, 3)), tokens_at((4, 5), (4, 5), (5, 5))]  # ㍻ is two tokens, a lone mark none
+    ids = np.zeros(6, dtype=np.int32)
+    windows = [
+        SentenceWindow(ids, ids, np.array([1, 2], dtype=np.int32), np.array([0, 1], dtype=np.int32)),
+        SentenceWindow(ids, ids, np.array([1, 2, 3], dtype=np.int32), np.array([2, 3, 4], dtype=np.int32)),
+    ]
+    first, second = (np.array(row, dtype=np.float32) for row in ([9, 2, -1e9, 9, 9, 9], [9, 0, 2, 9, 9, 9]))
+    kept = kept_probabilities(windows, [first, second], sentences, 7, temperature=2.0)
+    high = 1 / (1 + np.exp(-1))
+    assert kept == pytest.approx([high, high, 0, 0, high, 0, 0])
 
-    logits = np.zeros(10, dtype=np.float32)
-    logits[0], logits[4] = 2, -1e9
-    scores = sentence_scores([window([0, 4], [0, 1]), window([0], [2])], [logits, logits], 3, temperature=2.0)
-    assert scores == pytest.approx([1 / (1 + np.exp(-1)), 0, 1 / (1 + np.exp(-1))])
+
+def tokens_at(*places: tuple[int, int]) -> Tokens:
+    starts, ends = np.array(places, dtype=np.int32).T
+    return Tokens(np.zeros(len(places), dtype=np.int32), starts, ends, np.ones(len(places), dtype=np.bool_))
 
 
-TEXT = "犬が走る。犬が走った。猫が寝る。鳥が空を飛ぶ。"
+TEXT = "犬が走る。猫は寝た。鳥も鳴く。魚の泳ぎ。"  # no bigram twice
 
 
-def choose(scores: list[float], text: str = TEXT, **length: float) -> list[int]:
-    return decode_summary(text, split_sentences(text), np.array(scores), **length)  # type: ignore[arg-type]
+def choose(probabilities: list[float], text: str = TEXT, **length: float) -> list[int]:
+    """The choice where all characters of a sentence are as probable."""
+    sentences = split_sentences(text)
+    kept = np.zeros(len(text))
+    for sentence, probability in zip(sentences, probabilities, strict=True):
+        kept[sentence.start : sentence.end] = probability
+    return decode_summary(text, sentences, kept, **length)[0]  # type: ignore[arg-type]
 
 
 def test_summary_is_chosen_by_score_and_kept_in_document_order() -> None:
     assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=2) == [1, 3]
     assert choose([0.5, 0.5, 0.5, 0.5], max_sentences=2) == [0, 1], "equals: the first"
     assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=9) == [0, 1, 2, 3]
+
+
+def test_scores_are_the_expected_f1_of_each_sentence_alone() -> None:
+    sentences = split_sentences(TEXT)
+    kept = np.repeat([0.0, 0.5, 1.0, 0.25], 5)
+    _, scores = decode_summary(TEXT, sentences, kept, max_sentences=1)
+    assert scores == pytest.approx([2 * 4 * worth / (4 + SUMMARY_BIGRAMS) for worth in (0.0, 0.5, 1.0, 0.25)])
 
 
 def test_ratio_is_of_sentences_and_never_nothing() -> None:
@@ -200,15 +220,24 @@ def test_ratio_is_of_sentences_and_never_nothing() -> None:
     assert len(choose([0.5] * 10, ten, ratio=0.7)) == 7, "0.7 * 10 is a little more than 7 in binary"
 
 
-def test_diversity_passes_over_what_repeats() -> None:
-    scores = [0.9, 0.7, 0.65, 0.01]
-    assert choose(scores, max_sentences=2) == [0, 1]
-    assert choose(scores, max_sentences=2, diversity=0.7) == [0, 2]
-    assert choose(scores, max_sentences=3, diversity=1.0)[0] == 0
+def test_what_repeats_a_selected_sentence_is_passed_over() -> None:
+    text = "犬が走る。犬が走る。猫が眠る。"
+    assert choose([0.9, 0.9, 0.1], text, max_sentences=2) == [0, 2]
+
+
+def test_diversity_passes_over_what_repeats_a_little() -> None:
+    text = "犬が走る。犬が走った。猫は寝た。"
+    probabilities = [0.9, 0.9, 0.2]
+    assert choose(probabilities, text, max_sentences=2) == [0, 1]
+    assert choose(probabilities, text, max_sentences=2, diversity=0.5) == [1, 2]
+    assert choose(probabilities, text, max_sentences=1, diversity=1.0) == [0]
 
 
 def test_characters_are_never_exceeded_and_what_fits_is_taken() -> None:
-    assert choose([0.9, 0.8, 0.7, 0.1], max_characters=11) == [0, 2], "the second no longer fits, the third does"
+    longer = "犬が走る。猫は何匹も寝た。鳥も鳴く。魚の泳ぎ。"
+    assert choose([0.9, 0.4, 0.4, 0.1], longer, max_characters=11) == [0, 2], (
+        "the second no longer fits, the third does"
+    )
     with pytest.raises(InvalidInput, match="shortest has 5 characters"):
         choose([0.9, 0.8, 0.7, 0.1], max_characters=4)
     assert choose([0.1, 0.2, 0.9, 0.8], max_characters=5) == [2]
@@ -227,8 +256,8 @@ def test_a_joined_summary_keeps_within_its_characters(
     sentences = split_sentences(text)
     if not sentences or min(sentence.end - sentence.start for sentence in sentences) > max_characters:
         return
-    scores = np.random.default_rng(seed).random(len(sentences))
-    selected = decode_summary(text, sentences, scores, max_characters=max_characters, diversity=diversity)
+    kept = np.random.default_rng(seed).random(len(text))
+    selected, _ = decode_summary(text, sentences, kept, max_characters=max_characters, diversity=diversity)
     summary = join_summary([text[sentences[index].start : sentences[index].end] for index in selected])
     assert selected == sorted(set(selected))
     assert 0 < len(summary) <= max_characters
@@ -238,11 +267,6 @@ def test_join_summary() -> None:
     parts = ["見出し", "文だ。", "「そうだ」", "・項目", "終わり"]
     assert join_summary(parts) == "見出し\n文だ。「そうだ」・項目\n終わり"
     assert join_summary([]) == ""
-
-
-def test_one_character_sentences_have_no_bigrams() -> None:
-    sentences = [Sentence(0, 1), Sentence(1, 2)]
-    assert decode_summary("あい", sentences, np.array([0.5, 0.6]), max_sentences=2, diversity=0.5) == [0, 1]
 
 
 @given(st.text(max_size=30))

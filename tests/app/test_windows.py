@@ -36,8 +36,8 @@ def read(text: Tokens, pair: Tokens | None, max_tokens: int, doc_stride: int) ->
     return text_windows(text, pair, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens, doc_stride=doc_stride)
 
 
-def mark(sentences: Sequence[Tokens], max_tokens: int) -> list[SentenceWindow]:
-    return sentence_windows(sentences, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens)
+def mark(sentences: Sequence[Tokens], max_tokens: int, types: int | None = None) -> list[SentenceWindow]:
+    return sentence_windows(sentences, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens, frequency_token_types=types)
 
 
 def check_windows(windows: list[Window], context: Tokens, max_tokens: int) -> None:
@@ -166,15 +166,18 @@ def test_sentence_windows(sentence_lengths: list[int], max_tokens: int) -> None:
 
     windows = mark(sentences, max_tokens)
 
-    indices = [int(index) for window in windows for index in window.sentence_indices]
-    assert indices == list(range(len(sentences)))  # every sentence in one window, in order
+    shown = [sentence.ids[: max_tokens - 2].tolist() for sentence in sentences]
+    # Every sentence in one window, in order, between its own special tokens.
+    assert [token for window in windows for token in window.input_ids.tolist()] == [
+        token for ids in shown for token in (CLS, *ids, SEP)
+    ]
+    all_ids = np.array([token for sentence in sentences for token in sentence.ids.tolist()], dtype=np.int32)
     for window in windows:
         assert 0 < len(window.input_ids) <= max_tokens
-        assert (window.input_ids[window.marker_positions] == CLS).all()
         assert not window.token_type_ids.any()
-        assert window.input_ids.tolist() == [
-            token for index in window.sentence_indices for token in (CLS, *sentences[index].ids[: max_tokens - 2], SEP)
-        ]
+        assert window.input_ids[[0, -1]].tolist() == [CLS, SEP]
+        assert window.input_ids[window.token_positions].tolist() == all_ids[window.token_indices].tolist()
+    assert sum(len(window.token_positions) for window in windows) == sum(map(len, shown))
     sizes = [len(window.input_ids) for window in windows]
     # Neighbours that would fit in one window are in one.
     assert all(first + second > max_tokens for first, second in itertools.pairwise(sizes))
@@ -183,13 +186,27 @@ def test_sentence_windows(sentence_lengths: list[int], max_tokens: int) -> None:
 def test_sentence_windows_are_evenly_full() -> None:
     windows = mark([tokens([5] * 8)] * 41, max_tokens=100)  # 10 tokens each: a greedy cut would leave one sentence over
 
-    assert sorted(len(window.sentence_indices) for window in windows) == [8, 8, 8, 8, 9]
+    assert sorted(int((window.input_ids == CLS).sum()) for window in windows) == [8, 8, 8, 8, 9]
 
 
 def test_one_long_sentence_does_not_make_the_last_window_tiny() -> None:
     windows = mark([tokens([5] * 98), *[tokens([5] * 8)] * 21], max_tokens=100)
 
     assert [len(window.input_ids) for window in windows] == [100, 70, 70, 70]
+
+
+def test_token_types_say_in_how_many_sentences_of_the_document_a_piece_stands() -> None:
+    sentences = [tokens([5, 5, 6]), tokens([5, 7]), tokens([5, 7]), tokens([5])]
+
+    windows = mark(sentences, max_tokens=9, types=2)
+
+    # 5 stands in four sentences, 7 in two, 6 in one; special tokens are of type 0. Two types: once, or more often.
+    assert [window.token_type_ids.tolist() for window in windows] == [
+        [0, 1, 1, 0, 0, 0, 1, 1, 0],
+        [0, 1, 1, 0, 0, 1, 0],
+    ]
+    many = mark(sentences, max_tokens=99, types=9)
+    assert [window.token_type_ids.tolist() for window in many] == [[0, 2, 2, 0, 0, 0, 2, 1, 0, 0, 2, 1, 0, 0, 2, 0]]
 
 
 def test_no_sentences_no_windows() -> None:

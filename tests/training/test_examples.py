@@ -92,7 +92,7 @@ def test_classes_and_crops(tmp_path: Path, character_tokenizer: Tokenizer) -> No
     assert [len(sequences[0].document.input_ids) for sequences in drawn[1:]] == [3, 2]
 
 
-def test_sentences_to_pick(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+def test_tokens_to_keep(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
     sentences = [f"{place}は{number}にある。" for number, place in enumerate("駅寺城川山町")]
     write_jsonl(tmp_path / "d.jsonl", [{"sentences": sentences, "summary": sentences[1] + sentences[4]}])
     config = _config(task="summarize", reader="summaries", data="d.jsonl", held_out_percent=0)
@@ -100,11 +100,14 @@ def test_sentences_to_pick(tmp_path: Path, character_tokenizer: Tokenizer) -> No
     rng = np.random.default_rng(0)
     sequences = [source.draw(index, rng) for index in range(source.size)]
     assert source.size == 2  # six sentences of nine tokens in windows of thirty
-    wanted = np.concatenate([sequence.target.salience for sequence in sequences])
-    assert np.argsort(-wanted, kind="stable")[:2].tolist() == [1, 4]
-    assert wanted.max() == 1.0
+    kept = np.concatenate([sequence.target.kept for sequence in sequences]).reshape(6, 7)
+    # "寺は1にある。" and "町は4…" are in the summary; of the others, what every sentence says after its number.
+    ends = [0, 0, 0, 1, 1, 1, 0]
+    assert kept.tolist() == [ends, [1, 1, 1, 1, 1, 1, 0], ends, ends, [1, 1, 1, 1, 1, 1, 0], ends]
     for sequence in sequences:
-        assert set(sequence.document.input_ids[sequence.target.markers]) == {character_tokenizer.cls_id}
+        text = sequence.document.input_ids[sequence.target.positions]
+        assert not {character_tokenizer.cls_id, character_tokenizer.sep_id} & set(text.tolist())
+        assert sequence.target.weights.tolist() == [1.0] * len(text)
 
 
 def test_a_reader_that_does_not_fit_the_task(tmp_path: Path, character_tokenizer: Tokenizer) -> None:

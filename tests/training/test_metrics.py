@@ -8,11 +8,11 @@ from training.metrics import (
     character_f1,
     exact_match,
     greedy_oracle,
+    kept_bigrams,
     macro_f1,
     normalise_answer,
     rouge_l,
     rouge_n,
-    salience,
 )
 
 
@@ -114,9 +114,7 @@ def test_the_oracle_takes_the_first_of_equal_sentences() -> None:
     assert greedy_oracle(["同じ文", "同じ文"], "同じ文", 3) == [0]
 
 
-def test_salience_is_relative_to_the_best_sentence() -> None:
-    assert salience(["犬と猫", "京都は都", "京都は都であった"], "京都は都であった") == pytest.approx(
-        [0.0, (3 / 2) / (7 / 8**0.5), 1.0]
-    )
-    assert salience(["犬", "猫"], "京都") == [0.0, 0.0]
-    assert salience([], "京都") == []
+def test_kept_bigrams_are_those_that_the_summary_holds() -> None:
+    assert kept_bigrams("京都は", "古都京都") == [True, False, False]
+    assert kept_bigrams("古い都", "京 都\n古い") == [True, False, False]
+    assert kept_bigrams("", "京都") == []
