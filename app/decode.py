@@ -3,6 +3,7 @@
 Pure numpy and deterministic: equal scores are settled by position. Knows nothing of models, batches or requests.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 # Spans that share the probability with "no answer". Fixed, so that a score does not depend on how many are asked for.
 N_BEST = 20
+
+# Possessive: a \r\n is never taken for two line ends.
+_BLANK_LINES = re.compile(r"(?:\r\n?+|\n)[^\S\r\n]*+(?:\r\n?+|\n)\s*")
 
 _CLOSING = tuple("。｡．！？!?…‥」』）)】］]》〉”〟")
 
@@ -57,6 +61,7 @@ def decode_answers(
     start_logits: Sequence[FloatArray],
     end_logits: Sequence[FloatArray],
     tokens: Tokens,
+    paragraphs: IntArray,
     *,
     top_k: int,
     max_answer_tokens: int,
@@ -64,16 +69,21 @@ def decode_answers(
 ) -> Answers:
     """The n-best answers over all windows of one question.
 
-    A span may start only at a token that its window owns (max context), so no span is counted twice; no two answers
-    overlap. Scores are a softmax over the logits of the `N_BEST` best spans and the null span, [CLS] to [CLS], of
-    whichever window finds it least likely.
+    A span may start only at a token that its window owns (max context), so no span is counted twice; no answer reaches
+    from one paragraph into another; no two answers overlap. Scores are a softmax over the logits of the `N_BEST` best
+    spans and the null span, [CLS] to [CLS], of whichever window finds it least likely.
+
+    Args:
+        paragraphs: the first token of each paragraph, see `paragraph_starts`.
     """
     null_logit = min(float(start[0] + end[0]) for start, end in zip(start_logits, end_logits, strict=True))
     visible = tokens.ends > tokens.starts
+    bounds = np.concatenate([paragraphs, [len(tokens)]])
+    reach = bounds[np.searchsorted(bounds, np.arange(len(tokens)), side="right")]
     candidates = [
         candidate
         for window, start, end in zip(windows, start_logits, end_logits, strict=True)
-        for candidate in _window_candidates(window, start, end, visible, max_answer_tokens)
+        for candidate in _window_candidates(window, start, end, visible, reach, max_answer_tokens)
     ]
     candidates.sort(key=lambda candidate: (-candidate.logit, candidate.first, candidate.last))
     best: list[_Candidate] = candidates
@@ -93,11 +103,17 @@ def decode_answers(
 
 
 def _window_candidates(
-    window: Window, start_logits: FloatArray, end_logits: FloatArray, visible: BoolArray, max_answer_tokens: int
+    window: Window,
+    start_logits: FloatArray,
+    end_logits: FloatArray,
+    visible: BoolArray,
+    reach: IntArray,  # for every token of the document, the first one that a span from it must not hold
+    max_answer_tokens: int,
 ) -> list[_Candidate]:
     """The best spans of one window that do not overlap, best first."""
     shown = slice(window.context_start, window.context_start + window.context_length)
-    visible = visible[window.first_token : window.first_token + window.context_length]
+    own = slice(window.first_token, window.first_token + window.context_length)
+    visible = visible[own]
     width = min(max_answer_tokens, window.context_length)
     if width == 0:
         return []
@@ -110,8 +126,9 @@ def _window_candidates(
     np.add(starts, np.lib.stride_tricks.sliding_window_view(ends, len(starts)), out=scores)
     np.maximum.accumulate(scores, axis=0, out=scores)
     places = np.arange(len(starts))
-    room = np.full(len(starts), width)  # tokens that a span from here may have without reaching into a better one
-    best = best_within[width].copy()
+    # Tokens that a span from here may have without reaching into another paragraph, or later into a better span.
+    room = np.minimum(reach[own] - window.first_token - places, width)
+    best = best_within[room, places]
     ahead = np.arange(width - 1, 0, -1)  # of the places before one: how far away it is
     candidates: list[_Candidate] = []
     while len(candidates) < N_BEST:
@@ -129,6 +146,12 @@ def _window_candidates(
             room[before] = np.minimum(room[before], ahead[-start:])
             best[before] = best_within[room[before], places[before]]
     return candidates
+
+
+def paragraph_starts(text: str, tokens: Tokens) -> IntArray:
+    """The first token of each paragraph but the first; paragraphs are parted by lines that hold nothing to see."""
+    ends = [match.end() for match in _BLANK_LINES.finditer(text)]
+    return np.searchsorted(tokens.starts, ends).astype(np.int32)
 
 
 def trim_span(text: str, span: Span) -> Span:

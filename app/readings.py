@@ -16,6 +16,7 @@ from app.decode import (
     decode_summary,
     join_summary,
     kept_probabilities,
+    paragraph_starts,
     trim_span,
     utf16_offsets,
 )
@@ -150,6 +151,7 @@ class QaReading:
         self._request = request
         self._temperature = manifest.temperature
         self._tokens = _encode(tokenizer, request.context, "context")
+        self._paragraphs = paragraph_starts(request.context, self._tokens)
         self._windows: list[list[Window]] = []
         self.documents: list[Document] = []
         budget = _Budget(manifest, settings)
@@ -190,6 +192,7 @@ class QaReading:
             [output["start_logits"] for output in outputs],
             [output["end_logits"] for output in outputs],
             self._tokens,
+            self._paragraphs,
             top_k=request.top_k,
             max_answer_tokens=request.max_answer_length,
             temperature=self._temperature,

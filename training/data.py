@@ -11,12 +11,14 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeGuard
 
 from app.errors import InvalidInput
 from app.sentences import split_sentences
+
+_TITLE_MARK = " [SEP] "
 
 ContextUnit = Literal["paragraph", "article"]
 
@@ -122,6 +124,19 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
                 examples.append(QuestionExample(str(qa["id"]), qa["question"], text, answers, title))
             offset += len(paragraph["context"]) + 2
     return examples
+
+
+def title_on_its_own(example: QuestionExample) -> QuestionExample:
+    """The example with the title as a paragraph of its own, where its context begins with JSQuAD's `title [SEP] `.
+
+    There [SEP] is a special token for the encoder's eyes. A service reads text, in which those characters say nothing.
+    """
+    title, mark, body = example.context.partition(_TITLE_MARK)
+    if not mark or "\n" in title:
+        return example
+    moved = len("\n\n") - len(_TITLE_MARK)
+    answers = tuple((text, at if at < len(title) else at + moved) for text, at in example.answers)
+    return replace(example, context=f"{title}\n\n{body}", answers=answers)
 
 
 def _check_article(article: Any, where: str) -> None:

@@ -20,7 +20,7 @@ from app.service import Service
 from app.settings import Settings
 from training import suite
 from training.calibration import fit_temperature, halves, rescaled
-from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad
+from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad, title_on_its_own
 from training.examples import labelled_split, summary_split
 from training.figures import (
     Figures,
@@ -62,7 +62,7 @@ class Answered:
 
 def _read(args: argparse.Namespace) -> Data:
     if args.task == "qa":
-        pool = read_squad(args.data, args.context)
+        pool = [title_on_its_own(example) for example in read_squad(args.data, args.context)]
         questions = _scored_part(pool, lambda example: len(example.context), args)
         return Data(questions=questions, beside_others=unrelated(questions, pool) if args.null else ())
     # A file of the user's own is scored whole; of a data set without a split, what training held out.

@@ -27,6 +27,7 @@ from training.data import (
     read_labelled,
     read_squad,
     read_summaries,
+    title_on_its_own,
 )
 from training.metrics import kept_bigrams
 
@@ -73,7 +74,7 @@ def build_source(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> Ex
     """
     path = data / config.data
     if config.task == "qa" and config.reader == "squad":
-        return _questions(config, read_squad(path, config.context), tokenizer)
+        return _questions(config, [*map(title_on_its_own, read_squad(path, config.context))], tokenizer)
     if config.task == "classify" and config.reader in ("kyoto-categories", "livedoor", "labelled"):
         return _labelled(config, labelled_split(config.reader, path, config.held_out_percent)[0], tokenizer)
     if config.task == "summarize" and config.reader in ("kyoto-leads", "summaries"):

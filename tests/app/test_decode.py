@@ -17,6 +17,7 @@ from app.decode import (
     decode_summary,
     join_summary,
     kept_probabilities,
+    paragraph_starts,
     trim_span,
     utf16_offsets,
 )
@@ -24,6 +25,8 @@ from app.errors import InvalidInput
 from app.sentences import split_sentences
 from app.tokenizer import Tokens
 from app.windows import SentenceWindow, Window, question_windows
+
+ONE = np.zeros(0, dtype=np.int32)  # paragraph and no other
 
 
 def tokens_of(length: int) -> Tokens:
@@ -58,24 +61,28 @@ def logits_of(windows: list[Window], seed: int, decimals: int = 6) -> tuple[list
     room=st.integers(5, 40),
     stride=st.integers(1, 40),
     max_answer_tokens=st.integers(1, 12),
+    bounds=st.lists(st.integers(0, 40), max_size=3),
     seed=st.integers(0, 1000),
 )
-def test_best_answer_is_the_best_of_all_spans(
-    length: int, room: int, stride: int, max_answer_tokens: int, seed: int
+def test_best_answer_is_the_best_of_all_spans_within_a_paragraph(
+    length: int, room: int, stride: int, max_answer_tokens: int, bounds: list[int], seed: int
 ) -> None:
     context = tokens_of(length)
+    paragraphs = np.array(sorted(min(bound, length) for bound in bounds), dtype=np.int32)
+    paragraph_of = np.searchsorted(paragraphs, np.arange(length), side="right")
     windows = windows_of(context, 3, room + 6, min(stride, room))
     starts, ends = logits_of(windows, seed)
     every = []
     for window, start, end in zip(windows, starts, ends, strict=True):
         for first in range(window.context_length):
             for last in range(first, min(first + max_answer_tokens, window.context_length)):
-                if window.owned[first]:
+                ends_of_span = [window.first_token + first, window.first_token + last]
+                if window.owned[first] and len(set(paragraph_of[ends_of_span])) == 1:
                     at = window.context_start
                     score = float(start[at + first] + end[at + last])
                     every.append((score, window.first_token + first, window.first_token + last))
     answers = decode_answers(
-        windows, starts, ends, context, top_k=3, max_answer_tokens=max_answer_tokens, temperature=1.0
+        windows, starts, ends, context, paragraphs, top_k=3, max_answer_tokens=max_answer_tokens, temperature=1.0
     )
     score, first, last = max(every)
     assert (answers.spans[0].start, answers.spans[0].end) == (first * 2, last * 2 + 2)
@@ -102,8 +109,25 @@ def test_n_best_of_one_window_is_exact() -> None:
     for _, i, j in every:
         if all(j < a or b < i for a, b in kept):
             kept.append((i, j))
-    answers = decode_answers(windows, starts, ends, context, top_k=20, max_answer_tokens=8, temperature=1.0)
+    answers = decode_answers(windows, starts, ends, context, ONE, top_k=20, max_answer_tokens=8, temperature=1.0)
     assert [(span.start // 2, span.end // 2 - 1) for span in answers.spans] == kept[:20]
+
+
+@pytest.mark.parametrize("gap", ["\n\n", "\r\n\r\n", "\r\r", "\n \u3000\t\n", "\n\n\n\n", "\n\r\n  "])
+def test_a_line_with_nothing_to_see_ends_a_paragraph(gap: str) -> None:
+    text = f"見出し{gap}本文"
+    place = 3 + len(gap)
+    tokens = tokens_at((0, 3), (place, place + 2))
+    assert paragraph_starts(text, tokens).tolist() == [1]
+
+
+@pytest.mark.parametrize("gap", ["\n", "\r\n", "\r", "  ", "\n\u3000"])
+def test_a_line_end_alone_ends_no_paragraph(gap: str) -> None:
+    assert paragraph_starts(f"前{gap}後", tokens_at((0, 1), (1 + len(gap), 2 + len(gap)))).tolist() == []
+
+
+def test_paragraphs_of_a_hostile_text_are_found_in_linear_time() -> None:
+    assert paragraph_starts("\n" + " " * 1_000_000 + "\r\n" * 300_000, tokens_at((0, 1))).tolist() == [1]
 
 
 def test_scores_do_not_depend_on_how_many_answers_are_asked_for() -> None:
@@ -112,7 +136,8 @@ def test_scores_do_not_depend_on_how_many_answers_are_asked_for() -> None:
     starts, ends = logits_of(windows, 3)
 
     def ask(top_k: int) -> list[Span]:
-        return decode_answers(windows, starts, ends, context, top_k=top_k, max_answer_tokens=5, temperature=1.0).spans
+        found = decode_answers(windows, starts, ends, context, ONE, top_k=top_k, max_answer_tokens=5, temperature=1.0)
+        return found.spans
 
     assert ask(1) == ask(20)[:1]
     assert len(ask(20)) == N_BEST
@@ -123,7 +148,7 @@ def test_temperature_flattens_scores_and_keeps_the_order() -> None:
     windows = windows_of(context, 3, 100, 50)
     starts, ends = logits_of(windows, 3)
     sharp, flat = (
-        decode_answers(windows, starts, ends, context, top_k=5, max_answer_tokens=5, temperature=temperature)
+        decode_answers(windows, starts, ends, context, ONE, top_k=5, max_answer_tokens=5, temperature=temperature)
         for temperature in (1.0, 10.0)
     )
     assert [(span.start, span.end) for span in sharp.spans] == [(span.start, span.end) for span in flat.spans]
@@ -137,10 +162,10 @@ def test_tokens_without_characters_bound_no_answer() -> None:
     windows = windows_of(context, 1, 20, 10)
     start = np.zeros(len(windows[0].input_ids), dtype=np.float32)
     start[windows[0].context_start + 1] = 9
-    answers = decode_answers(windows, [start], [start], context, top_k=20, max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(windows, [start], [start], context, ONE, top_k=20, max_answer_tokens=1, temperature=1.0)
     assert len(answers.spans) == 3
     context.ends[:] = context.starts
-    answers = decode_answers(windows, [start], [start], context, top_k=20, max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(windows, [start], [start], context, ONE, top_k=20, max_answer_tokens=1, temperature=1.0)
     assert (answers.spans, answers.null_score, answers.score_diff) == ([], 1.0, 0.0)
 
 

@@ -3,6 +3,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.training.conftest import squad, write_json, write_jsonl
 from training.data import (
     DataError,
     LabelledText,
+    QuestionExample,
     SummaryExample,
     corpus_texts,
     dedupe,
@@ -25,6 +27,7 @@ from training.data import (
     read_labelled,
     read_squad,
     read_summaries,
+    title_on_its_own,
 )
 
 ARTICLES = {
@@ -56,6 +59,16 @@ def test_squad_by_paragraph(tmp_path: Path) -> None:
     assert _mistakes(examples) == []
     assert examples[2].context == "鴨川が流れる。千年の橋。"
     assert examples[4].answers == ()
+
+
+def test_the_title_of_jsquad_is_a_paragraph_of_its_own() -> None:
+    context = "梅雨 [SEP] 梅雨は 6月 [SEP] に来る。"
+    example = QuestionExample("1", "いつ?", context, (("梅雨", 0), ("6月", 13)), "梅雨")
+    assert title_on_its_own(example) == QuestionExample(
+        "1", "いつ?", "梅雨\n\n梅雨は 6月 [SEP] に来る。", (("梅雨", 0), ("6月", 8)), "梅雨"
+    )
+    for without in ("梅雨は6月に来る。", "梅雨は\n6月 [SEP] に来る。"):
+        assert title_on_its_own(replace(example, context=without, answers=())).context == without
 
 
 def test_squad_by_article_moves_the_answers(tmp_path: Path) -> None:
