@@ -16,8 +16,9 @@ from app.sentences import Sentence
 Floats = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# Bigrams of the summary that is expected. A shorter one would favour short sentences, a longer one long ones.
-SUMMARY_BIGRAMS = 60
+# Bigrams of the unseen summary at most. It is taken to hold as many as the probabilities add up to; over a long text
+# these add up to more than summaries have, and the longest sentences would be favoured.
+MOST_BIGRAMS = 100
 
 
 class Coverage:
@@ -45,6 +46,7 @@ class Coverage:
         self._holders = owner[order]
         self._first_holder = np.searchsorted(self._held[order], np.arange(len(kinds) + 1))
         self._worth = worth
+        self._expected = max(min(worth.sum(), MOST_BIGRAMS), 1.0)  # bigrams of the unseen summary
         self._covered = np.zeros(len(kinds), dtype=np.bool_)
         self._kinds = np.diff(self._first)  # different bigrams of each sentence
         self._repeated = np.zeros(len(sentences))  # of these, how many the summary holds
@@ -54,7 +56,7 @@ class Coverage:
 
     def expected_f1(self) -> Floats:
         """Expected bigram F1 of what was taken together with each sentence. (sentences,)"""
-        return np.asarray(2 * (self._common + self._new) / (self._taken + self._lengths + SUMMARY_BIGRAMS))
+        return np.asarray(2 * (self._common + self._new) / (self._taken + self._lengths + self._expected))
 
     def repeated(self) -> Floats:
         """The share of each sentence's bigrams that what was taken holds already. (sentences,)"""

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,6 +80,7 @@ class Engine:
         self._batch_timeout_s = settings.batch_timeout_s
         self.state: State = "new"
         self.restarts = 0
+        self.on_restart: Callable[[], None] = lambda: None
         self.provider = ""
         self._why_down = ""
         self._process: asyncio.subprocess.Process | None = None
@@ -206,6 +207,7 @@ class Engine:
                 return
             logger.error("the engine of %s ended with code %s and is started anew", self._name, code)
             self.restarts += 1
+            self.on_restart()
             self._process = await self._restart()
             self._set("up")
 

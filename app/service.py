@@ -152,7 +152,9 @@ class Service:
         self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)
         self.telemetry.queue_requests.labels(model.name).set_function(lambda: batcher.queued_requests)
         self.telemetry.model_load_seconds.labels(model.name).set(model.load_seconds)
-        self.telemetry.engine_restarts.labels(model.name).set_function(lambda: model.engine.restarts)
+        restarts = self.telemetry.engine_restarts.labels(model.name)
+        restarts.inc(model.engine.restarts)
+        model.engine.on_restart = restarts.inc
         return batcher
 
     async def drain(self) -> None:

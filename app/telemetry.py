@@ -129,8 +129,8 @@ class Telemetry:
         self.in_flight = Gauge(
             "nagayomi_in_flight", "Requests that are being read, from tokenising to decoding.", registry=self.registry
         )
-        self.engine_restarts = Gauge(
-            "nagayomi_engine_restarts_total", "Engines started anew, by model.", ["model"], registry=self.registry
+        self.engine_restarts = Counter(
+            "nagayomi_engine_restarts", "Engines started anew, by model.", ["model"], registry=self.registry
         )
         self.queue_requests = Gauge(
             "nagayomi_queue_requests", "Requests of which windows wait for a model.", ["model"], registry=self.registry

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.coverage import SUMMARY_BIGRAMS, Coverage
+from app.coverage import MOST_BIGRAMS, Coverage
 from app.sentences import Sentence, split_sentences
 from tests.hostile import HOSTILE_TEXTS
 
@@ -20,7 +20,8 @@ def expected_f1(text: str, sentences: list[Sentence], kept: list[float], chosen:
             bigram = text[at : at + 2]
             worth[bigram] = max(worth.get(bigram, 0.0), kept[at])
     taken = [bigram for index in chosen for bigram in bigrams(text, sentences[index])]
-    return 2 * sum(worth[bigram] for bigram in set(taken)) / (len(taken) + SUMMARY_BIGRAMS)
+    expected = max(min(sum(worth.values()), MOST_BIGRAMS), 1)
+    return 2 * sum(worth[bigram] for bigram in set(taken)) / (len(taken) + expected)
 
 
 @given(text=st.text("あいう。\n", min_size=1, max_size=60), seed=st.integers(0, 1000))
@@ -49,12 +50,19 @@ def test_expected_f1_is_that_of_the_definition_after_every_sentence(text: str, s
 def test_what_a_sentence_repeats_is_worth_nothing_more() -> None:
     text = "犬が走る。犬が走る。猫だ。"
     coverage = Coverage(text, split_sentences(text), np.full(len(text), 0.5))
+    expected = 6 * 0.5  # bigrams of the unseen summary: six different ones of .5 each
     before = coverage.expected_f1()
-    assert before[0] == before[1] == 2 * 4 * 0.5 / (4 + SUMMARY_BIGRAMS)
+    assert before[0] == before[1] == 2 * 4 * 0.5 / (4 + expected)
     coverage.take(0)
     after = coverage.expected_f1()
-    assert after[1] == 2 * 4 * 0.5 / (8 + SUMMARY_BIGRAMS) < before[0] < after[2]
+    assert after[1] == 2 * 4 * 0.5 / (8 + expected) < before[0] < after[2]
     assert coverage.repeated().tolist() == [1.0, 1.0, 0.0]
+
+
+def test_an_unseen_summary_is_never_longer_than_summaries_are() -> None:
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 500)))
+    coverage = Coverage(text, split_sentences(text), np.ones(len(text)))
+    assert coverage.expected_f1().tolist() == [2 * 499 / (499 + MOST_BIGRAMS)]
 
 
 def test_sentences_of_one_character_hold_no_bigram() -> None:
