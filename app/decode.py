@@ -5,7 +5,7 @@ Pure numpy and deterministic: equal scores are settled by position. Knows nothin
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from app.windows import SentenceWindow, Window
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
-# Spans that share the probability with "no answer". Fixed, so that a score does not depend on how many are asked for.
+# Spans that share the probability with "no answer"; how many are asked for changes no score.
 N_BEST = 20
 
 # Possessive: a \r\n is never taken for two line ends.
@@ -39,7 +39,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Answers:
-    """The best spans for one question, best first, and what speaks for no answer at all."""
+    """The best spans for one question, `N_BEST` at most, best first, and what speaks for no answer at all."""
 
     spans: list[Span]
     null_score: float  # probability
@@ -63,7 +63,6 @@ def decode_answers(
     tokens: Tokens,
     paragraphs: IntArray,
     *,
-    top_k: int,
     max_answer_tokens: int,
     temperature: float,
 ) -> Answers:
@@ -97,7 +96,7 @@ def decode_answers(
     probabilities = _softmax(np.array([null_logit, *(candidate.logit for candidate in best)]) / temperature)
     spans = [
         Span(int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last]), float(probability))
-        for candidate, probability in zip(best[:top_k], probabilities[1:], strict=False)
+        for candidate, probability in zip(best, probabilities[1:], strict=True)
     ]
     return Answers(spans, float(probabilities[0]), null_logit - best[0].logit if best else 0.0)
 
@@ -152,6 +151,21 @@ def paragraph_starts(text: str, tokens: Tokens) -> IntArray:
     """The first token of each paragraph but the first; paragraphs are parted by lines that hold nothing to see."""
     ends = [match.end() for match in _BLANK_LINES.finditer(text)]
     return np.searchsorted(tokens.starts, ends).astype(np.int32)
+
+
+def distinct_answers(text: str, spans: Sequence[Span]) -> list[Span]:
+    """One span for each answer, most probable first: where a text gives it more than once, the best of these spans.
+
+    Its score is the sum of theirs, as in the question answering pipeline of transformers: how probable the answer is,
+    wherever it is read. Spans are trimmed of white space; what is empty then is no answer.
+    """
+    best: dict[str, Span] = {}
+    for span in (trim_span(text, span) for span in spans):
+        if span.start < span.end:
+            answer = text[span.start : span.end]
+            known = best.get(answer)
+            best[answer] = span if known is None else replace(known, score=known.score + span.score)
+    return sorted(best.values(), key=lambda span: -span.score)
 
 
 def trim_span(text: str, span: Span) -> Span:

@@ -14,10 +14,10 @@ from app.decode import (
     decode_answers,
     decode_labels,
     decode_summary,
+    distinct_answers,
     join_summary,
     kept_probabilities,
     paragraph_starts,
-    trim_span,
     utf16_offsets,
 )
 from app.errors import InvalidInput, RequestTooLarge, naming_member
@@ -193,12 +193,11 @@ class QaReading:
             [output["end_logits"] for output in outputs],
             self._tokens,
             self._paragraphs,
-            top_k=request.top_k,
             max_answer_tokens=request.max_answer_length,
             temperature=self._temperature,
         )
         threshold = request.null_score_diff_threshold
-        spans = [] if threshold is not None and best.score_diff > threshold else best.spans
+        found = [] if threshold is not None and best.score_diff > threshold else best.spans
         answers = [
             Answer(
                 text=request.context[span.start : span.end],
@@ -206,8 +205,7 @@ class QaReading:
                 end=offsets[span.end],
                 score=span.score,
             )
-            for span in (trim_span(request.context, span) for span in spans)
-            if span.start < span.end
+            for span in distinct_answers(request.context, found)[: request.top_k]
         ]
         return QuestionResult(
             question=question, answers=answers, null_score=best.null_score, score_diff=best.score_diff

@@ -85,7 +85,9 @@ class QaRequest(_Request):
 
     question: Texts = Field(description="A question, or a list of questions about the same text.")
     context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
-    top_k: int = Field(default=1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first.")
+    top_k: int = Field(
+        default=1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first; no answer twice."
+    )
     max_answer_length: int = Field(
         default=30,
         ge=1,

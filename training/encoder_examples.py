@@ -149,7 +149,6 @@ def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str)
             [both[1] for both in own],
             question.context,
             paragraph_starts(question.example.context, question.context),
-            top_k=1,
             max_answer_tokens=MAX_ANSWER_TOKENS,
             temperature=1.0,
         )

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.decode import (
-    N_BEST,
     FloatArray,
     Span,
     decode_answers,
     decode_labels,
     decode_summary,
+    distinct_answers,
     join_summary,
     kept_probabilities,
     paragraph_starts,
@@ -81,7 +81,7 @@ def test_best_answer_is_the_best_of_all_spans_within_a_paragraph(
                     score = float(start[at + first] + end[at + last])
                     every.append((score, window.first_token + first, window.first_token + last))
     answers = decode_answers(
-        windows, starts, ends, context, paragraphs, top_k=3, max_answer_tokens=max_answer_tokens, temperature=1.0
+        windows, starts, ends, context, paragraphs, max_answer_tokens=max_answer_tokens, temperature=1.0
     )
     score, first, last = max(every)
     assert (answers.spans[0].start, answers.spans[0].end) == (first * 2, last * 2 + 2)
@@ -108,7 +108,7 @@ def test_n_best_of_one_window_is_exact() -> None:
     for _, i, j in every:
         if all(j < a or b < i for a, b in kept):
             kept.append((i, j))
-    answers = decode_answers(windows, starts, ends, context, ONE, top_k=20, max_answer_tokens=8, temperature=1.0)
+    answers = decode_answers(windows, starts, ends, context, ONE, max_answer_tokens=8, temperature=1.0)
     assert [(span.start // 2, span.end // 2 - 1) for span in answers.spans] == kept[:20]
 
 
@@ -129,25 +129,12 @@ def test_paragraphs_of_a_hostile_text_are_found_in_linear_time() -> None:
     assert paragraph_starts("\n" + " " * 1_000_000 + "\r\n" * 300_000, tokens_at((0, 1))).tolist() == [1]
 
 
-def test_scores_do_not_depend_on_how_many_answers_are_asked_for() -> None:
-    context = tokens_of(100)
-    windows = windows_of(context, 3, 50, 20)
-    starts, ends = logits_of(windows, 3)
-
-    def ask(top_k: int) -> list[Span]:
-        found = decode_answers(windows, starts, ends, context, ONE, top_k=top_k, max_answer_tokens=5, temperature=1.0)
-        return found.spans
-
-    assert ask(1) == ask(20)[:1]
-    assert len(ask(20)) == N_BEST
-
-
 def test_temperature_flattens_scores_and_keeps_the_order() -> None:
     context = tokens_of(50)
     windows = windows_of(context, 3, 100, 50)
     starts, ends = logits_of(windows, 3)
     sharp, flat = (
-        decode_answers(windows, starts, ends, context, ONE, top_k=5, max_answer_tokens=5, temperature=temperature)
+        decode_answers(windows, starts, ends, context, ONE, max_answer_tokens=5, temperature=temperature)
         for temperature in (1.0, 10.0)
     )
     assert [(span.start, span.end) for span in sharp.spans] == [(span.start, span.end) for span in flat.spans]
@@ -161,11 +148,17 @@ def test_tokens_without_characters_bound_no_answer() -> None:
     windows = windows_of(context, 1, 20, 10)
     start = np.zeros(len(windows[0].input_ids), dtype=np.float32)
     start[windows[0].context_start + 1] = 9
-    answers = decode_answers(windows, [start], [start], context, ONE, top_k=20, max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(windows, [start], [start], context, ONE, max_answer_tokens=1, temperature=1.0)
     assert len(answers.spans) == 3
     context.ends[:] = context.starts
-    answers = decode_answers(windows, [start], [start], context, ONE, top_k=20, max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(windows, [start], [start], context, ONE, max_answer_tokens=1, temperature=1.0)
     assert (answers.spans, answers.null_score, answers.score_diff) == ([], 1.0, 0.0)
+
+
+def test_an_answer_that_stands_in_several_places_is_one_answer() -> None:
+    text = "京都、奈良、 京都 、大阪"
+    spans = [Span(3, 5, 0.3), Span(0, 2, 0.25), Span(6, 10, 0.2), Span(11, 13, 0.1), Span(6, 7, 0.05)]
+    assert distinct_answers(text, spans) == [Span(0, 2, 0.45), Span(3, 5, 0.3), Span(11, 13, 0.1)]
 
 
 def test_trim_span() -> None:
