@@ -45,6 +45,7 @@ def test_values_and_overrides(tmp_path: Path) -> None:
         (MINIMAL, ["dropout=1.5"], "dropout is 1.5; it must be between 0 and 1"),
         (MINIMAL, ["held_out_percent=100"], "held_out_percent is 100; it must be between 0 and 99"),
         (MINIMAL, ["seed=-1"], "seed is -1; it must not be negative"),
+        (MINIMAL, ["frequency_types=-1"], "frequency_types is -1; it must not be negative"),
         (MINIMAL, ["heads=3"], "hidden (256) must be an even multiple of heads (3)"),
         (MINIMAL, ["task=translate"], "task is 'translate'; allowed are qa, classify, summarize"),
         (MINIMAL, ["segmenter=chasen"], "segmenter is 'chasen'; allowed are none, mecab-jumandic, jumanpp"),

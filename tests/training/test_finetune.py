@@ -324,20 +324,34 @@ def test_the_other_tasks_learn_too(
         f"reader={reader}",
         "data=d.jsonl",
         "held_out_percent=0",
+        "frequency_types=4",
         "epochs=12",
         "learning_rate=0.01",
     ]
     run = Run(read_config(config_file, overrides), tmp_path, tmp_path / "run")
     run.train()
     assert np.mean(run.losses[-4:]) < 0.8 * np.mean(run.losses[:4])
-    labels = json.loads((tmp_path / "run" / "config.json").read_text())["id2label"]
-    assert labels == ({"0": "寺", "1": "駅"} if task == "classify" else {"0": "LABEL_0"})
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved["id2label"] == ({"0": "寺", "1": "駅"} if task == "classify" else {"0": "LABEL_0"})
+    types = saved["type_vocab_size"], saved["nagayomi"]["frequency_token_types"]
+    assert types == ((4, 4) if task == "summarize" else (2, None)), "only a summariser marks how often pieces return"
 
 
 def test_nothing_to_learn_from_is_an_error(config_file: Path, tmp_path: Path) -> None:
     write_json(tmp_path / "places.json", squad({"places": [("駅は0。", [("寺は", "")])]}))
     with pytest.raises(DataError, match="holds nothing that a model could learn from"):
         Run(read_config(config_file, []), tmp_path, tmp_path / "run")
+
+
+def test_the_loss_of_a_token_counts_as_its_characters_do() -> None:
+    logits = torch.tensor([[[9.0], [0.0], [3.0], [9.0], [9.0], [0.0]]])  # (1, T, 1)
+    targets = [
+        Target(positions=np.array([1, 2]), kept=np.float32([1, 0]), weights=np.float32([1, 3])),
+        Target(positions=np.array([1]), kept=np.float32([0.5]), weights=np.float32([2])),
+    ]
+    batch = pack([Document(np.zeros(4, np.int32), np.zeros(4, np.int32))] * 2, AttentionLayout(block_size=4))
+    expected = (1 * math.log(2) + 3 * math.log(1 + math.exp(3)) + 2 * math.log(2)) / 6
+    assert loop.loss_of((logits,), batch, targets, "summarize").item() == pytest.approx(expected)
 
 
 def test_the_loss_of_a_text_counts_as_its_label_weighs() -> None:
