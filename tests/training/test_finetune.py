@@ -346,7 +346,9 @@ def test_nothing_to_learn_from_is_an_error(config_file: Path, tmp_path: Path) ->
 def test_the_loss_of_a_token_counts_as_its_characters_do() -> None:
     logits = torch.tensor([[[9.0], [0.0], [3.0], [9.0], [9.0], [0.0]]])  # (1, T, 1)
     targets = [
-        Target(positions=np.array(positions, np.int32), kept=np.array(kept, np.float32), weights=np.array(w, np.float32))
+        Target(
+            positions=np.array(positions, np.int32), kept=np.array(kept, np.float32), weights=np.array(w, np.float32)
+        )
         for positions, kept, w in (([1, 2], [1, 0], [1, 3]), ([1], [0.5], [2]))
     ]
     batch = pack([Document(np.zeros(4, np.int32), np.zeros(4, np.int32))] * 2, AttentionLayout(block_size=4))
