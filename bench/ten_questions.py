@@ -20,9 +20,9 @@ from training.data import DataError, QuestionExample, read_squad
 from training.scoring import ask_questions, evaluation_settings
 
 QUESTIONS = (
-    *("de-045-00-000", "de-045-00-002", "de-045-04-000", "de-045-10-002"),  # 国崎町
-    *("de-048-06-000", "de-048-07-001", "de-048-10-002"),  # 松江騒擾事件
-    *("de-051-03-003", "de-051-05-001", "de-051-13-002"),  # 百済
+    *("de-045-00-000", "de-045-00-002", "de-045-05-002", "de-045-14-002"),  # 国崎町
+    *("de-049-00-002", "de-049-05-001", "de-049-06-000"),  # ゾング号事件
+    *("de-007-01-002", "de-007-02-002", "de-007-03-000"),  # アルトン・エリス
 )
 
 

@@ -40,8 +40,8 @@ def halves(items: Sequence[Scored]) -> tuple[list[Scored], list[Scored]]:
 
 
 def reliability(items: Sequence[Scored]) -> list[Bin]:
-    """The bins that hold items, from low to high confidence. Items without any answer have no confidence."""
-    answered = [item for item in items if item.given]
+    """The bins that hold items, from low to high confidence. Summaries, and items without any answer, have none."""
+    answered = [item for item in items if item.given and item.probabilities]
     confidence = np.array([item.probabilities[0] for item in answered])
     right = np.array([item.right for item in answered], dtype=np.float64)
     places = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(int)

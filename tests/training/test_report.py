@@ -6,6 +6,7 @@ from matplotlib.image import imread
 
 from app.errors import InvalidInput
 from tests.training.items import item
+from training.calibration import halves
 from training.data import SummaryExample
 from training.figures import label_figures, question_figures, summary_figures
 from training.report import FAILURES_KEPT, failures, write_failures, write_report
@@ -59,8 +60,10 @@ def test_the_report_of_labels_in_any_language(tmp_path: Path) -> None:
 
 
 def test_the_report_of_summaries(tmp_path: Path) -> None:
-    items = [item("寺。", "寺。山。", probabilities=(), measure=0.5)]
-    examples = [SummaryExample(("寺。", "山。"), "寺。山。")]
+    # One document of the half that temperatures are fitted on, one of the other: a summary has no probability to bin.
+    items = [item("寺。", "寺。山。", probabilities=(), measure=0.5, document=f"文書{number}") for number in range(4)]
+    assert all(halves(items))
+    examples = [SummaryExample(("寺。", "山。"), "寺。山。")] * 4
     write_report(tmp_path, "summarize", "c", summary_figures(items, examples), items, [])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "by_length.png", "figures.json"]
     assert "| 問 | 寺。山。 | 寺。 | 0.5 |" in (tmp_path / "README.md").read_text(encoding="utf-8")

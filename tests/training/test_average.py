@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from training.average import main
+
+
+def checkpoint(folder: Path, note: str, **weights: torch.Tensor) -> str:
+    folder.mkdir()
+    save_file(weights, folder / "model.safetensors")
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_text(note)
+    return str(folder)
+
+
+def test_the_mean_of_two_checkpoints(tmp_path: Path) -> None:
+    first = checkpoint(tmp_path / "1", "first", w=torch.tensor([1.0, 2.0], dtype=torch.float16), b=torch.tensor([0.0]))
+    second = checkpoint(tmp_path / "2", "second", w=torch.tensor([3.0, -2.0]), b=torch.tensor([1.0]))
+    assert main([first, second, "--out", str(tmp_path / "mean")]) == 0
+    mean = load_file(tmp_path / "mean" / "model.safetensors")
+    assert {name: weight.tolist() for name, weight in mean.items()} == {"w": [2.0, 0.0], "b": [0.5]}
+    assert (tmp_path / "mean" / "config.json").read_text() == (tmp_path / "mean" / "tokenizer.json").read_text()
+    assert (tmp_path / "mean" / "config.json").read_text() == "second"
+
+
+@pytest.mark.parametrize("other", [{"w": torch.zeros(3)}, {"w": torch.zeros(2), "more": torch.zeros(1)}, {}])
+def test_checkpoints_of_other_models(
+    tmp_path: Path, other: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = checkpoint(tmp_path / "1", "", w=torch.zeros(2)), checkpoint(tmp_path / "2", "", **other)
+    assert main([first, second, "--out", str(tmp_path / "mean")]) == 1
+    assert "are not of one model" in capsys.readouterr().err
+    assert not (tmp_path / "mean").exists()

@@ -1,0 +1,56 @@
+"""The mean of the weights of two checkpoints of one run: `python -m training.average FIRST SECOND --out DIR`.
+
+Weights before and after further training often lie in one valley, whose middle does better than either end (model
+soups, Wortsman et al. 2022): here it keeps what the first reads in long documents and what the second learned of short
+ones.
+Knows tensors by name, nothing of what they do.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of each weight, in fp32.
+
+    Raises:
+        ValueError: a weight is in one of them only, or has another shape there.
+    """
+    unlike = sorted(
+        name
+        for name in first.keys() | second.keys()
+        if name not in first or name not in second or first[name].shape != second[name].shape
+    )
+    if unlike:
+        raise ValueError(f"The checkpoints are not of one model: {unlike[0]} differs, and {len(unlike) - 1} more.")
+    return {name: torch.lerp(first[name].float(), second[name].float(), 0.5) for name in first}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.average", description=__doc__.splitlines()[0])
+    parser.add_argument("first", type=Path, help="folder of a checkpoint")
+    parser.add_argument("second", type=Path, help="another one of the same run, which gives config.json and tokenizer")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    args = parser.parse_args(arguments)
+    weights = [load_file(folder / "model.safetensors") for folder in (args.first, args.second)]
+    try:
+        mean = mean_of(*weights)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    args.out.mkdir(parents=True, exist_ok=True)
+    save_file(mean, args.out / "model.safetensors")
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copyfile(args.second / name, args.out / name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
