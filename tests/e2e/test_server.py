@@ -161,7 +161,10 @@ def test_sixty_thousand_characters(client: httpx.Client) -> None:
     response = client.post("/qa", json={"question": "富士山の高さは?", "context": text, "top_k": 20})
     assert response.status_code == 200, response.text
     check_answers(response, text, "codepoint")
-    assert len(response.json()["results"][0]["answers"]) == 20
+    (result,) = response.json()["results"]
+    answers = [answer["text"] for answer in result["answers"]]
+    assert len(set(answers)) == len(answers) > 1, "the text repeats itself, the answers do not"
+    assert result["null_score"] + sum(answer["score"] for answer in result["answers"]) == pytest.approx(1)
     usage = response.json()["usage"]
     assert usage["windows"] > 1
     assert usage["tokens"] == int(response.headers["x-compute-tokens"]) > 4096
