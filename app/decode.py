@@ -257,13 +257,19 @@ def decode_summary(
             )
     coverage = Coverage(text, sentences, kept)
     scores = np.minimum(coverage.expected_f1(), 1.0)
+    if (
+        limit >= count and max_characters is None
+    ):  # nothing to choose: a long text is not gone through for every sentence
+        return list(range(count)), scores
     available = np.ones(count, dtype=np.bool_)
     selected: list[int] = []
     while len(selected) < limit:
         available &= lengths + 1 <= room
         if not available.any():
             break
-        value = (1 - diversity) * coverage.expected_f1() - diversity * coverage.repeated()
+        value = coverage.expected_f1()
+        if diversity > 0:
+            value = (1 - diversity) * value - diversity * coverage.repeated()
         index = int(np.where(available, value, -np.inf).argmax())
         selected.append(index)
         available[index] = False

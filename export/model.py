@@ -19,8 +19,8 @@ from export.attention import BlockTables, Rows, block_attention, rows_of, wide
 Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
 TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
 
-# The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label, read at
-# the marker before each sentence.
+# The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label: how
+# probable it is that a summary keeps the token.
 ARCHITECTURES: dict[Task, str] = {
     "qa": "BigBirdForQuestionAnswering",
     "classify": "BigBirdForSequenceClassification",
