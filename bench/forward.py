@@ -78,7 +78,8 @@ def build(layers: int, hidden: int, directory: Path) -> Any:
 
     from export.check_parity import reference_of, sharp_config
     from export.graphs import write_graph
-    from export.model import BigBird, initialise
+    from export.model import BigBird
+    from export.weights import initialise
 
     transformers.logging.set_verbosity_error()
     config = sharp_config(hidden, layers, num_labels=2)

@@ -34,7 +34,8 @@ from app.store import TOKENIZER_FILE, Model, ThreadTokenizers
 from app.tokenizer import Tokenizer
 from export.checkpoint import read_checkpoint
 from export.gpu_graph import mixed_precision
-from export.model import BigBird, PackedModel, load_weights
+from export.model import BigBird, PackedModel
+from export.weights import load_weights
 
 FloatArray = npt.NDArray[np.float32]
 Run = Callable[[Sequence[Document]], list[Outputs]]

@@ -26,7 +26,8 @@ from app.packing import AttentionPattern
 from app.tokenizer import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
 from export.graphs import GPU_FILE, Layout, WeightType, write_gpu_graph, write_graph
-from export.model import TASKS, BigBird, Task, config_dict, load_weights, output_names, packed_inputs
+from export.model import TASKS, BigBird, Task, config_dict, output_names, packed_inputs
+from export.weights import load_weights
 
 Target = Literal["cpu", GpuTarget]
 

@@ -40,8 +40,9 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
     from transformers import BigBirdConfig
 
     from app.tokenizer import Tokenizer
-    from export.model import BigBird, initialise
+    from export.model import BigBird
     from export.to_onnx import ExportOptions, export
+    from export.weights import initialise
     from training.checkpoint import save_checkpoint
     from training.config import FinetuneConfig, TrainingTask
 

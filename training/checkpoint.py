@@ -17,7 +17,8 @@ from transformers import BigBirdConfig
 
 from app.tokenizer import Tokenizer
 from export.checkpoint import CheckpointError, read_checkpoint
-from export.model import BigBird, Task, config_dict, initialise
+from export.model import BigBird, Task, config_dict
+from export.weights import initialise
 from training.config import ConfigError, FinetuneConfig, TrainingConfig
 from training.structured import structured_start
 

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
-from export.model import BigBird, load_weights
+from export.model import BigBird
+from export.weights import load_weights
 from tests.export.tiny import save_tiny_checkpoint
 
 

@@ -7,18 +7,9 @@ from transformers import BigBirdConfig
 
 from app.packing import AttentionLayout, AttentionPattern, pack
 from export.check_parity import SEP, cut, difference, document, reference_logits, reference_of, sharp_config
-from export.model import (
-    TASKS,
-    BigBird,
-    PackedModel,
-    PaddedModel,
-    activation,
-    config_dict,
-    initialise,
-    load_weights,
-    packed_inputs,
-)
+from export.model import TASKS, BigBird, PackedModel, PaddedModel, activation, config_dict, packed_inputs
 from export.random_plan import random_plan
+from export.weights import initialise, load_weights
 from tests.export.tiny import tiny_model
 
 BOUND = 1e-4

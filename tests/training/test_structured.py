@@ -4,7 +4,8 @@ import torch
 from transformers import BigBirdConfig
 
 from app.manifest import Task
-from export.model import BigBird, initialise
+from export.model import BigBird
+from export.weights import initialise
 from training.structured import POSITION_WIDTH, structured_start
 
 LENGTH = 40
