@@ -84,9 +84,9 @@ def decode_answers(
         for window, start, end in zip(windows, start_logits, end_logits, strict=True)
         for candidate in _window_candidates(window, start, end, visible, reach, max_answer_tokens)
     ]
-    candidates.sort(key=lambda candidate: (-candidate.logit, candidate.first, candidate.last))
-    best: list[_Candidate] = candidates
-    if len(windows) > 1:  # candidates of one window never overlap
+    best = candidates
+    if len(windows) > 1:  # those of one window are in order, and never overlap
+        candidates.sort(key=lambda candidate: (-candidate.logit, candidate.first, candidate.last))
         best = []
         for candidate in candidates:
             if not any(candidate.overlaps(better) for better in best):
@@ -116,34 +116,35 @@ def _window_candidates(
     width = min(max_answer_tokens, window.context_length)
     if width == 0:
         return []
-    starts = np.where(window.owned & visible, start_logits[shown], -np.inf).astype(np.float32)
-    ends = np.where(visible, end_logits[shown], -np.inf).astype(np.float32)
-    ends = np.concatenate([ends, np.full(width - 1, -np.inf, dtype=np.float32)])
+    count = window.context_length
+    starts = np.where(window.owned & visible, start_logits[shown], -np.inf)
+    ends = np.full(count + width - 1, -np.inf, dtype=np.float32)
+    ends[:count] = np.where(visible, end_logits[shown], -np.inf)
+    shifted = np.ndarray((width, count), np.float32, ends, strides=(ends.itemsize, ends.itemsize))  # [j, i]: ends[i + j]
     # best_within[j, i]: of the spans of at most j tokens that start at context token i.
-    best_within = np.full((width + 1, len(starts)), -np.inf, dtype=np.float32)
+    best_within = np.full((width + 1, count), -np.inf, dtype=np.float32)
     scores = best_within[1:]  # first of the spans of exactly j + 1 tokens
-    np.add(starts, np.lib.stride_tricks.sliding_window_view(ends, len(starts)), out=scores)
+    np.add(starts, shifted, out=scores)
     np.maximum.accumulate(scores, axis=0, out=scores)
-    places = np.arange(len(starts))
-    # Tokens that a span from here may have without reaching into another paragraph, or later into a better span.
-    room = np.minimum(reach[own] - window.first_token - places, width)
-    best = best_within[room, places]
-    ahead = np.arange(width - 1, 0, -1)  # of the places before one: how far away it is
+    flat = best_within.reshape(-1)  # ((width + 1) * count,)
+    places = np.arange(count)
+    # Of the spans from here that reach into no other paragraph and, later, into no better span.
+    best = best_within[np.minimum(reach[own] - window.first_token - places, width), places]
     candidates: list[_Candidate] = []
     while len(candidates) < N_BEST:
         start = int(best.argmax())
-        if best[start] == -np.inf:
+        score = best[start]
+        if score == -np.inf:
             break
-        length = int(best_within[: room[start] + 1, start].argmax())  # the first, and so the shortest, of equals
+        length = int(best_within[:, start].searchsorted(score))  # the shortest of equals
         first = window.first_token + start
-        candidates.append(_Candidate(first, first + length - 1, float(best[start])))
+        candidates.append(_Candidate(first, first + length - 1, float(score)))
         # Take out every span that overlaps: those that start inside it, and those before it that reach into it.
         best[start : start + length] = -np.inf
-        room[start : start + length] = 0
         if start:
-            before = slice(max(start - width + 1, 0), start)
-            room[before] = np.minimum(room[before], ahead[-start:])
-            best[before] = best_within[room[before], places[before]]
+            before = max(start - width + 1, 0)
+            not_reaching = flat[(start - before) * count + before : start : 1 - count]  # best_within[start - i, i]
+            np.minimum(best[before:start], not_reaching, out=best[before:start])
     return candidates
 
 
