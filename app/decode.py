@@ -3,6 +3,7 @@
 Pure numpy and deterministic: equal scores are settled by position. Knows nothing of models, batches or requests.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -77,8 +78,10 @@ def decode_answers(
     """
     null_logit = min(float(start[0] + end[0]) for start, end in zip(start_logits, end_logits, strict=True))
     visible = tokens.ends > tokens.starts
-    bounds = np.concatenate([paragraphs, [len(tokens)]])
-    reach = bounds[np.searchsorted(bounds, np.arange(len(tokens)), side="right")]
+    reach = np.full(len(tokens), len(tokens))
+    if len(paragraphs):
+        bounds = np.append(paragraphs, len(tokens))
+        reach = bounds[np.searchsorted(bounds, np.arange(len(tokens)), side="right")]
     candidates = [
         candidate
         for window, start, end in zip(windows, start_logits, end_logits, strict=True)
@@ -93,12 +96,16 @@ def decode_answers(
                 best.append(candidate)
                 if len(best) == N_BEST:
                     break
-    probabilities = _softmax(np.array([null_logit, *(candidate.logit for candidate in best)]) / temperature)
+    # A softmax over so few takes numpy longer.
+    logits = [null_logit, *(candidate.logit for candidate in best)]
+    greatest = max(logits)
+    shares = [math.exp((logit - greatest) / temperature) for logit in logits]
+    total = sum(shares)
     spans = [
-        Span(int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last]), float(probability))
-        for candidate, probability in zip(best, probabilities[1:], strict=True)
+        Span(int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last]), share / total)
+        for candidate, share in zip(best, shares[1:], strict=True)
     ]
-    return Answers(spans, float(probabilities[0]), null_logit - best[0].logit if best else 0.0)
+    return Answers(spans, shares[0] / total, null_logit - best[0].logit if best else 0.0)
 
 
 def _window_candidates(
@@ -120,7 +127,7 @@ def _window_candidates(
     starts = np.where(window.owned & visible, start_logits[shown], -np.inf)
     ends = np.full(count + width - 1, -np.inf, dtype=np.float32)
     ends[:count] = np.where(visible, end_logits[shown], -np.inf)
-    shifted = np.ndarray((width, count), np.float32, ends, strides=(ends.itemsize, ends.itemsize))  # [j, i]: ends[i + j]
+    shifted = np.ndarray((width, count), np.float32, ends, strides=(4, 4))  # [j, i]: ends[i + j]
     # best_within[j, i]: of the spans of at most j tokens that start at context token i.
     best_within = np.full((width + 1, count), -np.inf, dtype=np.float32)
     scores = best_within[1:]  # first of the spans of exactly j + 1 tokens
@@ -232,8 +239,9 @@ def decode_summary(
 
     The score is the character-bigram F1 that a summary of this one sentence can expect, see app/coverage.py. Sentences
     are taken greedily by (1 - diversity) * expected F1 with the sentence - diversity * share of its bigrams that the
-    selected ones hold. With `max_characters`, sentences that no longer fit are passed over; `join_summary` of the
-    result keeps within it.
+    selected ones hold: one after another, and once there are hundreds, a hundredth as many at a time, so that a long
+    text is not gone through for every one of its sentences. With `max_characters`, sentences that no longer fit are
+    passed over; `join_summary` of the result keeps within it.
 
     Args:
         kept: for each code point, the probability of `kept_probabilities`.
@@ -258,9 +266,7 @@ def decode_summary(
             )
     coverage = Coverage(text, sentences, kept)
     scores = np.minimum(coverage.expected_f1(), 1.0)
-    if (
-        limit >= count and max_characters is None
-    ):  # nothing to choose: a long text is not gone through for every sentence
+    if limit >= count and max_characters is None:  # nothing to choose
         return list(range(count)), scores
     available = np.ones(count, dtype=np.bool_)
     selected: list[int] = []
@@ -271,12 +277,22 @@ def decode_summary(
         value = coverage.expected_f1()
         if diversity > 0:
             value = (1 - diversity) * value - diversity * coverage.repeated()
-        index = int(np.where(available, value, -np.inf).argmax())
-        selected.append(index)
-        available[index] = False
-        room -= lengths[index] + 1
-        coverage.take(index)
+        at_once = min(max(len(selected) // 100, 1), limit - len(selected))
+        for index in _best(np.where(available, value, -np.inf), at_once):
+            if available[index] and lengths[index] + 1 <= room:
+                selected.append(index)
+                available[index] = False
+                room -= lengths[index] + 1
+                coverage.take(index)
     return sorted(selected), scores
+
+
+def _best(values: npt.NDArray[np.float64], count: int) -> list[int]:
+    """Where the greatest values stand, greatest first; of equals, the first."""
+    if count == 1:
+        return [int(values.argmax())]
+    candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    return [int(index) for index in candidates[np.argsort(-values[candidates], kind="stable")[:count]]]
 
 
 def join_summary(sentences: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.coverage import Coverage, Floats
 from app.decode import (
     FloatArray,
     Span,
@@ -258,6 +259,28 @@ def test_characters_are_never_exceeded_and_what_fits_is_taken() -> None:
     with pytest.raises(InvalidInput, match="shortest has 5 characters"):
         choose([0.9, 0.8, 0.7, 0.1], max_characters=4)
     assert choose([0.1, 0.2, 0.9, 0.8], max_characters=5) == [2]
+
+
+@pytest.mark.parametrize("length", [{"ratio": 0.999}, {"max_characters": 20_000}, {"ratio": 0.999, "diversity": 0.5}])
+def test_a_summary_of_most_of_a_text_does_not_go_through_it_for_every_sentence(
+    length: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "".join(f"{chr(0x4E00 + number)}。" for number in range(10_000))
+    passes = 0
+    expected_f1 = Coverage.expected_f1
+
+    def counted(self: Coverage) -> Floats:
+        nonlocal passes
+        passes += 1
+        return expected_f1(self)
+
+    monkeypatch.setattr(Coverage, "expected_f1", counted)
+    probabilities = np.random.default_rng(0).random(10_000)
+    chosen = choose(probabilities.tolist(), text, **length)
+    left_out = sorted(set(range(10_000)) - set(chosen))
+    assert left_out == sorted(np.argsort(probabilities)[: len(left_out)].tolist())
+    assert len(left_out) == (10 if "ratio" in length else 3_333)
+    assert passes < 1_000
 
 
 @given(
