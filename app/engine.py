@@ -124,7 +124,7 @@ class Engine:
         if len(self._waiting) == 1:
             self._set_alarm()
         assert self._process.stdin is not None
-        self._process.stdin.write(protocol.encode(documents))
+        self._process.stdin.write(protocol.encode_batch(documents))
         with contextlib.suppress(ConnectionError):  # it has just died: `_keep` sees that too, and fails the batch
             await self._process.stdin.drain()
         return await result
@@ -214,7 +214,7 @@ class Engine:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         while True:
-            message: list[Outputs] | Failed = await protocol.receive(process.stdout)
+            message = await protocol.receive_result(process.stdout)
             result = self._waiting.popleft()
             self._set_alarm()
             if result.done():

@@ -31,7 +31,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # sent to the whole group by a terminal; the service decides when to end
     source, sink = _channel()
     if sys.argv[1:2] == ["--probe"]:
-        _send(sink, _probe(sys.argv[2]))
+        _send(sink, protocol.encode(_probe(sys.argv[2])))
         return
     try:
         start: Start = protocol.read(source)
@@ -41,12 +41,12 @@ def main() -> None:
         session = Session(start.directory, start.manifest, start.settings)
         warm(session, start.manifest, start.settings.max_batch_tokens)
     except NagayomiError as error:
-        _send(sink, Refused(error))
+        _send(sink, protocol.encode(Refused(error)))
         return
     line = _Line(source, sink, session)
     for _ in range(_IN_HAND):
         threading.Thread(target=line.work, daemon=True).start()
-    _send(sink, Started(session.provider))  # before a batch can come
+    _send(sink, protocol.encode(Started(session.provider)))  # before a batch can come
     threading.Event().wait()
 
 
@@ -68,11 +68,11 @@ class _Line:
         try:
             while True:
                 with self._reading:
-                    documents: Sequence[Document] = protocol.read(self._source)
+                    documents = protocol.read_batch(self._source)
                     before_ran, self._last_ran = self._last_ran, (ran := threading.Event())
                 batch = self._pack(documents)
                 before_ran.wait()
-                _send(self._sink, self._run(batch))
+                _send(self._sink, protocol.encode_result(self._run(batch)))
                 ran.set()
         except EOFError:
             os._exit(0)
@@ -112,8 +112,8 @@ def _channel() -> tuple[BinaryIO, BinaryIO]:
     return sys.stdin.buffer, sink
 
 
-def _send(sink: BinaryIO, message: object) -> None:
-    sink.write(protocol.encode(message))
+def _send(sink: BinaryIO, message: bytes) -> None:
+    sink.write(message)
     sink.flush()
 
 

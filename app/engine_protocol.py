@@ -3,19 +3,23 @@
 The service sends one `Start`, then batches (lists of documents). The process answers the first with `Started` or
 `Refused`, and every batch, in order, with one list of outputs or with `Failed`.
 
-Pickle, because both ends are the same program on the same machine and arrays go through it as plain copies of memory;
-nothing that a client or a model directory sends is ever unpickled.
+Pickle, because both ends are the same program on the same machine; nothing that a client or a model directory sends is
+ever unpickled. Arrays go as their bytes: as arrays they take pickle three times as long. They arrive read-only.
 """
 
 import asyncio
 import pickle
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from app.errors import NagayomiError
 from app.manifest import Manifest
+from app.packing import Document, IntArray, Outputs
 from app.settings import Settings
 
 _LENGTH = struct.Struct("<Q")
@@ -66,6 +70,53 @@ async def receive(stream: asyncio.StreamReader) -> Any:
     """
     (length,) = _LENGTH.unpack(await stream.readexactly(_LENGTH.size))
     return pickle.loads(await stream.readexactly(length))
+
+
+def encode_batch(documents: Sequence[Document]) -> bytes:
+    """The message that asks for a batch."""
+    return encode([(_ints(one.input_ids), _ints(one.token_type_ids), one.question_length) for one in documents])
+
+
+def _ints(array: IntArray) -> bytes:
+    return array.astype(np.int32, copy=False).tobytes()
+
+
+def read_batch(stream: BinaryIO) -> list[Document]:
+    """The next batch, blocking.
+
+    Raises:
+        EOFError: the other end has gone.
+    """
+    return [
+        Document(np.frombuffer(input_ids, np.int32), np.frombuffer(token_type_ids, np.int32), question_length)
+        for input_ids, token_type_ids, question_length in read(stream)
+    ]
+
+
+def encode_result(result: Sequence[Outputs] | Failed) -> bytes:
+    """The message that answers a batch."""
+    if isinstance(result, Failed):
+        return encode(result)
+    return encode(
+        [
+            [(name, array.shape, array.astype(np.float32, copy=False).tobytes()) for name, array in outputs.items()]
+            for outputs in result
+        ]
+    )
+
+
+async def receive_result(stream: asyncio.StreamReader) -> list[Outputs] | Failed:
+    """The next answer to a batch.
+
+    Raises:
+        IncompleteReadError: the other end has gone.
+    """
+    result = await receive(stream)
+    if isinstance(result, Failed):
+        return result
+    return [
+        {name: np.frombuffer(data, np.float32).reshape(shape) for name, shape, data in outputs} for outputs in result
+    ]
 
 
 def read(stream: BinaryIO) -> Any:
