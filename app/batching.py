@@ -173,7 +173,10 @@ class Batcher(Generic[D, R]):
         self._queue.add([(entry, entry.cost) for entry in entries], client)
         self._fill_soon()
         try:
-            results = await asyncio.gather(*(entry.future for entry in entries))
+            if len(entries) == 1:  # the same without a turn of the event loop
+                results = [await entries[0].future]
+            else:
+                results = await asyncio.gather(*(entry.future for entry in entries))
         finally:
             self._drop(entries)
         started = min(entry.started for entry in entries)
@@ -215,13 +218,6 @@ class Batcher(Generic[D, R]):
                 return
             task = asyncio.get_running_loop().create_task(self._run(batch), name="batch")
             self._running[task] = sum(entry.cost for entry in batch)
-            task.add_done_callback(self._ran)
-
-    def _ran(self, task: asyncio.Task[None]) -> None:
-        del self._running[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("the report of a batch failed", exc_info=error)
-        self._fill()
 
     def _take(self) -> list[_Entry[D, R]]:
         """The next batch, without what is past its deadline. Empty when nothing waits."""
@@ -256,14 +252,22 @@ class Batcher(Generic[D, R]):
         if failure is None:
             self._done_tokens = _RATE_MEMORY * self._done_tokens + tokens
             self._busy_seconds = _RATE_MEMORY * self._busy_seconds + (ended - started)
-            for entry, result in zip(batch, results, strict=True):
-                if not entry.future.done():  # else cancelled while it ran
-                    entry.future.set_result(result)
         elif len(batch) > 1 and not isinstance(failure, EngineFailed) and not self._closed:
             self._alone.extend(entry for entry in batch if not entry.future.done())
         else:
             self._fail(batch, failure)
-        self._observe(documents, BatchReport(tokens, ended - started, failure is not None))
+        # First the engine gets its next batch, then the members of this one wake, then it is reported: the engine waits
+        # for nobody's answer, and no answer for metrics.
+        running = asyncio.current_task()
+        assert running is not None
+        del self._running[running]
+        self._fill()
+        if failure is None:
+            for entry, result in zip(batch, results, strict=True):
+                if not entry.future.done():  # else cancelled while it ran
+                    entry.future.set_result(result)
+        report = BatchReport(tokens, ended - started, failure is not None)
+        asyncio.get_running_loop().call_soon(self._observe, documents, report)
 
     def _fail(self, batch: Sequence[_Entry[D, R]], cause: Exception) -> None:
         for entry in batch:

@@ -321,13 +321,47 @@ async def test_when_the_engine_is_lost_its_batch_is_not_tried_again(caplog: pyte
     await batcher.close()
 
 
-async def test_an_engine_that_loses_results_is_a_failed_batch(caplog: pytest.LogCaptureFixture) -> None:
-    async def loses(_: Sequence[Document]) -> list[str]:
-        return []
+@pytest.mark.parametrize("given", [[], ["A"], ["A", "B", "C"]])
+async def test_an_engine_that_loses_results_is_a_failed_batch(
+    given: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def loses(documents: Sequence[Document]) -> list[str]:
+        return given if len(documents) == 2 else [documents[0][0].upper()]
 
-    batcher = Batcher[Document, str](loses, cost=lambda _: 1, max_batch_tokens=1, max_queue_tokens=10)
-    with caplog.at_level(logging.CRITICAL, "nagayomi"), pytest.raises(EngineFailed):
-        await batcher.submit([("a", 1)])
+    batcher = Batcher[Document, str](loses, cost=lambda _: 1, max_batch_tokens=2, max_queue_tokens=10)
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        assert (await batcher.submit([("x", 1), ("y", 1)])).results == ["X", "Y"], "run again, one by one"
+    await batcher.close()
+
+
+async def test_the_next_batch_starts_then_members_wake_then_the_batch_is_reported() -> None:
+    happened: list[object] = []
+
+    class Telling(Engine):
+        async def __call__(self, documents: Sequence[Document]) -> list[str]:
+            happened.append([name for name, _ in documents])
+            return await super().__call__(documents)
+
+    engine = Telling()
+    batcher = Batcher[Document, str](
+        engine,
+        cost=lambda document: document[1],
+        max_batch_tokens=100,
+        max_queue_tokens=1000,
+        clock=engine.clock,
+        observe=lambda documents, _: happened.append(f"{documents[0][0]} reported"),
+    )
+
+    async def member(name: str) -> None:
+        await batcher.submit([(name, 60)])
+        happened.append(f"{name} woke")
+
+    tasks = [asyncio.create_task(member(name)) for name in "ab"]
+    await settle()
+    await engine.end()
+    await engine.end()
+    assert happened == [["a"], ["b"], "a woke", "a reported", "b woke", "b reported"]
+    await asyncio.gather(*tasks)
     await batcher.close()
 
 

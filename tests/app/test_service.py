@@ -5,7 +5,8 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from app.errors import (
     RequestTooLarge,
     Unavailable,
 )
-from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.packing import Outputs
+from app.readings import LabelReading
+from app.schemas import ClassifyRequest, LabelResult, QaRequest, SummarizeRequest
 from app.service import Caller, Service
 from app.settings import Settings
 
@@ -286,8 +289,39 @@ async def test_draining_ends_in_time(handmade_models: Path, caplog: pytest.LogCa
                 await request
 
 
+async def test_a_short_text_alone_is_decoded_without_a_thread(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else is held up; a long text, or any beside another, is decoded in a thread."""
+    where: list[str] = []
+    go_on = threading.Event()
+
+    def decode(self: LabelReading, outputs: Sequence[Outputs]) -> list[LabelResult]:
+        thread = threading.current_thread().name
+        where.append(thread)
+        if self.documents[0].input_ids.size > 100:
+            assert thread.startswith("text")
+            go_on.wait()
+        return decoded(self, outputs)
+
+    decoded = LabelReading.decode
+    monkeypatch.setattr(LabelReading, "decode", decode)
+    short, long = ClassifyRequest(text="上の文"), ClassifyRequest(text="上の文" * 200)
+    async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1, text_threads=2)) as service:
+        await service.classify(short)
+        assert where == ["MainThread"]
+        beside = asyncio.create_task(service.classify(long))
+        while len(where) < 2:
+            await asyncio.sleep(0.01)
+        await service.classify(short)
+        assert [name.split("_")[0] for name in where] == ["MainThread", "text", "text"]
+        go_on.set()
+        await beside
+
+
 async def test_metrics_of_a_request(service: Service) -> None:
     response = await service.classify(ClassifyRequest(text="上の文"))
+    await asyncio.sleep(0)  # a batch is reported after its members woke
     exposition = service.telemetry.exposition().decode()
     assert f'nagayomi_tokens_total{{task="classify"}} {float(response.usage.tokens)}' in exposition
     assert 'nagayomi_batches_total{model="hand-classify",outcome="ok"} 1.0' in exposition
