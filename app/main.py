@@ -5,12 +5,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -115,7 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=key_schemes(settings),
     )
     app.state.service = service  # for app/serve.py and app/ray_serve.py, which watch it and end it
-    app.include_router(_tasks(service))
+    _add_tasks(app, service)
     app.include_router(_operations(service))
     for format_ in (hugging_face, tei, kserve):
         app.include_router(format_.routes(service, _RESPONSES))
@@ -137,9 +138,18 @@ def _report_loading(loading: asyncio.Task[None]) -> None:
         logger.error("the models could not be loaded", exc_info=error)
 
 
-def _tasks(service: Service) -> APIRouter:
-    router = APIRouter(tags=["tasks"])
-    documented = partial(_documented, service.settings)
+class _BareRoute(APIRoute):
+    """A route whose endpoint takes the request and gives the response; what is declared beside it is for /docs.
+
+    FastAPI's own handler would look for parameters and dependencies and find none.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
+def _add_tasks(app: FastAPI, service: Service) -> None:
+    """Add the three endpoints that matter, to the application itself: a router between would cost every request."""
 
     async def answer(
         request: Request, model: type[RequestT], call: Callable[[RequestT, Caller], Awaitable[ResponseT]]
@@ -157,19 +167,20 @@ def _tasks(service: Service) -> APIRouter:
             headers=stage_headers(result.usage, result.timings),
         )
 
-    @router.post("/qa", summary="Answer questions about a text", **documented(QaRequest, QaResponse))
     async def qa(request: Request) -> Response:
         return await answer(request, QaRequest, service.qa)
 
-    @router.post("/summarize", summary="Summarise a text", **documented(SummarizeRequest, SummarizeResponse))
     async def summarize(request: Request) -> Response:
         return await answer(request, SummarizeRequest, service.summarize)
 
-    @router.post("/classify", summary="Classify a text", **documented(ClassifyRequest, ClassifyResponse))
     async def classify(request: Request) -> Response:
         return await answer(request, ClassifyRequest, service.classify)
 
-    return router
+    post = partial(app.router.add_api_route, methods=["POST"], tags=["tasks"], route_class_override=_BareRoute)
+    documented = partial(_documented, service.settings)
+    post("/qa", qa, summary="Answer questions about a text", **documented(QaRequest, QaResponse))
+    post("/summarize", summarize, summary="Summarise a text", **documented(SummarizeRequest, SummarizeResponse))
+    post("/classify", classify, summary="Classify a text", **documented(ClassifyRequest, ClassifyResponse))
 
 
 def _documented(settings: Settings, request: type[BaseModel], response: type[BaseModel]) -> dict[str, Any]:

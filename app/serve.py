@@ -63,6 +63,7 @@ def serve(settings: Settings) -> int:
         log_level=settings.log_level,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks for a client's address
         ws="none",
         timeout_graceful_shutdown=SEND_S,
     )
