@@ -12,6 +12,7 @@ A table index out of range is a silent zero on some engines, so every batch is v
 Knows nothing of text, models or ONNX.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -167,8 +168,7 @@ def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
         if length == 0 or len(document.token_type_ids) != length or not 0 <= document.question_length <= length:
             raise ImpossibleTable("A document has at least one token, and a token type for each.")
     block_counts = [packed_length(length, size) // size for length in lengths]
-    first_blocks = [0, *np.cumsum(block_counts).tolist()]
-    blocks = first_blocks.pop()
+    *first_blocks, blocks = itertools.accumulate(block_counts, initial=0)
     padded = blocks * size
 
     input_ids = np.zeros(padded, dtype=np.int32)

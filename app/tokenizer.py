@@ -188,16 +188,15 @@ class MecabSegmenter:
     def cut(self, text: str) -> list[tuple[int, int]]:
         if not text.strip():
             return []
-        spans = np.fromstring(self._tagger.parse(text), dtype=np.int64, sep=" ").reshape(-1, 2)  # (words, 2), in bytes
-        if text.isascii():
-            return list(zip(spans[:, 0].tolist(), spans[:, 1].tolist(), strict=True))
-        encoded = np.frombuffer(text.encode(), dtype=np.uint8)
-        starts_character = np.append((encoded & 0xC0) != 0x80, True)
-        character_at = np.cumsum(starts_character) - 1  # (bytes + 1,)
-        starts = spans[starts_character[spans[:, 0]], 0]
-        self.joined_boundaries += len(spans) - len(starts)
-        ends = spans[starts_character[spans[:, 1]], 1]
-        return list(zip(character_at[starts].tolist(), character_at[ends].tolist(), strict=True))
+        places = np.fromstring(self._tagger.parse(text), dtype=np.int64, sep=" ")  # in bytes: start, end, start, end …
+        # As int8, bytes that continue a character are those below -64.
+        starts_character = np.frombuffer(text.encode() + b"\0", dtype=np.int8) > -65
+        is_boundary = starts_character[places]
+        if not is_boundary.all():  # the start of a word inside a character is the end of the word before it
+            places = places[is_boundary]
+            self.joined_boundaries += (len(is_boundary) - len(places)) // 2
+        flat = (starts_character.cumsum()[places] - 1).tolist()
+        return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 class JumanppSegmenter:
