@@ -3,9 +3,9 @@
     python -m bench.gateway_overhead [--model-store model_store] [--model NAME] [--rounds 5]
 
 Saturation: a client process keeps many documents of mixed lengths in flight; then the very batches that the service put
-together are run, packed beforehand, on a bare session with the same options. Low load: one short document at a time
-over HTTP, against the bare session on the same batches. The two alternate, so that whatever else the machine does falls
-on both. The client runs on the same machine, and what it takes counts against the gateway.
+together are run, packed beforehand, on a bare session with the same options. Low load: one short document over HTTP,
+then its batch on the bare session, in turns. So whatever else the machine does falls on both. The client runs on the
+same machine, and what it takes counts against the gateway.
 
 The last line is JSON:
 
@@ -13,8 +13,8 @@ The last line is JSON:
     ratios                      of every round
     gateway_tokens_per_s, bare_tokens_per_s     medians; tokens in whole blocks
     batches, batch_fill         batches of all rounds, and the mean share of max_batch_tokens in them
-    overhead_p50_ms             latency of the client at low load less the time of the bare session, medians of a round;
-                                median of the rounds
+    overhead_p50_ms             latency of the client at low load less the time of the bare session on the same batch
+                                right after: median of a round, median of the rounds
     overheads_ms                of every round
     latency_p50_ms, bare_p50_ms     of all rounds
     python                      its version and build: one built without profile-guided optimisation takes a third
@@ -25,18 +25,18 @@ import argparse
 import asyncio
 import json
 import random
+import socket
 import statistics
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from http.client import HTTPConnection
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import httptools
 import uvicorn
 from tqdm import tqdm
 
@@ -83,8 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--client", metavar="URL", help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.client:
+        connections: list[Connection] = []
         for line in sys.stdin:
-            print(json.dumps(send(args.client, **json.loads(line))), flush=True)
+            print(json.dumps(send(args.client, connections, **json.loads(line))), flush=True)
         return 0
     loop_factory = uvicorn.Config(measure).get_loop_factory()  # the loop that serves, for `nagayomi serve` as well
     with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -106,35 +107,64 @@ def texts(requests: int, seed: int) -> list[str]:
     return [text[start : start + rng.randint(*CHARACTERS)] for start in starts]
 
 
-def send(url: str, requests: int, concurrency: int, seed: int) -> dict[str, Any]:
-    """Send documents with so many in flight; returns the latency of each and the time of all, in seconds."""
+def send(url: str, connections: list["Connection"], requests: int, concurrency: int, seed: int) -> dict[str, Any]:
+    """Send documents with so many in flight; returns the latency of each and the time of all, in seconds.
+
+    Opens connections that are missing, and keeps them.
+    """
     waiting = [
         json.dumps({"question": QUESTION, "context": text}, ensure_ascii=False).encode()
         for text in texts(requests, seed)
     ]
-    address = urlsplit(url).netloc
+    connections += [Connection(url) for _ in range(concurrency - len(connections))]
 
-    def work(_: int) -> list[float]:
+    def work(connection: Connection) -> list[float]:
         latencies: list[float] = []
-        connection = HTTPConnection(address, timeout=600)  # the lightest client: its time counts against the gateway
-        with closing(connection):
-            while True:
-                try:
-                    body = waiting.pop()
-                except IndexError:
-                    return latencies
-                begun = time.perf_counter()
-                connection.request("POST", "/qa", body, {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                answer = response.read()
-                latencies.append(time.perf_counter() - begun)
-                if response.status != 200:
-                    raise SystemExit(answer.decode())
+        while True:
+            try:
+                body = waiting.pop()
+            except IndexError:
+                return latencies
+            begun = time.perf_counter()
+            status, answer = connection.post("/qa", body)
+            latencies.append(time.perf_counter() - begun)
+            if status != 200:
+                raise SystemExit(answer.decode())
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(concurrency) as pool:
-        latencies = list(chain.from_iterable(pool.map(work, range(concurrency))))
+        latencies = list(chain.from_iterable(pool.map(work, connections[:concurrency])))
     return {"latencies": latencies, "seconds": time.perf_counter() - begun}
+
+
+class Connection:
+    """Posts JSON over one kept connection with as little Python as can be: its time counts against the gateway."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=600)
+        self._head = f"Host: {address.netloc}\r\nContent-Type: application/json\r\nContent-Length: "
+        self._parts: list[bytes] = []
+        self._complete = False
+
+    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        self._parts, self._complete = [], False
+        parser = httptools.HttpResponseParser(self)
+        self._socket.sendall(f"POST {path} HTTP/1.1\r\n{self._head}{len(body)}\r\n\r\n".encode() + body)
+        while not self._complete:
+            if not (data := self._socket.recv(2**16)):
+                raise SystemExit("the service has hung up")
+            parser.feed_data(data)
+        return parser.get_status_code(), b"".join(self._parts)
+
+    def on_body(self, part: bytes) -> None:
+        """For httptools."""
+        self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        """For httptools."""
+        self._complete = True
 
 
 # --- the gateway and the bare session --------------------------------------------------------------------------------
@@ -149,7 +179,9 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
     application = create_app(settings)
     service: Service = application.state.service
     recorder = service.telemetry = Recorder()
-    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", ws="none"))
+    server = uvicorn.Server(
+        uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", ws="none", proxy_headers=False)
+    )
     serving = asyncio.create_task(server.serve())
     try:
         while service.state == "loading":
@@ -192,13 +224,16 @@ async def _measure(
             bare.append(tokens / sum(await asyncio.to_thread(run_bare, session, batches)))
             fills += [batch.padded_tokens / max_batch_tokens for batch in batches]
         for _ in tqdm(range(args.rounds), desc="low load", file=sys.stderr):
-            recorder.recorded.clear()
-            of_client = (await client.send(args.short, 1, seed=-1))["latencies"]
-            batches = [session.pack(documents) for documents in recorder.recorded]
-            of_session = await asyncio.to_thread(run_bare, session, batches)
-            overheads_ms.append(1000 * (statistics.median(of_client) - statistics.median(of_session)))
-            latencies += of_client
-            short += of_session
+            differences = []
+            for _ in range(args.short):
+                recorder.recorded.clear()
+                (of_client,) = (await client.send(1, 1, seed=-1))["latencies"]
+                batches = [session.pack(documents) for documents in recorder.recorded]
+                (of_session,) = await asyncio.to_thread(run_bare, session, batches)
+                differences.append(of_client - of_session)
+                latencies.append(of_client)
+                short.append(of_session)
+            overheads_ms.append(1000 * statistics.median(differences))
     ratios = [one / other for one, other in zip(gateway, bare, strict=True)]
     return {
         "ratio": round(statistics.median(ratios), 3),
