@@ -179,9 +179,16 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
     application = create_app(settings)
     service: Service = application.state.service
     recorder = service.telemetry = Recorder()
-    server = uvicorn.Server(
-        uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", ws="none", proxy_headers=False)
+    config = uvicorn.Config(
+        application,
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        ws="none",
+        proxy_headers=False,
+        timeout_keep_alive=600,  # the client keeps its connections while the bare session runs
     )
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     try:
         while service.state == "loading":
