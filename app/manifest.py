@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from app.errors import BrokenModel
 from app.tokenizer import NormaliserName, SegmenterName
@@ -108,6 +108,17 @@ class Manifest(_Part):
             if not _SHA256.fullmatch(digest):
                 raise ValueError(f"the checksum of {name} is not a SHA-256 in hexadecimal")
         return files
+
+    @field_validator("overlap_token_type", "frequency_token_types")
+    @classmethod
+    def _token_types_are_the_models(cls, value: int | None, info: ValidationInfo) -> int | None:
+        """A token type that the embeddings lack would make every batch fail, long after the start."""
+        architecture: Architecture | None = info.data.get("architecture")
+        if value is not None and architecture is not None:
+            known = architecture.type_vocab_size
+            if value + (info.field_name == "overlap_token_type") > known:
+                raise ValueError(f"{value} does not fit: the model has {known} token types")
+        return value
 
     @property
     def gpu_graph(self) -> Graph | None:

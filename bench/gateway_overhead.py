@@ -17,8 +17,8 @@ The last line is JSON:
                                 right after: median of a round, median of the rounds
     overheads_ms                of every round
     latency_p50_ms, bare_p50_ms     of all rounds
-    python                      its version and build: one built without profile-guided optimisation takes a third
-                                longer for all that is not the session
+    python                      its version and build: one built without profile-guided optimisation takes longer for
+                                all that is not the session
 """
 
 import argparse

@@ -54,6 +54,8 @@ def test_defaults(directory: Path) -> None:
         ({"task": "translate"}, "task"),
         ({"block_size": 0}, "block_size"),
         ({"temperature": 0}, "temperature"),
+        ({"overlap_token_type": 99}, "overlap_token_type: Value error, 99 does not fit: the model has"),
+        ({"frequency_token_types": 99}, "frequency_token_types: Value error, 99 does not fit: the model has"),
         ({"surprise": 1}, "surprise"),
         ({"name": "../x"}, "name"),
         ({"files": {"../secret": "0" * 64}}, "not a file inside"),
