@@ -180,7 +180,7 @@ def check_crash(record: Record, events: Events) -> Check:
         for name, labels, value in _samples(events.metrics)
         if name == "nagayomi_engine_restarts_total"
     }
-    wanted = {model: int(model == events.crashed_model) for model in restarts}
+    wanted = {model: events.crashes * (model == events.crashed_model) for model in restarts}
     if events.not_ready is None or events.ready_again is None:
         return Check("a killed engine comes back", False, "readiness did not go and come back")
     away_s = events.ready_again - events.crashed

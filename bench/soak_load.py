@@ -40,7 +40,8 @@ class Events:
     capacity: float = 0.0  # requests/s answered while there was always another one
     offered: list[float] = field(default_factory=list)  # requests/s of the valid ones, in each overload
     crashed_model: str = ""
-    crashed: float = 0.0
+    crashes: int = 0
+    crashed: float = 0.0  # the last one, as the next two
     not_ready: float | None = None
     ready_again: float | None = None
     terminated: float = 0.0
@@ -182,16 +183,25 @@ class Load:
             request.add_done_callback(self._arrived.discard)
 
     async def _kill(self, after_s: float) -> None:
-        """Kill the engine with at least one request in it, and look at readiness until it is back."""
+        """Kill the engine until a request that is waited for is lost: in it may be one of a client that left."""
         await asyncio.sleep(after_s)
         wanted = next(wanted for wanted in self._clients.requests if wanted.path == CRASHED)
         self.events.crashed_model = self._record.references[wanted.name]["model"]
-        engine = self._server.engines()[self.events.crashed_model]
-        engine.suspend()
-        asked = asyncio.create_task(self._clients.ask(wanted, "in the crash"))
-        await asyncio.sleep(HELD_S)
-        self.events.crashed = time.time()
-        engine.kill()
+        until = time.monotonic() + PATIENCE_S
+        while not any(sent.error_type == "engine_failed" for sent in self._record.sent) and time.monotonic() < until:
+            engine = self._server.engines()[self.events.crashed_model]
+            engine.suspend()
+            asked = asyncio.create_task(self._clients.ask(wanted, "in the crash"))
+            await asyncio.sleep(HELD_S)
+            self.events.crashes += 1
+            self.events.crashed = time.time()
+            engine.kill()
+            await self._away_and_back()
+            await asked
+
+    async def _away_and_back(self) -> None:
+        """Look at readiness until it has gone and come."""
+        self.events.not_ready = self.events.ready_again = None
         until = time.monotonic() + PATIENCE_S
         while self.events.ready_again is None and time.monotonic() < until:
             sent, _ = await self._clients.get("/readyz", "readiness", frozenset({200, 503}))
@@ -200,4 +210,3 @@ class Load:
             elif self.events.not_ready is not None:
                 self.events.ready_again = sent.began
             await asyncio.sleep(POLL_S)
-        await asked

@@ -60,8 +60,8 @@ class Run:
             self.log(sent, status or 499, error_type)
         self.errors.append({"level": "INFO", "message": "Shutting down", "time": "1970-01-01T00:16:40+00:00"})
         self.events = Events(
-            capacity=1.0, offered=[3.0, 3.0], crashed_model="m", crashed=40.0, not_ready=41.0, ready_again=42.0,
-            terminated=90.0, stopped=95.0, exit_code=-signal.SIGTERM, metrics=METRICS,
+            capacity=1.0, offered=[3.0, 3.0], crashed_model="m", crashes=1, crashed=40.0, not_ready=41.0,
+            ready_again=42.0, terminated=90.0, stopped=95.0, exit_code=-signal.SIGTERM, metrics=METRICS,
         )  # fmt: skip
 
     def log(self, sent: Sent, status: int, error_type: str) -> None:
