@@ -1,4 +1,3 @@
-import time
 import unicodedata
 
 import pytest
@@ -157,6 +156,7 @@ def test_nothing_to_see_no_sentences(text: str) -> None:
     assert split_sentences(text) == []
 
 
+@pytest.mark.timeout(60)  # a fraction of a second; quadratic time would be minutes
 @pytest.mark.parametrize(
     "unit",
     [
@@ -175,12 +175,5 @@ def test_nothing_to_see_no_sentences(text: str) -> None:
         "あ\r",
     ],
 )
-def test_time_is_linear(unit: str) -> None:
-    def seconds(length: int) -> float:
-        text = unit * (length // len(unit))
-        start = time.perf_counter()
-        split_sentences(text)
-        return time.perf_counter() - start
-
-    # Quadratic time would take 64 times as long, and minutes at this length.
-    assert seconds(160_000) < 32 * max(seconds(20_000), 0.01)
+def test_long_texts_of_what_is_looked_ahead_for_do_not_hang(unit: str) -> None:
+    check_spans(unit * (160_000 // len(unit)))

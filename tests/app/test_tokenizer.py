@@ -1,7 +1,6 @@
 import dataclasses
 import stat
 import sys
-import time
 import unicodedata
 from pathlib import Path
 
@@ -161,13 +160,12 @@ def test_lone_surrogates_are_refused_with_their_place(text: str) -> None:
         normalise(text, "nfkc")
 
 
-def test_many_marks_on_one_character_take_linear_time() -> None:
+@pytest.mark.timeout(60)  # ordering all of them at once takes minutes
+def test_many_marks_on_one_character_do_not_hang() -> None:
     text = "z" + "\u0301\u0316" * 100_000
 
-    start = time.perf_counter()
     normalised = normalise(text, "nfkc")
 
-    assert time.perf_counter() - start < 10  # ordering all of them at once takes minutes
     assert len(normalised.text) == len(text) - 1  # ź
     check_alignment(text, "nfkc")
     short = text[: MAX_JOINING_MARKS + 1]
@@ -323,11 +321,14 @@ def test_full_width_spaces_are_not_words(tiny_tokenizer_file: Path) -> None:
     assert tokenizer.words("東京\u3000は a\u2028b") == ["東京", "は", "ａ", "ｂ"]
 
 
-def test_long_texts_take_linear_time(trained: Tokenizer) -> None:
-    for unit in ("あ", "a", "東京は首都である。", "か\u3099"):
-        start = time.perf_counter()
-        trained.encode(unit * (50_000 // len(unit)))
-        assert time.perf_counter() - start < 20, unit  # a fraction of a second; quadratic would be minutes
+@pytest.mark.timeout(60)  # a fraction of a second; quadratic time would be minutes
+@pytest.mark.parametrize("unit", ["あ", "a", "東京は首都である。", "か\u3099"])
+def test_long_texts_do_not_hang(trained: Tokenizer, unit: str) -> None:
+    text = unit * (50_000 // len(unit))
+
+    tokens = trained.encode(text)
+
+    assert (tokens.starts[0], tokens.ends[-1]) == (0, len(text))
 
 
 @pytest.mark.parametrize("missing", ["[CLS]", "[SEP]", "[UNK]"])
