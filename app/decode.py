@@ -1,6 +1,7 @@
 """From logits to results: answer spans with n-best and null score, labels, and the sentences of a summary.
 
-Arrays in, plain values out, and deterministic: equal scores are settled by position. Knows nothing of models, batches or requests.
+Arrays in, plain values out, and deterministic: equal scores are settled by position. Knows nothing of models, batches
+or requests.
 """
 
 import math
