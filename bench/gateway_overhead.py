@@ -1,6 +1,6 @@
 """What the gateway costs: the service over HTTP against a bare ONNX Runtime session, on the same packed batches.
 
-    python -m bench.gateway_overhead [--model-store model_store] [--model NAME] [--rounds 5]
+    python -m bench.gateway_overhead [--model-store model_store] [--model NAME] [--rounds 9]
 
 Saturation: a client process keeps many documents of mixed lengths in flight; then the very batches that the service put
 together are run, packed beforehand, on a bare session with the same options. Low load: one short document over HTTP,
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model-store", type=Path, default=Path("model_store"))
     parser.add_argument("--model", help="default: the first that answers questions, by name")
     parser.add_argument("--threads", type=int, default=0, help="of the engine; default: one per physical core")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--requests", type=int, default=64, help="in every round at saturation")
     parser.add_argument("--concurrency", type=int, default=16, help="requests in flight at saturation")
     parser.add_argument("--short", type=int, default=40, help="requests in every round at low load")
