@@ -173,7 +173,7 @@ class Batcher(Generic[D, R]):
         self._queue.add([(entry, entry.cost) for entry in entries], client)
         self._fill_soon()
         try:
-            if len(entries) == 1:  # the same without a turn of the event loop
+            if len(entries) == 1:  # the same, one turn of the event loop earlier
                 results = [await entries[0].future]
             else:
                 results = await asyncio.gather(*(entry.future for entry in entries))
@@ -256,8 +256,8 @@ class Batcher(Generic[D, R]):
             self._alone.extend(entry for entry in batch if not entry.future.done())
         else:
             self._fail(batch, failure)
-        # First the engine gets its next batch, then the members of this one wake, then it is reported: the engine waits
-        # for nobody's answer, and no answer for metrics.
+        # First the engine gets its next batch, then the members of this one wake (those of several windows a turn of
+        # the event loop later), then it is reported: the engine waits for no answer, and a lone answer for no metrics.
         running = asyncio.current_task()
         assert running is not None
         del self._running[running]
@@ -267,7 +267,13 @@ class Batcher(Generic[D, R]):
                 if not entry.future.done():  # else cancelled while it ran
                     entry.future.set_result(result)
         report = BatchReport(tokens, ended - started, failure is not None)
-        asyncio.get_running_loop().call_soon(self._observe, documents, report)
+        asyncio.get_running_loop().call_soon(self._report, documents, report)
+
+    def _report(self, documents: Sequence[D], report: BatchReport) -> None:
+        try:
+            self._observe(documents, report)
+        except Exception:  # the event loop's own words on it would show the documents
+            logger.exception("the report of a batch failed")
 
     def _fail(self, batch: Sequence[_Entry[D, R]], cause: Exception) -> None:
         for entry in batch:

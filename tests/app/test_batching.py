@@ -1,74 +1,15 @@
 """Every rule of the batcher, in virtual time: the clock is a number and a batch ends when the test says so."""
 
 import asyncio
-import logging
-from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.batching import Batcher, BatchReport, Completion
-from app.errors import DeadlineExceeded, EngineFailed, Overloaded, Unavailable
-
-Document = tuple[str, int]  # a name and its tokens
-
-
-class Engine:
-    """Keeps every batch until the test ends it, oldest first, and moves the clock then."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.batches: list[list[Document]] = []
-        self.held: deque[asyncio.Future[None]] = deque()
-
-    def clock(self) -> float:
-        return self.now
-
-    async def __call__(self, documents: Sequence[Document]) -> list[str]:
-        assert len(self.held) < 2, "one runs, one is prepared"
-        self.batches.append(list(documents))
-        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.held.append(end)
-        await end
-        return [name.upper() for name, _ in documents]
-
-    async def end(self, seconds: float = 1.0, error: Exception | None = None) -> None:
-        """End the batch that runs after so many seconds."""
-        self.now += seconds
-        end = self.held.popleft()
-        if error is None:
-            end.set_result(None)
-        else:
-            end.set_exception(error)
-        await settle()
-
-
-async def settle() -> None:
-    """Let everything happen that can happen without time passing."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-def make(
-    engine: Engine, max_batch_tokens: int = 100, max_queue_tokens: int = 1000, reports: list[BatchReport] | None = None
-) -> Batcher[Document, str]:
-    return Batcher[Document, str](
-        engine,
-        cost=lambda document: document[1],
-        max_batch_tokens=max_batch_tokens,
-        max_queue_tokens=max_queue_tokens,
-        clock=engine.clock,
-        observe=lambda _, report: None if reports is None else reports.append(report),
-    )
-
-
-async def submit(batcher: Batcher[Document, str], *documents: Document, **extra: Any) -> asyncio.Task[Completion[str]]:
-    task = asyncio.create_task(batcher.submit(documents, **extra))
-    await settle()
-    return task
+from app.batching import Batcher, Completion
+from app.errors import DeadlineExceeded, Overloaded, Unavailable
+from tests.app.fake_engine import Document, Engine, make, settle, submit
 
 
 async def test_starts_at_once_when_idle() -> None:
@@ -260,80 +201,6 @@ async def test_a_batch_that_has_expired_as_a_whole_makes_room_for_the_next() -> 
     await batcher.close()
 
 
-async def test_a_poisonous_document_sinks_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
-    engine = Engine()
-    reports: list[BatchReport] = []
-    batcher = make(engine, reports=reports)
-    await submit(batcher, ("running", 1))
-    tasks = [await submit(batcher, (name, 20)) for name in ("a", "poison", "b")]
-    await engine.end()
-    with caplog.at_level(logging.CRITICAL, "nagayomi"):
-        await engine.end(error=RuntimeError("no such shape"))
-        # One by one, before whatever else waits.
-        assert engine.batches[2:] == [[("a", 20)], [("poison", 20)]]
-        waiting = await submit(batcher, ("later", 20))
-        await engine.end()
-        await engine.end(error=RuntimeError("no such shape"))
-        await engine.end()
-        await engine.end()
-    assert engine.batches[4:] == [[("b", 20)], [("later", 20)]]
-    assert [(await task).results for task in (tasks[0], tasks[2], waiting)] == [["A"], ["B"], ["LATER"]]
-    with pytest.raises(EngineFailed, match=r"engine failed on this request\. Other requests go on") as failure:
-        await tasks[1]
-    assert str(failure.value.__cause__) == "no such shape"
-    assert [report.failed for report in reports] == [False, True, False, True, False, False]
-    assert batcher.queued_tokens == 0
-    await batcher.close()
-
-
-async def test_a_document_that_fails_alone_is_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    engine = Engine()
-    batcher = make(engine)
-    failing = await submit(batcher, ("first", 60), ("second", 60))
-    other = await submit(batcher, ("other", 60))
-    with caplog.at_level(logging.CRITICAL, "nagayomi"):
-        await engine.end(error=MemoryError("no memory"))
-        with pytest.raises(EngineFailed):
-            await failing
-    assert engine.batches[0] == [("first", 60)]
-    while engine.held:
-        await engine.end()
-    assert (await other).results == ["OTHER"]
-    assert batcher.queued_tokens == 0, "the rest of a failed request is dropped"
-    await batcher.close()
-
-
-async def test_when_the_engine_is_lost_its_batch_is_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    """One of its members may be what kills it."""
-    engine = Engine()
-    batcher = make(engine)
-    tasks = [asyncio.create_task(batcher.submit([(name, 20)])) for name in "ab"]
-    await settle()
-    waiting = await submit(batcher, ("waiting", 20))
-    with caplog.at_level(logging.CRITICAL, "nagayomi"):
-        await engine.end(error=EngineFailed("The engine stopped."))
-    for task in tasks:
-        with pytest.raises(EngineFailed, match=r"The engine stopped\. Other requests go on; try again\."):
-            await task
-    assert engine.batches == [[("a", 20), ("b", 20)], [("waiting", 20)]]
-    await engine.end()
-    assert (await waiting).results == ["WAITING"]
-    await batcher.close()
-
-
-@pytest.mark.parametrize("given", [[], ["A"], ["A", "B", "C"]])
-async def test_an_engine_that_loses_results_is_a_failed_batch(
-    given: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    async def loses(documents: Sequence[Document]) -> list[str]:
-        return given if len(documents) == 2 else [documents[0][0].upper()]
-
-    batcher = Batcher[Document, str](loses, cost=lambda _: 1, max_batch_tokens=2, max_queue_tokens=10)
-    with caplog.at_level(logging.CRITICAL, "nagayomi"):
-        assert (await batcher.submit([("x", 1), ("y", 1)])).results == ["X", "Y"], "run again, one by one"
-    await batcher.close()
-
-
 async def test_the_next_batch_starts_then_members_wake_then_the_batch_is_reported() -> None:
     happened: list[object] = []
 
@@ -362,20 +229,6 @@ async def test_the_next_batch_starts_then_members_wake_then_the_batch_is_reporte
     await engine.end()
     assert happened == [["a"], ["b"], "a woke", "a reported", "b woke", "b reported"]
     await asyncio.gather(*tasks)
-    await batcher.close()
-
-
-async def test_metrics_that_fail_keep_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
-    async def engine(documents: Sequence[Document]) -> list[str]:
-        return [name for name, _ in documents]
-
-    def observe(*_: object) -> None:
-        raise ValueError("no such label")
-
-    batcher = Batcher[Document, str](engine, cost=lambda _: 1, max_batch_tokens=1, max_queue_tokens=10, observe=observe)
-    with caplog.at_level(logging.CRITICAL, "nagayomi"):
-        for name in "ab":
-            assert (await batcher.submit([(name, 1)])).results == [name]
     await batcher.close()
 
 
