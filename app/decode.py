@@ -136,7 +136,7 @@ def _window_candidates(
     np.maximum.accumulate(scores, axis=0, out=scores)
     flat = best_within.reshape(-1)  # ((width + 1) * count,)
     places = np.arange(count)
-    # Of the spans from here that reach into no other paragraph and, later, into no better span.
+    # best[i]: of the spans from token i that reach into no other paragraph and, later, into no better span.
     best = best_within[np.minimum(reach[own] - window.first_token - places, width), places]
     candidates: list[_Candidate] = []
     while len(candidates) < N_BEST:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.errors import (
@@ -22,10 +23,10 @@ from app.errors import (
     RequestTooLarge,
     Unavailable,
 )
-from app.packing import Outputs
+from app.packing import Document, Outputs
 from app.readings import LabelReading
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, SummarizeRequest
-from app.service import Caller, Service
+from app.service import Caller, Service, _is_short
 from app.settings import Settings
 
 
@@ -287,6 +288,22 @@ async def test_draining_ends_in_time(handmade_models: Path, caplog: pytest.LogCa
         for request in here:
             with pytest.raises((EngineFailed, Unavailable)):
                 await request
+
+
+@pytest.mark.parametrize(
+    ("characters", "tokens", "is_short"),
+    [
+        (500, [500], True),
+        (501, [3], False),  # what nobody sees is no token
+        (200, [3_603], False),  # ﷺ, eighteen characters once normalised
+        (200, [100, 100], False),
+    ],
+)
+def test_short_is_one_window_of_few_characters_and_few_tokens(
+    characters: int, tokens: list[int], is_short: bool
+) -> None:
+    windows = [Document(np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int32)) for count in tokens]
+    assert _is_short(characters, windows) == is_short
 
 
 async def test_a_short_text_alone_is_decoded_without_a_thread(
