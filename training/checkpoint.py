@@ -6,7 +6,6 @@ Knows weights and shapes; nothing of batches or steps.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +35,9 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
     elif config.task == "summarize":
         token_types = max(2, config.frequency_types)
     model = start_model(config, config.task, tokenizer, num_labels, token_types)
-    if config.max_tokens > model.config.max_position_embeddings:
-        raise ConfigError(
-            f"max_tokens is {config.max_tokens}; the model has {model.config.max_position_embeddings} positions."
-        )
+    longest = max(one.max_tokens for one in config.sets)
+    if longest > model.config.max_position_embeddings:
+        raise ConfigError(f"max_tokens is {longest}; the model has {model.config.max_position_embeddings} positions.")
     return model
 
 
@@ -103,6 +101,7 @@ def _from_checkpoint(
     except CheckpointError as error:
         raise ConfigError(f"The checkpoint cannot be used: {error}") from error
     shape.num_labels = num_labels
+    shape.hidden_dropout_prob = shape.attention_probs_dropout_prob = config.dropout
     if grow and shape.type_vocab_size < token_types:
         weights = _with_token_types(weights, token_types)
         shape.type_vocab_size = token_types
@@ -167,6 +166,6 @@ def save_checkpoint(directory: Path, model: BigBird, config: FinetuneConfig, lab
         "normaliser": config.normaliser,
         "overlap_token_type": 2 if config.task == "qa" and config.question_overlap else None,
         "frequency_token_types": (config.frequency_types or None) if config.task == "summarize" else None,
-        "training": asdict(config),
+        "training": config.model_dump(mode="json"),
     }
     (directory / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

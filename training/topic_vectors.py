@@ -76,7 +76,8 @@ def main() -> int:
     args = parser.parse_args()
     config = read_config(args.config, args.set)
     tokenizer = Tokenizer.load(Path(config.tokenizer), normaliser=config.normaliser, segmenter=config.segmenter)
-    examples, _ = labelled_split(config.reader, args.data / config.data, config.held_out_percent)
+    (one,) = config.sets
+    examples, _ = labelled_split(one.reader, args.data / one.data, one.held_out_percent)
     texts = [tokenizer.encode(example.text).ids for example in tqdm(examples, desc="tokenising", file=sys.stderr)]
     shares = mean_of_pieces(texts, tokenizer.vocab_size)
     weights = class_weights(shares, [example.label for example in examples])
