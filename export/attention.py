@@ -40,8 +40,10 @@ def wide(x: Tensor) -> Tensor:
 
 
 def probabilities(scores: Tensor) -> Tensor:
-    """Softmax over the keys. Scores in bf16 stay in bf16, also under autocast, which would write them out in fp32 first:
-    in training on CPUs that costs more than all matrix products of attention.
+    """Softmax over the keys.
+
+    Scores in bf16 stay in bf16. Autocast would write them out in fp32 first, and in training on CPUs that costs more
+    than all matrix products of attention.
     """
     if scores.dtype == torch.bfloat16:
         with torch.autocast(scores.device.type, enabled=False):

@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BigBirdConfig
 
+from export.stored_weights import from_stored
+
 
 class CheckpointError(ValueError):
     """The checkpoint cannot be used; the message says why and what is allowed."""
@@ -98,8 +100,8 @@ def _shards(index: Path) -> list[str]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+        return from_stored(load_file(path))
+    except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path.name} cannot be read: {error}") from error
 
 

@@ -63,8 +63,8 @@ class TrainingConfig(_Part):
     weight_decay: Share = 0.01
     clip_norm: Positive = 1.0
     seed: int = Field(default=1, ge=0)
-    # auto: bf16 where the GPU has it, or the CPU has instructions for it (AMX or AVX-512 BF16), which trains two to four
-    # times as fast there; elsewhere bf16 is slower than fp32.
+    # auto: bf16 where the GPU has it or the CPU has instructions for it (AMX, AVX-512 BF16), and trains two to four times
+    # as fast with them; fp32 elsewhere, where bf16 would be slower.
     autocast: Literal["auto", "none", "bf16"] = "auto"
     checkpoint_every: Count = 500  # steps
 
@@ -181,8 +181,10 @@ def parse(kind: type[Config], path: Path, overrides: list[str]) -> Config:
 
 
 def _as_json_would(value: Any) -> Any:
-    return tuple(map(_as_json_would, value)) if isinstance(value, list) else (
-        {key: _as_json_would(item) for key, item in value.items()} if isinstance(value, dict) else value
+    return (
+        tuple(map(_as_json_would, value))
+        if isinstance(value, list)
+        else ({key: _as_json_would(item) for key, item in value.items()} if isinstance(value, dict) else value)
     )
 
 

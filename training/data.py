@@ -21,6 +21,7 @@ from training.config import ContextUnit
 
 _TITLE_MARK = " [SEP] "
 
+
 @dataclass(frozen=True)
 class QuestionExample:
     """One question over one context. `answers` are (text, start) pairs, start in code points; empty: no answer.

@@ -58,7 +58,7 @@ class TrainingSequence:
 
 
 class ExampleSource:
-    """The examples of one data set. `draw(index, rng)` makes one sequence, cropping at random where a text is too long."""
+    """The examples of one data set. `draw(index, rng)` makes one sequence, a random crop where a text is too long."""
 
     labels: tuple[str, ...] = ()
     label_weights: FloatArray | None = None  # of each label in the loss; None: all alike
@@ -111,7 +111,9 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
                 f"{data / one.data} holds nothing that a model could learn from with max_tokens = {one.max_tokens}."
             )
         if source.labels != sources[0].labels:
-            raise ConfigError(f"{one.data} has other classes than {config.sets[0].data}: they cannot be learned together.")
+            raise ConfigError(
+                f"{one.data} has other classes than {config.sets[0].data}: they cannot be learned together."
+            )
     return Mixture(sources, [one.share for one in config.sets])
 
 
@@ -264,7 +266,10 @@ def _without_sentence(asked: _Question, rng: np.random.Generator) -> tuple[Token
     first = int(np.searchsorted(context.starts, inside[0].start))
     last = int(np.searchsorted(context.starts, inside[-1].end))
     rest = Tokens(
-        *(np.concatenate([part[:first], part[last:]]) for part in (context.ids, context.starts, context.ends, context.word_starts))
+        *(
+            np.concatenate([part[:first], part[last:]])
+            for part in (context.ids, context.starts, context.ends, context.word_starts)
+        )
     )
     if not len(rest):
         return None

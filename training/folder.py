@@ -75,7 +75,9 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
     if saved is None:
         return
     # Keys that an older version did not have count as their defaults; how often to save changes no result.
-    before = {name: field.default for name, field in type(config).model_fields.items() if not field.is_required()} | saved
+    before = {
+        name: field.default for name, field in type(config).model_fields.items() if not field.is_required()
+    } | saved
     changes = [
         f"{key} was {before.get(key)!r} and is {now!r}"
         for key, now in config.model_dump(mode="json").items()

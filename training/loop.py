@@ -131,7 +131,9 @@ class Run(Trainer):
         self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         self.optimiser = build_optimiser(self.model, config)
         self.bf16 = self.processes.uses_bf16(config.autocast)
-        self.description = f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
+        self.description = (
+            f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
+        )
         # Random crops change the number of batches a little from epoch to epoch: the first one's is the measure.
         per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
         self.total = max(1, round(per_epoch * config.epochs))

@@ -1,6 +1,6 @@
 """Reader of reading sets: documents with questions about them and with the sentences that a summary keeps.
 
-One UTF-8 text file a document, which a person can write and check by eye; three parts are parted by lines of five `=`:
+One UTF-8 text file a document, which a person can write and check by eye. Lines of five `=` part its three parts:
 
     kind: 賃貸借契約書
     =====
@@ -14,9 +14,9 @@ One UTF-8 text file a document, which a person can write and check by eye; three
     A: -
     S: 本物件の賃料は月額
 
-An answer stands in the text once, or is followed by " @ " and a passage that holds it once and stands in the text once.
+An answer stands in the text once, or is followed by " @ " and a passage that stands in the text once and holds it once.
 Several A lines are alternatives, the best first; "-" says that the text does not answer. An S line names a sentence that
-a summary keeps by a passage of it. `\\n` is a line end. Knows nothing of tokens or models.
+a summary keeps, by a passage of it. A line end is written as a backslash and n. Knows nothing of tokens or models.
 """
 
 from dataclasses import dataclass

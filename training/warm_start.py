@@ -35,7 +35,16 @@ BLOCK_SIZE = 64
 WORD_MARK = "▁"  # SentencePiece's mark of a word's beginning
 MINIMUM_COUNT = 3
 # Scripts of Japanese text: their single characters stay in the vocabulary whether the corpus has them or not.
-_KEPT_SCRIPTS = ("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "KATAKANA", "LATIN", "DIGIT", "GREEK", "CYRILLIC")
+_KEPT_SCRIPTS = (
+    "CJK UNIFIED",
+    "CJK COMPATIBILITY IDEOGRAPH",
+    "HIRAGANA",
+    "KATAKANA",
+    "LATIN",
+    "DIGIT",
+    "GREEK",
+    "CYRILLIC",
+)
 
 
 class WarmStartError(InvalidInput):
@@ -70,7 +79,9 @@ def read_source(encoder: str) -> Source:
         raise WarmStartError(f"{encoder} has relative positions; a BigBird needs learned absolute ones.")
     file = directory / "tokenizer.json"
     if not file.exists():
-        raise WarmStartError(f"{encoder} has no tokenizer.json. transformers writes one: save its fast tokenizer there.")
+        raise WarmStartError(
+            f"{encoder} has no tokenizer.json. transformers writes one: save its fast tokenizer there."
+        )
     prefix = PREFIXES[family]
     bare = {name.removeprefix(prefix): tensor.float() for name, tensor in weights.items()}
     return Source(config, bare, json.loads(file.read_text(encoding="utf-8")))
@@ -183,7 +194,9 @@ def _is_kept_character(piece: str) -> bool:
     return unicodedata.category(piece)[0] in "PSN" or any(script in name for script in _KEPT_SCRIPTS)
 
 
-def _counted(pieces: tokenizers.Tokenizer, texts: Iterable[str], segmenter: SegmenterName, normaliser: NormaliserName) -> Counter[int]:
+def _counted(
+    pieces: tokenizers.Tokenizer, texts: Iterable[str], segmenter: SegmenterName, normaliser: NormaliserName
+) -> Counter[int]:
     cutter = build_segmenter(segmenter)
     counts: Counter[int] = Counter()
     for text in texts:
