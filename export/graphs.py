@@ -173,7 +173,7 @@ def _trace(
 
 
 def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
-    """Make every parameter an external tensor inside a safetensors file, and bring it to the type the graph computes in.
+    """Make every parameter an external tensor in a safetensors file, and bring it to the type the graph computes in.
 
     ONNX Runtime folds these nodes when it loads a graph. A parameter stored in another float type is cast; one in int8
     is cast and multiplied by its scales (not DequantizeLinear, which ONNX Runtime leaves in the graph).

@@ -63,8 +63,8 @@ class TrainingConfig(_Part):
     weight_decay: Share = 0.01
     clip_norm: Positive = 1.0
     seed: int = Field(default=1, ge=0)
-    # auto: bf16 where the GPU has it or the CPU has instructions for it (AMX, AVX-512 BF16), and trains two to four times
-    # as fast with them; fp32 elsewhere, where bf16 would be slower.
+    # auto: bf16 where the GPU has it or the CPU has instructions for it (AMX, AVX-512 BF16), which makes training two to
+    # four times as fast; fp32 elsewhere, where bf16 would be slower.
     autocast: Literal["auto", "none", "bf16"] = "auto"
     checkpoint_every: Count = 500  # steps
 

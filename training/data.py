@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeGuard
 
 from app.errors import InvalidInput
-from app.sentences import split_sentences
+from app.text.sentences import split_sentences
 from training.config import ContextUnit
 
 _TITLE_MARK = " [SEP] "

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from app.packing import Document
-from app.sentences import split_sentences
+from app.text.sentences import split_sentences
 from app.tokenizer import Tokenizer, Tokens
 from app.windows import question_windows, sentence_windows, text_windows
 from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig

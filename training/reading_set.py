@@ -14,9 +14,9 @@ One UTF-8 text file a document, which a person can write and check by eye. Lines
     A: -
     S: 本物件の賃料は月額
 
-An answer stands in the text once, or is followed by " @ " and a passage that stands in the text once and holds it once.
-Several A lines are alternatives, the best first; "-" says that the text does not answer. An S line names a sentence that
-a summary keeps, by a passage of it. A line end is written as a backslash and n. Knows nothing of tokens or models.
+An answer stands in the text once, or is followed by " @ " and a passage that stands there once and holds it once.
+Several A lines are alternatives, the best first; "-" says that the text does not answer. An S line names a sentence
+that a summary keeps, by a passage of it. A line end is written as a backslash and n. Knows nothing of tokens or models.
 """
 
 from dataclasses import dataclass
