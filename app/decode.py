@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from app.coverage import Coverage
 from app.errors import InvalidInput
-from app.sentences import Sentence
+from app.text.sentences import Sentence
 from app.tokenizer import IntArray, Tokens
 from app.windows import SentenceWindow, Window
 

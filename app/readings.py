@@ -34,9 +34,9 @@ from app.schemas import (
     SentenceResult,
     SummarizeRequest,
 )
-from app.sentences import Sentence, split_sentences
 from app.settings import Settings
 from app.store import Model
+from app.text.sentences import Sentence, split_sentences
 from app.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
 from app.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
 
@@ -220,10 +220,14 @@ class SummaryReading:
         _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        self._sentences = split_sentences(request.text)
-        if not self._sentences:
+        sentences = split_sentences(request.text)
+        if not sentences:
             raise InvalidInput("`text` holds only invisible characters; it must hold text.")
-        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text"), self._sentences)
+        # Headings and heads of tables are read as well, for what stands below them, but no summary holds them; page
+        # furniture is not read. A text of nothing else is summarised by what there is.
+        self._sentences = [sentence for sentence in sentences if sentence.is_prose] or sentences
+        read = [sentence for sentence in sentences if sentence.kind != "furniture"] or sentences
+        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text"), read)
         self._windows: list[SentenceWindow] = sentence_windows(
             self._tokens,
             cls_id=tokenizer.cls_id,

@@ -22,7 +22,7 @@ from app.decode import (
     utf16_offsets,
 )
 from app.errors import InvalidInput
-from app.sentences import split_sentences
+from app.text.sentences import split_sentences
 from app.tokenizer import Tokens
 from app.windows import SentenceWindow, Window, question_windows
 
