@@ -2,8 +2,8 @@
 
 `qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `batch` does so on many
 texts, here or on a Ray cluster; `serve` starts it behind HTTP and `keys` makes a key for it; `export`, `engine`,
-`evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand over to the packages export and training, which need more
-installed. Only what the chosen command needs is imported.
+`evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand over to the packages export and training, which
+need more installed. Only what the chosen command needs is imported.
 Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
@@ -289,7 +289,7 @@ def _run_keys(args: argparse.Namespace) -> int:
     return 0
 
 
-# --- export, engine, evaluate, pretrain, finetune, warm-start, vocabulary ---------------------------------------------------------
+# --- export, engine, evaluate, pretrain, finetune, warm-start, vocabulary --------------------------------------------
 
 
 def _handed_over(help: str, module: str, extra: str) -> Command:

@@ -117,7 +117,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         segmenter=segmenter,
         normaliser=normaliser,
         overlap_token_type=own.get("overlap_token_type"),
-        frequency_token_types=own.get("frequency_token_types"),
+        sentence_token_types=own.get("sentence_token_types", False),
         precision="fp32" if options.weights == "fp32" else f"fp32 (weights stored as {options.weights})",
         graphs=graphs,
         doc_stride=metadata.get("doc_stride", max(1, config.max_position_embeddings // 2)),

@@ -33,7 +33,7 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
     if config.task == "qa" and config.question_overlap:
         token_types = 3
     elif config.task == "summarize":
-        token_types = max(2, config.frequency_types)
+        token_types = 3 if config.sentence_types else 2
     model = start_model(config, config.task, tokenizer, num_labels, token_types)
     longest = max(one.max_tokens for one in config.sets)
     if longest > model.config.max_position_embeddings:
@@ -128,7 +128,7 @@ def _check_shape(shape: BigBirdConfig, tokenizer: Tokenizer, token_types: int) -
     if token_types > shape.type_vocab_size:
         raise ConfigError(
             f"The checkpoint has {shape.type_vocab_size} token types and {token_types} are needed: "
-            "set question_overlap = false for qa, or fewer frequency_types for summarize."
+            "set question_overlap = false for qa, or sentence_types = false for summarize."
         )
 
 
@@ -165,7 +165,7 @@ def save_checkpoint(directory: Path, model: BigBird, config: FinetuneConfig, lab
         "segmenter": config.segmenter,
         "normaliser": config.normaliser,
         "overlap_token_type": 2 if config.task == "qa" and config.question_overlap else None,
-        "frequency_token_types": (config.frequency_types or None) if config.task == "summarize" else None,
+        "sentence_token_types": config.task == "summarize" and config.sentence_types,
         "training": config.model_dump(mode="json"),
     }
     (directory / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

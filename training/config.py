@@ -63,8 +63,8 @@ class TrainingConfig(_Part):
     weight_decay: Share = 0.01
     clip_norm: Positive = 1.0
     seed: int = Field(default=1, ge=0)
-    # auto: bf16 where the GPU has it or the CPU has instructions for it (AMX, AVX-512 BF16), which makes training two to
-    # four times as fast; fp32 elsewhere, where bf16 would be slower.
+    # auto: bf16 where the GPU has it or the CPU has instructions for it (AMX, AVX-512 BF16), which trains two to
+    # three times as fast; fp32 elsewhere, where bf16 is slower.
     autocast: Literal["auto", "none", "bf16"] = "auto"
     checkpoint_every: Count = 500  # steps
 
@@ -84,7 +84,7 @@ class TrainingConfig(_Part):
 class DataSet(_Part):
     """One data set of a fine-tuning run. The same data may stand in a run more than once, with other lengths."""
 
-    reader: str  # squad | reading-set | kyoto-categories | livedoor | labelled | kyoto-leads | summaries
+    reader: str  # squad | reading-set (qa, summarize) | kyoto-categories | livedoor | labelled
     data: str  # file or folder below the data folder given on the command line
     share: Positive = 1.0  # of its examples that one epoch reads, drawn again for every epoch; 2.0 reads each twice
     max_tokens: int = Field(default=384, ge=SHORTEST)  # longest sequence; a longer context is cropped at random
@@ -102,7 +102,7 @@ class FinetuneConfig(TrainingConfig):
     task: TrainingTask
     sets: tuple[DataSet, ...] = Field(min_length=1)
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
-    frequency_types: int = Field(default=0, ge=0)  # token types by how many sentences hold a piece; 0: none (summarize)
+    sentence_types: bool = True  # a token type of each sentence says where it stands: Sentence.token_type (summarize)
     class_balance: Share = 0.0  # 0 counts every text alike, 1 every class, which helps those with few texts (classify)
     epochs: Positive = 1.0
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from app.packing import Document
-from app.text.sentences import split_sentences
+from app.text.sentences import read_sentences, split_sentences
 from app.tokenizer import Tokenizer, Tokens
-from app.windows import question_windows, sentence_windows, text_windows
+from app.windows import question_windows, sentence_windows, text_windows, tokens_of_sentences
 from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
 from training.data import (
     DataError,
@@ -31,8 +31,7 @@ from training.data import (
     read_summaries,
     title_on_its_own,
 )
-from training.metrics import kept_bigrams
-from training.reading_set import reading_questions
+from training.reading_set import MarkedText, marked_texts, reading_questions
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
@@ -41,14 +40,14 @@ ORACLE_SENTENCES = 3
 
 @dataclass(frozen=True)
 class Target:
-    """The right answer to one sequence: a token span, a class, or how much of each token of text a summary keeps."""
+    """The right answer to one sequence: a token span, a class, or the sentences that a summary keeps."""
 
     start: int = 0
     end: int = 0
     label: int = 0
-    positions: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # of the tokens of text
-    kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # share of each, in [0, 1]
-    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # their characters
+    positions: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # of the [CLS] of each sentence
+    kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 1 where a summary keeps it
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 0 where none may
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,8 @@ def _source(config: FinetuneConfig, one: DataSet, data: Path, tokenizer: Tokeniz
         return _questions(config, one, question_examples(one.reader, path, one.context), tokenizer)
     if config.task == "classify" and one.reader in ("kyoto-categories", "livedoor", "labelled"):
         return _labelled(config, one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer)
-    if config.task == "summarize" and one.reader in ("kyoto-leads", "summaries"):
-        return _summaries(config, one, summary_split(one.reader, path, one.held_out_percent)[0], tokenizer)
+    if config.task == "summarize" and one.reader == "reading-set":
+        return _summaries(config, one, marked_texts(path), tokenizer)
     raise ConfigError(f"The reader {one.reader!r} does not give examples for the task {config.task!r}.")
 
 
@@ -307,29 +306,27 @@ def _labelled(
 
 
 def _summaries(
-    config: FinetuneConfig, one: DataSet, examples: Sequence[SummaryExample], tokenizer: Tokenizer
+    config: FinetuneConfig, one: DataSet, documents: Sequence[MarkedText], tokenizer: Tokenizer
 ) -> ExampleSource:
     sequences: list[TrainingSequence] = []
-    for example in tqdm(examples, desc="tokenizing and labelling documents"):
-        tokens = [tokenizer.encode(sentence) for sentence in example.sentences]
-        kept = np.concatenate([_kept(*pair, example.summary) for pair in zip(tokens, example.sentences, strict=True)])
-        weights = np.concatenate([one.ends - one.starts for one in tokens]).astype(np.float32)
+    for document in tqdm(documents, desc="tokenizing documents"):
+        sentences = read_sentences(split_sentences(document.text))
+        if not sentences:
+            continue
         windows = sentence_windows(
-            tokens,
+            tokens_of_sentences(tokenizer.encode(document.text), sentences),
+            [sentence.token_type if config.sentence_types else 0 for sentence in sentences],
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
             max_tokens=one.max_tokens,
-            frequency_token_types=config.frequency_types or None,
         )
+        marked = np.array([any(s.start <= mark < s.end for mark in document.marks) for s in sentences], np.float32)
+        counted = np.array([sentence.is_prose for sentence in sentences], np.float32)
+        first = 0
         for window in windows:
-            text = window.token_indices
-            target = Target(positions=window.token_positions, kept=kept[text], weights=weights[text])
-            sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
+            own = slice(first, first + len(window.cls_positions))
+            first = own.stop
+            target = Target(positions=window.cls_positions, kept=marked[own], weights=counted[own])
+            if counted[own].any():
+                sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
     return ExampleSource(len(sequences), lambda index, rng: sequences[index])
-
-
-def _kept(tokens: Tokens, sentence: str, summary: str) -> FloatArray:
-    """Of the bigrams that begin in each token, the share that the summary holds. (tokens,)"""
-    before = np.cumsum([0, *kept_bigrams(sentence, summary)])
-    lengths = np.maximum(tokens.ends - tokens.starts, 1)
-    return np.asarray((before[tokens.ends] - before[tokens.starts]) / lengths, dtype=np.float32)
