@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.sentences import Sentence
+from app.text.sentences import Sentence
 
 Floats = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

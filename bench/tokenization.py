@@ -1,6 +1,6 @@
 """Words, tokens and windows over real text: does any text fail, how good are the words, how fast is it all?
 
-    python -m bench.text --data ../shared/data [--tokenizer model_store/NAME/tokenizer.json]
+    python -m bench.tokenization --data ../shared/data [--tokenizer model_store/NAME/tokenizer.json]
 
 Reads data/kyoto (every paragraph is cut into words) and data/segmentation (gold words). The last line is JSON.
 """
@@ -17,8 +17,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.tokenizer import MecabSegmenter, NormaliserName, Tokenizer, _segments, normalise
-from app.windows import question_windows
+from app.text.tokenizer import MecabSegmenter, NormaliserName, Tokenizer, _segments, normalise
+from app.text.windows import question_windows
 
 NORMALISER: NormaliserName = "nfkc"
 QUESTION = "この文書の主題となっている人物が生まれたのはいつですか。"

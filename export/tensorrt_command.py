@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from app.engine import Engine, check_provider
+from app.engine.process import Engine, check_provider
 from app.errors import InvalidInput
 from app.manifest import Manifest, verify_files
 from app.settings import Settings

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, TypeGuard
 
 from app.errors import InvalidInput
-from app.sentences import split_sentences
+from app.text.sentences import split_sentences
 
 _TITLE_MARK = " [SEP] "
 

@@ -21,7 +21,7 @@ import jumandic
 import numpy as np
 from tqdm import tqdm
 
-from app.sentences import split_sentences
+from app.text.sentences import split_sentences
 from training.data import dedupe, in_held_out_split, kyoto_articles, read_squad
 
 MAX_SENTENCE = 160  # characters; longer ones are lists and tables

@@ -1,7 +1,7 @@
 """`nagayomi batch`: every line of a JSONL file through the service, on this machine or on a Ray cluster.
 
 A run that was killed goes on when the same command is given again. Exit codes are those of app/cli.py; a run in which
-any line failed has failed (1). Not to be mistaken for app/batching.py, which makes the engine's batches.
+any line failed has failed (1). Not to be mistaken for app/engine/batcher.py, which makes the engine's batches.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, Protocol, get_args
 
 from tqdm import tqdm
 
-from app.batch_lines import AnsweredLine, BatchTask, LineAnswerer, Place, batch_settings, read_lines
-from app.batch_output import Output, Paths
+from app.bulk.lines import AnsweredLine, BatchTask, LineAnswerer, Place, batch_settings, read_lines
+from app.bulk.output import Output, Paths
 from app.errors import InvalidInput
 from app.flags import missing_extra, settings_from, with_one_model
 from app.service import Service
@@ -122,7 +122,7 @@ def _backend(args: argparse.Namespace, settings: Settings) -> AbstractContextMan
     if args.ray is None:
         return nullcontext(_Here(settings, args.task, args.model))
     try:
-        from app.batch_ray import OnRay, Workers
+        from app.bulk.ray_data import OnRay, Workers
     except ModuleNotFoundError as error:
         raise missing_extra(error, "ray") from error
     gpus = args.gpus_per_worker if args.gpus_per_worker is not None else float(settings.provider != "cpu")

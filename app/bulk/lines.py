@@ -16,11 +16,11 @@ from typing import Any, BinaryIO, Literal
 
 from pydantic import BaseModel
 
-from app.bodies import parse_object, validate
 from app.errors import BodyTooLarge, EngineFailed, InvalidInput, NagayomiError, Unavailable
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from app.validation import parse_object, validate
 
 BatchTask = Literal["qa", "summarize", "classify"]
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.batch_lines import AnsweredLine, Place
+from app.bulk.lines import AnsweredLine, Place
 from app.errors import InvalidInput, NagayomiError
 
 _FORMAT = 1

@@ -22,7 +22,7 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 from tqdm import tqdm
 
-from app.batch_lines import AnsweredLine, BatchTask, LineAnswerer, in_flight
+from app.bulk.lines import AnsweredLine, BatchTask, LineAnswerer, in_flight
 from app.errors import BrokenModel, InvalidInput, Unavailable
 from app.service import Service
 from app.settings import Settings
@@ -47,7 +47,7 @@ class Workers:
 
 
 class OnRay:
-    """A backend of app/batch.py. Entering connects to the cluster, or starts one on this machine for "local".
+    """A backend of app/bulk/command.py. Entering connects to the cluster, or starts one on this machine for "local".
 
     Args:
         settings: with paths that hold on every machine of the cluster.

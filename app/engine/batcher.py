@@ -4,7 +4,7 @@ Rules:
 
     at once       Work starts the moment the engine is free, with whatever waits, up to `max_batch_tokens`. A window
                   larger than that runs alone.
-    order         See app/fairness.py: clients and requests take turns, and nothing starves.
+    order         See app/engine/fair_queue.py: clients and requests take turns, and nothing starves.
     prefetch      While a batch runs, one more is handed to the engine, which prepares it meanwhile; but only when the
                   queue fills a whole batch, so that nobody who comes later is kept out of one that is not full.
     dropped       What was cancelled or is past its deadline leaves before it is packed.
@@ -25,8 +25,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from app.engine.fair_queue import FairQueue
 from app.errors import DeadlineExceeded, EngineFailed, Overloaded, Unavailable
-from app.fairness import FairQueue
 
 D = TypeVar("D")  # a document, ready for the engine
 R = TypeVar("R")  # what the engine gives for it

@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from app import engine_protocol as protocol
-from app.engine_protocol import Failed, Refused, Start, Started
+from app.engine import protocol
+from app.engine.protocol import Failed, Refused, Start, Started
 from app.errors import BrokenModel, EngineFailed
 from app.manifest import Manifest
 from app.packing import Document, Outputs
@@ -56,12 +56,12 @@ def check_provider(provider: Provider) -> None:
         raise answer.error
 
 
-_COMMAND = (sys.executable, "-m", "app.engine_process")
+_COMMAND = (sys.executable, "-m", "app.worker")
 
 
 def _environment() -> dict[str, str]:
     """This one's, with this very program first on the path."""
-    here = str(Path(__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     before = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{before}" if before else here}
 

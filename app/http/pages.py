@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 # Swagger UI as files: no other host is asked, so /docs works in closed networks, and no other host could read a key
 # that is typed into it.
 SWAGGER = Path(str(files("fastapi_offline"))) / "static"

@@ -1,8 +1,8 @@
-"""The service on a Ray cluster: `serve run app.ray_serve:app`, or `serve deploy docker/serve.yaml`.
+"""The service on a Ray cluster: `serve run app.ray.serve:app`, or `serve deploy docker/serve.yaml`.
 
 Two deployments. `Reader` holds the application of app/main.py, models included, and is what is scaled. `Ingress` takes
 requests, holds no model, and keeps each request until it has its answer: when the replica that had it dies, another one
-gets it. docs/decisions/0021-ray.md says why. Every argument is a setting (`serve run app.ray_serve:app
+gets it. docs/decisions/0021-ray.md says why. Every argument is a setting (`serve run app.ray.serve:app
 model_store=/models`); GPUs, replicas and limits of the deployments are Ray Serve's to set, see docker/serve.yaml.
 """
 
@@ -27,12 +27,12 @@ from starlette.responses import Response
 from app.callers import HEADER, timeout_of
 from app.errors import BrokenModel, DeadlineExceeded, EngineFailed, NagayomiError, Overloaded
 from app.flags import settings_from
-from app.forwarding import HttpAnswer, HttpRequest, answer
-from app.logs import log_config
 from app.main import create_app
-from app.ray_scaling import METRIC
+from app.ray.autoscaling import METRIC
+from app.ray.forwarding import HttpAnswer, HttpRequest, answer
 from app.service import Service
 from app.settings import Settings
+from app.telemetry.logs import log_config
 from app.transport import answer_error, read_body
 
 # A request that was lost this often may be what kills those that have it.
@@ -66,7 +66,7 @@ def _scaling(settings: Settings) -> dict[str, Any]:
         "min_replicas": 1,
         "max_replicas": 8,
         "policy": {
-            "policy_function": "app.ray_scaling:TokensPerReplica",
+            "policy_function": "app.ray.autoscaling:TokensPerReplica",
             "policy_kwargs": {"tokens_per_replica": 2 * settings.max_batch_tokens},
         },
     }
@@ -106,7 +106,7 @@ class Reader:
         return await answer(self._app, request)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """For app/ray_scaling.py; called by Ray Serve."""
+        """For app/ray/autoscaling.py; called by Ray Serve."""
         tokens = self._service.outstanding_tokens
         self._tokens.set(tokens)
         return {METRIC: tokens}

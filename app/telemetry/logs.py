@@ -10,8 +10,8 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 from uvicorn.logging import DefaultFormatter
 
-from app.context import RequestContext, current_request
 from app.settings import Settings
+from app.telemetry.request_context import RequestContext, current_request
 
 # Monitors ask these every few seconds; they are seen at level debug only.
 _PROBED = frozenset({"/health", "/livez", "/metrics", "/readyz", "/v2/health/live", "/v2/health/ready"})

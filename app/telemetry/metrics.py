@@ -13,11 +13,11 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from app import __version__
-from app.batching import BatchReport
-from app.context import Read, RequestContext, current_request
-from app.keys import KeyHolder
+from app.engine.batcher import BatchReport
+from app.http.auth import KeyHolder
 from app.packing import Document
 from app.schemas import Timings
+from app.telemetry.request_context import Read, RequestContext, current_request
 
 Stage = Literal["tokenize", "queue", "infer", "decode"]
 

@@ -1,6 +1,6 @@
 """What is known of the HTTP request under way, for those it cannot be handed to: logs, metrics, traces.
 
-The gate (transport.py) puts one `RequestContext` in place per request; each part notes what it learns; when the
+The gate (app/transport.py) puts one `RequestContext` in place per request; each part notes what it learns; when the
 request is over, the gate hands the whole to whoever reports. Knows nothing of HTTP servers, models or reporting.
 """
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app import __version__
-from app.context import Read, RequestContext
 from app.errors import Unavailable
+from app.telemetry.request_context import Read, RequestContext
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

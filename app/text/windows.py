@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidInput
-from app.tokenizer import IntArray, Tokens
+from app.text.tokenizer import IntArray, Tokens
 
 BoolArray = npt.NDArray[np.bool_]
 

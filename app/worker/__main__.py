@@ -1,6 +1,6 @@
-"""The other end of app/engine.py: a process that owns one ONNX Runtime session and runs batches, one after another.
+"""The other end of app/engine/process.py: a process that owns one ONNX Runtime session and runs one batch at a time.
 
-Messages (app/engine_protocol.py) come in on standard input and leave on standard output. While one thread runs a batch,
+Messages (app/engine/protocol.py) come in on standard input and leave on standard output. While one thread runs a batch,
 another reads and packs the next. The process ends when its standard input does, whatever it is doing: it never outlives
 the service. With `--probe PROVIDER` it only says whether that provider can run here;
 `--model NAME` is for people who look at a list of processes.
@@ -13,13 +13,13 @@ import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from app import engine_protocol as protocol
-from app.engine_protocol import Failed, Refused, Start, Started
+from app.engine import protocol
+from app.engine.protocol import Failed, Refused, Start, Started
 from app.errors import NagayomiError
 from app.packing import Document, Outputs, PackedBatch
-from app.providers import probe_provider
-from app.session import Session
-from app.warming import warm
+from app.worker.providers import probe_provider
+from app.worker.session import Session
+from app.worker.warmup import warm
 
 # One batch that runs, one that is packed, and a thread that waits for the next, or for the end of standard input.
 _IN_HAND = 3

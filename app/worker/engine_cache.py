@@ -15,7 +15,7 @@ from app.errors import ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import AttentionLayout
 from app.settings import Settings
-from app.shapes import Profile, Sizes, profile
+from app.worker.tensorrt import Profile, Sizes, profile
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from app.engine_cache import EngineCache
 from app.errors import BrokenModel, ProviderUnavailable
 from app.manifest import MODEL_FILE, Manifest, Task
 from app.packing import AttentionLayout, Document, Outputs, PackedBatch, load_random_plan, pack
-from app.providers import NodesLeftToCpu, load_libraries, open_session, tensorrt_version
 from app.settings import Provider, Settings
-from app.shapes import Sizes, fill, rounded_up
+from app.worker.engine_cache import EngineCache
+from app.worker.providers import NodesLeftToCpu, load_libraries, open_session, tensorrt_version
+from app.worker.tensorrt import Sizes, fill, rounded_up
 
 RANDOM_PLAN_FILE = "random_plan.npz"
 # What the endpoints need of a graph, and whether its outputs have one value per token: (1, T, ...) or (documents, ...).

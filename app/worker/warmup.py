@@ -8,7 +8,7 @@ import numpy as np
 from app.errors import BrokenModel
 from app.manifest import Manifest
 from app.packing import AttentionLayout, Document
-from app.session import Session
+from app.worker.session import Session
 
 
 def warm(session: Session, manifest: Manifest, max_batch_tokens: int) -> None:

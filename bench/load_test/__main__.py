@@ -38,8 +38,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from bench.load_search import PROBE_REQUESTS
-from bench.load_traffic import parse_weights
+from bench.load_test.search import PROBE_REQUESTS
+from bench.load_test.traffic import parse_weights
 from bench.workload import SAMPLE
 
 T = TypeVar("T")
@@ -52,9 +52,9 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _checked(_parser(), arguments)
     try:
-        from bench import load_session
+        from bench.load_test import session
 
-        return asyncio.run(load_session.run(args))
+        return asyncio.run(session.run(args))
     except ModuleNotFoundError as error:
         raise SystemExit(
             f"This needs the package {str(error.name).partition('.')[0]}; install the extra `bench`: "

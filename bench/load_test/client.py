@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from bench.load_traffic import Request
+from bench.load_test.traffic import Request
 
 NOT_CONNECTED = "not connected"  # refused, unknown host, no route, TLS
 NO_ANSWER = "no answer in time"
@@ -38,7 +38,7 @@ class Target:
     """Where to send, and how.
 
     Args:
-        url: checked, see load_test.py.
+        url: checked, see __main__.py.
         timeout_ms: sent as X-Timeout-Ms; None leaves the time to the service.
     """
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from bench.load_client import Result
-from bench.load_traffic import Request
+from bench.load_test.client import Result
+from bench.load_test.traffic import Request
 
 Clock = Callable[[], float]
 Send = Callable[[Request, float, Clock], Awaitable[Result]]

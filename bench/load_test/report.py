@@ -14,9 +14,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.load_run import Measured
-from bench.load_search import Probe
-from bench.load_summary import STAGES, Table
+from bench.load_test.loops import Measured
+from bench.load_test.search import Probe
+from bench.load_test.summary import STAGES, Table
 
 TITLE_CHARACTERS = 130  # on one line above the charts
 PARTS = 40  # of the time that a line over it is drawn from

@@ -35,7 +35,7 @@ class Found:
 
 
 def verdict(figures: dict[str, object]) -> Verdict:
-    """From a summary (load_summary.py)."""
+    """From a summary (summary.py)."""
     share, client = figures["good_share"], figures["client"]
     assert isinstance(client, dict)
     if figures["interrupted"]:

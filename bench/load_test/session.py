@@ -1,4 +1,4 @@
-"""One load test from its arguments (load_test.py) to the last line: ask what is there, send, show, write."""
+"""One load test from its arguments (__main__.py) to the last line: ask what is there, send, show, write."""
 
 import argparse
 import asyncio
@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 from tqdm import tqdm
 
-from bench.load_client import Result, Target, Unusable, ask, describe, open_client
-from bench.load_run import Load, Measured
-from bench.load_search import PROBE_REQUESTS, Found, Probe, highest_rate, verdict
-from bench.load_summary import as_text, remarks, summary, tables
-from bench.load_traffic import GivenTexts, LogNormalTexts, Texts, requests
+from bench.load_test.client import Result, Target, Unusable, ask, describe, open_client
+from bench.load_test.loops import Load, Measured
+from bench.load_test.search import PROBE_REQUESTS, Found, Probe, highest_rate, verdict
+from bench.load_test.summary import as_text, remarks, summary, tables
+from bench.load_test.traffic import GivenTexts, LogNormalTexts, Texts, requests
 from bench.workload import poisson
 
 TICK_S, LOGGED_TICK_S = 0.25, 5.0  # of the progress line: on a terminal, and where it is kept
@@ -34,7 +34,7 @@ async def run(args: argparse.Namespace) -> int:
         KeyboardInterrupt: Ctrl-C; what was measured until then has been shown.
     """
     if args.report is not None:
-        from bench import load_report  # a missing package is missed now, not after the load
+        from bench.load_test import report  # a missing package is missed now, not after the load
     texts = documents(args)
     target = Target(args.url, args.api_key, args.timeout_ms)
     _allow_many_connections()
@@ -48,7 +48,7 @@ async def run(args: argparse.Namespace) -> int:
         if found is None:
             await session.load(args.rate)
     measured, figures = session.kept
-    report = {
+    record = {
         "url": args.url,
         "service": service,
         "load": as_record(args),
@@ -58,10 +58,10 @@ async def run(args: argparse.Namespace) -> int:
     about, said = headlines(args, service, found), remarks(figures)
     print("\n\n".join(["\n".join([args.url, *about]), *map(as_text, tables(figures)), "\n".join(said)]).rstrip())
     if args.report is not None:
-        drawn = load_report.charts(measured, figures, found.probes if found is not None else ())
-        load_report.write_report(args.report, args.url, about, tables(figures), said, drawn)
+        drawn = report.charts(measured, figures, found.probes if found is not None else ())
+        report.write_report(args.report, args.url, about, tables(figures), said, drawn)
         print(f"\n{args.report} shows it.")
-    print(json.dumps(report, ensure_ascii=False))
+    print(json.dumps(record, ensure_ascii=False))
     if figures["interrupted"] or (found is not None and found.limited_by == "interrupted"):
         raise KeyboardInterrupt
     return 0 if any(result.reached for result in measured.results) else 1

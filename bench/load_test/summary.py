@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from bench.load_client import Result
-from bench.load_run import Measured
-from bench.simulation import percentile
+from bench.load_test.client import Result
+from bench.load_test.loops import Measured
+from bench.simulate.simulation import percentile
 
 STAGES = ("tokenize", "queue", "infer", "decode", "total")
 PERCENTILES = (50, 90, 99)
@@ -29,7 +29,7 @@ class Table:
 
 
 def summary(measured: Measured, objective_ms: float) -> dict[str, Any]:
-    """All figures; see the fields in load_test.py. Milliseconds, rounded; None where nothing was answered."""
+    """All figures; see the fields in __main__.py. Milliseconds, rounded; None where nothing was answered."""
     results = measured.results
     answered = [result for result in results if result.answered]
     good = sum(result.latency_ms <= objective_ms for result in answered)

@@ -25,7 +25,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bench.simulation import Costs, Limits, Outcome, Request, replicas_needed, simulate
+from bench.simulate.simulation import Costs, Limits, Outcome, Request, replicas_needed, simulate
 from bench.workload import log_normal, poisson, recorded, windows_of
 
 TOLERANCE = 0.2
@@ -104,7 +104,7 @@ def given_costs(args: argparse.Namespace) -> Costs:
 
 
 async def fitted(url: str) -> Costs:
-    from bench.service_run import costs_of, fit
+    from bench.simulate.measured import costs_of, fit
 
     return costs_of(await fit(url, rounds=3))
 
@@ -141,7 +141,7 @@ def table(report: dict[str, Any]) -> str:
 
 async def check(args: argparse.Namespace, limits: Limits) -> dict[str, Any]:
     """A real load between two fits, so that a machine whose speed drifts is met in the middle."""
-    from bench.service_run import as_outcome, as_requests, costs_of, fit, send
+    from bench.simulate.measured import as_outcome, as_requests, costs_of, fit, send
 
     if not args.fit:
         raise SystemExit("--check needs the address of a running service: --fit URL.")

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 
 from app.packing import packed_length
-from bench.simulation import BLOCK, Costs, Outcome, Request
+from bench.simulate.simulation import BLOCK, Costs, Outcome, Request
 from bench.workload import QUESTION, SAMPLE
 
 FIT_CHARACTERS = (50, 200, 500, 1000, 2000, 3000, 4000, 5000)

@@ -2,7 +2,7 @@
 
 An engine takes `batch_s + token_s * tokens` for a batch. Around it a request costs `request_s` (HTTP, JSON) and, on
 one of `text_threads`, `text_token_s` a token. Everything else (order, batches, prefetch, deadlines, refusals) is
-app/batching.py itself, in virtual time. Knows nothing of texts or models: a request is a list of window lengths.
+app/engine/batcher.py itself, in virtual time. Knows nothing of texts or models: a request is a list of window lengths.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.batching import Batcher, BatchReport
+from app.engine.batcher import Batcher, BatchReport
 from app.errors import DeadlineExceeded, Overloaded
 from app.packing import packed_length
-from bench import virtual_time
+from bench.simulate import virtual_time
 
 BLOCK = 64
 

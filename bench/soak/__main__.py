@@ -41,12 +41,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from bench import soak_report
-from bench.soak_checks import check_all
-from bench.soak_load import SHARES, Load
-from bench.soak_record import Record
-from bench.soak_report import Soak
-from bench.soak_server import Server
+from bench.soak import report
+from bench.soak.checks import check_all
+from bench.soak.phases import SHARES, Load
+from bench.soak.record import Record
+from bench.soak.report import Soak
+from bench.soak.server import Server
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs = args.logs or Path(temporary)
         logs.mkdir(parents=True, exist_ok=True)
         soak = asyncio.run(run(args.minutes, args.model_store, logs, args.seed))
-    print(soak_report.table(soak.checks))
+    print(report.table(soak.checks))
     if args.report is not None:
-        soak_report.write(soak, args.report)
-    print(json.dumps(soak_report.summary(soak)))
+        report.write(soak, args.report)
+    print(json.dumps(report.summary(soak)))
     return 0 if soak.passed else 1
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.soak_load import CRASHED, OVERLOAD, Events
-from bench.soak_record import Record, Sent
-from bench.soak_server import STOP_S, Line, Memory
+from bench.soak.phases import CRASHED, OVERLOAD, Events
+from bench.soak.record import Record, Sent
+from bench.soak.server import STOP_S, Line, Memory
 
 GROWTH = 0.05  # of resident memory, between the two calm phases
 COMPARED = ("calm 1", "calm 2")

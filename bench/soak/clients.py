@@ -10,10 +10,10 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from typing import Any
 
-from bench.soak_client import Connection, NoAnswer, Pace, slowly, whole
-from bench.soak_record import CIRCUMSTANCES, Record, Sent
-from bench.soak_requests import LONGEST_REQUEST, Wanted, catalogue
-from bench.soak_server import BODY_TIMEOUT_S, MAX_BODY_BYTES
+from bench.soak.connection import Connection, NoAnswer, Pace, slowly, whole
+from bench.soak.record import CIRCUMSTANCES, Record, Sent
+from bench.soak.requests import LONGEST_REQUEST, Wanted, catalogue
+from bench.soak.server import BODY_TIMEOUT_S, MAX_BODY_BYTES
 
 _PATHS = {"/qa": "context", "/summarize": "text", "/classify": "text"}  # with the field of their text
 _SLOW_SECONDS = BODY_TIMEOUT_S / 3

@@ -10,11 +10,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from bench.soak_client import Connection
-from bench.soak_clients import Clients
-from bench.soak_record import Record
-from bench.soak_requests import Wanted
-from bench.soak_server import POLL_S, Server
+from bench.soak.clients import Clients
+from bench.soak.connection import Connection
+from bench.soak.record import Record
+from bench.soak.requests import Wanted
+from bench.soak.server import POLL_S, Server
 from bench.workload import poisson
 
 OVERLOAD = 3.0  # times the measured capacity

@@ -9,9 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.soak_client import Answer
-from bench.soak_requests import Wanted, difference
-from bench.soak_server import BODY_TIMEOUT_S
+from bench.soak.connection import Answer
+from bench.soak.requests import Wanted, difference
+from bench.soak.server import BODY_TIMEOUT_S
 
 # Whatever is sent, an answer has one of these. README.md names them; 405 is HTTP's own.
 DOCUMENTED = frozenset({200, 401, 404, 405, 408, 413, 422, 429, 503, 504})

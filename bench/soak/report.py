@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench.soak_checks import COMPARED, Check, growths, medians
-from bench.soak_load import Events
-from bench.soak_record import Record
-from bench.soak_server import Memory
+from bench.soak.checks import COMPARED, Check, growths, medians
+from bench.soak.phases import Events
+from bench.soak.record import Record
+from bench.soak.server import Memory
 
 _MEGABYTE = 1e6
 _BIN_S = 2.0  # of the rates in the picture

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import psutil
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 START_S = 120.0
 POLL_S = 0.05
 SAMPLE_S = 0.25

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.coverage import MOST_BIGRAMS, Coverage
-from app.sentences import Sentence, split_sentences
+from app.text.sentences import Sentence, split_sentences
 from tests.hostile import HOSTILE_TEXTS
 
 

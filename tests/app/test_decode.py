@@ -22,9 +22,9 @@ from app.decode import (
     utf16_offsets,
 )
 from app.errors import InvalidInput
-from app.sentences import split_sentences
-from app.tokenizer import Tokens
-from app.windows import SentenceWindow, Window, question_windows
+from app.text.sentences import split_sentences
+from app.text.tokenizer import Tokens
+from app.text.windows import SentenceWindow, Window, question_windows
 
 ONE = np.zeros(0, dtype=np.int32)  # paragraph and no other
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bodies import parse_object, parse_request
 from app.errors import InvalidInput, MalformedBody
 from app.schemas import QaRequest, SummarizeRequest
+from app.validation import parse_object, parse_request
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from app.sentences import split_sentences
+from app.text.sentences import split_sentences
 from training.data import LabelledText
 
 # What an answer usually consists of: no particles, no punctuation.

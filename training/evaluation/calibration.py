@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from training.data import DataError, in_held_out_split
-from training.scoring import Scored
+from training.evaluation.predictions import Scored
 
 BINS = 15  # of equal width, as in Guo et al. 2017
 FITTING_PERCENT = 50  # of the documents; the calibration error is measured on the others

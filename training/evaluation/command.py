@@ -1,7 +1,7 @@
 """Scores a served model: every figure comes out of the service's own code, from tokenizer to decoding.
 
 Progress goes to standard error; the last line of standard output is one JSON object. Reads the data, and hands it to
-training/scoring.py, training/figures.py and what else was asked for; knows nothing of tensors or measures.
+predictions.py, scores.py and what else was asked for; knows nothing of tensors or measures.
 """
 
 import argparse
@@ -18,11 +18,12 @@ from app.errors import InvalidInput
 from app.manifest import Manifest, Metric
 from app.service import Service
 from app.settings import Settings
-from training import suite
-from training.calibration import fit_temperature, halves, rescaled
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad, title_on_its_own
-from training.examples import labelled_split, summary_split
-from training.figures import (
+from training.evaluation.calibration import fit_temperature, halves, rescaled
+from training.evaluation.model_card import record, record_temperature
+from training.evaluation.predictions import Scored, ask_labels, ask_questions, ask_summaries, evaluation_settings
+from training.evaluation.report import write_failures, write_report
+from training.evaluation.scores import (
     Figures,
     label_baselines,
     label_figures,
@@ -31,10 +32,9 @@ from training.figures import (
     summary_baselines,
     summary_figures,
 )
-from training.record import record, record_temperature
-from training.report import write_failures, write_report
-from training.scoring import Scored, ask_labels, ask_questions, ask_summaries, evaluation_settings
-from training.unanswerable import unrelated
+from training.evaluation.unanswerable import unrelated
+from training.finetune.examples import labelled_split, summary_split
+from training.jglue import command as jglue_command
 
 Item = TypeVar("Item")
 
@@ -216,7 +216,7 @@ def run(args: argparse.Namespace) -> int:
         NagayomiError: the data, the model or the settings cannot be used; says why.
     """
     if args.suite is not None:
-        return suite.evaluate(args)
+        return jglue_command.evaluate(args)
     _check(args)
     data = _read(args)
     answered = asyncio.run(_ask(args, data))

@@ -1,6 +1,6 @@
 """Asks the service every item of a data set and keeps what it said beside what was wanted, item by item.
 
-Knows requests and the measure of one item; figures over many are made in training/figures.py.
+Knows requests and the measure of one item; figures over many are made in scores.py.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from app.schemas import MAX_TOP_K, ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample
-from training.examples import ORACLE_SENTENCES
+from training.finetune.examples import ORACLE_SENTENCES
 from training.metrics import best_over_references, rouge_n
 
 Item = TypeVar("Item")

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, roc_curve
 
 from app.errors import InvalidInput
-from training.calibration import Bin, halves, reliability
-from training.figures import Figures, Part, by_length, by_position
-from training.record import figure_table
-from training.scoring import Scored
+from training.evaluation.calibration import Bin, halves, reliability
+from training.evaluation.model_card import figure_table
+from training.evaluation.predictions import Scored
+from training.evaluation.scores import Figures, Part, by_length, by_position
 
 MEASURES = {"qa": "f1", "classify": "accuracy", "summarize": "bigram_f1"}  # what Scored.measure is, by task
 FAILURES_KEPT = 50

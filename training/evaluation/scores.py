@@ -7,7 +7,8 @@ its name: `overlap.f1` stands beside `f1`. Knows nothing of requests or files.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from training.baselines import (
+from training.data import LabelledText, QuestionExample, SummaryExample
+from training.evaluation.baselines import (
     lexrank,
     overlap_answer,
     random_answer,
@@ -16,12 +17,11 @@ from training.baselines import (
     textrank,
     tfidf_labels,
 )
-from training.calibration import expected_calibration_error, halves
-from training.data import LabelledText, QuestionExample, SummaryExample
-from training.examples import ORACLE_SENTENCES
+from training.evaluation.calibration import expected_calibration_error, halves
+from training.evaluation.predictions import Scored
+from training.evaluation.unanswerable import auroc
+from training.finetune.examples import ORACLE_SENTENCES
 from training.metrics import best_over_references, greedy_oracle, macro_f1, rouge_l, rouge_n
-from training.scoring import Scored
-from training.unanswerable import auroc
 
 Figures = dict[str, float]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from training import suite
 from training.config import read_config
-from training.loop import Run
+from training.finetune.loop import Run
+from training.jglue import command as jglue_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     # Moments of rows that are rarely seen decay into denormal numbers, which CPUs add a hundred times slower. Set
     # before the first operation: the threads of the pool inherit it.
     torch.set_flush_denormal(True)
-    if suite.is_suite_config(args.config, args.set):
-        return suite.finetune(args)
+    if jglue_command.is_suite_config(args.config, args.set):
+        return jglue_command.finetune(args)
     config = read_config(args.config, args.set)
     training = Run(config, args.data, args.out)
     training.resume()

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from app.packing import Document
-from app.tokenizer import Tokenizer, Tokens
-from app.windows import question_windows, sentence_windows, text_windows
+from app.text.tokenizer import Tokenizer, Tokens
+from app.text.windows import question_windows, sentence_windows, text_windows
 from training.config import ConfigError, FinetuneConfig
 from training.data import (
     LabelledText,

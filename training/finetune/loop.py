@@ -12,13 +12,13 @@ from torch import Tensor
 
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
 from export.model import BigBird, PackedModel, packed_inputs
-from training.checkpoint import new_model, save_checkpoint
 from training.config import FinetuneConfig, TrainingTask
 from training.data import DataError
-from training.examples import ExampleSource, Target, TrainingSequence, build_source
-from training.folder import adopt_tokenizer, check_same_config, load_tokenizer
-from training.processes import Processes
-from training.trainer import Trainer, build_optimiser
+from training.finetune.examples import ExampleSource, Target, TrainingSequence, build_source
+from training.runs.distributed import Processes
+from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer
+from training.runs.initial_model import new_model, save_checkpoint
+from training.runs.trainer import Trainer, build_optimiser
 
 POOL_BATCHES = 16  # sequences of so many batches are sorted by length before packing, so that block tables are narrow
 

@@ -1,7 +1,7 @@
 """JGLUE as a whole: fine-tune an encoder on every task, evaluate it, and print its row of the published table.
 
 The last line of standard output is one JSON object; all else goes to standard error. Knows the table and the folders;
-training is in `training.tuning`.
+training is in `training.jglue.grid_search`.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from training.config import ConfigError, read_values
 from training.data import DataError
-from training.encoder_config import EncoderConfig, read_encoder_config
-from training.encoders import read_notes
-from training.jglue import TASK_NAMES, TASKS, TaskName
-from training.tuning import Scores, is_first_process, open_encoder, read_valid, score_sets, tune
+from training.jglue.config import EncoderConfig, read_encoder_config
+from training.jglue.encoder import read_notes
+from training.jglue.grid_search import Scores, is_first_process, open_encoder, read_valid, score_sets, tune
+from training.jglue.tasks import TASK_NAMES, TASKS, TaskName
 
 DEFAULT_DATA = Path("data")
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.tokenizer import NormaliserName, SegmenterName
+from app.text.tokenizer import NormaliserName, SegmenterName
 from training.config import ConfigError, read_values
-from training.jglue import Reader, TaskName
+from training.jglue.tasks import Reader, TaskName
 
 Rate = Annotated[float, Field(gt=0)]
 Epochs = Annotated[int, Field(ge=1)]

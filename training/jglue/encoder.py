@@ -28,10 +28,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from app.tokenizer import NormaliserName, SegmenterName, Tokens
+from app.text.tokenizer import NormaliserName, SegmenterName, Tokens
 from training.config import ConfigError
-from training.encoder_text import TextPreparation, find_pieces
-from training.jglue import TASKS, TaskName
+from training.jglue.tasks import TASKS, TaskName
+from training.jglue.text import TextPreparation, find_pieces
 
 FloatArray = npt.NDArray[np.float32]
 Features = dict[str, Any]  # one sequence (or, for a choice, one list of sequences) as the model's arguments

@@ -1,6 +1,7 @@
 """The examples of a JGLUE task as sequences for an encoder, and its logits as scores.
 
-Windows and spans are those of the service (`app.windows`, `app.decode`). Knows tasks and tokens; nothing of training.
+Windows and spans are those of the service (`app.text.windows`, `app.decode`). Knows tasks and tokens; nothing of
+training.
 """
 
 import dataclasses
@@ -11,12 +12,20 @@ import numpy as np
 from tqdm import tqdm
 
 from app.decode import decode_answers, paragraph_starts
-from app.tokenizer import Tokens
-from app.windows import Window, context_room, question_windows
+from app.text.tokenizer import Tokens
+from app.text.windows import Window, context_room, question_windows
 from training.config import ConfigError
 from training.data import QuestionExample
-from training.encoders import Encoder, Features, predict
-from training.jglue import TASKS, ChoiceExample, Example, TextExample, score_answers, score_classes, score_similarities
+from training.jglue.encoder import Encoder, Features, predict
+from training.jglue.tasks import (
+    TASKS,
+    ChoiceExample,
+    Example,
+    TextExample,
+    score_answers,
+    score_classes,
+    score_similarities,
+)
 
 MAX_QUESTION_TOKENS = 64  # of the SQuAD scripts: a longer question is cut off
 MAX_ANSWER_TOKENS = 30  # likewise

@@ -25,11 +25,11 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from training.config import ConfigError
 from training.curve import draw_losses
 from training.data import DataError
-from training.encoder_config import EncoderConfig
-from training.encoder_examples import score, training_features
-from training.encoders import Encoder, Features, load_encoder
-from training.jglue import TASKS, Example, check_apart, read_examples
-from training.trainer import Diverged
+from training.jglue.config import EncoderConfig
+from training.jglue.encoder import Encoder, Features, load_encoder
+from training.jglue.features import score, training_features
+from training.jglue.tasks import TASKS, Example, check_apart, read_examples
+from training.runs.trainer import Diverged
 
 Scores = dict[str, float]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.errors import BrokenModel
-from app.tokenizer import (
+from app.text.tokenizer import (
     Normalised,
     NormaliserName,
     SegmenterName,

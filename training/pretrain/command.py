@@ -21,12 +21,12 @@ import torch.nn.functional as F
 from app.packing import AttentionLayout, pack, packed_length
 from export.model import TABLE_INPUTS, tables_from
 from training.config import ConfigError, PretrainConfig, read_pretrain_config
-from training.corpus import open_stream
-from training.folder import adopt_tokenizer, check_same_config, load_tokenizer, tokenizer_file, write_losses
-from training.masked_lm import MaskedLanguageModel, new_masked_lm, save_masked_lm
-from training.masking import MaskedSequence, Schedule, Vocabulary, draw_sequence
-from training.processes import Processes, joined
-from training.trainer import Trainer, build_optimiser
+from training.pretrain.masked_lm import MaskedLanguageModel, new_masked_lm, save_masked_lm
+from training.pretrain.masking import MaskedSequence, Schedule, Vocabulary, draw_sequence
+from training.pretrain.token_stream import open_stream
+from training.runs.distributed import Processes, joined
+from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, tokenizer_file, write_losses
+from training.runs.trainer import Trainer, build_optimiser
 
 
 class Pretraining(Trainer):

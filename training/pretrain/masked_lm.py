@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import BigBirdConfig
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from export.attention import BlockTables
 from export.checkpoint import read_checkpoint
 from export.model import Encoder, activation
-from training.checkpoint import start_model
 from training.config import ConfigError, PretrainConfig
+from training.runs.initial_model import start_model
 
 FINETUNING_DROPOUT = 0.1  # the default of transformers
 

@@ -14,8 +14,8 @@ import tokenizers
 
 from app.packing import Document, IntArray
 from training.config import ConfigError, PretrainConfig
-from training.corpus import TokenStream
 from training.data import DataError
+from training.pretrain.token_stream import TokenStream
 
 MASK_NAMES = ("[MASK]", "<mask>")
 MASKED, KEPT = 0.8, 0.1  # of the tokens to guess, so many become [MASK] and stay; the rest become any token (BERT)

@@ -18,10 +18,10 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from app.errors import InvalidInput
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from training.config import PretrainConfig
 from training.data import DataError, corpus_paths, corpus_texts, files_under, read_texts, text_files
-from training.folder import tokenizer_file
+from training.runs.folder import tokenizer_file
 
 FORMAT = 1  # of the files below; another number makes them anew
 

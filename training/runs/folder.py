@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from app.errors import NagayomiError
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from training.config import ConfigError, TrainingConfig, defaults
 from training.curve import draw_losses
 

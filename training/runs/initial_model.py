@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import BigBirdConfig
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from export.checkpoint import CheckpointError, read_checkpoint
 from export.model import BigBird, Task, config_dict
 from export.weights import initialise
 from training.config import ConfigError, FinetuneConfig, TrainingConfig
-from training.structured import structured_start
+from training.runs.structured_init import structured_start
 
 
 def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, ...]) -> BigBird:

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from app.errors import NagayomiError
 from training.config import TrainingConfig
-from training.folder import last_checkpoint, write_checkpoint, write_losses
-from training.processes import Processes
+from training.runs.distributed import Processes
+from training.runs.folder import last_checkpoint, write_checkpoint, write_losses
 
 
 class Diverged(NagayomiError):

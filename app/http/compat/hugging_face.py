@@ -13,9 +13,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.bodies import parse_object, validate
-from app.compat.exchange import as_list, body_of, exchange, model_in_query
-from app.compat.hugging_face_payloads import (
+from app.errors import InvalidInput
+from app.http.compat.common import as_list, body_of, exchange, model_in_query
+from app.http.compat.hugging_face_schemas import (
     ANSWERS,
     PAYLOADS,
     ClassifyParameters,
@@ -27,13 +27,13 @@ from app.compat.hugging_face_payloads import (
     SummarizePayload,
     TextInputs,
 )
-from app.errors import InvalidInput
+from app.http.openapi import Responses, json_body
 from app.manifest import Task
-from app.openapi import Responses, json_body
 from app.readings import Summary
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from app.validation import parse_object, validate
 
 
 def is_payload(fields: dict[str, Any]) -> bool:

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import __version__
-from app.compat.exchange import ask, body_of
-from app.compat.kserve_tasks import TASKS
-from app.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
 from app.errors import BrokenModel, InvalidInput, MalformedBody, ModelNotFound, Unavailable
-from app.openapi import Responses, json_body
+from app.http.compat.common import ask, body_of
+from app.http.compat.kserve_tasks import TASKS
+from app.http.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
+from app.http.openapi import Responses, json_body
 from app.service import Reply, Service
 from app.store import Model
 from app.transport import stage_headers

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.bodies import parse_object, validate
 from app.errors import InvalidInput, MalformedBody
+from app.validation import parse_object, validate
 
 Datatype = Literal["BYTES", "FP32", "INT64"]
 

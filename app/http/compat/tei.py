@@ -11,13 +11,13 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.bodies import parse_request, validate
-from app.compat.exchange import body_of, check_batch_size, exchange, model_in_query
 from app.errors import NagayomiError, Overloaded, Unavailable
+from app.http.compat.common import body_of, check_batch_size, exchange, model_in_query
+from app.http.openapi import Responses, json_body
 from app.manifest import Manifest, Task
-from app.openapi import Responses, json_body
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
+from app.validation import parse_request, validate
 
 
 def _one_or_two(value: Any) -> Any:

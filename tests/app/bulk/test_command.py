@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from app.batch_lines import AnsweredLine, LineAnswerer, Place, in_flight, read_lines
-from app.batch_output import Output, Paths
+from app.bulk.lines import AnsweredLine, LineAnswerer, Place, in_flight, read_lines
+from app.bulk.output import Output, Paths
 from app.cli import main
 from app.errors import InvalidInput, Unavailable
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest

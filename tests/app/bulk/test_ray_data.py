@@ -11,8 +11,8 @@ import psutil
 import pyarrow
 import pytest
 
-from app.batch_lines import BatchTask, LineAnswerer
-from app.batch_ray import OnRay, Worker, Workers, _blocks, _reason
+from app.bulk.lines import BatchTask, LineAnswerer
+from app.bulk.ray_data import OnRay, Worker, Workers, _blocks, _reason
 from app.cli import main
 from app.errors import BrokenModel, Unavailable
 from app.service import Service
@@ -28,7 +28,7 @@ def _lines(count: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def test_lines_are_laid_into_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.batch_ray.BLOCK_BYTES", 10)
+    monkeypatch.setattr("app.bulk.ray_data.BLOCK_BYTES", 10)
     lines: list[tuple[int, bytes | None]] = [(1, b"a"), (2, None), (3, b"c"), (4, b"d" * 10), (5, b"\xff")]
     blocks = [block.to_pydict() for block in _blocks(iter(lines), 2)]
     assert blocks == [

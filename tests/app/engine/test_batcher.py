@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.batching import Batcher, Completion
+from app.engine.batcher import Batcher, Completion
 from app.errors import DeadlineExceeded, Overloaded, Unavailable
 from tests.app.fake_engine import Document, Engine, make, settle, submit
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.batching import Batcher, BatchReport
+from app.engine.batcher import Batcher, BatchReport
 from app.errors import EngineFailed
 from tests.app.fake_engine import Document, Engine, make, settle, submit
 

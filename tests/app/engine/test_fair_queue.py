@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.fairness import LOOK_AHEAD, OLDEST_EVERY, FairQueue
+from app.engine.fair_queue import LOOK_AHEAD, OLDEST_EVERY, FairQueue
 
 Name = tuple[str, int]  # a request and the number of its window
 

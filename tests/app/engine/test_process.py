@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import engine as engine_module
-from app.engine import BatchFailed, Engine, check_provider
-from app.engine_protocol import Refused, encode
+from app.engine import process as engine_module
+from app.engine.process import BatchFailed, Engine, check_provider
+from app.engine.protocol import Refused, encode
 from app.errors import BrokenModel, EngineFailed, ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import Document
@@ -223,7 +223,7 @@ def test_the_service_loads_no_onnxruntime() -> None:
     import sys
 
     code = "import sys, app.main; sys.exit('onnxruntime' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
 
 def test_refusals_can_be_sent() -> None:

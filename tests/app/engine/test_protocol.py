@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from app.engine_protocol import Failed, encode_batch, encode_result, read_batch, receive_result
+from app.engine.protocol import Failed, encode_batch, encode_result, read_batch, receive_result
 from app.packing import Document, Outputs
 
 

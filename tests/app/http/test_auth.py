@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidInput, KeyLimit, Unauthorized
-from app.keys import Key, KeyRing, check_exposure, new_key, read_keys, tokens_of_key
+from app.http.auth import Key, KeyRing, check_exposure, new_key, read_keys, tokens_of_key
 from app.settings import Settings
 
 DIGEST = "ab" * 32

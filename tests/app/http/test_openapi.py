@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from app.openapi import json_body
+from app.http.openapi import json_body
 
 
 class Inner(BaseModel):

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 
 import app.errors
+from app.http.pages import STATIC, SWAGGER, add_page
 from app.main import create_app
-from app.page import STATIC, SWAGGER, add_page
 from app.settings import Settings
 
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js"))}
@@ -90,7 +90,7 @@ async def test_every_file_that_is_named_is_served(client: httpx.AsyncClient) -> 
         response = await client.get(f"/{name}")
         assert response.status_code == 200, name
         assert response.headers["cache-control"] == "no-cache"
-    assert (await client.get("/static/%2e%2e/page.py")).status_code == 404
+    assert (await client.get("/static/%2e%2e/main.py")).status_code == 404
     script = await client.get("/static/page.js")
     assert script.headers["content-type"].startswith("text/javascript")
 

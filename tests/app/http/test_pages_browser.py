@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.keys import new_key
+from app.http.auth import new_key
 from tests.app.serving import read_until, serving
 
 pytestmark = pytest.mark.skipif(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.ray_scaling import METRIC, TokensPerReplica
+from app.ray.autoscaling import METRIC, TokensPerReplica
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from app.forwarding import HttpAnswer, HttpRequest, answer
 from app.main import create_app
+from app.ray.forwarding import HttpAnswer, HttpRequest, answer
 from app.settings import Settings
 from tests.app.asgi import running
 

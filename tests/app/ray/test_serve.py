@@ -139,7 +139,9 @@ def test_replicas_follow_the_tokens_that_wait(
     scaling = {
         "min_replicas": 1, "max_replicas": 2, "metrics_interval_s": 0.5, "look_back_period_s": 2,
         "upscale_delay_s": 1, "downscale_delay_s": 2,
-        "policy": {"policy_function": "app.ray_scaling:TokensPerReplica", "policy_kwargs": {"tokens_per_replica": 256}},
+        "policy": {
+            "policy_function": "app.ray.autoscaling:TokensPerReplica", "policy_kwargs": {"tokens_per_replica": 256},
+        },
     }  # fmt: skip
     config = _config(handmade_models, scaling, max_request_tokens=1024, max_queue_tokens=1024)
     with served(nodes, tmp_path, config) as service:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from app.errors import ImpossibleTable
 from app.packing import MASKED, AttentionLayout, Document, block_tables, pack, validate_tables
 from app.schemas import TEXT_PATTERN
-from app.tokenizer import Tokenizer
-from app.windows import context_room, question_windows, text_windows
+from app.text.tokenizer import Tokenizer
+from app.text.windows import context_room, question_windows, text_windows
 
 MAX_TOKENS = 96
 LAYOUT = AttentionLayout(block_size=16, num_random_blocks=0)  # sparse from 6 blocks on: both kinds of rows

@@ -7,14 +7,14 @@ from typing import Any
 import promql_parser
 import pytest
 
-from app.batching import BatchReport
-from app.context import RequestContext
-from app.keys import KeyHolder
+from app.engine.batcher import BatchReport
+from app.http.auth import KeyHolder
 from app.schemas import Timings
-from app.telemetry import Telemetry
+from app.telemetry.metrics import Telemetry
+from app.telemetry.request_context import RequestContext
 
 DASHBOARD: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "docker" / "grafana" / "nagayomi.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[3] / "docker" / "grafana" / "nagayomi.json").read_text(encoding="utf-8")
 )
 QUERIES = [
     (panel["title"], target["expr"], target["legendFormat"])

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from app.context import Read, RequestContext, current_request
-from app.keys import new_key
-from app.logs import log_config, log_request
+from app.http.auth import new_key
 from app.main import create_app
 from app.schemas import Timings
 from app.settings import Settings
+from app.telemetry.logs import log_config, log_request
+from app.telemetry.request_context import Read, RequestContext, current_request
 from tests.app.asgi import running
 
 SECRET = "秘密の文書"

@@ -13,12 +13,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from app.context import Read, RequestContext
 from app.errors import Unavailable
 from app.main import create_app
 from app.schemas import Timings
 from app.settings import Settings
-from app.tracing import Traces, traces_from_environment, traces_wanted
+from app.telemetry.request_context import Read, RequestContext
+from app.telemetry.tracing import Traces, traces_from_environment, traces_wanted
 from tests.app.asgi import running
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

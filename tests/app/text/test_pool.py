@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.errors import Overloaded
-from app.text_threads import TextThreads
+from app.text.pool import TextThreads
 
 
 class Held:

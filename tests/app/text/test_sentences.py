@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sentences import MAX_QUOTE_CHARACTERS, split_sentences
+from app.text.sentences import MAX_QUOTE_CHARACTERS, split_sentences
 from tests.hostile import HOSTILE_TEXTS
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
 from app.errors import BrokenModel, InvalidInput
-from app.tokenizer import (
+from app.text.tokenizer import (
     MAX_JOINING_MARKS,
     MAX_JUMANPP_CHARACTERS,
     MAX_SEGMENT_CHARACTERS,

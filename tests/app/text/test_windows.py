@@ -7,8 +7,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from app.errors import InvalidInput
-from app.tokenizer import Tokens
-from app.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
+from app.text.tokenizer import Tokens
+from app.text.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
 
 CLS, SEP = 1, 2
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.engine_cache import EngineCache
 from app.errors import ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import AttentionLayout
 from app.settings import Settings
+from app.worker.engine_cache import EngineCache
 
 LAYOUT = AttentionLayout(16, 3)
 

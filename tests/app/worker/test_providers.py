@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from app import providers
 from app.errors import ProviderUnavailable
-from app.providers import _PROBE, NodesLeftToCpu, open_session, probe_provider
+from app.worker import providers
+from app.worker.providers import _PROBE, NodesLeftToCpu, open_session, probe_provider
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from app.errors import BrokenModel, ProviderUnavailable
 from app.manifest import Graph, Manifest
 from app.packing import AttentionLayout, Document
-from app.providers import NodesLeftToCpu, open_session
-from app.session import Session, attention_layout, graph_file
 from app.settings import Provider, Settings
+from app.worker.providers import NodesLeftToCpu, open_session
+from app.worker.session import Session, attention_layout, graph_file
 
 
 def document(*ids: int) -> Document:
@@ -89,7 +89,7 @@ def test_nodes_left_to_the_cpu_are_an_error(handmade_models: Path, monkeypatch: 
     def leaves_nodes(*_: object) -> None:
         raise NodesLeftToCpu
 
-    monkeypatch.setattr("app.session.open_session", leaves_nodes)
+    monkeypatch.setattr("app.worker.session.open_session", leaves_nodes)
     with pytest.raises(ProviderUnavailable, match="leave the rest to the CPU"):
         session_of(handmade_models / "hand-qa")
 
@@ -104,9 +104,9 @@ def test_batches_for_tensorrt_come_in_few_shapes(
         opened.append(options)
         return open_session(path, "cpu", threads)
 
-    monkeypatch.setattr("app.session.load_libraries", lambda _: None)
-    monkeypatch.setattr("app.session.tensorrt_version", lambda: 101601)
-    monkeypatch.setattr("app.session.open_session", on_the_cpu)
+    monkeypatch.setattr("app.worker.session.load_libraries", lambda _: None)
+    monkeypatch.setattr("app.worker.session.tensorrt_version", lambda: 101601)
+    monkeypatch.setattr("app.worker.session.open_session", on_the_cpu)
     directory = handmade_models / "hand-classify"
     graphs = {"tensorrt": Graph(file="model.onnx", precision="fp16")}
     manifest = Manifest.read(directory).model_copy(update={"graphs": graphs})

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from app.manifest import Manifest
 from app.packing import MASKED, AttentionLayout, Document, RandomPlan, pack, packed_length
-from app.session import Session
 from app.settings import Settings
-from app.shapes import Sizes, fill, ladder, profile, rounded_up
+from app.worker.session import Session
+from app.worker.tensorrt import Sizes, fill, ladder, profile, rounded_up
 
 # Blocks of 4 tokens, full attention up to 5 blocks.
 SMALL = AttentionLayout(block_size=4, num_random_blocks=0)

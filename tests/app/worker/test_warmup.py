@@ -8,9 +8,9 @@ import pytest
 from app.errors import BrokenModel
 from app.manifest import Manifest
 from app.packing import AttentionLayout, block_tables
-from app.session import Session
 from app.settings import Settings
-from app.warming import warm, warm_lengths
+from app.worker.session import Session
+from app.worker.warmup import warm, warm_lengths
 
 LAYOUT = AttentionLayout(block_size=64, num_random_blocks=3)
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.load_client import Result, Target, Unusable, ask, describe, open_client
-from bench.load_traffic import Request
+from bench.load_test.client import Result, Target, Unusable, ask, describe, open_client
+from bench.load_test.traffic import Request
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

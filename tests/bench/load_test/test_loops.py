@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import virtual_time
-from bench.load_client import Result
-from bench.load_run import Clock, Load, Measured
-from bench.load_traffic import Request
+from bench.load_test.client import Result
+from bench.load_test.loops import Clock, Load, Measured
+from bench.load_test.traffic import Request
+from bench.simulate import virtual_time
 
 REQUEST = Request("/qa", 2, b"{}")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.load_client import Result
-from bench.load_search import Found, Probe
-from bench.load_session import found_line, probe_line, progress
-from bench.load_test import checked_url, main
+from bench.load_test.__main__ import checked_url, main
+from bench.load_test.client import Result
+from bench.load_test.search import Found, Probe
+from bench.load_test.session import found_line, probe_line, progress
 
 URL = "http://127.0.0.1:9"
 
@@ -76,8 +76,8 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-    monkeypatch.delitem(sys.modules, "bench.load_report", raising=False)
-    monkeypatch.delattr("bench.load_report", raising=False)
+    monkeypatch.delitem(sys.modules, "bench.load_test.report", raising=False)
+    monkeypatch.delattr("bench.load_test.report", raising=False)
     with pytest.raises(SystemExit, match=r"needs the package matplotlib; install the extra `bench`"):
         main(["--url", URL, "--rate", "1", "--report", str(tmp_path / "load.html")])
 
@@ -121,7 +121,7 @@ def test_the_client_needs_no_engine() -> None:
     """What runs on a machine that only sends must not import the runtime or torch."""
     import subprocess
 
-    code = "import json, sys, bench.load_session; print(json.dumps([m for m in ('onnxruntime', 'torch', 'fastapi') "
-    code += "if m in sys.modules]))"
+    code = "import json, sys, bench.load_test.session; print(json.dumps([m for m in ('onnxruntime', 'torch', "
+    code += "'fastapi') if m in sys.modules]))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == []

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.load_report import charts, page, write_report
-from bench.load_run import Measured
-from bench.load_search import Probe
-from bench.load_summary import Table, summary
-from tests.bench.test_load_summary import MEASURED
+from bench.load_test.loops import Measured
+from bench.load_test.report import charts, page, write_report
+from bench.load_test.search import Probe
+from bench.load_test.summary import Table, summary
+from tests.bench.load_test.test_summary import MEASURED
 
 TABLES = [Table("", (), [("sent", "<5>")]), Table("milliseconds", ("p50", "p99"), [("client", "1.0", "2.0")])]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.load_search import PRECISION, Found, Probe, Verdict, highest_rate, verdict
+from bench.load_test.search import PRECISION, Found, Probe, Verdict, highest_rate, verdict
 
 
 def searched(judge: Callable[[float], Verdict], first: float = 1.0, lowest: float = 0.5) -> Found:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bench.load_client import Result
-from bench.load_run import Measured
-from bench.load_summary import Table, as_text, remarks, summary, tables
+from bench.load_test.client import Result
+from bench.load_test.loops import Measured
+from bench.load_test.summary import Table, as_text, remarks, summary, tables
 
 STAGES = {"tokenize": 1.0, "queue": 2.0, "infer": 30.0, "decode": 0.5, "total": 34.0}
 # Latencies 100 and 250 ms in time, 3,000 ms after the last was sent; one refused, one lost.

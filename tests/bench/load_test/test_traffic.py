@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.load_traffic import LONGEST, SHORTEST, GivenTexts, LogNormalTexts, Request, parse_weights, request, requests
+from bench.load_test.traffic import (
+    LONGEST,
+    SHORTEST,
+    GivenTexts,
+    LogNormalTexts,
+    Request,
+    parse_weights,
+    request,
+    requests,
+)
 from bench.workload import QUESTION, SAMPLE
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.service_run import Answered, as_outcome, as_requests, costs_of
-from bench.simulate import main
-from bench.simulation import Costs, Request
+from bench.simulate.__main__ import main
+from bench.simulate.measured import Answered, as_outcome, as_requests, costs_of
+from bench.simulate.simulation import Costs, Request
 
 
 def test_a_given_engine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

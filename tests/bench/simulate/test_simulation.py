@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bench.simulation import Costs, Limits, Outcome, Request, replicas_needed, simulate
+from bench.simulate.simulation import Costs, Limits, Outcome, Request, replicas_needed, simulate
 from bench.workload import poisson
 
 COSTS = Costs(batch_s=1.0, token_s=0.01)  # a window of 100 tokens costs 128: 2.28 s

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bench import virtual_time
+from bench.simulate import virtual_time
 
 
 def test_hours_pass_at_once_and_in_order() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.soak_checks import check_all
-from bench.soak_client import Answer
-from bench.soak_load import Events
-from bench.soak_record import CIRCUMSTANCES, Record, Sent
-from bench.soak_requests import Wanted
-from bench.soak_server import Line, Memory
+from bench.soak.checks import check_all
+from bench.soak.connection import Answer
+from bench.soak.phases import Events
+from bench.soak.record import CIRCUMSTANCES, Record, Sent
+from bench.soak.requests import Wanted
+from bench.soak.server import Line, Memory
 
 WANTED = Wanted("qa", "/qa", b"{}")
 BODY: dict[str, Any] = {"score": 0.5, "usage": {"tokens": 10, "windows": 1}, "timings": {}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.soak_client import Answer, Connection, NoAnswer, Pace, slowly, whole
+from bench.soak.connection import Answer, Connection, NoAnswer, Pace, slowly, whole
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.soak_requests import CHARACTERS, LONGEST_REQUEST, catalogue, difference, text_of
+from bench.soak.requests import CHARACTERS, LONGEST_REQUEST, catalogue, difference, text_of
 
 
 def test_every_endpoint_gets_every_length() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from training.baselines import (
+from training.data import LabelledText
+from training.evaluation.baselines import (
     lexrank,
     overlap_answer,
     random_answer,
@@ -9,7 +10,6 @@ from training.baselines import (
     textrank,
     tfidf_labels,
 )
-from training.data import LabelledText
 
 CONTEXT = "京都は千年の都であった。金閣寺は足利義満が建てた寺である。大阪城は豊臣秀吉が築いた。"
 

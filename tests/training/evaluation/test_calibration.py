@@ -3,9 +3,16 @@ import pytest
 
 from app.decode import decode_labels
 from tests.training.items import item
-from training.calibration import Bin, expected_calibration_error, fit_temperature, halves, reliability, rescaled
 from training.data import DataError
-from training.scoring import Scored
+from training.evaluation.calibration import (
+    Bin,
+    expected_calibration_error,
+    fit_temperature,
+    halves,
+    reliability,
+    rescaled,
+)
+from training.evaluation.predictions import Scored
 
 
 def _said(score: float, right: int, wrong: int) -> list[Scored]:

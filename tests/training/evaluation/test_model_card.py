@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.manifest import Manifest, Metric, write
-from training.record import figure_table, record, record_temperature
+from training.evaluation.model_card import figure_table, record, record_temperature
 
 CARD = "# Card\n\n<!-- metrics -->\n{}<!-- /metrics -->\n\n## Data\n"
 

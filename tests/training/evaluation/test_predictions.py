@@ -10,7 +10,7 @@ from app.errors import InvalidInput
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample
-from training.scoring import (
+from training.evaluation.predictions import (
     QUESTIONS_A_REQUEST,
     Scored,
     ask_labels,

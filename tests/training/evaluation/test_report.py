@@ -6,10 +6,10 @@ from matplotlib.image import imread
 
 from app.errors import InvalidInput
 from tests.training.items import item
-from training.calibration import halves
 from training.data import SummaryExample
-from training.figures import label_figures, question_figures, summary_figures
-from training.report import FAILURES_KEPT, failures, write_failures, write_report
+from training.evaluation.calibration import halves
+from training.evaluation.report import FAILURES_KEPT, failures, write_failures, write_report
+from training.evaluation.scores import label_figures, question_figures, summary_figures
 
 QUESTIONS = [
     item(document="文書0", position=0.1, characters=300, score=0.8),

@@ -4,7 +4,8 @@ import pytest
 
 from tests.training.items import item
 from training.data import LabelledText, QuestionExample, SummaryExample
-from training.figures import (
+from training.evaluation.predictions import Scored
+from training.evaluation.scores import (
     Part,
     by_length,
     by_position,
@@ -16,7 +17,6 @@ from training.figures import (
     summary_figures,
 )
 from training.metrics import greedy_oracle
-from training.scoring import Scored
 
 SUMMARIES = [
     SummaryExample(("寺は古い。", "山がある。", "海もある。", "川が流れる。", "都であった。"), "川が流れる都であった"),

@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from training.data import DataError, QuestionExample
-from training.unanswerable import NEAREST, auroc, unrelated
+from training.evaluation.unanswerable import NEAREST, auroc, unrelated
 
 
 def _question(document: str, length: int, number: int = 0) -> QuestionExample:

@@ -21,15 +21,15 @@ from safetensors.torch import load_file, save_file
 
 from app.cli import main
 from app.packing import AttentionLayout, Document, pack
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from tests.training.conftest import places_config, squad, write_json
-from training import finetune, loop
-from training.checkpoint import new_model
 from training.config import ConfigError, FinetuneConfig, read_config
 from training.data import DataError
-from training.examples import Target
-from training.loop import Run, batches
-from training.trainer import Diverged, learning_rate
+from training.finetune import command, loop
+from training.finetune.examples import Target
+from training.finetune.loop import Run, batches
+from training.runs.initial_model import new_model
+from training.runs.trainer import Diverged, learning_rate
 
 
 class Killed(BaseException):
@@ -56,7 +56,7 @@ def whole_run(
 
 
 def _train(config: Path, data: Path, out: Path, *overrides: str) -> int:
-    return finetune.run(argparse.Namespace(config=config, data=data, out=out, set=list(overrides)))
+    return command.run(argparse.Namespace(config=config, data=data, out=out, set=list(overrides)))
 
 
 def test_a_tiny_run_learns(whole_run: tuple[Path, list[float]]) -> None:
@@ -119,13 +119,13 @@ def test_a_killed_process_goes_on_with_the_same_losses(
     config_file: Path, places_data: Path, whole_run: tuple[Path, list[float]], tmp_path: Path
 ) -> None:
     code = (
-        "import os, signal, sys, app.cli, training.loop\n"
-        "step = training.loop.Run.train_step\n"
+        "import os, signal, sys, app.cli, training.finetune.loop\n"
+        "step = training.finetune.loop.Run.train_step\n"
         "def dying(self, *args):\n"
         "    loss = step(self, *args)\n"
         "    if self.step == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return loss\n"
-        "training.loop.Run.train_step = dying\n"
+        "training.finetune.loop.Run.train_step = dying\n"
         "app.cli.main(sys.argv[1:])\n"
     )
     command = ["finetune", "--config", str(config_file), "--data", str(places_data), "--out", str(tmp_path / "run")]

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from tests.hostile import HOSTILE_TEXTS
 from tests.training.conftest import squad, write_json, write_jsonl
 from training.config import ConfigError, FinetuneConfig
 from training.data import in_held_out_split
-from training.examples import build_source, labelled_split, summary_split
+from training.finetune.examples import build_source, labelled_split, summary_split
 
 LONG = "".join(f"{place}は{number}にある。" for number, place in enumerate("駅寺城川山町村島森橋"))
 QUESTIONS = [("駅はどこにあるか", "0"), ("城はどこか", "城は2にある"), ("橋はどこにあるか", "9"), ("ないか", "")]

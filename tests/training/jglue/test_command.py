@@ -13,19 +13,19 @@ import pytest
 
 from app.cli import main
 from tests.training.conftest import squad, write_json, write_jsonl
-from tests.training.tiny_encoders import save_tiny_encoder
-from training import tuning
+from tests.training.jglue.tiny_encoders import save_tiny_encoder
 from training.config import ConfigError
-from training.encoder_config import EncoderConfig, read_encoder_config
-from training.jglue import TASKS
-from training.suite import table
-from training.trainer import Diverged
-from training.tuning import tune
+from training.jglue import grid_search
+from training.jglue.command import table
+from training.jglue.config import EncoderConfig, read_encoder_config
+from training.jglue.grid_search import tune
+from training.jglue.tasks import TASKS
+from training.runs.trainer import Diverged
 
 # transformers takes checkpoints that are less than a second apart for a broken clock.
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable:UserWarning")
 
-CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs" / "jglue").glob("*.toml"))
+CONFIGS = sorted((Path(__file__).parents[3] / "training" / "configs" / "jglue").glob("*.toml"))
 PLACES = "駅寺城川山町村島森橋"
 
 
@@ -198,7 +198,7 @@ def test_a_killed_process_goes_on_with_the_same_losses(
 ) -> None:
     config = _toml(tmp_path / "run.toml", _config("jnli", checkpoint))
     code = (
-        "import os, signal, sys, app.cli, training.tuning as tuning\n"
+        "import os, signal, sys, app.cli, training.jglue.grid_search as tuning\n"
         "def dying(self, args, state, control, logs=None, **kwargs):\n"
         f"    if state.global_step == {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
         "tuning._Watch.on_log = dying\n"
@@ -228,9 +228,9 @@ def test_a_kill_between_training_and_the_result_changes_nothing(
             raise Killed
         real(*args)
 
-    real = getattr(tuning, name)
+    real = getattr(grid_search, name)
     with monkeypatch.context() as patch:
-        patch.setattr(tuning, name, dying)
+        patch.setattr(grid_search, name, dying)
         with pytest.raises(Killed):
             tune(config, data, tmp_path / "run")
     assert tune(config, data, tmp_path / "run") == json.loads((whole_run / "scores.json").read_text())
@@ -242,8 +242,8 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-10").mkdir()
     (tmp_path / "checkpoint-10" / "trainer_state.json").write_text('{"global_st')
     (tmp_path / "checkpoint-15").mkdir()
-    assert tuning._whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-5")
-    assert tuning._whole_checkpoint(tmp_path / "nowhere") is None
+    assert grid_search._whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-5")
+    assert grid_search._whole_checkpoint(tmp_path / "nowhere") is None
 
 
 def test_a_loss_that_is_no_number_stops_the_run(data: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -253,11 +253,11 @@ def test_a_loss_that_is_no_number_stops_the_run(data: Path, checkpoint: Path, tm
 
 
 def test_a_batch_is_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tuning._batch_of_a_device(32) == 32
+    assert grid_search._batch_of_a_device(32) == 32
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert tuning._batch_of_a_device(32) == 8
+    assert grid_search._batch_of_a_device(32) == 8
     with pytest.raises(ConfigError, match="batch_size is 30; it must be a multiple of the 4 devices here"):
-        tuning._batch_of_a_device(30)
+        grid_search._batch_of_a_device(30)
 
 
 def test_training_data_of_another_set_must_not_hold_what_is_scored(

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.tiny_encoders import ARCHITECTURES, save_tiny_encoder
+from tests.training.jglue.tiny_encoders import ARCHITECTURES, save_tiny_encoder
 from training.config import ConfigError
 from training.data import QuestionExample
-from training.encoder_examples import score, training_features, windowed_questions
-from training.encoder_text import TextPreparation, find_pieces
-from training.encoders import Encoder, load_encoder, predict
-from training.jglue import TASK_NAMES, ChoiceExample, Example, TaskName, TextExample
+from training.jglue.encoder import Encoder, load_encoder, predict
+from training.jglue.features import score, training_features, windowed_questions
+from training.jglue.tasks import TASK_NAMES, ChoiceExample, Example, TaskName, TextExample
+from training.jglue.text import TextPreparation, find_pieces
 
 # DeBERTa-v2's module says so when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -97,7 +97,7 @@ def test_a_perfect_reader_scores_one(checkpoints: dict[str, Path], monkeypatch: 
             results.append(logits)
         return results
 
-    monkeypatch.setattr("training.encoder_examples.predict", perfect)
+    monkeypatch.setattr("training.jglue.features.predict", perfect)
     assert score(encoder, EXAMPLES["jsquad"], doc_stride=4) == {"n": 2, "em": 1.0, "f1": 1.0}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.conftest import squad, write_json, write_jsonl
 from training.data import DataError, QuestionExample
-from training.jglue import (
+from training.jglue.tasks import (
     ChoiceExample,
     Reader,
     TaskName,

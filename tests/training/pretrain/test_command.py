@@ -16,16 +16,16 @@ from safetensors.torch import load_file, save_file
 
 from app.cli import main
 from app.packing import AttentionLayout, Document, pack
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from export.model import tables_from
 from tests.training.conftest import places_config, write_json, write_jsonl
-from training import pretrain
-from training.checkpoint import new_model
 from training.config import ConfigError, read_config, read_pretrain_config
-from training.folder import load_tokenizer
-from training.masked_lm import new_masked_lm
-from training.pretrain import Pretraining
-from training.processes import Processes
+from training.pretrain import command
+from training.pretrain.command import Pretraining
+from training.pretrain.masked_lm import new_masked_lm
+from training.runs.distributed import Processes
+from training.runs.folder import load_tokenizer
+from training.runs.initial_model import new_model
 
 STEPS = 24
 
@@ -81,7 +81,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, character_tokenizer_file
 
 
 def _pretrain(config: Path, data: Path, out: Path, *overrides: str) -> int:
-    return pretrain.run(argparse.Namespace(config=config, data=data, out=out, set=list(overrides), cache=None))
+    return command.run(argparse.Namespace(config=config, data=data, out=out, set=list(overrides), cache=None))
 
 
 def _training(config: Path, data: Path, out: Path, *overrides: str) -> Pretraining:
@@ -147,13 +147,13 @@ def test_a_killed_process_goes_on_with_the_same_losses(
     config_file: Path, texts: Path, whole_run: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import os, signal, sys, app.cli, training.pretrain\n"
-        "step = training.pretrain.Pretraining.train_step\n"
+        "import os, signal, sys, app.cli, training.pretrain.command\n"
+        "step = training.pretrain.command.Pretraining.train_step\n"
         "def dying(self, number):\n"
         "    loss = step(self, number)\n"
         "    if number == 19: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return loss\n"
-        "training.pretrain.Pretraining.train_step = dying\n"
+        "training.pretrain.command.Pretraining.train_step = dying\n"
         "app.cli.main(sys.argv[1:])\n"
     )
     command = ["pretrain", "--config", str(config_file), "--data", str(texts), "--out", str(tmp_path / "run")]

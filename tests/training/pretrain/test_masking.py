@@ -7,9 +7,9 @@ import pytest
 
 from tests.training.conftest import SPECIAL_TOKENS
 from training.config import ConfigError, PretrainConfig
-from training.corpus import TokenStream
 from training.data import DataError
-from training.masking import Schedule, Vocabulary, choose_words, draw_sequence
+from training.pretrain.masking import Schedule, Vocabulary, choose_words, draw_sequence
+from training.pretrain.token_stream import TokenStream
 
 CLS, SEP, MASK = (SPECIAL_TOKENS.index(name) for name in ("[CLS]", "[SEP]", "[MASK]"))
 

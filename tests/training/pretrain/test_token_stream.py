@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from tests.training.conftest import SPECIAL_TOKENS, write_jsonl
-from training import corpus
 from training.config import PretrainConfig
-from training.corpus import open_stream
 from training.data import DataError, read_texts, text_files
+from training.pretrain import token_stream
+from training.pretrain.token_stream import open_stream
 
 SEP = SPECIAL_TOKENS.index("[SEP]")
 
@@ -75,7 +75,7 @@ def test_it_is_made_once_and_anew_when_a_file_changes(
     config, cache = _config(character_tokenizer_file), tmp_path / "cache"
     first = open_stream(config, data, cache, character_tokenizer)
     with monkeypatch.context() as patch:
-        patch.setattr(corpus, "_write", None)
+        patch.setattr(token_stream, "_write", None)
         assert open_stream(config, data, cache, character_tokenizer).digest == first.digest
     os.utime(data / "books" / "two.txt", (1, 1))
     assert open_stream(config, data, cache, character_tokenizer).digest == first.digest

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from training.processes import TooFewFiles, joined, raise_open_file_limit
+from training.runs.distributed import TooFewFiles, joined, raise_open_file_limit
 
 
 @pytest.fixture

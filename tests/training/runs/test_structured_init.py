@@ -6,7 +6,7 @@ from transformers import BigBirdConfig
 from app.manifest import Task
 from export.model import BigBird
 from export.weights import initialise
-from training.structured import POSITION_WIDTH, structured_start
+from training.runs.structured_init import POSITION_WIDTH, structured_start
 
 LENGTH = 40
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.compat.hugging_face import write_answers
-from app.compat.hugging_face_payloads import QaParameters
+from app.http.compat.hugging_face import write_answers
+from app.http.compat.hugging_face_schemas import QaParameters
 from app.main import create_app
 from app.schemas import Answer, QuestionResult
 from app.settings import Settings

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.compat.kserve_tensors import OutputTensor, read_request, read_texts, write_response
 from app.errors import InvalidInput, MalformedBody
+from app.http.compat.kserve_tensors import OutputTensor, read_request, read_texts, write_response
 
 
 def elements(*texts: str | bytes) -> bytes:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.compat.tei import error_type
 from app.errors import EngineFailed, NagayomiError, Overloaded, Unavailable
+from app.http.compat.tei import error_type
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import error_of, running
