@@ -144,6 +144,57 @@ class ImpossibleTable(NagayomiError):
     error_type = "impossible_table"
 
 
+class FileError(NagayomiError):
+    """Base of what can be wrong with a file; the message is a sentence for the person who sent it."""
+
+    status = 422
+    error_type = "unreadable_file"
+
+
+class UnsupportedFile(FileError):
+    """The file is of a kind that is not read here: a spreadsheet, a picture, an old binary Word document."""
+
+    status = 415
+    error_type = "unsupported_file"
+
+
+class NotText(UnsupportedFile):
+    """The file has no known kind, and its bytes are no text either."""
+
+    error_type = "not_text"
+
+
+class UnknownEncoding(FileError):
+    """The file is text, but in no encoding that is known here."""
+
+    error_type = "unknown_encoding"
+
+
+class BrokenFile(FileError):
+    """The file is of a known kind, but damaged or cut off."""
+
+    error_type = "broken_file"
+
+
+class EncryptedFile(FileError):
+    """The file cannot be read without a password."""
+
+    error_type = "encrypted_file"
+
+
+class UnsafeFile(FileError):
+    """The file holds what only an attack needs: a zip bomb, XML entities, elements nested a million deep."""
+
+    error_type = "unsafe_file"
+
+
+class FileTooLarge(FileError):
+    """The file, or what it unpacks to, is larger than the settings allow."""
+
+    status = 413
+    error_type = "file_too_large"
+
+
 @contextmanager
 def naming_member(index: int, members: int) -> Iterator[None]:
     """Put the index of a batch's member before what is wrong with it. A request that is alone needs no index."""

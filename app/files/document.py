@@ -1,0 +1,278 @@
+"""A Document: the text of a file, the blocks it consists of, and where on which page each character stands.
+
+Everything downstream (sentences, windows, answers, summaries) works on `Document.text`; an offset into it is enough
+to name the page, the headings above, and the boxes to draw. `DocumentBuilder` puts a text together block by block, so
+that the separators are decided here alone. Knows nothing of file formats.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+BlockKind = Literal["paragraph", "heading", "list-item", "table-row", "furniture", "note"]
+
+BLOCK_SEPARATOR = "\n\n"
+ROW_SEPARATOR = "\n"  # between the rows of a table and between the items of a list
+CELL_SEPARATOR = "\t"
+
+# Kinds of which two in a row belong together.
+_CLOSE_KINDS: tuple[BlockKind, ...] = ("table-row", "list-item")
+_CELL_BREAKS = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A span of a Document's text, half-open in code points, and what it is.
+
+    furniture: running heads, running feet, page numbers, rules that someone drew with characters.
+    note: what stands outside the running text: footnotes, a speaker's notes, remarks of an editor.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0  # of a heading, 1 is the highest; 0 for every other kind
+    cells: tuple[tuple[int, int], ...] = ()  # of a table row: the span of each cell, an empty cell included
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, or a slide: the span of its text, half-open in code points, and its size in points, 0 where unknown."""
+
+    number: int  # from 1, in the order of the file
+    start: int
+    end: int
+    width: float = 0.0
+    height: float = 0.0
+    scanned: bool = False  # the page has pictures but no text: it was not read
+
+
+@dataclass(frozen=True, slots=True)
+class PageBox:
+    """A rectangle on a page, in points from the top left corner."""
+
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """The text of one file and its structure.
+
+    Blocks stand in the order of the text, do not overlap, and hold every visible character. Pages stand in order as
+    well; a paragraph may begin on one page and end on the next. Raises ValueError where that does not hold.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    pages: tuple[Page, ...] = ()  # empty for files without pages
+    boxes: npt.NDArray[np.float32] | None = None  # (characters, 4): left, top, right, bottom in points; NaN: no box
+    line_starts: tuple[int, ...] = ()  # offsets at which a visual line begins; needed where there are boxes
+    warnings: tuple[str, ...] = ()  # sentences for the user, such as which pages could not be read
+
+    def __post_init__(self) -> None:
+        _check_blocks(self.text, self.blocks)
+        _check_pages(self.text, self.pages)
+        if self.boxes is not None and self.boxes.shape != (len(self.text), 4):
+            raise ValueError(f"The boxes have the shape {self.boxes.shape}, the text has {len(self.text)} characters.")
+
+    def block_at(self, offset: int) -> Block | None:
+        """The block that holds the character at `offset`; None between two blocks."""
+        index = bisect_right(self._block_starts, offset) - 1
+        if index < 0 or offset >= self.blocks[index].end:
+            return None
+        return self.blocks[index]
+
+    def page_of(self, offset: int) -> int | None:
+        """The number of the page that the character at `offset` stands on; None for files without pages.
+
+        The white space between two pages counts to the first of them.
+        """
+        index = bisect_right(self._page_starts, offset) - 1
+        while index > 0 and self.pages[index].start == self.pages[index].end:
+            index -= 1  # nothing stands on a page without text
+        return self.pages[index].number if index >= 0 else None
+
+    def heading_path(self, offset: int) -> tuple[str, ...]:
+        """The headings above `offset`, the highest level first. A character of a heading has that heading as last."""
+        index = bisect_right(self._heading_starts, offset) - 1
+        return self._heading_paths[index] if index >= 0 else ()
+
+    def boxes_of(self, start: int, end: int) -> list[PageBox]:
+        """The boxes around the characters from `start` to `end`, one for each visual line; empty without boxes."""
+        if self.boxes is None:
+            return []
+        inside = self.line_starts[bisect_right(self.line_starts, start) : bisect_left(self.line_starts, end)]
+        found = []
+        for first, last in zip((start, *inside), (*inside, end), strict=True):
+            boxes = self.boxes[first:last]  # (n, 4)
+            boxes = boxes[~np.isnan(boxes[:, 0])]
+            page = self.page_of(first)
+            if len(boxes) and page is not None:
+                left, top = boxes[:, :2].min(axis=0).tolist()
+                right, bottom = boxes[:, 2:].max(axis=0).tolist()
+                found.append(PageBox(page, left, top, right, bottom))
+        return found
+
+    @cached_property
+    def _block_starts(self) -> list[int]:
+        return [block.start for block in self.blocks]
+
+    @cached_property
+    def _page_starts(self) -> list[int]:
+        return [page.start for page in self.pages]
+
+    @cached_property
+    def _headings(self) -> list[Block]:
+        return [block for block in self.blocks if block.kind == "heading"]
+
+    @cached_property
+    def _heading_starts(self) -> list[int]:
+        return [block.start for block in self._headings]
+
+    @cached_property
+    def _heading_paths(self) -> list[tuple[str, ...]]:
+        """For each heading, the headings that hold from it on, itself the last."""
+        paths = []
+        open_: list[Block] = []
+        for heading in self._headings:
+            while open_ and open_[-1].level >= heading.level:
+                open_.pop()
+            open_.append(heading)
+            paths.append(tuple(self.text[block.start : block.end] for block in open_))
+        return paths
+
+
+class DocumentBuilder:
+    """Puts a text together block by block; files without boxes need nothing else.
+
+    Blocks are separated by an empty line, rows of a table and items of a list by a line end, cells by a tab.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._blocks: list[Block] = []
+        self._pages: list[tuple[int, float, float]] = []  # start, width, height
+        self._length = 0
+        self._same_list = False
+
+    def start_page(self, width: float = 0.0, height: float = 0.0) -> None:
+        """What is added from here on stands on the next page."""
+        self._pages.append((self._length, width, height))
+        self._same_list = False
+
+    def add(self, kind: BlockKind, text: str, level: int = 0) -> Block | None:
+        """Add a block, without the white space around it; None and nothing added where nothing else is there."""
+        text = text.strip()
+        if not text:
+            return None
+        start = self._separate(kind)
+        return self._append(Block(kind, start, start + len(text), level), text)
+
+    def add_row(self, cells: Sequence[str]) -> Block | None:
+        """Add a row of a table; None where all cells are empty. A line end or a tab in a cell becomes a space."""
+        texts = [_CELL_BREAKS.sub(" ", cell.strip()) for cell in cells]
+        if not any(texts):
+            return None
+        start = end = self._separate("table-row")
+        spans = []
+        for text in texts:
+            spans.append((end, end + len(text)))
+            end += len(text) + len(CELL_SEPARATOR)
+        row = Block("table-row", start, end - len(CELL_SEPARATOR), cells=tuple(spans))
+        return self._append(row, CELL_SEPARATOR.join(texts))
+
+    def end_list(self) -> None:
+        """The next row or item belongs to another table or list than the one before it."""
+        self._same_list = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        return tuple(self._blocks)
+
+    def build(self, warnings: Sequence[str] = ()) -> Document:
+        """The Document of all blocks added so far. A page ends where its last block does."""
+        return Document(self.text, self.blocks, self._built_pages(), warnings=tuple(warnings))
+
+    def _built_pages(self) -> tuple[Page, ...]:
+        ends = [block.end for block in self._blocks]
+        starts = [block.start for block in self._blocks]
+        pages = []
+        for number, (mark, width, height) in enumerate(self._pages, 1):
+            next_mark = self._pages[number][0] if number < len(self._pages) else self._length
+            first = bisect_left(starts, mark)
+            last = bisect_right(ends, next_mark) - 1
+            start, end = (starts[first], ends[last]) if first <= last else (mark, mark)
+            pages.append(Page(number, start, end, width, height))
+        return tuple(pages)
+
+    def _separate(self, kind: BlockKind) -> int:
+        """Write what stands between the last block and one of `kind`; returns where the new one starts."""
+        if self._blocks:
+            close = self._same_list and kind in _CLOSE_KINDS and self._blocks[-1].kind == kind
+            separator = ROW_SEPARATOR if close else BLOCK_SEPARATOR
+            self._parts.append(separator)
+            self._length += len(separator)
+        return self._length
+
+    def _append(self, block: Block, text: str) -> Block:
+        self._parts.append(text)
+        self._length = block.end
+        self._blocks.append(block)
+        self._same_list = True
+        return block
+
+
+def _check_blocks(text: str, blocks: Sequence[Block]) -> None:
+    at = 0
+    for block in blocks:
+        if not at <= block.start < block.end <= len(text):
+            raise ValueError(
+                f"{block} begins before {at}, is empty, or goes past the end of the text at {len(text)}: blocks stand "
+                "in order and do not overlap."
+            )
+        _check_gap(text, at, block.start)
+        _check_cells(block)
+        if (block.level > 0) != (block.kind == "heading"):
+            raise ValueError(f"{block}: headings have a level from 1 on, all other blocks have level 0.")
+        at = block.end
+    _check_gap(text, at, len(text))
+
+
+def _check_gap(text: str, start: int, end: int) -> None:
+    for offset in range(start, end):
+        character = text[offset]
+        if not character.isspace() and unicodedata.category(character) not in ("Cc", "Cf"):
+            raise ValueError(f"The character at {offset} (U+{ord(character):04X}) is visible and lies in no block.")
+
+
+def _check_cells(block: Block) -> None:
+    if block.cells and block.kind != "table-row":
+        raise ValueError(f"{block} has cells and is no row of a table.")
+    at = block.start
+    for start, end in block.cells:
+        if not at <= start <= end <= block.end:
+            raise ValueError(f"The cell from {start} to {end} of {block} is out of order or outside its row.")
+        at = end
+
+
+def _check_pages(text: str, pages: Sequence[Page]) -> None:
+    at = 0
+    for page in pages:
+        if not at <= page.start <= page.end <= len(text):
+            raise ValueError(f"{page} begins before {at} or goes past the end of the text at {len(text)}.")
+        at = page.end
