@@ -271,7 +271,7 @@ def test_other_packages_define_their_own_arguments(monkeypatch: pytest.MonkeyPat
 
 def test_a_fault_in_our_own_packages_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "training.evaluation.command", None)
-    with pytest.raises(ModuleNotFoundError, match=r"training\.evaluate"):
+    with pytest.raises(ModuleNotFoundError, match=r"training\.evaluation\.command"):
         main(["evaluate"])
 
 
