@@ -220,10 +220,14 @@ class SummaryReading:
         _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        self._sentences = split_sentences(request.text)
-        if not self._sentences:
+        sentences = split_sentences(request.text)
+        if not sentences:
             raise InvalidInput("`text` holds only invisible characters; it must hold text.")
-        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text"), self._sentences)
+        # Headings and heads of tables are read as well, for what stands below them, but no summary holds them; page
+        # furniture is not read. A text of nothing else is summarised by what there is.
+        self._sentences = [sentence for sentence in sentences if sentence.is_prose] or sentences
+        read = [sentence for sentence in sentences if sentence.kind != "furniture"] or sentences
+        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text"), read)
         self._windows: list[SentenceWindow] = sentence_windows(
             self._tokens,
             cls_id=tokenizer.cls_id,

@@ -1,4 +1,5 @@
-"""Text before the model: normalise, segment, tokenize, split into sentences, cut into windows.
+"""Text as it is read: its structure, its sentences, its words and tokens, and windows over them.
 
-Every step keeps offsets into the text as it was sent. Knows nothing of tasks, models or HTTP. Start with tokenizer.py.
+Everything here answers in code points of the text exactly as it was sent. Knows nothing of models, requests or files.
+Open structure.py first: every other step works on its blocks.
 """

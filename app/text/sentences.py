@@ -1,37 +1,59 @@
-"""Sentence spans of Japanese text, for summaries.
+"""Sentences of Japanese text: spans, what block they stand in, and whether they had to be cut.
 
-Sentences end at 。！？ and their variants, and at line ends; not inside 「…。」 or （…。）, not at 3.14, Yahoo!ニュース
-or すごい！と思った. A bracket without its partner is an ordinary character, so it never swallows what follows.
+A sentence lies in one block (app.text.structure) and may go over the line ends of wrapped lines. A heading, a row of a
+table and page furniture are one sentence each, of their block's kind. In prose, sentences end at 。！？ and their
+variants; not inside 「…。」 or （…。）, not at 3.14, Yahoo!ニュース or すごい！と思った. A bracket without its partner
+is an ordinary character, so it never swallows what follows.
 
-Time is linear in the text. Knows nothing of words, tokens or models; every character that is not white space (or
-invisible at the edge of a sentence) lies in exactly one sentence.
+Time is linear in the text. Knows nothing of words, tokens or models; every character that is read and seen lies in
+exactly one sentence.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from app.text.blocks import BlockKind
+from app.text.characters import (
+    BLANKS,
+    BRACKETS,
+    CLOSERS,
+    COMMAS,
+    ELLIPSES,
+    ENDERS,
+    FULL_STOPS,
+    OPENERS,
+    POINTS,
+    ROUND_OPENERS,
+)
+from app.text.structure import Structure, structure_of
+
 # A quotation longer than this is a passage of its own: it is cut at the sentences inside it.
 MAX_QUOTE_CHARACTERS = 300
+# A sentence longer than this is cut at clauses, into pieces of at most half of it.
+MAX_SENTENCE_CHARACTERS = 1_000
 
-_BRACKETS = dict(zip("「『（(【〔［[｛{〈《≪«“〝｢〖〘", "」』）)】〕］]｝}〉》≫»”〟｣〗〙", strict=True))
-_ROUND = "（(〔【［["
-_OPENERS = re.escape("".join(_BRACKETS))
-_CLOSERS = re.escape("".join(_BRACKETS.values()))
-_ENDERS = "。｡︒．.！？!?‼⁇⁈⁉"
-_FULL_STOPS = "。｡︒"
+# Kinds of blocks whose sentences say something by themselves, so that a summary may hold them.
+PROSE_KINDS: frozenset[BlockKind] = frozenset(("paragraph", "list-item", "clause", "table-row", "note"))
+# Kinds that are one sentence each.
+_WHOLE_KINDS: frozenset[BlockKind] = frozenset(("heading", "table-head", "table-row", "furniture"))
+
+_OPENERS = re.escape(OPENERS)
+_CLOSERS = re.escape(CLOSERS)
 _LATIN = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
 # Before ! or ?: a name or an address. One letter alone is m(_ _)m.
 _NAME_OR_URL = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]{2}|.[/=&]")
 
-_LINE = re.compile("[^\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 _BRACKET = re.compile(f"[{_OPENERS}{_CLOSERS}]")
-_STOP = re.compile(f"[{_OPENERS}]|[{_ENDERS}]+")
+_STOP = re.compile(f"[{_OPENERS}]|[{re.escape(ENDERS)}]+")
 # What still belongs to a sentence after its 。: closing brackets, ellipses, （笑）, emoji and marks that join them.
 _TAIL = re.compile(
-    f"(?:[{_CLOSERS}…‥♪♫\u2600-\u27bf\U0001f000-\U0001faff\u200d\u20e3\u3099\u309a\ufe00-\ufe0f]"
-    "|[（(](?:笑|爆|泣|涙|汗|苦笑|爆笑)[）)])+"
+    f"(?:[{_CLOSERS}{ELLIPSES}♪♫\u2600-\u27bf\U0001f000-\U0001faff\u200d\u20e3\u3099\u309a\ufe00-\ufe0f]"
+    "|[（(](?:笑|爆|泣|涙|汗|苦笑|爆笑)[）)]|[wｗ]+(?![0-9A-Za-z])"
+    # Faces: (^o^) ＼(^o^)／ (´・ω・｀) m(_ _)m. In a face stand no kana or kanji but ノ, シ and the like.
+    "|[mｍoｏ＼ヽヾ┐]?[（(][^()（）ぁ-ゖ一-鿿0-9\n]{0,4}[\\^＾_＿´`｀・;；ωДд∀▽∇≧≦><＞＜°゜][^()（）ぁ-ゖ一-鿿\n]{0,8}[）)][mｍoｏ／ノﾉ┌;；]?)+"
 )
 # What shows that the sentence goes on after ！ or 」: すごい！と思った, 「はい。」など.
 _GOES_ON = re.compile(
@@ -44,39 +66,83 @@ _ABBREVIATION = re.compile(
 )
 # Longest list number and abbreviation looked for: looking back further at every full stop would be quadratic.
 _LOOK_BACK = 16
-_INVISIBLE = "\u200b\u2060\ufeff"
+# Where a sentence without end is cut: after a comma, else at a gap.
+_CLAUSE_END = re.compile(f"[{re.escape(COMMAS)};；:：][{_CLOSERS}]*")
+_GAP = re.compile(r"\s+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """A half-open span of code points; never empty, with no white space at its ends."""
 
     start: int
     end: int
+    kind: BlockKind = "paragraph"  # of the block it stands in
+    cut: bool = False  # it goes on in the next sentence: it was too long and had to be cut
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether a summary may hold it: no heading, head of a table or page furniture."""
+        return self.kind in PROSE_KINDS
 
 
 def split_sentences(text: str) -> list[Sentence]:
-    """The sentences of `text`, in order. Line ends always end a sentence."""
-    sentences = []
-    for line in _LINE.finditer(text):
-        start = line.start()
-        for end in _sentence_ends(text, line.start(), line.end()):
-            if sentence := _trimmed(text, start, end):
-                sentences.append(sentence)
-            start = end
-    return sentences
+    """The sentences of a plain text, in order."""
+    return sentences_of(structure_of(text))
 
 
-def _trimmed(text: str, start: int, end: int) -> Sentence | None:
-    while start < end and _is_blank(text[start]):
-        start += 1
-    while start < end and _is_blank(text[end - 1]):
-        end -= 1
-    return Sentence(start, end) if start < end else None
+def sentences_of(structure: Structure) -> list[Sentence]:
+    """The sentences of a text whose structure is known, in order."""
+    reading = structure.reading
+    found: list[tuple[int, int, BlockKind, bool]] = []
+    for block, (start, end) in zip(structure.blocks, structure.spans_in_reading(), strict=True):
+        for first, last in _block_sentences(reading.text, start, end, block.kind):
+            found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.text, first, last))
+    starts, ends = reading.to_source(
+        np.fromiter((one[0] for one in found), dtype=np.int32, count=len(found)),
+        np.fromiter((one[1] for one in found), dtype=np.int32, count=len(found)),
+    )
+    return [
+        Sentence(start, end, kind, cut)
+        for start, end, (_, _, kind, cut) in zip(starts.tolist(), ends.tolist(), found, strict=True)
+    ]
 
 
-def _is_blank(char: str) -> bool:
-    return char.isspace() or char in _INVISIBLE or unicodedata.category(char) == "Cc"
+def _block_sentences(text: str, begin: int, stop: int, kind: BlockKind) -> Iterator[tuple[int, int]]:
+    """The sentences of one block, trimmed."""
+    start = begin
+    for end in (stop,) if kind in _WHOLE_KINDS else _sentence_ends(text, begin, stop):
+        first = _skip_blank(text, start, end)
+        last = end
+        while first < last and text[last - 1] in _IS_BLANK:
+            last -= 1
+        if first < last:
+            yield first, last
+        start = end
+
+
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[tuple[int, int], bool]]:
+    """A sentence, or the pieces it is cut into, and whether it goes on after each."""
+    if end - start > MAX_SENTENCE_CHARACTERS:
+        limit = MAX_SENTENCE_CHARACTERS // 2
+        while end - start > limit:
+            cut = start + limit
+            for pattern in (_CLAUSE_END, _GAP):
+                ends = [match.end() for match in pattern.finditer(text, start + limit // 4, start + limit)]
+                if ends:
+                    cut = ends[-1]
+                    break
+            last = cut
+            while last > start and text[last - 1] in _IS_BLANK:
+                last -= 1
+            if last > start:
+                yield (start, last), True
+            start = _skip_blank(text, cut, end)
+    if start < end:
+        yield (start, end), False
+
+
+_IS_BLANK = frozenset(BLANKS)
 
 
 def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
@@ -86,7 +152,7 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
     start = _skip_blank(text, begin, stop)
     while match := _STOP.search(text, position, stop):
         position = match.end()
-        if match.group() in _BRACKETS:
+        if match.group() in BRACKETS:
             if match.start() not in partners:
                 continue
             position = partners[match.start()] + 1
@@ -103,7 +169,7 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
 
 
 def _skip_blank(text: str, start: int, stop: int) -> int:
-    while start < stop and _is_blank(text[start]):
+    while start < stop and text[start] in _IS_BLANK:
         start += 1
     return start
 
@@ -111,18 +177,18 @@ def _skip_blank(text: str, start: int, stop: int) -> int:
 def _partners(text: str, begin: int, stop: int) -> dict[int, int]:
     """Opening bracket -> its closing bracket, for pairs short enough to hold their sentences together."""
     partners: dict[int, int] = {}
-    waiting: dict[str, int] = dict.fromkeys(_BRACKETS.values(), 0)  # closing bracket -> open ones on the stack
+    waiting: dict[str, int] = dict.fromkeys(BRACKETS.values(), 0)  # closing bracket -> open ones on the stack
     stack: list[int] = []
     for match in _BRACKET.finditer(text, begin, stop):
         char = match.group()
-        if char in _BRACKETS:
+        if char in BRACKETS:
             stack.append(match.start())
-            waiting[_BRACKETS[char]] += 1
+            waiting[BRACKETS[char]] += 1
         elif waiting[char]:
             while True:  # brackets opened inside and never closed are given up
                 opened = stack.pop()
-                waiting[_BRACKETS[text[opened]]] -= 1
-                if _BRACKETS[text[opened]] == char:
+                waiting[BRACKETS[text[opened]]] -= 1
+                if BRACKETS[text[opened]] == char:
                     break
             if match.start() - opened <= MAX_QUOTE_CHARACTERS:
                 partners[opened] = match.start()
@@ -131,11 +197,11 @@ def _partners(text: str, begin: int, stop: int) -> dict[int, int]:
 
 def _is_whole_sentence(text: str, opened: int, after: int, stop: int) -> bool:
     """Whether bracketed text that begins a sentence is all of it: （…。） or 「…。」「…。」, not 「…。」と言った."""
-    if text[after - 2] not in _ENDERS + "…":
+    if text[after - 2] not in ENDERS + ELLIPSES:
         return False
-    if text[opened] in _ROUND:
+    if text[opened] in ROUND_OPENERS:
         return not _GOES_ON.match(text, after, stop)
-    return after < stop and (text[after].isspace() or text[after] in _BRACKETS)
+    return after < stop and (text[after].isspace() or text[after] in BRACKETS)
 
 
 def _ends_sentence(text: str, start: int, match: re.Match[str], stop: int) -> bool:
@@ -145,12 +211,12 @@ def _ends_sentence(text: str, start: int, match: re.Match[str], stop: int) -> bo
     tail = _TAIL.match(text, end, stop)
     tail_end = tail.end() if tail else end
     after = text[tail_end] if tail_end < stop else ""
-    if (tail or run[0] not in _FULL_STOPS) and _GOES_ON.match(text, tail_end, stop):
+    if (tail or run[0] not in FULL_STOPS) and _GOES_ON.match(text, tail_end, stop):
         return False
-    if run[0] in _FULL_STOPS:  # モーニング娘。のメンバー; no sentence begins with の and a content word
+    if run[0] in FULL_STOPS:  # モーニング娘。のメンバー; no sentence begins with の and a content word
         return not _NO_AND_NOUN.match(text, tail_end, stop)
     at_gap = not after or after.isspace()
-    if run in (".", "．"):
+    if len(run) == 1 and run in POINTS:
         return _point_ends(text, start, match, before, after, at_gap)
     if set(run) == {"."}:  # an ellipsis in ASCII
         return at_gap

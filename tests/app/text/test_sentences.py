@@ -1,10 +1,10 @@
-import unicodedata
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.text.characters import BLANKS
 from app.text.sentences import MAX_QUOTE_CHARACTERS, split_sentences
+from app.text.structure import structure_of
 from tests.hostile import HOSTILE_TEXTS
 
 
@@ -14,18 +14,15 @@ def sentences(text: str) -> list[str]:
 
 def check_spans(text: str) -> None:
     position = 0
+    unread = {place for block in structure_of(text).blocks for span in block.omitted for place in range(*span)}
     for sentence in split_sentences(text):
         assert position <= sentence.start < sentence.end <= len(text)
-        # Only what nobody sees lies between sentences.
-        assert all(is_blank(char) for char in text[position : sentence.start])
-        assert not is_blank(text[sentence.start])
-        assert not is_blank(text[sentence.end - 1])
+        # Only what nobody sees or reads lies between sentences.
+        assert all(text[place] in BLANKS or place in unread for place in range(position, sentence.start))
+        assert text[sentence.start] not in BLANKS
+        assert text[sentence.end - 1] not in BLANKS
         position = sentence.end
-    assert all(is_blank(char) for char in text[position:])
-
-
-def is_blank(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) == "Cc" or char in "\u200b\u2060\ufeff"
+    assert all(text[place] in BLANKS or place in unread for place in range(position, len(text)))
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS.keys())
