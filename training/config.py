@@ -43,8 +43,6 @@ class TrainingConfig(_Part):
     intermediate: Count = 1024
     max_positions: Count = 4096
     activation: Literal["gelu_new", "gelu", "relu"] = "gelu_new"  # gelu_new, BigBird's own, is slow on CPUs
-    start: Literal["random", "structured"] = "random"  # structured: see training/structured.py
-    word_vectors: str = ""  # .npy of `python -m training.word_vectors`, for a structured start
 
     dropout: Share = 0.1  # of the run, also where it starts from a checkpoint
 
@@ -69,13 +67,9 @@ class TrainingConfig(_Part):
     checkpoint_every: Count = 500  # steps
 
     @model_validator(mode="after")
-    def _the_start_is_one(self) -> Self:
+    def _the_model_can_be_made(self) -> Self:
         if self.hidden % (2 * self.heads):
             raise ValueError(f"hidden ({self.hidden}) must be an even multiple of heads ({self.heads})")
-        if self.word_vectors and self.start != "structured":
-            raise ValueError('word_vectors are only read with start = "structured"')
-        if self.start == "structured" and self.checkpoint:
-            raise ValueError('start = "structured" is for a new model; this run starts from a checkpoint')
         if not self.tokenizer and not self.checkpoint:
             raise ValueError("tokenizer is missing; a run without a checkpoint needs a tokenizer.json")
         return self

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -19,7 +18,6 @@ from export.checkpoint import CheckpointError, read_checkpoint
 from export.model import BigBird, Task, config_dict
 from export.weights import initialise
 from training.config import ConfigError, FinetuneConfig, TrainingConfig
-from training.runs.structured_init import structured_start
 
 
 def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, ...]) -> BigBird:
@@ -72,9 +70,6 @@ def start_model(
     _check_shape(shape, tokenizer, token_types)
     model = BigBird(shape, task)
     initialise(model, config.seed)
-    if config.start == "structured":
-        _structured(model, config)
-        return model
     # Sinusoids (Vaswani et al. 2017) as the start of the learned positions: neighbours begin alike, so that places
     # rarely seen in training behave like their neighbours.
     positions = torch.arange(config.max_positions).unsqueeze(1)
@@ -83,14 +78,6 @@ def start_model(
     weight[:, 0::2] = torch.sin(positions * rates) * shape.initializer_range * 2**0.5
     weight[:, 1::2] = torch.cos(positions * rates) * shape.initializer_range * 2**0.5
     return model
-
-
-def _structured(model: BigBird, config: TrainingConfig) -> None:
-    try:
-        vectors = np.load(config.word_vectors, allow_pickle=False) if config.word_vectors else None
-        structured_start(model, vectors, config.seed)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"The structured start is not possible: {error}") from error
 
 
 def _from_checkpoint(
