@@ -144,14 +144,14 @@ class ImpossibleTable(NagayomiError):
     error_type = "impossible_table"
 
 
-class FileError(NagayomiError):
+class UnreadableFile(NagayomiError):
     """Base of what can be wrong with a file; the message is a sentence for the person who sent it."""
 
     status = 422
     error_type = "unreadable_file"
 
 
-class UnsupportedFile(FileError):
+class UnsupportedFile(UnreadableFile):
     """The file is of a kind that is not read here: a spreadsheet, a picture, an old binary Word document."""
 
     status = 415
@@ -164,31 +164,31 @@ class NotText(UnsupportedFile):
     error_type = "not_text"
 
 
-class UnknownEncoding(FileError):
+class UnknownEncoding(UnreadableFile):
     """The file is text, but in no encoding that is known here."""
 
     error_type = "unknown_encoding"
 
 
-class BrokenFile(FileError):
+class BrokenFile(UnreadableFile):
     """The file is of a known kind, but damaged or cut off."""
 
     error_type = "broken_file"
 
 
-class EncryptedFile(FileError):
+class EncryptedFile(UnreadableFile):
     """The file cannot be read without a password."""
 
     error_type = "encrypted_file"
 
 
-class UnsafeFile(FileError):
+class UnsafeFile(UnreadableFile):
     """The file holds what only an attack needs: a zip bomb, XML entities, elements nested a million deep."""
 
     error_type = "unsafe_file"
 
 
-class FileTooLarge(FileError):
+class FileTooLarge(UnreadableFile):
     """The file, or what it unpacks to, is larger than the settings allow."""
 
     status = 413
