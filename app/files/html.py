@@ -15,7 +15,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 from app.errors import BrokenFile, UnsafeFile
 from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.encoding import decode
-from app.files.limits import FileLimits
+from app.files.spacing import collapsed
 
 MAX_DEPTH = 10_000  # of elements that need an end tag; looking for open elements takes time by depth
 MAX_SPAN = 100
@@ -60,9 +60,6 @@ _META_CHARSET = re.compile(rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-
 _XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{1,40})")
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
-_WIDE = "\u2e80-\u312f\u3190-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
-_LINE_END_IN_JAPANESE = re.compile(rf"(?<=[{_WIDE}])[ \t]*[\r\n][ \t\r\n]*(?=[{_WIDE}])")
-_SPACES = re.compile(r"[ \t\r\n\f]+")
 _SPACES_AT_LINE_END = re.compile(r" *\n *")
 
 
@@ -86,21 +83,26 @@ class _Table:
     filled: dict[int, int] = field(default_factory=dict)  # column -> rows
 
 
-def read_html(data: bytes, stated: str | None, limits: FileLimits) -> Document:
+def read_html(data: bytes, stated: str | None) -> Document:
     """Read an HTML file. `stated` is the charset of its Content-Type; without one its own `<meta charset>` counts.
 
     Raises NotText, UnknownEncoding, UnsafeFile or BrokenFile.
     """
     decoded = decode(data, stated or declared_charset(data))
-    check_depth(decoded.text)
+    return read_html_text(decoded.text, decoded.warnings)
+
+
+def read_html_text(text: str, warnings: tuple[str, ...] = ()) -> Document:
+    """Read HTML that is characters already. Raises UnsafeFile or BrokenFile."""
+    check_depth(text)
     try:
-        root = LexborHTMLParser(decoded.text).root
+        root = LexborHTMLParser(text).root
     except SelectolaxError:
         raise BrokenFile("The HTML could not be read: it is damaged, or needs more memory than is allowed.") from None
     reader = _HtmlReader()
     if root is not None:
         reader.read(root)
-    return reader.build(decoded.warnings)
+    return reader.build(warnings)
 
 
 def declared_charset(data: bytes) -> str | None:
@@ -330,8 +332,7 @@ def _rendered(parts: list[tuple[str, bool]]) -> str:
     run: list[str] = []
     for text, is_preformatted in [*parts, ("", True)]:
         if is_preformatted:
-            joined = _LINE_END_IN_JAPANESE.sub("", "".join(run))
-            texts += [_SPACES.sub(" ", joined), text]
+            texts += [collapsed("".join(run)), text]
             run = []
         else:
             run.append(text)

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from app.errors import BrokenFile, EncryptedFile, UnreadableFile, FileTooLarge, UnsafeFile
+from app.errors import BrokenFile, EncryptedFile, FileTooLarge, UnreadableFile, UnsafeFile
 from app.files import ooxml, safe_xml
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, Relationship
