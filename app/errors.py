@@ -74,6 +74,20 @@ class BodyTimeout(NagayomiError):
         return {"Connection": "close"}  # the rest of the body may come for ever
 
 
+class UnreadableFile(NagayomiError):
+    """A file is damaged, encrypted, or not of the kind it is said to be."""
+
+    status = 422
+    error_type = "unreadable_file"
+
+
+class FileTooLarge(NagayomiError):
+    """A file has more bytes, pages or characters than `FileLimits` allows, or takes more time or memory to read."""
+
+    status = 413
+    error_type = "file_too_large"
+
+
 class ModelNotFound(NagayomiError):
     """No model of that name (or task) is served."""
 
