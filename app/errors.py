@@ -74,20 +74,6 @@ class BodyTimeout(NagayomiError):
         return {"Connection": "close"}  # the rest of the body may come for ever
 
 
-class UnreadableFile(NagayomiError):
-    """A file is damaged, encrypted, or not of the kind it is said to be."""
-
-    status = 422
-    error_type = "unreadable_file"
-
-
-class FileTooLarge(NagayomiError):
-    """A file has more bytes, pages or characters than `FileLimits` allows, or takes more time or memory to read."""
-
-    status = 413
-    error_type = "file_too_large"
-
-
 class ModelNotFound(NagayomiError):
     """No model of that name (or task) is served."""
 
@@ -156,6 +142,57 @@ class ImpossibleTable(NagayomiError):
 
     status = 500
     error_type = "impossible_table"
+
+
+class FileError(NagayomiError):
+    """Base of what can be wrong with a file; the message is a sentence for the person who sent it."""
+
+    status = 422
+    error_type = "unreadable_file"
+
+
+class UnsupportedFile(FileError):
+    """The file is of a kind that is not read here: a spreadsheet, a picture, an old binary Word document."""
+
+    status = 415
+    error_type = "unsupported_file"
+
+
+class NotText(UnsupportedFile):
+    """The file has no known kind, and its bytes are no text either."""
+
+    error_type = "not_text"
+
+
+class UnknownEncoding(FileError):
+    """The file is text, but in no encoding that is known here."""
+
+    error_type = "unknown_encoding"
+
+
+class BrokenFile(FileError):
+    """The file is of a known kind, but damaged or cut off."""
+
+    error_type = "broken_file"
+
+
+class EncryptedFile(FileError):
+    """The file cannot be read without a password."""
+
+    error_type = "encrypted_file"
+
+
+class UnsafeFile(FileError):
+    """The file holds what only an attack needs: a zip bomb, XML entities, elements nested a million deep."""
+
+    error_type = "unsafe_file"
+
+
+class FileTooLarge(FileError):
+    """The file, or what it unpacks to, is larger than the settings allow, or takes more time or memory to read."""
+
+    status = 413
+    error_type = "file_too_large"
 
 
 @contextmanager

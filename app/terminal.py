@@ -7,7 +7,7 @@ characters, so that no text can move the cursor or change colours.
 import re
 
 from app.schemas import Answer, ClassifyResponse, LabelResult, QaResponse, SummarizeResponse, Timings, Usage
-from app.sentences import split_sentences
+from app.text.sentences import split_sentences
 
 # Characters of its sentence shown on either side of an answer.
 EXCERPT_CHARACTERS = 100

@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-BlockKind = Literal["paragraph", "heading", "list-item", "table-row", "furniture", "note"]
+from app.text.blocks import Block as Block
+from app.text.blocks import BlockKind as BlockKind
 
 BLOCK_SEPARATOR = "\n\n"
 ROW_SEPARATOR = "\n"  # between the rows of a table and between the items of a list
@@ -25,21 +25,6 @@ CELL_SEPARATOR = "\t"
 # Kinds of which two in a row belong together.
 _CLOSE_KINDS: tuple[BlockKind, ...] = ("table-row", "list-item")
 _CELL_BREAKS = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A span of a Document's text, half-open in code points, and what it is.
-
-    furniture: running heads, running feet, page numbers, rules that someone drew with characters.
-    note: what stands outside the running text: footnotes, a speaker's notes, remarks of an editor.
-    """
-
-    kind: BlockKind
-    start: int
-    end: int
-    level: int = 0  # of a heading, 1 is the highest; 0 for every other kind
-    cells: tuple[tuple[int, int], ...] = ()  # of a table row: the span of each cell, an empty cell included
 
 
 @dataclass(frozen=True, slots=True)

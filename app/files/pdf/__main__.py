@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
-from app.errors import FileTooLarge, NagayomiError, UnreadableFile
+from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge
 from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.pdf import wire
@@ -39,7 +39,7 @@ def main() -> None:
     threading.Thread(target=_end_with, args=(source,), daemon=True).start()
     try:
         answer = _answer(header, data, limits)
-    except NagayomiError as error:
+    except FileError as error:
         answer = wire.encode({"error": error.error_type, "message": str(error)})
     except MemoryError:
         message = f"Reading the PDF needs more than the {limits.max_memory_bytes} bytes of memory that are allowed."
@@ -79,22 +79,22 @@ def _opened(data: bytes, limits: FileLimits) -> pdfium.PdfDocument:
         pdf = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
         if error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
-            raise UnreadableFile("The PDF is encrypted and needs a password; save a copy without one.") from None
-        raise UnreadableFile("The file is not a PDF, or a PDF that is cut off or damaged.") from None
+            raise EncryptedFile("The PDF is encrypted and needs a password; save a copy without one.") from None
+        raise BrokenFile("The file is not a PDF, or a PDF that is cut off or damaged.") from None
     if len(pdf) > limits.max_pages:
         raise FileTooLarge(f"The PDF has {len(pdf)} pages; at most {limits.max_pages} are allowed.")
     if not len(pdf):
-        raise UnreadableFile("The PDF has no pages.")
+        raise BrokenFile("The PDF has no pages.")
     return pdf
 
 
 def _page(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
     if not 0 <= index < len(pdf):
-        raise UnreadableFile(f"The PDF has no page {index + 1}; it has {len(pdf)}.")
+        raise BrokenFile(f"The PDF has no page {index + 1}; it has {len(pdf)}.")
     try:
         return pdf[index]
     except pdfium.PdfiumError:
-        raise UnreadableFile(f"Page {index + 1} of the PDF is damaged.") from None
+        raise BrokenFile(f"Page {index + 1} of the PDF is damaged.") from None
 
 
 def _read(pdf: pdfium.PdfDocument, limits: FileLimits) -> Document:

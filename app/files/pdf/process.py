@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from app.errors import FileTooLarge, InvalidInput, NagayomiError, UnreadableFile
+from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge, InvalidInput, UnsupportedFile
 from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.pdf import wire
@@ -27,13 +27,14 @@ _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TZ")
 _LONGEST_END_S = 5.0
 _BYTES_PER_CHARACTER = 4 + 16  # UTF-8 and four floats
 _MAX_PNG_BYTES_PER_PIXEL = 4
-_ERRORS: dict[str, type[NagayomiError]] = {error.error_type: error for error in (FileTooLarge, UnreadableFile)}
+_ERRORS: dict[str, type[FileError]] = {error.error_type: error for error in (BrokenFile, EncryptedFile, FileTooLarge)}
 
 
 async def read_pdf(data: bytes, limits: FileLimits) -> Document:
     """The Document of a PDF.
 
-    Raises UnreadableFile for a file that is no PDF, is damaged or encrypted, and FileTooLarge for one past the limits.
+    Raises BrokenFile for a file that is no PDF or is damaged, EncryptedFile for one that needs a password, FileTooLarge
+    for one past the limits, and UnsupportedFile where the extra `files` is not installed.
     """
     most = limits.max_characters * _BYTES_PER_CHARACTER
     header, blobs = await _ask({"task": "read"}, data, limits, most)
@@ -62,7 +63,7 @@ async def _ask(
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Start a child, send it a request and the file, and return its answer."""
     if find_spec("pypdfium2") is None:
-        raise UnreadableFile("PDF files cannot be read here: install nagayomi[files].")
+        raise UnsupportedFile("PDF files cannot be read here: the extra `files` is not installed.")
     if len(data) > limits.max_file_bytes:
         raise FileTooLarge(f"The file has {len(data)} bytes; at most {limits.max_file_bytes} are allowed.")
     process = await asyncio.create_subprocess_exec(
@@ -88,7 +89,7 @@ async def _ask(
         sending.cancel()
         await _end_child(process)
     if "error" in header:
-        raise _ERRORS.get(header["error"], UnreadableFile)(str(header["message"]))
+        raise _ERRORS.get(header["error"], BrokenFile)(str(header["message"]))
     return header, blobs
 
 
@@ -136,6 +137,6 @@ def _end(status: int, limits: FileLimits) -> str:
     return f"was ended by signal {-status}, as when it needs more than {limits.max_memory_bytes} bytes of memory"
 
 
-def _failed(how: str) -> UnreadableFile:
+def _failed(how: str) -> BrokenFile:
     _LOG.error("The process that reads a PDF %s.", how)
-    return UnreadableFile(f"The PDF could not be read: it is damaged, or too complex. The process that read it {how}.")
+    return BrokenFile(f"The PDF could not be read: it is damaged, or too complex. The process that read it {how}.")

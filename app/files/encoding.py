@@ -1,0 +1,350 @@
+"""Bytes of a text file -> its characters, with what Japanese files are written in: UTF-8, CP932, EUC-JP, ISO-2022-JP
+and UTF-16.
+
+The order: a byte order mark; a stated charset that decodes the bytes; the escapes of ISO-2022-JP; strict UTF-8; then
+CP932, EUC-JP and UTF-16 without a mark, each decoded strictly, the most plausible Japanese first. A stated charset that
+is wrong becomes a warning. Bytes that are no text are refused, and so is text in no encoding known here.
+
+Shift_JIS is always read as CP932: Python's `shift_jis` knows neither ①, ㈱ and 髙, nor the 〜 of Windows. EUC-JP and
+ISO-2022-JP get the same characters (as CP51932, CP50221 and eucJP-ms do) and agree with CP932 on ～－∥￠￡￢.
+Knows nothing of file formats: who reads HTML or mail finds the stated charset and passes it on.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.errors import NotText, UnknownEncoding
+from app.files.plausibility import japanese_plausibility, share_of_controls
+
+# Damage that becomes U+FFFD and a warning: one undecodable place in so many characters. More is another encoding.
+CHARACTERS_PER_DAMAGE = 1000
+# Control characters past this share are a program's data.
+MAX_CONTROL_SHARE = 0.02
+# A guess must be at least this plausible; a stated charset stands unless a guess is better by this.
+MIN_PLAUSIBILITY = 0.15
+MARGIN = 0.4
+# UTF-16 that happens to be ASCII (あ is 42 30, "B0") is taken for UTF-16 from so many characters on.
+MIN_KANA_ONLY = 16
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# What a stated charset may be, by Python's name of it; Python has more codecs, some of them with quadratic time.
+_OURS = {
+    "ascii": "ascii", "utf-8": "utf-8", "utf-16": "utf-16", "utf-16-le": "utf-16-le", "utf-16-be": "utf-16-be",
+    "utf-32": "utf-32", "utf-7": "utf-7", "cp932": "cp932", "shift_jis": "cp932", "shift_jis_2004": "shift_jis_2004",
+    "shift_jisx0213": "shift_jis_2004", "euc_jp": "euc-jp", "euc_jis_2004": "euc-jp", "euc_jisx0213": "euc-jp",
+    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5hkscs", "big5hkscs": "big5hkscs",
+    "euc_kr": "cp949", "cp949": "cp949", "koi8-r": "koi8-r",
+}  # fmt: skip
+_OTHER_NAMES = {
+    "windows-31j": "cp932", "cswindows31j": "cp932", "x-sjis": "cp932", "x-ms-cp932": "cp932", "ms932": "cp932",
+    "x-shift-jis": "cp932", "sjis-win": "cp932", "cp943": "cp932", "x-mac-japanese": "cp932",
+    "x-euc-jp": "euc-jp", "eucjp-ms": "euc-jp", "eucjp-win": "euc-jp", "cp51932": "euc-jp", "x-euc": "euc-jp",
+    "cp50220": "iso-2022-jp", "cp50221": "iso-2022-jp", "cp50222": "iso-2022-jp", "jis": "iso-2022-jp",
+    "unicode-1-1-utf-7": "utf-7", "utf8mb4": "utf-8", "unicode": "utf-16",
+}  # fmt: skip
+# That these decode the bytes says little: the Japanese ones are often valid in one another, the others decode anything.
+_CONTESTED = re.compile(r"cp932|euc-jp|iso8859-\d+|cp125\d|koi8-r|utf-16.*")
+_LOST = re.compile("\ufffd+")
+_JAPANESE = ("cp932", "euc-jp", "utf-16-le", "utf-16-be")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The characters of a text file, the encoding that gave them, and sentences on what was not as stated."""
+
+    text: str
+    encoding: str
+    warnings: tuple[str, ...] = ()
+
+
+def decode(data: bytes, stated: str | None = None) -> Decoded:
+    """Decode the bytes of a text file. `stated` is a charset from a Content-Type, an HTML meta or a mail's header.
+
+    Raises NotText for bytes that are no text, UnknownEncoding for text in an encoding that is not known here.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            decoded = _decode_marked(data[len(mark) :], encoding)
+            return _with_stated(decoded, stated) if stated else decoded
+    name = known_charset(stated) if stated else None
+    if name and (text := _strict(data, name)) is not None and _stands(data, name, text):
+        return Decoded(_checked(text), name)
+    guess = _detect(data)
+    if guess is None:
+        guess = _damaged(data)
+    return _with_stated(guess, stated) if stated else guess
+
+
+def known_charset(label: str) -> str | None:
+    """The name that this module has for a charset, or None when it has none."""
+    label = label.strip().strip("'\"").lower()
+    if label in _OTHER_NAMES:
+        return _OTHER_NAMES[label]
+    try:
+        name = codecs.lookup(label).name
+    except (LookupError, ValueError, UnicodeError):  # an unknown name, a NUL in it, a lone surrogate in it
+        return None
+    if name.startswith("iso2022_jp"):
+        return "iso-2022-jp"
+    if re.fullmatch(r"iso8859-\d+|cp125\d", name):
+        return name
+    return _OURS.get(name)
+
+
+def _decode_marked(data: bytes, encoding: str) -> Decoded:
+    text = _strict(data, encoding)
+    return Decoded(_checked(text), encoding) if text is not None else _damaged(data, encoding)
+
+
+def _stands(data: bytes, name: str, text: str) -> bool:
+    """Whether a stated charset that decodes the bytes to `text` is believed."""
+    if is_iso_2022_jp(data):
+        return name == "iso-2022-jp"
+    if name == "utf-8" or text.isascii():
+        return True
+    if _CONTESTED.fullmatch(name) is None:
+        return True
+    if _strict(data, "utf-8") is not None:  # what is UTF-8 is nothing else, unless it is very short
+        return False
+    guess = _most_plausible(data)
+    if guess is None or guess.encoding == name:
+        return True
+    margin = MARGIN if name in _JAPANESE else 0.0
+    return japanese_plausibility(guess.text) < max(japanese_plausibility(text), 0.0) + margin
+
+
+def _with_stated(decoded: Decoded, stated: str) -> Decoded:
+    name = known_charset(stated)
+    if name is None:
+        warning = f"The stated charset {stated!r} is not known; the bytes are {decoded.encoding}."
+    elif decoded.encoding.startswith(name) or (decoded.text.isascii() and decoded.encoding == "utf-8"):
+        return decoded  # utf-16 holds for utf-16-le, and ASCII is right in every encoding that is stated
+    else:
+        warning = f"The stated charset {stated!r} is wrong: the bytes are {decoded.encoding} and were read as such."
+    return Decoded(decoded.text, decoded.encoding, (warning, *decoded.warnings))
+
+
+# --- what the bytes are ----------------------------------------------------------------------------------------------
+
+
+def _detect(data: bytes) -> Decoded | None:
+    """The encoding by the bytes alone, decoded strictly; None when none fits."""
+    if is_iso_2022_jp(data):
+        text = _strict(data, "iso-2022-jp")
+        return Decoded(_checked(text), "iso-2022-jp") if text is not None else None
+    text = _strict(data, "utf-8")
+    if text is not None and share_of_controls(text) <= MAX_CONTROL_SHARE and not _is_kana_of_utf_16(data):
+        return Decoded(text, "utf-8")
+    if guess := _most_plausible(data):
+        return guess
+    return Decoded(_checked(text), "utf-8") if text is not None else None
+
+
+def _most_plausible(data: bytes) -> Decoded | None:
+    best, best_score = None, MIN_PLAUSIBILITY
+    for encoding in _JAPANESE:
+        if (text := _strict(data, encoding)) is not None:
+            score = japanese_plausibility(text, with_ascii=encoding.startswith("utf-16"))
+            if score > best_score and share_of_controls(text) <= MAX_CONTROL_SHARE:
+                best, best_score = Decoded(text, encoding), score
+    return best
+
+
+def _is_kana_of_utf_16(data: bytes) -> bool:
+    """Whether bytes that are ASCII are hiragana in UTF-16: 42 30 is あ as well as "B0"."""
+    if len(data) < 2 * MIN_KANA_ONLY or len(data) % 2 or not data.isascii():
+        return False
+    return 0x30 in data[:2] and (set(data[1::2]) == {0x30} or set(data[::2]) == {0x30}) and not data.isdigit()
+
+
+def _damaged(data: bytes, stated: str | None = None) -> Decoded:
+    """Decode bytes that no encoding takes whole, when little of them is damaged: U+FFFD stands for what is lost.
+
+    Raises NotText or UnknownEncoding when too much is lost in every encoding, or in the stated one.
+    """
+    certain = [stated] if stated else ["iso-2022-jp", "utf-8"] if is_iso_2022_jp(data) else ["utf-8"]
+    found = []
+    for encoding in (*certain, *(() if stated else _JAPANESE)):
+        text = _decode(data, encoding, strict=False)
+        lost = len(_LOST.findall(text))
+        if lost > max(1, len(text) // CHARACTERS_PER_DAMAGE) or share_of_controls(text) > MAX_CONTROL_SHARE:
+            continue
+        decoded = Decoded(text, encoding, (_loss(text, encoding, lost),) if lost else ())
+        if encoding in certain:
+            return decoded
+        plausibility = japanese_plausibility(text, with_ascii=encoding.startswith("utf-16"))
+        if plausibility >= MIN_PLAUSIBILITY:
+            found.append((-lost, plausibility, decoded))
+    if not found:
+        raise _refusal(data)
+    return max(found, key=lambda candidate: candidate[:2])[2]
+
+
+def _loss(text: str, encoding: str, lost: int) -> str:
+    line = text.count("\n", 0, text.index("\ufffd")) + 1
+    places = "One place is" if lost == 1 else f"{lost} places are"
+    return f"{places} not valid {encoding} and became U+FFFD; the first is in line {line}."
+
+
+def _refusal(data: bytes) -> NotText | UnknownEncoding:
+    if share_of_controls(data[:100_000].decode("latin-1")) > MAX_CONTROL_SHARE:
+        return _not_text()
+    return UnknownEncoding(
+        "The text is in an encoding that is not known here: it is not valid UTF-8, CP932 (Shift_JIS), EUC-JP, "
+        "ISO-2022-JP or UTF-16. Save it as UTF-8, or state its charset."
+    )
+
+
+def _checked(text: str) -> str:
+    if share_of_controls(text) > MAX_CONTROL_SHARE:
+        raise _not_text()
+    return text
+
+
+def _not_text() -> NotText:
+    return NotText(
+        "The file is no text and of no kind that is read here: its bytes are binary data. Accepted are PDF, DOCX, "
+        "PPTX, HTML, Markdown, EML, CSV, TSV and plain text."
+    )
+
+
+# --- the decoders ----------------------------------------------------------------------------------------------------
+
+
+def _strict(data: bytes, encoding: str) -> str | None:
+    try:
+        return _decode(data, encoding, strict=True)
+    except UnicodeError:
+        return None
+
+
+def _decode(data: bytes, encoding: str, strict: bool) -> str:
+    if encoding == "iso-2022-jp":
+        return "".join(_iso_2022_jp_runs(data, strict))
+    if encoding == "euc-jp":
+        return _decode_euc_jp(data, strict)
+    return data.decode(encoding, "strict" if strict else "replace")
+
+
+# CP932 and Python's euc_jp name seven cells differently; here as CP932 does, so that a text is the same from both.
+_AS_CP932 = str.maketrans("〜‖−¢£¬¦", "～∥－￠￡￢￤")
+
+
+def _decode_euc_jp(data: bytes, strict: bool) -> str:
+    """EUC-JP with the characters of NEC and IBM; EUC-JIS-2004 where it has cells that those do not have."""
+    try:
+        return data.decode("euc_jp", "nagayomi.eucjp-ms").translate(_AS_CP932)
+    except UnicodeDecodeError:
+        try:
+            return data.decode("euc_jis_2004").translate(_AS_CP932)
+        except UnicodeDecodeError:
+            if strict:
+                raise
+    return data.decode("euc_jp", "nagayomi.eucjp-ms-replace").translate(_AS_CP932)
+
+
+def _eucjp_ms(error: UnicodeError) -> tuple[str, int]:
+    """A cell that Python's euc_jp does not have: row 13 (①㈱) and rows 89-92 (髙) of CP932, or IBM's in three bytes."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    start = error.start
+    if error.object[start] == 0x8F:
+        cell = error.object[start + 1 : start + 3]
+        if cell in _EUCJP_MS_CELLS:
+            return _EUCJP_MS_CELLS[cell], start + 3
+    cell = error.object[start : start + 2]
+    if len(cell) == 2 and min(cell) >= 0xA1 and max(cell) <= 0xFE:
+        try:
+            return _to_shift_jis(cell[0] - 0xA0, cell[1] - 0xA0).decode("cp932"), start + 2
+        except UnicodeDecodeError:
+            pass
+    raise error
+
+
+def _eucjp_ms_replace(error: UnicodeError) -> tuple[str, int]:
+    try:
+        return _eucjp_ms(error)
+    except UnicodeDecodeError as rest:
+        return "\ufffd", rest.end
+
+
+def _to_shift_jis(row: int, column: int) -> bytes:
+    """The two bytes of a cell of JIS X 0208; rows and columns count from 1 to 94."""
+    lead = (row + 1) // 2 + (0x80 if row <= 62 else 0xC0)
+    trail = column + (0x9E if row % 2 == 0 else 0x3F if column < 64 else 0x40)
+    return bytes((lead, trail))
+
+
+def _eucjp_ms_cells() -> dict[bytes, str]:
+    """IBM's characters that JIS X 0212 has not, in eucJP-ms from F3F3 on in the order of CP932's FA40 to FC4B."""
+    ibm = [
+        bytes((lead, trail)).decode("cp932")
+        for lead in (0xFA, 0xFB, 0xFC)
+        for trail in (*range(0x40, 0x7F), *range(0x80, 0xFD))
+        if lead < 0xFC or trail <= 0x4B
+    ]
+    missing = [char for char in ibm if char == "№" or (char not in "￢￤" and not char.encode("euc_jp", "ignore"))]
+    cells = [bytes((row, column)) for row in (0xF3, 0xF4) for column in range(0xA1, 0xFF)][0x52:]
+    return dict(zip(cells, missing, strict=True))
+
+
+_EUCJP_MS_CELLS = _eucjp_ms_cells()
+codecs.register_error("nagayomi.eucjp-ms", _eucjp_ms)
+codecs.register_error("nagayomi.eucjp-ms-replace", _eucjp_ms_replace)
+
+# Escape of ISO 2022 -> what follows it, up to the next escape or the end of the line.
+_ESCAPES = {
+    b"\x1b(B": "ascii", b"\x1b(J": "roman", b"\x1b(I": "kana", b"\x1b$@": "euc-jp", b"\x1b$B": "euc-jp",
+    b"\x1b&@\x1b$B": "euc-jp", b"\x1b$(B": "euc-jp", b"\x1b$(@": "euc-jp", b"\x1b$(D": "x0212",
+    b"\x1b$(O": "euc_jis_2004", b"\x1b$(Q": "euc_jis_2004", b"\x1b$(P": "x0213-2",
+    b"\x1b$A": "gb2312", b"\x1b$(C": "euc_kr", b"\x0e": "kana", b"\x0f": "ascii",
+}  # fmt: skip
+_ESCAPE = re.compile(b"|".join(re.escape(escape) for escape in sorted(_ESCAPES, key=len, reverse=True)) + b"|[\r\n]+")
+_DESIGNATION = re.compile(rb"\x1b(?:\$[@BA]|\$\([@BCDOPQ]|\(I)")
+_HIGH_BIT = bytes(byte | 0x80 for byte in range(256))
+_ROMAN = str.maketrans("\\~", "¥‾")
+
+
+def is_iso_2022_jp(data: bytes) -> bool:
+    """Whether the bytes have seven bits and an escape to a set of Japanese characters; colours are none."""
+    return b"\x1b" in data and data.isascii() and _DESIGNATION.search(data) is not None
+
+
+def _iso_2022_jp_runs(data: bytes, strict: bool) -> Iterator[str]:
+    if not is_iso_2022_jp(data):
+        if strict:
+            raise UnicodeDecodeError("iso-2022-jp", data, 0, len(data), "no escape, or a byte with the eighth bit")
+        yield data.decode("ascii", "replace")
+        return
+    charset, position = "ascii", 0
+    for match in _ESCAPE.finditer(data):
+        yield _run(data[position : match.start()], charset, strict)
+        if match.group() in _ESCAPES:
+            charset = _ESCAPES[match.group()]
+        else:  # RFC 1468: a line ends in ASCII
+            yield match.group().decode("ascii")
+            charset = "ascii"
+        position = match.end()
+    yield _run(data[position:], charset, strict)
+
+
+def _run(data: bytes, charset: str, strict: bool) -> str:
+    if charset in ("ascii", "roman") or not data:
+        text = data.decode("ascii")
+        return text.translate(_ROMAN) if charset == "roman" else text
+    data = data.translate(_HIGH_BIT)
+    errors = "strict" if strict else "replace"
+    if charset == "kana":
+        return data.decode("cp932", errors)
+    if charset in ("x0212", "x0213-2"):
+        data = b"".join(b"\x8f" + data[i : i + 2] for i in range(0, len(data), 2))
+        charset = "euc-jp" if charset == "x0212" else "euc_jis_2004"
+    return _decode_euc_jp(data, strict) if charset == "euc-jp" else data.decode(charset, errors)

@@ -1,0 +1,31 @@
+"""What a text consists of: blocks, in the order of the text.
+
+The types alone. `app.text.structure` finds the blocks of a plain text; readers of files, which know them from the
+file, make their own.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+BlockKind = Literal["paragraph", "heading", "list-item", "clause", "table-head", "table-row", "note", "furniture"]
+
+Spans = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A half-open span of code points of a text, and what it is. Blocks do not overlap.
+
+    clause: a numbered provision or paragraph: 第３条, ２, （１）, ア, 一.
+    note: what stands outside the running text: ※, footnotes, a speaker's notes, 〔登壇〕, remarks of an editor.
+    furniture: page numbers, running heads and feet, rules drawn with characters, mail headers, copyright lines.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0  # of a heading, 1 is the highest; 0 for every other kind
+    cells: Spans = ()  # of a row of a table: the span of each cell, an empty cell included
+    # What is inside the block and not read: line ends of wrapped lines with the indentation after them, ruby, markup,
+    # marks of quotation, and page furniture between two lines of one paragraph. In order, without overlap.
+    omitted: Spans = ()

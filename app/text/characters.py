@@ -1,0 +1,88 @@
+"""One table of the characters that structure text: brackets, sentence enders, line ends, widths.
+
+Taken from Unicode where Unicode has it, so that vertical, half-width and small forms are known wherever the ordinary
+ones are. Knows characters only, no text.
+"""
+
+import unicodedata
+
+import numpy as np
+import numpy.typing as npt
+
+# Where scripts of East Asia and general punctuation have their marks; elsewhere there are none that matter here.
+_RANGES = (
+    range(0x20, 0x100),
+    range(0x2000, 0x2BFF),
+    range(0x2E00, 0x2E80),
+    range(0x3000, 0x3040),
+    range(0xFE10, 0xFFEF),
+)
+_CANDIDATES = tuple(chr(code) for codes in _RANGES for code in codes)
+
+
+def _forms(*plain: str) -> str:
+    """Every character that NFKC turns into some of `plain`: ｡ ︒ for 。, ！ ﹗ ︕ ‼ for !; leaders (…) aside."""
+    return "".join(
+        char
+        for char in _CANDIDATES
+        if set(unicodedata.normalize("NFKC", char)) <= set(plain)
+        and "LEADER" not in unicodedata.name(char, "")
+        and "ELLIPSIS" not in unicodedata.name(char, "")
+    )
+
+
+def _brackets() -> dict[str, str]:
+    """Opening bracket -> closing bracket, for all brackets and double quotation marks that Unicode names in pairs."""
+    pairs = {"〝": "〟", "≪": "≫"}
+    for char in _CANDIDATES:
+        name = unicodedata.name(char, "")
+        if unicodedata.category(char) in ("Ps", "Pi") and "LEFT" in name and "SINGLE QUOTATION" not in name:
+            try:
+                pairs[char] = unicodedata.lookup(name.replace("LEFT", "RIGHT"))
+            except KeyError:  # „ and ‟ have no partner by name
+                continue
+    return pairs
+
+
+BRACKETS = _brackets()
+OPENERS = "".join(BRACKETS)
+CLOSERS = "".join(dict.fromkeys([*BRACKETS.values(), "〞"]))
+ROUND_OPENERS = "".join(char for char in OPENERS if unicodedata.normalize("NFKC", char) in tuple("([〔【〖〘"))
+
+FULL_STOPS = _forms("。")
+POINTS = _forms(".")
+EXCLAMATIONS = _forms("!", "?")
+ENDERS = FULL_STOPS + POINTS + EXCLAMATIONS
+COMMAS = _forms("、", ",")
+ELLIPSES = "…‥⋯︙︰"
+
+# As str.splitlines has it.
+LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+# What nobody sees at the edge of a line or a sentence: white space, control characters, and what has no width.
+_INVISIBLE = "\u200b\u200e\u200f\u2060\ufeff"
+BLANKS = (
+    "".join(char for char in map(chr, range(0x3001)) if char.isspace() or unicodedata.category(char) == "Cc")
+    + _INVISIBLE
+)
+
+
+def _width(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf", "Cc"):
+        return 0 if char != "\t" else 8
+    # Ambiguous characters (①, ─, ○, α) are wide in Japanese text, as Unicode recommends (UAX #11).
+    return 2 if unicodedata.east_asian_width(char) in "WFA" else 1
+
+
+_NARROW_BELOW = 0x3000
+_WIDTHS = np.array([_width(chr(code)) for code in range(_NARROW_BELOW)], dtype=np.uint8)
+
+
+def widths(text: str) -> npt.NDArray[np.uint8]:
+    """The width of each code point in half-width columns, 0 to 2. (characters,)"""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    result = np.full(len(codes), 2, dtype=np.uint8)
+    low = codes < _NARROW_BELOW
+    result[low] = _WIDTHS[codes[low]]
+    half = ((codes >= 0xFF61) & (codes <= 0xFFDC)) | ((codes >= 0xFFE8) & (codes <= 0xFFEE))
+    result[half] = 1
+    return result

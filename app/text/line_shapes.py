@@ -1,0 +1,122 @@
+"""What a single line looks like, before its neighbours are asked: a numbered clause, a bullet, a page number, a row.
+
+A shape is a first guess from the first characters of a line, or from all of it. Knows nothing of other lines; what the
+line is in its text is settled by `app.text.structure`.
+"""
+
+import re
+
+from app.text.characters import CLOSERS, COMMAS, ENDERS, OPENERS
+from app.text.lines import Line
+
+_NUMBER = "[0-9０-９]"
+_KANJI_NUMBER = "[一二三四五六七八九十百〇]"
+_SPACE = "[ \t\u3000]"
+_ORDINAL = f"第{_SPACE}?(?:{_NUMBER}{{1,4}}|{_KANJI_NUMBER}{{1,6}}|[Ｎn○])"
+_RULE = r"[─━―ー－‐–—=＝_＿~〜～*＊+＋\-|｜┌┬┐├┼┤└┴┘│┃┏┳┓┣╋┫┗┻┛═║╔╗╚╝╠╣╦╩╬◇◆□■☆★○●◎△▽×:：.・…‥]"
+# What follows a number that only counts something: 12 月, 3 件.
+_COUNTER = "[月日年時分秒円人名個件回台本枚つか％%℃℉万千百億歳度倍割階番号頁kmgcKMGC]"
+
+# Strong marks begin a block wherever they stand; in the order in which they are tried.
+_STRONG = {
+    "separator": rf"(?:{_RULE}{_SPACE}*+){{3,}}+\Z",
+    "markdown-heading": r"\#{1,6}[ \u3000]|={1,4} (?=\S)",
+    "chapter": rf"{_ORDINAL}{_SPACE}?(?:編|章|節|款|目|部|話|幕|巻)(?={_SPACE}|\Z|[：:「『（(])",
+    "article": rf"{_ORDINAL}{_SPACE}?条(?:の(?:{_NUMBER}|{_KANJI_NUMBER}){{1,3}})*(?={_SPACE}|\Z|[（(「：:])",
+    "annex": (
+        rf"(?:別表|別紙|附{_SPACE}*則|付{_SPACE}*則|別記|様式|目{_SPACE}*次)"
+        rf"(?={_SPACE}|\Z|[第（(]|{_NUMBER}|{_KANJI_NUMBER})"
+    ),
+    "note": (
+        r"※|(?:\(|（)?注(?:\)|）|[0-9０-９]{1,2}|[:：.．\u3000 ])|［(?:注|＃)"
+        r"|[*＊](?:[0-9０-９]{1,2}|注)|\[\^?[0-9]{1,3}\](?=[ \u3000])"
+    ),
+    "bracket-number": (
+        rf"[（(](?:{_NUMBER}{{1,3}}|{_KANJI_NUMBER}{{1,3}}|[ア-ンｱ-ﾝa-zA-Zａ-ｚＡ-Ｚⅰ-ⅻⅠ-Ⅻ])[）)]"
+        r"|[\u2460-\u24ff\u2776-\u2793\u3280-\u3289]"
+    ),
+    "number": (
+        rf"{_NUMBER}{{1,3}}(?:[.．\-－]{_NUMBER}{{1,3}})*(?:[.．](?!{_NUMBER})|[)）])(?=.)|{_NUMBER}{{1,2}}、(?!{_NUMBER})"
+        rf"|{_NUMBER}{{1,2}}(?:[.．\-－‐―－]{_NUMBER}{{1,2}}){{0,4}}(?:\u3000|[ \t]{{2}}|[ ](?!{_COUNTER}|[0-9]))"
+    ),
+    "kana-number": r"[ア-コｱ-ｺ](?:\u3000|[ \t]|[.．)）、])",
+    "kanji-number": rf"{_KANJI_NUMBER}{{1,3}}(?:\u3000|[.．)）])|{_KANJI_NUMBER}{{1,2}}、(?!{_KANJI_NUMBER}|[、。])",
+    "latin-number": r"[a-zA-Zａ-ｚＡ-Ｚ](?:[.．] |[)）])(?=.)|[ⅰ-ⅻⅠ-Ⅻ](?:[.．、\u3000 ]|\Z)",
+    "bullet": r"[・･•‣◦▪▫►▶➢➤✓✔☑☐✅❏❑](?=.)|[\-–—*＊+](?=[ \t\u3000])",
+    "symbol": r"[□■◆◇●◎★☆▲△▼▽]",
+    "question": rf"[QＱAＡ]{_NUMBER}{{1,3}}|[QＱAＡ][.．:：\u3000 ]|問{_NUMBER}{{1,2}}|[問答](?:\u3000|[：:（(])",
+    "copyright": r"(?:©|Ⓒ|\([cC]\) ?[0-9]|Copyright\b|COPYRIGHT\b)",
+    "mail-header": (
+        r"(?:From|To|Cc|CC|Bcc|Subject|Date|Sent|Reply-To|Message-ID|差出人|宛先|送信者|送信日時|受信日時|件名)\s?[:：]"
+    ),
+}
+# Weak marks begin a block unless the line before is full and its sentence goes on.
+_WEAK = {
+    "circle": r"[○〇](?!○)",
+    "time": (
+        rf"{_NUMBER}{{1,2}}(?:[:：]{_NUMBER}{{2}}|時{_NUMBER}{{1,2}}分)"
+        rf"|{_NUMBER}{{4}}[/年.\-]{_NUMBER}{{1,2}}[/月.\-]"
+    ),
+    "dash": r"[─━―—–]{1,3}|[-－]{2}",
+    "quotation": r"[「『]",
+    "key": rf"[^\s{re.escape(CLOSERS + OPENERS + ENDERS + COMMAS)}:：]{{1,16}}[：:](?!//|{_NUMBER})",
+}
+_SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.values(), *_WEAK.values()))))
+_NAMES = (*_STRONG, *_WEAK)
+STRONG = frozenset(_STRONG)
+NUMBERED = frozenset(("article", "bracket-number", "number", "kana-number", "kanji-number", "latin-number"))
+
+_GAP = re.compile(r"(?<=[^\s])(?:\u3000{2,}+|[ \u3000]{3,}+|[ ]\u3000|\u3000[ ]|  (?=[^\s]))(?=[^\s])")
+_PAGE = re.compile(
+    rf"(?:[-‐－―—–ー─~〜]{{1,3}}|[\[［(（<＜]|[pPｐＰ]{{1,2}}[.．]?|ページ|頁|Page|PAGE){_SPACE}*{_NUMBER}{{1,4}}"
+    rf"(?:{_SPACE}*[/／]{_SPACE}*{_NUMBER}{{1,4}})?{_SPACE}*(?:[-‐－―—–ー─~〜]{{1,3}}|[\]］)）>＞]|ページ|頁)?\Z"
+    rf"|{_NUMBER}{{1,4}}{_SPACE}*(?:[/／]{_SPACE}*{_NUMBER}{{1,4}}{_SPACE}*(?:ページ|頁)?|ページ|頁)\Z"
+)
+# A running head or foot with the page number in it.
+PAGE_AT_EDGE = re.compile(
+    rf"(?:\u3000|[ \t]{{2}}).*?(?:[-－―‐–—] ?{_NUMBER}{{1,4}} ?[-－―‐–—]"
+    rf"|(?:ページ|頁|[pPｐＰ][.．]) ?{_NUMBER}{{1,4}}(?: ?[/／] ?{_NUMBER}{{1,4}})?"
+    rf"|{_NUMBER}{{1,4}} ?[/／] ?{_NUMBER}{{1,4}}(?: ?(?:ページ|頁))?|{_NUMBER}{{1,4}} ?(?:ページ|頁))\Z"
+)
+_BRACKETED = re.compile(r"[（(【［\[〔＜<《〈≪][^）)】］\]〕＞>》〉≫。]{1,40}[）)】］\]〕＞>》〉≫]\Z")
+_ENDS = re.compile(f"[{re.escape(ENDERS)}…‥][{re.escape(CLOSERS)}]*\\Z")
+
+
+def shape_of(text: str, line: Line) -> str:
+    """The shape of a line that is not blank."""
+    first, last = line.first, line.last
+    content = text[first:last]
+    if "\t" in content:
+        return "row"
+    if "│" in content or "┃" in content or content.count("|") > 1 or (content.count("｜") > 1 and "《" not in content):
+        return "row" if any(char not in "─━│┃|-＋+┌┬┐├┼┤└┴┘┏┳┓┣╋┫┗┻┛:= \u3000" for char in content) else "separator"
+    if last - first <= 24 and _PAGE.match(content):
+        return "page"
+    match = _SHAPE.match(text, first, last)
+    if match is not None:
+        assert match.lastgroup is not None
+        return _NAMES[int(match.lastgroup[1:])]
+    if last - first <= 42 and content[0] in OPENERS and _BRACKETED.match(content):
+        return "bracketed"
+    return ""
+
+
+def gaps_of(text: str, line: Line) -> list[tuple[int, int]]:
+    """The wide gaps inside a line, which stand between columns."""
+    content = text[line.first : line.last]
+    if "\u3000\u3000" not in content and "  " not in content and " \u3000" not in content and "\u3000 " not in content:
+        return []
+    return [match.span() for match in _GAP.finditer(text, line.first, line.last)]
+
+
+def ends_sentence(text: str, line: Line) -> bool:
+    """Whether a line ends like a sentence: with 。 or ？ and what closes after it."""
+    last = line.last - 1
+    char = text[last]
+    if char in ENDERS:
+        return True
+    if char not in CLOSERS:
+        return False
+    while last > line.first and text[last] in CLOSERS:
+        last -= 1
+    return text[last] in ENDERS

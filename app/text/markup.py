@@ -1,0 +1,39 @@
+"""Markup inside lines that is not read: Aozora Bunko's ［＃…］, and ruby 《…》 with its ｜.
+
+After https://www.aozora.gr.jp/annotation/: ruby stands in 《》 after kanji, or after any text that ｜ begins. 《》 are
+brackets of titles as well, so without ｜ only kana right after kanji is taken for ruby.
+"""
+
+import re
+
+_NOTE = r"［＃[^［］\n\r]{0,200}(?:［[^［］\n\r]{0,100}］[^［］\n\r]{0,100})*］"
+_KANA = "ぁ-ゖァ-ヺーゝゞヽヾ・"
+_MARKUP = re.compile(
+    rf"(?P<note>{_NOTE})|(?P<bar>[｜|])(?=[^｜|《》\n\r]{{1,40}}《[^《》\n\r]{{1,40}}》)|(?<=[一-鿿㐀-䶿々〆ヶ\U00020000-\U0003ffff])(?P<ruby>《[{_KANA}]{{1,40}}》)"
+    rf"|(?P<other>《[^《》\n\r]{{1,40}}》)"
+)
+_HEADING = re.compile("［＃[^［］]{0,80}?([大中小])見出し")
+_LEVELS = {"大": 1, "中": 2, "小": 3}
+
+
+def markup_spans(text: str) -> list[tuple[int, int]]:
+    """The half-open spans of markup and ruby, in order."""
+    if "［＃" not in text and "《" not in text:
+        return []
+    spans: list[tuple[int, int]] = []
+    barred = False
+    for match in _MARKUP.finditer(text):
+        if match.lastgroup == "bar":
+            barred = True
+        elif match.lastgroup == "other" and not barred:
+            continue
+        elif match.lastgroup != "note":
+            barred = False
+        spans.append(match.span())
+    return spans
+
+
+def heading_level(line: str) -> int:
+    """The level of a heading that ［＃「…」は大見出し］ makes of a line; 0 for another line."""
+    match = _HEADING.search(line) if "見出し" in line else None
+    return _LEVELS[match.group(1)] if match else 0

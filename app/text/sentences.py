@@ -1,0 +1,248 @@
+"""Sentences of Japanese text: spans, what block they stand in, and whether they had to be cut.
+
+A sentence lies in one block (app.text.structure) and may go over the line ends of wrapped lines. A heading, a row of a
+table and page furniture are one sentence each, of their block's kind. In prose, sentences end at 。！？ and their
+variants; not inside 「…。」 or （…。）, not at 3.14, Yahoo!ニュース or すごい！と思った. A bracket without its partner
+is an ordinary character, so it never swallows what follows.
+
+Time is linear in the text. Knows nothing of words, tokens or models; every character that is read and seen lies in
+exactly one sentence.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.text.blocks import BlockKind
+from app.text.characters import (
+    BLANKS,
+    BRACKETS,
+    CLOSERS,
+    COMMAS,
+    ELLIPSES,
+    ENDERS,
+    FULL_STOPS,
+    OPENERS,
+    POINTS,
+    ROUND_OPENERS,
+)
+from app.text.structure import Structure, structure_of
+
+# A quotation longer than this is a passage of its own: it is cut at the sentences inside it.
+MAX_QUOTE_CHARACTERS = 300
+# A sentence longer than this is cut at clauses, into pieces of at most half of it.
+MAX_SENTENCE_CHARACTERS = 1_000
+
+# Kinds of blocks whose sentences say something by themselves, so that a summary may hold them.
+PROSE_KINDS: frozenset[BlockKind] = frozenset(("paragraph", "list-item", "clause", "table-row", "note"))
+# Kinds that are one sentence each.
+_WHOLE_KINDS: frozenset[BlockKind] = frozenset(("heading", "table-head", "table-row", "furniture"))
+
+# What a summarizer is told of each sentence: 0 of a paragraph, 1 of an item, a clause, a row or a note, 2 no prose.
+_TOKEN_TYPES: dict[BlockKind, int] = {"paragraph": 0, "heading": 2, "table-head": 2, "furniture": 2}
+
+_OPENERS = re.escape(OPENERS)
+_CLOSERS = re.escape(CLOSERS)
+_LATIN = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
+# Before ! or ?: a name or an address. One letter alone is m(_ _)m.
+_NAME_OR_URL = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]{2}|.[/=&]")
+
+_BRACKET = re.compile(f"[{_OPENERS}{_CLOSERS}]")
+_STOP = re.compile(f"[{_OPENERS}]|[{re.escape(ENDERS)}]+")
+# What still belongs to a sentence after its 。: closing brackets, ellipses, （笑）, emoji and marks that join them.
+_TAIL = re.compile(
+    f"(?:[{_CLOSERS}{ELLIPSES}♪♫\u2600-\u27bf\U0001f000-\U0001faff\u200d\u20e3\u3099\u309a\ufe00-\ufe0f]"
+    "|[（(](?:笑|爆|泣|涙|汗|苦笑|爆笑)[）)]|[wｗ]+(?![0-9A-Za-z])"
+    # Faces: (^o^) ＼(^o^)／ (´・ω・｀) m(_ _)m. In a face stand no kana or kanji but ノ, シ and the like.
+    "|[mｍoｏ＼ヽヾ┐]?[（(][^()（）ぁ-ゖ一-鿿0-9\n]{0,4}[\\^＾_＿´`｀・;；ωДд∀▽∇≧≦><＞＜°゜][^()（）ぁ-ゖ一-鿿\n]{0,8}[）)][mｍoｏ／ノﾉ┌;；]?)+"
+)
+# What shows that the sentence goes on after ！ or 」: すごい！と思った, 「はい。」など.
+_GOES_ON = re.compile(
+    "[、，,]|と(?:[一-鿿、」]|い[うっわえ]|の|か[、。い]|おも|さ[れえ]|し[てたま]|す[るれ])|って(?!き)|など|なんて"
+)
+_NO_AND_NOUN = re.compile("の[一-鿿ァ-ヺ「『]")
+_LIST_NUMBER = re.compile(r"\s*[（(\[]?[0-9０-９]+(?:[.．][0-9０-９]+)*[.．]\Z")
+_ABBREVIATION = re.compile(
+    r"(?<![A-Za-z])(?:[A-Za-z]|Dr|Mr|Mrs|Ms|St|[Nn]o|[Vv]ol|vs|Prof|[Ff]ig|Inc|Ltd|Co|Jr|Sr|pp|cf|etc)\Z"
+)
+# Longest list number and abbreviation looked for: looking back further at every full stop would be quadratic.
+_LOOK_BACK = 16
+# Where a sentence without end is cut: after a comma, else at a gap.
+_CLAUSE_END = re.compile(f"[{re.escape(COMMAS)};；:：][{_CLOSERS}]*")
+_GAP = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A half-open span of code points; never empty, with no white space at its ends."""
+
+    start: int
+    end: int
+    kind: BlockKind = "paragraph"  # of the block it stands in
+    cut: bool = False  # it goes on in the next sentence: it was too long and had to be cut
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether a summary may hold it: no heading, head of a table or page furniture."""
+        return self.kind in PROSE_KINDS
+
+    @property
+    def token_type(self) -> int:
+        """The token type that tells a summarizer where a sentence stands; see `_TOKEN_TYPES`."""
+        return _TOKEN_TYPES.get(self.kind, 1)
+
+
+def split_sentences(text: str) -> list[Sentence]:
+    """The sentences of a plain text, in order."""
+    return sentences_of(structure_of(text))
+
+
+def read_sentences(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences that a summarizer reads: all but page furniture, or all where there is nothing else."""
+    return [sentence for sentence in sentences if sentence.kind != "furniture"] or list(sentences)
+
+
+def sentences_of(structure: Structure) -> list[Sentence]:
+    """The sentences of a text whose structure is known, in order."""
+    reading = structure.reading
+    found: list[tuple[int, int, BlockKind, bool]] = []
+    for block, (start, end) in zip(structure.blocks, structure.spans_in_reading(), strict=True):
+        for first, last in _block_sentences(reading.text, start, end, block.kind):
+            found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.text, first, last))
+    starts, ends = reading.to_source(
+        np.fromiter((one[0] for one in found), dtype=np.int32, count=len(found)),
+        np.fromiter((one[1] for one in found), dtype=np.int32, count=len(found)),
+    )
+    return [
+        Sentence(start, end, kind, cut)
+        for start, end, (_, _, kind, cut) in zip(starts.tolist(), ends.tolist(), found, strict=True)
+    ]
+
+
+def _block_sentences(text: str, begin: int, stop: int, kind: BlockKind) -> Iterator[tuple[int, int]]:
+    """The sentences of one block, trimmed."""
+    start = begin
+    for end in (stop,) if kind in _WHOLE_KINDS else _sentence_ends(text, begin, stop):
+        first = _skip_blank(text, start, end)
+        last = end
+        while first < last and text[last - 1] in _IS_BLANK:
+            last -= 1
+        if first < last:
+            yield first, last
+        start = end
+
+
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[tuple[int, int], bool]]:
+    """A sentence, or the pieces it is cut into, and whether it goes on after each."""
+    if end - start > MAX_SENTENCE_CHARACTERS:
+        limit = MAX_SENTENCE_CHARACTERS // 2
+        while end - start > limit:
+            cut = start + limit
+            for pattern in (_CLAUSE_END, _GAP):
+                ends = [match.end() for match in pattern.finditer(text, start + limit // 4, start + limit)]
+                if ends:
+                    cut = ends[-1]
+                    break
+            last = cut
+            while last > start and text[last - 1] in _IS_BLANK:
+                last -= 1
+            if last > start:
+                yield (start, last), True
+            start = _skip_blank(text, cut, end)
+    if start < end:
+        yield (start, end), False
+
+
+_IS_BLANK = frozenset(BLANKS)
+
+
+def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
+    """Where the sentences of one line end; the last is always `stop`."""
+    partners = _partners(text, begin, stop)
+    position = begin
+    start = _skip_blank(text, begin, stop)
+    while match := _STOP.search(text, position, stop):
+        position = match.end()
+        if match.group() in BRACKETS:
+            if match.start() not in partners:
+                continue
+            position = partners[match.start()] + 1
+            if match.start() != start or not _is_whole_sentence(text, start, position, stop):
+                continue
+        elif not _ends_sentence(text, start, match, stop):
+            continue
+        if tail := _TAIL.match(text, position, stop):
+            position = tail.end()
+        yield position
+        start = _skip_blank(text, position, stop)
+    if start < stop:
+        yield stop
+
+
+def _skip_blank(text: str, start: int, stop: int) -> int:
+    while start < stop and text[start] in _IS_BLANK:
+        start += 1
+    return start
+
+
+def _partners(text: str, begin: int, stop: int) -> dict[int, int]:
+    """Opening bracket -> its closing bracket, for pairs short enough to hold their sentences together."""
+    partners: dict[int, int] = {}
+    waiting: dict[str, int] = dict.fromkeys(BRACKETS.values(), 0)  # closing bracket -> open ones on the stack
+    stack: list[int] = []
+    for match in _BRACKET.finditer(text, begin, stop):
+        char = match.group()
+        if char in BRACKETS:
+            stack.append(match.start())
+            waiting[BRACKETS[char]] += 1
+        elif waiting[char]:
+            while True:  # brackets opened inside and never closed are given up
+                opened = stack.pop()
+                waiting[BRACKETS[text[opened]]] -= 1
+                if BRACKETS[text[opened]] == char:
+                    break
+            if match.start() - opened <= MAX_QUOTE_CHARACTERS:
+                partners[opened] = match.start()
+    return partners
+
+
+def _is_whole_sentence(text: str, opened: int, after: int, stop: int) -> bool:
+    """Whether bracketed text that begins a sentence is all of it: （…。） or 「…。」「…。」, not 「…。」と言った."""
+    if text[after - 2] not in ENDERS + ELLIPSES:
+        return False
+    if text[opened] in ROUND_OPENERS:
+        return not _GOES_ON.match(text, after, stop)
+    return after < stop and (text[after].isspace() or text[after] in BRACKETS)
+
+
+def _ends_sentence(text: str, start: int, match: re.Match[str], stop: int) -> bool:
+    """Whether a run of 。！？. outside brackets ends the sentence that began at `start`."""
+    run, end = match.group(), match.end()
+    before = text[match.start() - 1] if match.start() > start else ""
+    tail = _TAIL.match(text, end, stop)
+    tail_end = tail.end() if tail else end
+    after = text[tail_end] if tail_end < stop else ""
+    if (tail or run[0] not in FULL_STOPS) and _GOES_ON.match(text, tail_end, stop):
+        return False
+    if run[0] in FULL_STOPS:  # モーニング娘。のメンバー; no sentence begins with の and a content word
+        return not _NO_AND_NOUN.match(text, tail_end, stop)
+    at_gap = not after or after.isspace()
+    if len(run) == 1 and run in POINTS:
+        return _point_ends(text, start, match, before, after, at_gap)
+    if set(run) == {"."}:  # an ellipsis in ASCII
+        return at_gap
+    # Yahoo!ニュース, http://example.com/?q=1
+    return at_gap or not _NAME_OR_URL.match(text, max(start, match.start() - 2), match.start())
+
+
+def _point_ends(text: str, start: int, match: re.Match[str], before: str, after: str, at_gap: bool) -> bool:
+    """Whether a single . or ． is a full stop and not part of a number, a name or an address."""
+    if match.end() - start <= _LOOK_BACK and _LIST_NUMBER.match(text, start, match.end()):  # 1. 概要
+        return False
+    if not _LATIN.match(before):  # です.次は, but not ドットコム.jp
+        return at_gap or not after.isascii() or not after.isalnum()
+    if _ABBREVIATION.search(text, max(start, match.start() - _LOOK_BACK), match.start()):
+        return False
+    return at_gap or (match.group() == "．" and not _LATIN.match(after))

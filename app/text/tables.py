@@ -1,0 +1,57 @@
+"""Rows of tables in plain text: cells between tabs, rules, wide gaps or commas, and which row is the head.
+
+Knows lines; what else stands in the text is settled by `app.text.structure`.
+"""
+
+import re
+
+from app.text.blocks import Spans
+from app.text.characters import BLANKS
+from app.text.lines import Line
+
+_RULES = re.compile("[|｜│┃║]")
+_DIGIT = re.compile("[0-9０-９]")
+_HEAD_WORDS = re.compile(
+    "(?:区分|項目|種類|種別|名称|品名|氏名|役職|内容|対象|期限|期間|日時|日付|時間|時刻|場所|担当|備考|摘要|数量|単価|金額|料金|定員|所属"
+    "|番号|No[.．]?|年度|科目|結果|判定|単位|回答|原因|対策|変更前|変更後|改正前|改正後|窓口|条件|出典|予算|決算|比較|増減)"
+)
+
+
+def cells_of(text: str, line: Line, gaps: list[tuple[int, int]]) -> Spans:
+    """The spans of the cells of a row, without white space around them; an empty cell is an empty span."""
+    content = text[line.first : line.last]
+    if "\t" in content:
+        bounds = [match.span() for match in re.finditer("\t", content)]
+    elif _RULES.search(content):
+        bounds = [match.span() for match in _RULES.finditer(content)]
+    elif gaps:
+        bounds = [(start - line.first, end - line.first) for start, end in gaps]
+    else:
+        bounds = [match.span() for match in re.finditer(",", content)]
+    cells = []
+    start = 0
+    for begin, end in (*bounds, (len(content), len(content))):
+        cell = content[start:begin]
+        lead = len(cell) - len(cell.lstrip(BLANKS))
+        size = len(cell.strip(BLANKS))
+        cells.append((line.first + start + (lead if size else 0), line.first + start + (lead + size if size else 0)))
+        start = end
+    if content[0] in "|｜│┃║":  # the rules around the row are no cells
+        cells = cells[1:]
+    if content[-1] in "|｜│┃║":
+        cells = cells[:-1]
+    return tuple(cells)
+
+
+def is_head(text: str, row: Spans, following: list[Spans]) -> bool:
+    """Whether the first row of a table names its columns: without numbers, over rows that have some."""
+    filled = [text[start:end] for start, end in row if start < end]
+    if len(filled) < 2 or not following or abs(len(row) - len(following[0])) > 1:
+        return False
+    if sum(map(len, filled)) > 20 * len(filled) or any("。" in cell for cell in filled):
+        return False
+    named = sum(bool(_HEAD_WORDS.match(cell)) for cell in filled)
+    if any(_DIGIT.search(cell) for cell in filled):
+        return named * 2 >= len(filled)
+    below = any(_DIGIT.search(text[start:end]) for cells in following[:3] for start, end in cells)
+    return below or named * 2 >= len(filled)

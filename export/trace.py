@@ -1,0 +1,226 @@
+"""Graph files of a model: tracing in torch, and weights that stay outside.
+
+The graph keeps no weights of its own: its initializers point into model.safetensors, so that every weight exists once
+and one file serves transformers, CPUs and GPUs alike. Knows nothing of checkpoints, tokenizers or manifests.
+"""
+
+import json
+import logging
+import struct
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnx_ir
+import torch
+from onnx import TensorProto, helper
+from safetensors.torch import save_file
+from torch import Tensor
+
+from app.manifest import MODEL_FILE
+from app.packing import AttentionLayout, AttentionPattern, Document, pack
+from export.checkpoint import CheckpointError
+from export.gpu_graph import mixed_precision, settle_shapes
+from export.model import BigBird, PackedModel, PaddedModel, output_names, packed_inputs
+from export.random_plan import random_plan, save_random_plan
+from export.stored_weights import SCALE, WeightType, to_stored
+
+Layout = Literal["packed", "padded"]
+
+OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out
+WEIGHTS_FILE = "model.safetensors"
+GPU_FILE = "model.fp16.onnx"
+_SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "I8": TensorProto.INT8}
+
+
+def write_graph(
+    model: BigBird, out: Path, layout: Layout, pattern: AttentionPattern = "hf-eval", weights: WeightType = "fp32"
+) -> list[str]:
+    """Write model.onnx and the weights beside it (and random_plan.npz). Returns the names of the files."""
+    save_file(to_stored(model.state_dict(), weights), out / WEIGHTS_FILE, metadata={"format": "pt"})
+    (out / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it for its owner only; a service may run as somebody else
+    files = [MODEL_FILE, WEIGHTS_FILE]
+    if layout == "packed":
+        attention = attention_layout(model, pattern)
+        if attention.random_plan is not None:
+            save_random_plan(attention.random_plan, out / "random_plan.npz")
+            files.append("random_plan.npz")
+        graph = trace_packed(model, attention)
+    else:
+        graph = _trace_padded(model)
+    point_weights_at(graph, out / WEIGHTS_FILE)
+    onnx.save_model(graph, out / MODEL_FILE)
+    return files
+
+
+def write_gpu_graph(model: BigBird, out: Path, pattern: AttentionPattern = "hf-eval") -> str:
+    """Write the packed graph in mixed precision over the weights that are there. Returns the name of its file."""
+    graph = trace_packed(mixed_precision(model), attention_layout(model, pattern), settle_shapes)
+    point_weights_at(graph, out / WEIGHTS_FILE)
+    onnx.save_model(graph, out / GPU_FILE)
+    return GPU_FILE
+
+
+def attention_layout(model: BigBird, pattern: AttentionPattern) -> AttentionLayout:
+    """How batches of a model with this pattern are laid out, with the random plan that goes with it."""
+    config = model.config
+    plan = random_plan(config, config.max_position_embeddings) if pattern == "random" else None
+    return AttentionLayout(config.block_size, config.num_random_blocks, pattern, plan)
+
+
+def trace_packed(
+    model: BigBird, layout: AttentionLayout, rewrite: Callable[[onnx_ir.Model], None] | None = None
+) -> onnx.ModelProto:
+    """The packed graph of a model, still with weights of its own; `rewrite` may change it before it is written."""
+    size, task = layout.block_size, model.task
+    longest = 5 + 2 * layout.num_random_blocks + 2  # blocks of a document that gets all kinds of rows
+
+    def document(tokens: int) -> Document:
+        return Document(np.zeros(tokens, np.int32), np.zeros(tokens, np.int32))
+
+    batch = pack([document(size + 1), document(longest * size), document((longest + 1) * size)], layout)
+    names = packed_inputs(task, layout.pattern)
+    blocks = torch.export.Dim("blocks", min=1)
+    tokens = size * blocks
+    shapes: dict[str, dict[int, Any]] = {
+        "input_ids": {1: tokens},
+        "token_type_ids": {1: tokens},
+        "position_ids": {1: tokens},
+        "question_mask": {1: tokens},
+        "key_bias": {0: blocks},
+        "merge": {0: blocks},
+        "cls_index": {0: torch.export.Dim("documents", min=1)},
+    }
+    for kind in ("dense", "global", "sparse"):
+        rows = torch.export.Dim(f"{kind}_row_count", min=1)
+        width = {} if kind == "sparse" else {1: torch.export.Dim(f"{kind}_width", min=1)}
+        shapes |= {f"{kind}_rows": {0: rows}, f"{kind}_table": {0: rows, **width}, f"{kind}_bias": {0: rows, **width}}
+        if kind == "sparse":
+            shapes["random_table"] = {2: rows}
+    return _trace(
+        PackedModel(model),
+        {name: torch.from_numpy(batch.inputs[name]) for name in names},
+        {name: shapes[name] for name in names},
+        output_names(task),
+        rewrite,
+    )
+
+
+def _trace_padded(model: BigBird) -> onnx.ModelProto:
+    separator = model.config.sep_token_id
+    if separator is None:
+        raise CheckpointError("config.json has no sep_token_id: the padded layout finds the end of the question by it.")
+    documents, length = torch.export.Dim("documents", min=1), torch.export.Dim("length", min=1)
+    inputs = {
+        "input_ids": torch.full((2, 1000), 5, dtype=torch.int64),
+        "attention_mask": torch.ones((2, 1000), dtype=torch.int64),
+        "token_type_ids": torch.zeros((2, 1000), dtype=torch.int64),
+    }
+    shapes = {name: {0: documents, 1: length} for name in inputs}
+    return _trace(PaddedModel(model, separator), inputs, shapes, output_names(model.task))
+
+
+def _trace(
+    module: torch.nn.Module,
+    inputs: dict[str, Tensor],
+    shapes: dict[str, dict[int, Any]],
+    outputs: tuple[str, ...],
+    rewrite: Callable[[onnx_ir.Model], None] | None = None,
+) -> onnx.ModelProto:
+    # It says for every operator of torchvision that torchvision is not installed.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # The exporter warns of its own insides (deprecated calls of torch and onnxscript, names of dimensions that it
+        # derives itself): nothing that a caller could do otherwise. Parity is tested.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module.eval(),
+            (),
+            kwargs=inputs,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=shapes,
+            dynamo=True,
+            opset_version=OPSET,
+            optimize=False,  # folding would copy transposed weights into the graph; ONNX Runtime folds at load
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned no program.")
+    if rewrite is not None:
+        rewrite(program.model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        program.save(str(path), external_data=True)
+        graph = onnx.load(path)
+    # The exporter notes a stack trace on every node, with paths of the machine: nothing a reader of the model needs.
+    del graph.metadata_props[:]
+    for part in (
+        *graph.graph.node,
+        *graph.graph.input,
+        *graph.graph.output,
+        *graph.graph.initializer,
+        *graph.graph.value_info,
+    ):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    del graph.graph.metadata_props[:]
+    return graph
+
+
+def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
+    """Make every parameter an external tensor in a safetensors file, and bring it to the type the graph computes in.
+
+    ONNX Runtime folds these nodes when it loads a graph. A parameter stored in another float type is cast; one in int8
+    is cast and multiplied by its scales (not DequantizeLinear, which ONNX Runtime leaves in the graph).
+    safetensors: 8 bytes of header length, a JSON header with data_offsets, then the raw little-endian tensors.
+    """
+    with weights.open("rb") as file:
+        (header_length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(header_length))
+
+    def stored(entry_name: str, name: str) -> TensorProto:
+        entry = header[entry_name]
+        begin, end = entry["data_offsets"]
+        tensor = TensorProto(
+            name=name,
+            data_type=_SAFETENSORS_TYPES[entry["dtype"]],
+            dims=entry["shape"],
+            data_location=TensorProto.EXTERNAL,
+        )
+        for key, value in (("location", weights.name), ("offset", 8 + header_length + begin), ("length", end - begin)):
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor
+
+    kept: list[TensorProto] = []
+    made: list[onnx.NodeProto] = []
+    for tensor in graph.graph.initializer:
+        name, own = tensor.name, tensor.name.removeprefix("model.")
+        if own not in header:
+            kept.append(tensor)
+        elif header[own]["dtype"] == "I8":
+            kept += [stored(own, f"{name}.int8"), stored(own + SCALE, f"{name}.scale")]
+            made += [
+                helper.make_node("Cast", [f"{name}.{part}"], [f"{name}.{part}.cast"], name=f"cast_{name}.{part}", to=1)
+                for part in ("int8", "scale")
+            ]
+            product = name if tensor.data_type == TensorProto.FLOAT else f"{name}.fp32"
+            factors = [f"{name}.int8.cast", f"{name}.scale.cast"]
+            made.append(helper.make_node("Mul", factors, [product], name=f"scale_{name}"))
+            if product != name:
+                made.append(helper.make_node("Cast", [product], [name], name=f"cast_{name}", to=tensor.data_type))
+        else:
+            whole = stored(own, name)
+            if whole.data_type != tensor.data_type:
+                whole.name = f"{name}.{'fp16' if whole.data_type == TensorProto.FLOAT16 else 'fp32'}"
+                made.append(helper.make_node("Cast", [whole.name], [name], name=f"cast_{name}", to=tensor.data_type))
+            kept.append(whole)
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(kept)
+    nodes = [*made, *graph.graph.node]
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)

@@ -1,0 +1,176 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.text.characters import BLANKS
+from app.text.sentences import MAX_QUOTE_CHARACTERS, split_sentences
+from app.text.structure import structure_of
+from tests.hostile import HOSTILE_TEXTS
+
+
+def sentences(text: str) -> list[str]:
+    return [text[sentence.start : sentence.end] for sentence in split_sentences(text)]
+
+
+def check_spans(text: str) -> None:
+    position = 0
+    unread = {place for block in structure_of(text).blocks for span in block.omitted for place in range(*span)}
+    for sentence in split_sentences(text):
+        assert position <= sentence.start < sentence.end <= len(text)
+        # Only what nobody sees or reads lies between sentences.
+        assert all(text[place] in BLANKS or place in unread for place in range(position, sentence.start))
+        assert text[sentence.start] not in BLANKS
+        assert text[sentence.end - 1] not in BLANKS
+        position = sentence.end
+    assert all(text[place] in BLANKS or place in unread for place in range(position, len(text)))
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS.keys())
+def test_hostile_texts_lose_nothing(text: str) -> None:
+    check_spans(text)
+
+
+@given(st.text())
+def test_any_text_loses_nothing(text: str) -> None:
+    check_spans(text)
+
+
+@given(st.text(alphabet="あ漢a1.．。！？!?「」（）(『』】\n\r 　、と…笑\u200b\ufe0f😀", max_size=60))
+def test_punctuation_in_any_order_loses_nothing(text: str) -> None:
+    check_spans(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("一つ目。二つ目。", ["一つ目。", "二つ目。"]),
+        ("本当？はい！そう", ["本当？", "はい！", "そう"]),
+        ("本当!?はい‼️次", ["本当!?", "はい‼️", "次"]),
+        ("終わりの句点がない", ["終わりの句点がない"]),
+        ("ﾊﾝｶｸ｡ｶﾅ｡", ["ﾊﾝｶｸ｡", "ｶﾅ｡"]),
+        ("はい。。。そう。", ["はい。。。", "そう。"]),
+        ("そうか……それで。", ["そうか……それで。"]),
+        ("えっと…。次…", ["えっと…。", "次…"]),
+        ("えっと... そう...です。", ["えっと...", "そう...です。"]),
+    ],
+)
+def test_stops(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("彼は「はい。そうです。」と言った。そして去った。", ["彼は「はい。そうです。」と言った。", "そして去った。"]),
+        ("『「え？」と聞く。』を読む。次。", ["『「え？」と聞く。』を読む。", "次。"]),
+        ("「はい。」「いいえ。」", ["「はい。」", "「いいえ。」"]),
+        ("「はい。」と言った。", ["「はい。」と言った。"]),
+        ("｢はい｡｣と言う｡次｡", ["｢はい｡｣と言う｡", "次｡"]),
+        ("文（注。見よ。）です。次。", ["文（注。見よ。）です。", "次。"]),
+        ("文です。（別の注。）次です。", ["文です。", "（別の注。）", "次です。"]),
+        ("文です（注）。次", ["文です（注）。", "次"]),
+    ],
+)
+def test_quotations_and_brackets_hold_their_sentences_together(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("未閉「の括弧。次の文。また次。", ["未閉「の括弧。", "次の文。", "また次。"]),
+        ("開かない」括弧。次。」次の次。", ["開かない」括弧。", "次。」", "次の次。"]),
+        ("（交差「する）括弧。」次。次の次。", ["（交差「する）括弧。」", "次。", "次の次。"]),
+        ("「今日は寒い。\n明日も寒い。」と言った。", ["「今日は寒い。", "明日も寒い。」と言った。"]),
+        (":) 楽しい。次。", [":) 楽しい。", "次。"]),
+    ],
+)
+def test_a_bracket_without_a_partner_swallows_nothing(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+def test_a_long_quotation_is_cut_at_its_sentences() -> None:
+    quoted = "長い演説である。" * (MAX_QUOTE_CHARACTERS // 4)
+
+    assert sentences(f"彼は「{quoted}」と結んだ。")[1:3] == ["長い演説である。", "長い演説である。"]
+    assert sentences(f"彼は「{quoted}」と結んだ。")[-1] == "長い演説である。」と結んだ。"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "円周率は3.14で、税率は３．５％です。",
+        "example.comやNode.jsやver.2を使う。",
+        "http://example.com/?q=1&r=!を見る。",
+        "Yahoo!ニュースとＹａｈｏｏ！検索。",
+        "すごい！と思った。",
+        "なぜ？という問い。",
+        "モーニング娘。のメンバー。",
+        "1. 概要",
+        "２．方法",
+        "(3.1.2) 結果",
+        "Dr. Smith and J. R. R. Tolkien",
+    ],
+)
+def test_not_the_end_of_a_sentence(text: str) -> None:
+    assert sentences(text) == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("一です．二です．", ["一です．", "二です．"]),
+        ("一です. 二です.三です.", ["一です.", "二です.", "三です."]),
+        ("This is a pen. That is not.", ["This is a pen.", "That is not."]),
+        ("Really? Yes! Fine.", ["Really?", "Yes!", "Fine."]),
+    ],
+)
+def test_full_stops_of_science_and_of_english(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+def test_every_line_is_a_sentence_of_its_own() -> None:
+    text = "見出し\r\n\r\n・りんご\r\n・みかん。甘い。\r\n\u3000段落\u2028次\r最後"
+
+    assert sentences(text) == ["見出し", "・りんご", "・みかん。", "甘い。", "段落", "次", "最後"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("面白い。（笑）次。", ["面白い。（笑）", "次。"]),
+        ("楽しい！👨‍👩‍👧‍👦次。", ["楽しい！👨‍👩‍👧‍👦", "次。"]),
+        ("楽しい！♪次。", ["楽しい！♪", "次。"]),
+        ("m(_ _)m！次。", ["m(_ _)m！", "次。"]),
+    ],
+)
+def test_decoration_belongs_to_the_sentence_before_it(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", " \u3000\t\r\n", "\ufeff\u200b\x00"])
+def test_nothing_to_see_no_sentences(text: str) -> None:
+    assert split_sentences(text) == []
+
+
+@pytest.mark.timeout(60)  # a fraction of a second; quadratic time would be minutes
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "。",
+        "「",
+        "「あ。",
+        "（「あ。",
+        "（。）、",
+        "「あ。」",
+        "a.",
+        "1.",
+        "！☆",
+        "！(笑)と言う",
+        "。」",
+        "\u3000",
+        "あ\r",
+    ],
+)
+def test_long_texts_of_what_is_looked_ahead_for_do_not_hang(unit: str) -> None:
+    check_spans(unit * (160_000 // len(unit)))

@@ -1,0 +1,96 @@
+"""What simple methods score on the same items: the least that a model has to beat.
+
+None sees a model; all draw the same at every run. Knows texts, nothing of the service.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from app.text.sentences import split_sentences
+from training.data import LabelledText
+
+# What an answer usually consists of: no particles, no punctuation.
+_RUN = re.compile("[0-9A-Za-z０-９Ａ-Ｚａ-ｚァ-ヺー・々〇一-鿿]+")
+
+DAMPING = 0.85  # of PageRank, as in the papers
+LEXICON = 200_000  # n-grams at most; more changes the third digit
+
+
+@lru_cache(maxsize=4096)
+def _sentences(context: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    sentences = [context[span.start : span.end] for span in split_sentences(context)] or [context]
+    return tuple((sentence, _bigrams(sentence)) for sentence in sentences)
+
+
+def _bigrams(text: str) -> frozenset[str]:
+    return frozenset(text[i : i + 2] for i in range(len(text) - 1))
+
+
+def overlap_answer(question: str, context: str) -> tuple[str, float]:
+    """(answer, share of the question's bigrams in its sentence).
+
+    The sentence that shares most character bigrams with the question; of it the longest run of kanji, katakana, letters
+    and digits that does not stand in the question, or all of it when there is none.
+    """
+    wanted = _bigrams(question)
+    sentence, bigrams = max(_sentences(context), key=lambda pair: len(pair[1] & wanted))
+    runs = [run for run in _RUN.findall(sentence) if run not in question]
+    return max(runs, key=len, default=sentence), len(bigrams & wanted) / max(len(wanted), 1)
+
+
+def random_answer(seed: str, context: str) -> str:
+    """Any run of kanji, katakana, letters and digits of the context."""
+    runs: list[str] = _RUN.findall(context)
+    return random.Random(seed).choice(runs or [context])
+
+
+def tfidf_labels(training: Sequence[LabelledText], texts: Sequence[str]) -> list[str]:
+    """Labels of a logistic regression on TF-IDF of character 2- and 3-grams, trained on the whole training split."""
+    classifier = make_pipeline(
+        TfidfVectorizer(analyzer="char", ngram_range=(2, 3), sublinear_tf=True, max_features=LEXICON, dtype=np.float32),
+        LogisticRegression(C=10, max_iter=1000),
+    )
+    classifier.fit([example.text for example in training], [example.label for example in training])
+    return [str(label) for label in classifier.predict(texts)]
+
+
+def random_labels(training: Sequence[str], count: int) -> list[str]:
+    """Labels drawn as often as they occur."""
+    return random.Random(0).choices(training, k=count)
+
+
+def random_sentences(sentences: Sequence[str], limit: int) -> list[int]:
+    return sorted(random.Random(sentences[0]).sample(range(len(sentences)), min(limit, len(sentences))))
+
+
+def lexrank(sentences: Sequence[str], limit: int) -> list[int]:
+    """Indices of the most central sentences: PageRank over TF-IDF cosines (LexRank, Erkan and Radev 2004)."""
+    vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 2)).fit_transform(sentences)
+    return _most_central((vectors @ vectors.T).toarray(), limit)
+
+
+def textrank(sentences: Sequence[str], limit: int) -> list[int]:
+    """The same over the n-grams two sentences share, by the logarithms of their counts (Mihalcea and Tarau 2004)."""
+    held = CountVectorizer(analyzer="char", ngram_range=(1, 2), binary=True, dtype=np.float64).fit_transform(sentences)
+    shared = (held @ held.T).toarray()
+    lengths = np.log(np.maximum(np.diag(shared), 2))
+    similarity = shared / (lengths[:, None] + lengths[None, :])
+    np.fill_diagonal(similarity, 0)
+    return _most_central(similarity, limit)
+
+
+def _most_central(similarity: npt.NDArray[np.float64], limit: int) -> list[int]:
+    """Indices, in order, of the highest PageRank; equals keep their order. A sentence like no other votes for all."""
+    count = len(similarity)
+    sums = similarity.sum(axis=1, keepdims=True)
+    votes = np.where(sums > 0, similarity / np.where(sums > 0, sums, 1), 1 / count)
+    ranks = np.linalg.solve(np.eye(count) - DAMPING * votes.T, np.full(count, (1 - DAMPING) / count))
+    return sorted(np.argsort(-ranks.round(12), kind="stable")[:limit].tolist())
