@@ -144,14 +144,14 @@ class ImpossibleTable(NagayomiError):
     error_type = "impossible_table"
 
 
-class UnreadableFile(NagayomiError):
+class FileError(NagayomiError):
     """Base of what can be wrong with a file; the message is a sentence for the person who sent it."""
 
     status = 422
     error_type = "unreadable_file"
 
 
-class UnsupportedFile(UnreadableFile):
+class UnsupportedFile(FileError):
     """The file is of a kind that is not read here: a spreadsheet, a picture, an old binary Word document."""
 
     status = 415
@@ -164,32 +164,32 @@ class NotText(UnsupportedFile):
     error_type = "not_text"
 
 
-class UnknownEncoding(UnreadableFile):
+class UnknownEncoding(FileError):
     """The file is text, but in no encoding that is known here."""
 
     error_type = "unknown_encoding"
 
 
-class BrokenFile(UnreadableFile):
+class BrokenFile(FileError):
     """The file is of a known kind, but damaged or cut off."""
 
     error_type = "broken_file"
 
 
-class EncryptedFile(UnreadableFile):
+class EncryptedFile(FileError):
     """The file cannot be read without a password."""
 
     error_type = "encrypted_file"
 
 
-class UnsafeFile(UnreadableFile):
+class UnsafeFile(FileError):
     """The file holds what only an attack needs: a zip bomb, XML entities, elements nested a million deep."""
 
     error_type = "unsafe_file"
 
 
-class FileTooLarge(UnreadableFile):
-    """The file, or what it unpacks to, is larger than the settings allow."""
+class FileTooLarge(FileError):
+    """The file, or what it unpacks to, is larger than the settings allow, or takes more time or memory to read."""
 
     status = 413
     error_type = "file_too_large"

@@ -14,7 +14,7 @@ from email.header import decode_header
 from email.message import Message
 from email.policy import Compat32
 
-from app.errors import BrokenFile, NotText, UnknownEncoding, UnreadableFile, UnsafeFile
+from app.errors import BrokenFile, FileError, NotText, UnknownEncoding, UnsafeFile
 from app.files.document import Document, DocumentBuilder
 from app.files.encoding import decode
 from app.files.html import read_html
@@ -119,7 +119,7 @@ class _MailReader:
                 self._builder.add_text(html.text, html.blocks)
                 return
             decoded = decode(_payload(part), stated)
-        except UnreadableFile as error:
+        except FileError as error:
             self._warnings.append(f"A part of the mail was not read. {error}")
             return
         self._warnings += decoded.warnings

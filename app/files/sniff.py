@@ -8,7 +8,7 @@ import re
 from pathlib import PurePath
 from typing import Literal, NoReturn
 
-from app.errors import EncryptedFile, FileTooLarge, UnreadableFile, UnsupportedFile
+from app.errors import EncryptedFile, FileError, FileTooLarge, UnsupportedFile
 from app.files.limits import FileLimits
 from app.files.ooxml import Package
 
@@ -210,8 +210,8 @@ def _characters(head: bytes) -> str:
 
 
 def check_size(data: bytes, limits: FileLimits) -> None:
-    """Raise FileTooLarge past `limits.max_file_bytes`, and UnreadableFile for nothing at all."""
+    """Raise FileTooLarge past `limits.max_file_bytes`, and FileError for nothing at all."""
     if len(data) > limits.max_file_bytes:
         raise FileTooLarge(f"The file has {len(data):,} bytes; {limits.max_file_bytes:,} are allowed.")
     if not data:
-        raise UnreadableFile("The file is empty: it has no bytes.")
+        raise FileError("The file is empty: it has no bytes.")
