@@ -20,8 +20,15 @@ ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.ja.md", "docs/measurements.md", "docs/operations.md")
 # What the table of models shows of each task: the measure, and in words what it means. The cards have every figure.
 SHOWN = {
-    "qa": (("em", "{:.0%} of the answers exactly right"), ("f1", "F1 {:.2f}"), ("answerability_auroc", "AUROC of “not stated” {:.2f}")),
-    "summarize": (("marks_found", "finds {:.0%} of the sentences that a reader marked"), ("lead.marks_found", "the first sentences: {:.0%}")),
+    "qa": (
+        ("em", "{:.0%} of the answers exactly right"),
+        ("f1", "F1 {:.2f}"),
+        ("answerability_auroc", "AUROC of “not stated” {:.2f}"),
+    ),
+    "summarize": (
+        ("marks_found", "finds {:.0%} of the sentences that a reader marked"),
+        ("lead.marks_found", "the first sentences: {:.0%}"),
+    ),
     "classify": (("accuracy", "{:.0%} of the labels right"), ("macro_f1", "macro-F1 {:.2f}")),
 }
 QUESTION = "工事の責任者に選ばれたのは誰ですか"
