@@ -15,10 +15,17 @@ from app.files.pdf.geometry import Box
 from app.files.pdf.lines import Line
 from app.files.pdf.paragraphs import HEADING_SIZE, Item, PageLines, Paragraph, PlacedText, body_size, half_points, items
 from app.files.pdf.tables import TableRow
+from app.text.line_shapes import NUMBERED
 
 _LONGEST_HEADING = 80  # characters
 _LONGEST_BOLD_HEADING = 40
 _LOWEST_LEVEL = 6
+_KIND_OF_SHAPE: dict[str, BlockKind] = {
+    **dict.fromkeys(("chapter", *NUMBERED), "clause"),
+    "bullet": "list-item",
+    "symbol": "list-item",
+    "note": "note",
+}
 
 
 def document(pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
@@ -52,7 +59,7 @@ class _Kinds:
         if self._is_bold_heading(paragraph):
             depth = max(1, marks.number_depth(paragraph.text))
             return "heading", min(len(self._levels) + depth, _LOWEST_LEVEL)
-        return ("list-item" if marks.begins_item(paragraph.text) else "paragraph"), 0
+        return _KIND_OF_SHAPE.get(marks.shape(paragraph.text), "paragraph"), 0
 
     def _is_heading(self, paragraph: Paragraph) -> bool:
         """Whether a paragraph is larger than body text, or is numbered as a chapter, and is no sentence."""
@@ -102,7 +109,7 @@ class _Assembly:
         for cell, lines in zip(cells, row.cells, strict=True):
             for line in lines:
                 cell.add(line, page)
-        block = self._builder.add_row([cell.text for cell in cells])
+        block = self._builder.add_row([cell.text for cell in cells], row.head)
         if block is not None:
             for (start, _), cell in zip(block.cells, cells, strict=True):
                 self._place(start, cell)
