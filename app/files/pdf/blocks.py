@@ -10,10 +10,19 @@ import numpy as np
 
 from app.files.document import BlockKind, Document, DocumentBuilder, Page
 from app.files.pdf import marks
-from app.files.pdf.furniture import find_furniture
+from app.files.pdf.furniture import find_footnotes, find_furniture
 from app.files.pdf.geometry import Box
-from app.files.pdf.lines import Line
-from app.files.pdf.paragraphs import HEADING_SIZE, Item, PageLines, Paragraph, PlacedText, body_size, half_points, items
+from app.files.pdf.paragraphs import (
+    HEADING_SIZE,
+    Item,
+    PageLines,
+    Paragraph,
+    PlacedText,
+    body_size,
+    fit_columns,
+    half_points,
+    items,
+)
 from app.files.pdf.tables import TableRow
 from app.text.line_shapes import NUMBERED
 
@@ -31,9 +40,12 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
 def document(pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
     """The Document of all pages."""
     body = body_size(pages)
-    furniture = find_furniture([p.placements for p in pages], [(p.width, p.height) for p in pages], body)
-    found = list(items(pages, furniture, body))
-    kinds = _Kinds([item.content for item in found if isinstance(item.content, Paragraph)], body)
+    placements = [page.placements for page in pages]
+    furniture = find_furniture(placements, [(page.width, page.height) for page in pages], body)
+    fit_columns(pages, furniture)
+    found = items(pages, furniture, find_footnotes(placements, furniture, body), body)
+    text = [item.content for item in found if item.kind == "text" and isinstance(item.content, Paragraph)]
+    kinds = _Kinds(text, body)
     assembly = _Assembly()
     for item in found:
         assembly.add(item, kinds)
@@ -59,12 +71,18 @@ class _Kinds:
         if self._is_bold_heading(paragraph):
             depth = max(1, marks.number_depth(paragraph.text))
             return "heading", min(len(self._levels) + depth, _LOWEST_LEVEL)
+        if marks.is_contents_line(paragraph.text):
+            return "list-item", 0
+        if paragraph.text[0] in "〔［" and paragraph.text[-1] in "〕］":  # 〔拍手〕 in minutes
+            return "note", 0
         return _KIND_OF_SHAPE.get(marks.shape(paragraph.text), "paragraph"), 0
 
     def _is_heading(self, paragraph: Paragraph) -> bool:
         """Whether a paragraph is larger than body text, or is numbered as a chapter, and is no sentence."""
         text = paragraph.text
         if len(text) > _LONGEST_HEADING or marks.ends_sentence(text) or "。" in text or text[-1] in "、，":
+            return False
+        if marks.is_contents_line(text):
             return False
         return paragraph.size >= HEADING_SIZE * self._body or marks.chapter_rank(text) > 0
 
@@ -74,9 +92,9 @@ class _Kinds:
         return paragraph.bold and not self._bold_body and titled and paragraph is not self._last
 
 
-def _rank(paragraph: Paragraph) -> tuple[float, int]:
-    """Sorts headings by level: larger type first, then by their numbers (第１章 before 第１節)."""
-    return -half_points(paragraph.size), marks.chapter_rank(paragraph.text)
+def _rank(paragraph: Paragraph) -> tuple[float, int, int]:
+    """Sorts headings by level: larger type first, then by their numbers (第１章 before 第１節, 1. before 1.1)."""
+    return -half_points(paragraph.size), marks.chapter_rank(paragraph.text), marks.number_depth(paragraph.text)
 
 
 class _Assembly:
@@ -90,14 +108,12 @@ class _Assembly:
     def add(self, item: Item, kinds: _Kinds) -> None:
         content = item.content
         if isinstance(content, TableRow):
-            self._add_row(content, item.page)
-        elif isinstance(content, Line):
-            placed = PlacedText()
-            placed.add(content, item.page)
-            self._add("furniture", placed, 0)
-        else:
+            self._add_row(content, item.first_page)
+        elif item.kind == "text":
             kind, level = kinds.of(content)
             self._add(kind, content.placed, level)
+        else:
+            self._add(item.kind, content.placed, 0)
 
     def _add(self, kind: BlockKind, placed: PlacedText, level: int) -> None:
         block = self._builder.add(kind, placed.text, level)

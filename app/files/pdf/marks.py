@@ -19,6 +19,7 @@ _CHAPTER = re.compile(r"第\s?[0-9０-９一二三四五六七八九十百〇]+\
 _CHAPTER_RANKS = {"編": 1, "部": 1, "章": 2, "節": 3, "款": 4, "目": 5}
 _ARTICLE_TITLE = re.compile(r"第.{1,12}?条(?:の.{1,3})?\s*[（(【][^）)】]{1,40}[）)】]")
 _ARTICLE_RANK = 6
+_CONTENTS_LINE = re.compile(r"(?:[…‥]{2,}|(?:[.．・·･]\s?){4,})\s*[0-9０-９ivxlcIVXLC-]{1,6}$")
 _NUMBER = re.compile("[0-9０-９]+|[一二三四五六七八九十]+")
 
 
@@ -34,6 +35,11 @@ def begins_part(text: str) -> bool:
 
 def ends_sentence(text: str) -> bool:
     return line_shapes.ends_sentence(text, lines_of(text)[0])
+
+
+def is_contents_line(text: str) -> bool:
+    """Whether a text is an entry of a table of contents: a leader and a page number at its end."""
+    return bool(_CONTENTS_LINE.search(text))
 
 
 def chapter_rank(text: str) -> int:
