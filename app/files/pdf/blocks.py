@@ -22,6 +22,7 @@ from app.files.pdf.paragraphs import (
     fit_columns,
     half_points,
     items,
+    usual_leading,
 )
 from app.files.pdf.tables import TableRow
 from app.text.line_shapes import NUMBERED
@@ -40,10 +41,11 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
 def document(pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
     """The Document of all pages."""
     body = body_size(pages)
+    leading = usual_leading(pages, body)
     placements = [page.placements for page in pages]
-    furniture = find_furniture(placements, [(page.width, page.height) for page in pages], body)
+    furniture = find_furniture(placements, [(page.width, page.height) for page in pages], body, leading)
     fit_columns(pages, furniture)
-    found = items(pages, furniture, find_footnotes(placements, furniture, body), body)
+    found = items(pages, furniture, find_footnotes(placements, furniture, body), body, leading)
     text = [item.content for item in found if item.kind == "text" and isinstance(item.content, Paragraph)]
     kinds = _Kinds(text, body)
     assembly = _Assembly()

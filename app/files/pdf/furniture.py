@@ -16,6 +16,7 @@ from app.files.pdf.lines import Line, spaced
 _EDGE = 0.15  # of the page: furniture stands no further in
 _MOST_ROWS = 3  # of furniture at an edge
 _APART = 0.8  # em, at least, between furniture and the text next to it
+_MORE = 0.3  # em, at least, more than between two lines of text
 _LARGEST = 1.25  # times the size of body text; a larger line that comes again is the title of a form
 _NOTE_SIZE = 0.92  # times the size of body text, at most
 _SAME_PLACE = 3.0  # points
@@ -39,13 +40,16 @@ class _Candidate:
 
 
 def find_furniture(
-    pages: Sequence[Sequence[Placement]], sizes: Sequence[tuple[float, float]], body_size: float
+    pages: Sequence[Sequence[Placement]], sizes: Sequence[tuple[float, float]], body_size: float, leading: float
 ) -> set[tuple[int, int]]:
-    """The furniture among the placements, as (page, placement) indices. `sizes` are widths and heights in points."""
+    """The furniture among the placements, as (page, placement) indices.
+
+    `sizes` are widths and heights in points; `leading` is the usual distance between lines of text, in em.
+    """
     candidates = [
         candidate
         for page, placements in enumerate(pages)
-        for candidate in _candidates(page, placements, sizes[page])
+        for candidate in _candidates(page, placements, sizes[page], leading)
         if candidate.size <= _LARGEST * body_size
     ]
     found = {(c.page, c.index) for c in candidates if _repeated(c, candidates) or _is_page_number(c)}
@@ -77,14 +81,16 @@ def _is_small(placement: Placement, body_size: float) -> bool:
     return isinstance(placement.item, Line) and placement.item.size <= _NOTE_SIZE * body_size
 
 
-def _candidates(page: int, placements: Sequence[Placement], size: tuple[float, float]) -> list[_Candidate]:
+def _candidates(
+    page: int, placements: Sequence[Placement], size: tuple[float, float], leading: float
+) -> list[_Candidate]:
     """The lines near each edge of a page that a gap parts from the text."""
     found: list[_Candidate] = []
     for edge in ("top", "bottom", "left", "right"):
         extent = size[1] if edge in ("top", "bottom") else size[0]
         places = [_distances(edge, placement.box, size) for placement in placements]
         nearest = min((near for near, _ in places), default=0.0)
-        for index in _outside(places, placements):
+        for index in _outside(places, placements, leading):
             near, far = places[index]
             item = placements[index].item
             if far <= _EDGE * extent and isinstance(item, Line):
@@ -103,17 +109,20 @@ def _distances(edge: str, box: Box, size: tuple[float, float]) -> tuple[float, f
     }[edge]
 
 
-def _outside(places: Sequence[tuple[float, float]], placements: Sequence[Placement]) -> list[int]:
+def _outside(places: Sequence[tuple[float, float]], placements: Sequence[Placement], leading: float) -> list[int]:
     """The placements nearest to an edge, up to the gap that parts them from the text; none where there is no gap."""
     outside: list[int] = []
     reach = size = 0.0
     rows = 0
     for index in sorted(range(len(places)), key=lambda index: places[index]):
-        item = placements[index].item
-        own_size = item.size if isinstance(item, Line) else size
+        placement = placements[index]
+        own_size = placement.item.size if isinstance(placement.item, Line) else size
         near, far = places[index]
-        if outside and near - reach >= _APART * min(size, own_size):
-            return outside
+        if outside:
+            as_text = placement.direction == placements[outside[-1]].direction  # then lines of text are apart as well
+            apart = max(_APART, leading + _MORE) if as_text else _APART
+            if near - reach >= apart * min(size, own_size):
+                return outside
         rows += near >= reach
         if rows > _MOST_ROWS:
             return []

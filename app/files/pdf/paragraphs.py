@@ -99,6 +99,20 @@ def body_size(pages: Sequence[PageLines]) -> float:
     return sizes.most_common(1)[0][0] if sizes else 10.5
 
 
+def usual_leading(pages: Sequence[PageLines], body: float) -> float:
+    """The usual distance between two lines of body text, in em; `body` is its size."""
+    gaps = []
+    for page in pages:
+        for first, second in pairwise(page.placements):
+            if not (isinstance(first.item, Line) and isinstance(second.item, Line)):
+                continue
+            gap = (second.item.over - first.item.flow.after) / body
+            same = half_points(first.item.size) == half_points(second.item.size) == body
+            if same and 0 <= gap < 2 and first.direction == second.direction:
+                gaps.append(gap)
+    return median(gaps) if gaps else 0.7
+
+
 def fit_columns(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> None:
     """Let the columns start and end where their text does, without the furniture above and below it."""
     for number, page in enumerate(pages):
@@ -118,14 +132,18 @@ def half_points(size: float) -> float:
 
 
 def items(
-    pages: Sequence[PageLines], furniture: set[tuple[int, int]], notes: set[tuple[int, int]], body: float
+    pages: Sequence[PageLines],
+    furniture: set[tuple[int, int]],
+    notes: set[tuple[int, int]],
+    body: float,
+    leading: float,
 ) -> list[Item]:
-    """Everything on all pages in order; `furniture` and `notes` are (page, placement) indices, `body` the size of text.
+    """Everything on all pages in order; `furniture` and `notes` are (page, placement) indices.
 
     A paragraph that goes on on the next page is not cut by what stands between its lines: the furniture of a page comes
     before the first paragraph that begins on it, and its footnotes before the one that goes on after it.
     """
-    joining = _Joining(pages, furniture | notes, body)
+    joining = _Joining(pages, furniture | notes, body, leading)
 
     def chosen(page: int, indices: set[tuple[int, int]]) -> list[tuple[int, Placement]]:
         return [(page, placement) for i, placement in enumerate(pages[page].placements) if (page, i) in indices]
@@ -155,10 +173,10 @@ def _all_lines(pages: Sequence[PageLines]) -> Iterator[tuple[Line, Placement]]:
 class _Joining:
     """Decides whether a line continues a paragraph, from what is usual in the whole document."""
 
-    def __init__(self, pages: Sequence[PageLines], furniture: set[tuple[int, int]], body: float) -> None:
+    def __init__(self, pages: Sequence[PageLines], apart: set[tuple[int, int]], body: float, leading: float) -> None:
         self._body = body
-        self._leading = _usual_leading(pages, body)
-        self._usual_column = _usual_column(pages, furniture)
+        self._leading = leading
+        self._usual_column = _usual_column(pages, apart)
 
     def joined(
         self, kind: Literal["text", "furniture", "note"], placements: Iterable[tuple[int, Placement]]
@@ -221,26 +239,12 @@ class _Joining:
         return end - line.flow.end <= (marks.unbreakable_width(next_text) + _SHORT_BY) * line.size
 
 
-def _usual_leading(pages: Sequence[PageLines], body: float) -> float:
-    """The usual distance between two lines of body text, in em."""
-    gaps = []
-    for page in pages:
-        for first, second in pairwise(page.placements):
-            if not (isinstance(first.item, Line) and isinstance(second.item, Line)):
-                continue
-            gap = (second.item.over - first.item.flow.after) / body
-            same = half_points(first.item.size) == half_points(second.item.size) == body
-            if same and 0 <= gap < 2 and first.direction == second.direction:
-                gaps.append(gap)
-    return median(gaps) if gaps else 0.7
-
-
-def _usual_column(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> tuple[object, float, float]:
+def _usual_column(pages: Sequence[PageLines], apart: set[tuple[int, int]]) -> tuple[object, float, float]:
     """The direction, start and end of the column that most lines of the document stand in."""
     found: Counter[tuple[object, int, int]] = Counter()
     for number, page in enumerate(pages):
         for index, placement in enumerate(page.placements):
-            if (number, index) not in furniture and isinstance(placement.item, Line):
+            if (number, index) not in apart and isinstance(placement.item, Line):
                 found[placement.direction, round(placement.start / _STEP), round(placement.end / _STEP)] += 1
     if not found:
         return None, 0.0, 0.0
