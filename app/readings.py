@@ -11,13 +11,13 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from app.decode import (
+    block_starts,
     decode_answers,
     decode_labels,
     decode_summary,
     distinct_answers,
     join_summary,
     kept_probabilities,
-    paragraph_starts,
     utf16_offsets,
 )
 from app.errors import InvalidInput, RequestTooLarge, naming_member
@@ -36,7 +36,8 @@ from app.schemas import (
 )
 from app.settings import Settings
 from app.store import Model
-from app.text.sentences import Sentence, split_sentences
+from app.text.sentences import Sentence, sentences_of
+from app.text.structure import Structure, structure_of
 from app.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
 from app.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
 
@@ -103,8 +104,8 @@ def _check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Sett
             )
 
 
-def _encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
-    tokens = tokenizer.encode(text)
+def _encode(tokenizer: Tokenizer, text: str, field: str, structure: Structure | None = None) -> Tokens:
+    tokens = tokenizer.encode(text, structure)
     if not len(tokens):
         raise InvalidInput(f"`{field}` holds only invisible characters; it must hold text.")
     return tokens
@@ -150,8 +151,9 @@ class QaReading:
         _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        self._tokens = _encode(tokenizer, request.context, "context")
-        self._paragraphs = paragraph_starts(request.context, self._tokens)
+        structure = structure_of(request.context)
+        self._tokens = _encode(tokenizer, request.context, "context", structure)
+        self._blocks = block_starts(structure.blocks, self._tokens)
         self._windows: list[list[Window]] = []
         self.documents: list[Document] = []
         budget = _Budget(manifest, settings)
@@ -192,7 +194,7 @@ class QaReading:
             [output["start_logits"] for output in outputs],
             [output["end_logits"] for output in outputs],
             self._tokens,
-            self._paragraphs,
+            self._blocks,
             max_answer_tokens=request.max_answer_length,
             temperature=self._temperature,
         )
@@ -220,14 +222,15 @@ class SummaryReading:
         _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        sentences = split_sentences(request.text)
+        self._structure = structure_of(request.text)
+        sentences = sentences_of(self._structure)
         if not sentences:
             raise InvalidInput("`text` holds only invisible characters; it must hold text.")
         # Headings and heads of tables are read as well, for what stands below them, but no summary holds them; page
         # furniture is not read. A text of nothing else is summarised by what there is.
         self._sentences = [sentence for sentence in sentences if sentence.is_prose] or sentences
         read = [sentence for sentence in sentences if sentence.kind != "furniture"] or sentences
-        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text"), read)
+        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text", self._structure), read)
         self._windows: list[SentenceWindow] = sentence_windows(
             self._tokens,
             cls_id=tokenizer.cls_id,
@@ -265,7 +268,9 @@ class SummaryReading:
             )
             for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
         ]
-        return Summary(join_summary([results[index].text for index in selected]), results)
+        reading = self._structure.reading
+        read = [reading.between(sentences[index].start, sentences[index].end, request.text) for index in selected]
+        return Summary(join_summary(read), results)
 
 
 class LabelReading:
