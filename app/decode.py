@@ -16,8 +16,8 @@ from app.errors import InvalidInput
 from app.text.blocks import Block
 from app.text.characters import CLOSERS, ELLIPSES, ENDERS
 from app.text.sentences import Sentence
-from app.tokenizer import IntArray, Tokens
-from app.windows import SentenceWindow, Window
+from app.text.tokenizer import IntArray, Tokens
+from app.text.windows import SentenceWindow, Window
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]

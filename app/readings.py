@@ -38,8 +38,8 @@ from app.settings import Settings
 from app.store import Model
 from app.text.sentences import Sentence, sentences_of
 from app.text.structure import Structure, structure_of
-from app.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
-from app.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
+from app.text.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
+from app.text.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -39,12 +39,12 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
 
     from transformers import BigBirdConfig
 
-    from app.tokenizer import Tokenizer
+    from app.text.tokenizer import Tokenizer
     from export.model import BigBird
     from export.to_onnx import ExportOptions, export
     from export.weights import initialise
-    from training.checkpoint import save_checkpoint
     from training.config import FinetuneConfig, TrainingTask
+    from training.runs.initial_model import save_checkpoint
 
     tokenizer = Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
     store = tmp_path_factory.mktemp("model_store")

@@ -49,7 +49,7 @@ HOSTILE_TEXTS: dict[str, str] = {
         "　　　　－ １ －\n\nれている。次回の日程は、委員の都合を聞いた上で、秋\nに決める。\n\n　　　　－ ２ －\n"
     ),
     "mail quotes": "> > 前の\n> >\n> 次の行\n>\n返事。\n>>>>\n＞ 全角\n>",
-    "ruby and markup": "｜青空《あおぞら》の吾輩《わがはい》《》｜《》［＃改ページ］［＃「［＃」の※［＃二の字点］］［＃",
+    "ruby and markup": "｜青空《あおぞら》の吾輩《わがはい》《》｜《》［＃改ページ］［＃「［＃」の※［＃二の字］］［＃",
     "ruled table": "┌──┬──┐\n│項目│値　│\n├──┼──┤\n││１　│\n└──┴──┘\n|||\n| a | b\n\t\tc\t\n",
     "private use and unassigned": "\ue000\uf8ff\U000f0000\u0378\uffff。",
     "mathematical letters": "𝐀𝒷𝕮𝟙。",

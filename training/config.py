@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from app.errors import InvalidInput
-from app.tokenizer import NormaliserName, SegmenterName
+from app.text.tokenizer import NormaliserName, SegmenterName
 
 TrainingTask = Literal["qa", "classify", "summarize"]
 SHORTEST = 8  # tokens of a sequence in pre-training: [CLS], [SEP] and some words
@@ -36,7 +36,7 @@ class TrainingConfig:
     max_positions: int = 4096
     activation: Literal["gelu_new", "gelu", "relu"] = "gelu_new"  # gelu_new, BigBird's own, is slow on CPUs
     dropout: float = 0.1
-    start: Literal["random", "structured"] = "random"  # structured: see training/structured.py
+    start: Literal["random", "structured"] = "random"  # structured: see training/runs/structured_init.py
     word_vectors: str = ""  # .npy of `python -m training.word_vectors`, for a structured start
 
     # What the model reads.

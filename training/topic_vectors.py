@@ -2,8 +2,8 @@
 
 A logistic regression on the mean of a text's pieces, each weighted by its inverse document frequency squared, gives
 every piece a weight for every class. These weights go before the dimensions of ordinary word vectors, so that an
-attention head that averages the words of a text (training/structured.py) holds what the regression knows, before the
-first step of training. Only the training split is read. Knows nothing of models.
+attention head that averages the words of a text (training/runs/structured_init.py) holds what the regression knows,
+before the first step of training. Only the training split is read. Knows nothing of models.
 
     python -m training.topic_vectors --config training/configs/classify-1-topics.toml --data ../shared/data \
         --word-vectors runs/word-vectors.npy --out runs/topic-vectors.npy
@@ -21,9 +21,9 @@ import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from training.config import read_config
-from training.examples import labelled_split
+from training.finetune.examples import labelled_split
 
 FloatArray = npt.NDArray[np.float32]
 

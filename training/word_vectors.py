@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 from tqdm import tqdm
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from training.data import corpus_texts
 
 WINDOW = 5

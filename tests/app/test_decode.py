@@ -24,8 +24,8 @@ from app.decode import (
 from app.errors import InvalidInput
 from app.text.sentences import split_sentences
 from app.text.structure import structure_of
-from app.tokenizer import Tokens
-from app.windows import SentenceWindow, Window, question_windows
+from app.text.tokenizer import Tokens
+from app.text.windows import SentenceWindow, Window, question_windows
 
 ONE = np.zeros(0, dtype=np.int32)  # block and no other
 

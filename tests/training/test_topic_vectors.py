@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from tests.training.conftest import write_jsonl
 from training import topic_vectors
 from training.topic_vectors import LONGEST, SHARE, class_weights, joined, mean_of_pieces

@@ -1,0 +1,141 @@
+"""One paragraph of Word: its text, its role, the breaks of pages in it and the text boxes that hang on it.
+
+Left out: deleted and moved-away text, hidden text, the small characters of ruby, the codes of fields, marks of notes.
+Knows nothing of the paragraphs around it.
+"""
+
+from dataclasses import dataclass, field, replace
+from xml.etree.ElementTree import Element
+
+from app.files.docx_styles import ParagraphRole, Styles, is_on
+from app.files.safe_xml import descend
+
+# Without text of their own, or with text that nobody sees.
+_SKIPPED = (
+    "w:pPr", "w:rPr", "w:del", "w:moveFrom", "w:delText", "w:instrText", "w:delInstrText", "w:fldData", "w:rt",
+    "w:rubyPr", "w:sdtPr", "w:footnoteReference", "w:endnoteReference", "w:commentReference", "w:annotationRef",
+)  # fmt: skip
+_TEXT_OF = {"w:tab": "\t", "w:ptab": "\t", "w:cr": "\n", "w:noBreakHyphen": "\u2011"}
+# Characters of fonts that have no Unicode of their own, in their private use area or below it.
+_SYMBOLS = {
+    "symbol": dict(zip(range(0xB0, 0xBC), "°±″≥×∝∂•÷≠≡≈", strict=True)) | {0x2D: "−", 0xDE: "⇒", 0xAE: "→"},
+    "wingdings": {
+        0x22: "✂", 0x28: "☎", 0x2A: "✉", 0x6C: "●", 0x6D: "❍", 0x6E: "■", 0x6F: "□", 0x70: "□", 0x71: "❑", 0x75: "◆",
+        0x76: "❖", 0x77: "◆", 0x9F: "•", 0xA1: "○", 0xA7: "▪", 0xA8: "□", 0xAB: "★", 0xD8: "➢", 0xDF: "←", 0xE0: "→",
+        0xE1: "↑", 0xE2: "↓", 0xE8: "➔", 0xF0: "⇨", 0xFB: "✗", 0xFC: "✓", 0xFD: "☒", 0xFE: "☑",
+    } | {0x80 + digit: "⓪①②③④⑤⑥⑦⑧⑨⑩"[digit] for digit in range(11)},
+    "wingdings 2": {0x50: "✓", 0x52: "☑", 0x54: "☒", 0xA3: "□"},
+}  # fmt: skip
+_UNKNOWN_SYMBOL = "〓"  # what Japanese printers set for a character that they did not have
+
+
+@dataclass(frozen=True, slots=True)
+class PageBreak:
+    """The next page begins at `offset` in the paragraph's text. Wished: by a person; otherwise where Word began it."""
+
+    offset: int
+    is_wished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    text: str
+    role: ParagraphRole
+    breaks: tuple[PageBreak, ...]
+    text_boxes: tuple[Element, ...]
+    goes_on: bool  # its end mark was deleted: the next paragraph goes on in the same line
+
+    def after(self, carried: str) -> "Paragraph":
+        """This paragraph with the text of those before it that go on in it."""
+        breaks = tuple(PageBreak(mark.offset + len(carried), mark.is_wished) for mark in self.breaks)
+        return replace(self, text=carried + self.text, breaks=breaks) if carried else self
+
+
+@dataclass(slots=True)
+class _Found:
+    styles: Styles
+    parts: list[str] = field(default_factory=list)
+    length: int = 0
+    breaks: list[PageBreak] = field(default_factory=list)
+    text_boxes: list[Element] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        self.parts.append(text)
+        self.length += len(text)
+
+
+def read_paragraph(element: Element, styles: Styles) -> Paragraph:
+    """Read a `w:p`. Its number in a list is counted: read each paragraph once, in their order."""
+    properties = element.find("w:pPr")
+    role = styles.role(properties)
+    found = _Found(styles)
+    before = descend(properties, "w:pageBreakBefore")
+    if before is not None and is_on(before.get("w:val", "1")):
+        found.breaks.append(PageBreak(0, is_wished=True))
+    _read_inline(element, found)
+    text = "".join(found.parts)
+    if text.strip() and role.number:
+        lead = len(text) - len(text.lstrip())
+        text = text[:lead] + role.number + text[lead:]
+        found.breaks = [
+            mark if mark.offset <= lead else PageBreak(mark.offset + len(role.number), mark.is_wished)
+            for mark in found.breaks
+        ]
+    goes_on = descend(properties, "w:rPr", "w:del") is not None
+    return Paragraph(text, role, tuple(found.breaks), tuple(found.text_boxes), goes_on)
+
+
+def chosen(alternate: Element) -> Element:
+    """Of a drawing that is there twice, for new and for old programs, the new one if it has text, else the old one."""
+    choice, fallback = alternate.find("mc:Choice"), alternate.find("mc:Fallback")
+    if choice is None or (fallback is not None and not _has_text(choice)):
+        return fallback if fallback is not None else alternate
+    return choice
+
+
+def _has_text(element: Element) -> bool:
+    return any(child.tag in ("w:t", "a:t") and child.text for child in element.iter())
+
+
+def _read_inline(parent: Element, found: _Found) -> None:
+    for child in parent:
+        tag = child.tag
+        if tag in ("w:t", "m:t"):
+            found.add(child.text or "")
+        elif tag in _SKIPPED:
+            continue
+        elif tag == "w:r":
+            if not found.styles.is_hidden(child.find("w:rPr")):
+                _read_inline(child, found)
+        elif tag == "w:br":
+            _read_break(child, found)
+        elif tag == "w:lastRenderedPageBreak":
+            found.breaks.append(PageBreak(found.length, is_wished=False))
+        elif tag in _TEXT_OF:
+            found.add(_TEXT_OF[tag])
+        elif tag == "w:sym":
+            found.add(_symbol(child))
+        elif tag == "w:txbxContent":
+            found.text_boxes.append(child)
+        elif tag == "mc:AlternateContent":
+            _read_inline(chosen(child), found)
+        else:  # links, content controls, inserted text, drawings, the base of ruby
+            _read_inline(child, found)
+
+
+def _read_break(element: Element, found: _Found) -> None:
+    if element.get("w:type") == "page":
+        found.breaks.append(PageBreak(found.length, is_wished=True))
+    found.add("\n")
+
+
+def _symbol(element: Element) -> str:
+    font = element.get("w:font", "").lower()
+    try:
+        code = int(element.get("w:char", ""), 16)
+    except ValueError:
+        return _UNKNOWN_SYMBOL
+    if font in _SYMBOLS:
+        return _SYMBOLS[font].get(code & 0xFF, _UNKNOWN_SYMBOL)
+    is_character = 0x20 <= code <= 0xFFFD and not 0xD800 <= code <= 0xF8FF
+    return chr(code) if is_character else _UNKNOWN_SYMBOL

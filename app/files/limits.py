@@ -1,0 +1,12 @@
+"""What reading one file may cost. Knows nothing of settings or HTTP; app/settings.py makes one of these."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """Bounds for one file; past each of them the reader raises an error that names the bound."""
+
+    max_file_bytes: int = 50_000_000
+    max_unpacked_bytes: int = 200_000_000  # of all parts of a DOCX or PPTX that are read, and of all parts of a mail
+    max_characters: int = 5_000_000  # of the Document's text

@@ -1,0 +1,70 @@
+"""Makes small DOCX and PPTX files for tests, part by part, as Word and PowerPoint would not write them."""
+
+import io
+import zipfile
+
+_NAMESPACES = " ".join(
+    f'xmlns:{prefix}="{uri}"'
+    for prefix, uri in {
+        "w": "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+        "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
+        "p": "http://schemas.openxmlformats.org/presentationml/2006/main",
+        "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+        "m": "http://schemas.openxmlformats.org/officeDocument/2006/math",
+        "mc": "http://schemas.openxmlformats.org/markup-compatibility/2006",
+        "wps": "http://schemas.microsoft.com/office/word/2010/wordprocessingShape",
+        "wp": "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing",
+        "v": "urn:schemas-microsoft-com:vml",
+        "dgm": "http://schemas.openxmlformats.org/drawingml/2006/diagram",
+    }.items()
+)
+_TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006/"
+
+_APP = '<Properties xmlns="http://schemas.openxmlformats.org/officeDocument/2006/extended-properties">{}</Properties>'
+
+
+def xml(tag: str, inner: str, attributes: str = "") -> str:
+    """A part's XML with every namespace that the tests use."""
+    return f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?><{tag} {_NAMESPACES} {attributes}>{inner}</{tag}>'
+
+
+def relationships(links: dict[str, tuple[str, str]]) -> str:
+    """Id -> (type, target) as the XML of a .rels part."""
+    inner = "".join(
+        f'<Relationship Id="{id_}" Type="{_TYPES}{type_}" Target="{target}"/>' for id_, (type_, target) in links.items()
+    )
+    return f'<Relationships xmlns="{_PACKAGE}relationships">{inner}</Relationships>'
+
+
+def pack(parts: dict[str, str | bytes]) -> bytes:
+    """A zip archive of the parts."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, (2025, 4, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def docx(body: str, **parts: str) -> bytes:
+    """A DOCX with this body. `parts` are the inner XML of styles, numbering, footnotes, header, app and so on."""
+    roots = {
+        "styles": "w:styles", "numbering": "w:numbering", "footnotes": "w:footnotes", "endnotes": "w:endnotes",
+        "comments": "w:comments", "header": "w:hdr", "footer": "w:ftr",
+    }  # fmt: skip
+    files: dict[str, str | bytes] = {
+        "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}content-types"/>',
+        "_rels/.rels": relationships(
+            {"rId1": ("officeDocument", "word/document.xml"), "rId2": ("extended-properties", "word/app.xml")}
+        ),
+        "word/document.xml": xml("w:document", f"<w:body>{body}</w:body>"),
+        "word/_rels/document.xml.rels": relationships({name: (name, f"{name}.xml") for name in parts}),
+    }
+    for name, inner in parts.items():
+        files[f"word/{name}.xml"] = xml(roots[name], inner) if name != "app" else _APP.format(inner)
+    return pack(files)
+
+
+def paragraph(text: str, properties: str = "") -> str:
+    """A `w:p` with one run."""
+    return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"

@@ -1,0 +1,312 @@
+"""What Word's files hold and what of it is read. The fixtures of LibreOffice are made by
+`soffice --headless --convert-to docx --outdir tests/app/files/data tests/app/files/data/minutes.fodt`.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import BrokenFile
+from app.files.document import Document
+from app.files.docx import read_docx
+from app.files.limits import FileLimits
+from tests.app.files.packages import docx, pack, paragraph
+
+DATA = Path(__file__).parent / "data"
+
+
+def _read(body: str, **parts: str) -> Document:
+    return read_docx(docx(body, **parts), FileLimits())
+
+
+def _blocks(document: Document) -> list[tuple[str, str]]:
+    return [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
+
+
+def test_minutes_written_by_libreoffice_come_back_whole_and_in_order() -> None:
+    document = read_docx((DATA / "minutes.docx").read_bytes(), FileLimits())
+    assert _blocks(document) == [
+        ("furniture", "図書館協議会　第四回"),
+        ("heading", "図書館協議会議事録"),
+        ("heading", "開会"),
+        ("paragraph", "委員長の葛󠄀西𠮷江が開会を告げ、欠席の届けが二件あったと報告した。傍聴は七人である。"),
+        ("paragraph", "前回の記録は一か所を直して承認された。"),
+        ("paragraph", "会場の都合により、次回の日取りを囲みに記す。"),
+        ("paragraph", "次回は六月十日、場所は分館。"),
+        ("heading", "議題"),
+        ("heading", "開館時間の見直し"),
+        ("paragraph", "事務局から、次の三つの案が示された。"),
+        ("list-item", "（1）平日の閉館を午後八時とする。"),
+        ("list-item", "（2）日曜日の開館を午前十時とする。"),
+        ("list-item", "ア．夏の間は午前九時とする。"),
+        ("list-item", "イ．冬の間は変えない。"),
+        ("list-item", "（3）月末の休館をやめる。"),
+        ("paragraph", "持ち物は次のとおり。"),
+        ("list-item", "筆記用具"),
+        ("list-item", "①の資料と㈱青葉の見積書"),
+        ("paragraph", "費用の見込みを表に示す。\t単位は円、税を含む。\n端数は切り捨てた。"),
+        ("table-row", "費目\t金額\t"),
+        ("table-row", "\t今年度\t来年度"),
+        ("table-row", "光熱費 （概算）\t３２０，０００\t"),
+        ("paragraph", "採決の結果、第一案と第三案が賛成多数で可決された。"),
+        ("heading", "閉会"),
+        ("paragraph", "午後四時に閉会した。ｶﾅの表記は髙橋委員が〜までに改める。"),
+        ("furniture", "事務局作成（2）"),
+        ("note", "定員は十人。"),
+        ("note", "票数は別紙に。"),
+    ]
+    assert [block.level for block in document.blocks if block.kind == "heading"] == [1, 1, 1, 2, 1]
+    at = document.text.index
+    assert document.heading_path(at("夏の間")) == ("議題", "開館時間の見直し")
+    assert [document.page_of(at(text)) for text in ("開会", "光熱費", "採決", "定員")] == [1, 1, 2, 2]
+    assert document.warnings == ()
+
+
+def test_the_base_text_of_ruby_is_kept_and_its_reading_is_not() -> None:
+    ruby = (
+        "<w:p><w:r><w:t>汐</w:t></w:r><w:r><w:ruby><w:rubyPr/><w:rt><w:r><w:t>いりえ</w:t></w:r></w:rt><w:rubyBase>"
+        "<w:r><w:t>入江</w:t></w:r></w:rubyBase></w:ruby></w:r><w:r><w:t>町</w:t></w:r></w:p>"
+    )
+    assert _read(ruby).text == "汐入江町"
+
+
+def test_a_text_box_that_is_there_for_new_and_old_programs_comes_once() -> None:
+    box = f"<w:txbxContent>{paragraph('囲みの文。')}</w:txbxContent>"
+    body = (
+        "<w:p><w:r><w:t>本文。</w:t></w:r><w:r><mc:AlternateContent>"
+        f'<mc:Choice Requires="wps"><w:drawing><wps:wsp><wps:txbx>{box}</wps:txbx></wps:wsp></w:drawing></mc:Choice>'
+        f"<mc:Fallback><w:pict><v:shape><v:textbox>{box}</v:textbox></v:shape></w:pict></mc:Fallback>"
+        "</mc:AlternateContent></w:r></w:p>"
+    )
+    assert _blocks(_read(body)) == [("paragraph", "本文。"), ("paragraph", "囲みの文。")]
+
+
+def test_a_text_box_of_an_old_program_alone_is_read() -> None:
+    body = (
+        f"<w:p><w:r><w:pict><v:textbox><w:txbxContent>{paragraph('古い囲み。')}</w:txbxContent></v:textbox></w:pict></w:r>"
+        "</w:p>"
+    )
+    assert _read(body).text == "古い囲み。"
+
+
+def test_deleted_moved_and_hidden_text_is_left_out_and_inserted_text_is_kept() -> None:
+    body = (
+        "<w:p><w:r><w:t>残る。</w:t></w:r><w:del><w:r><w:delText>消えた。</w:delText></w:r></w:del>"
+        "<w:ins><w:r><w:t>足した。</w:t></w:r></w:ins><w:moveFrom><w:r><w:t>元の場所。</w:t></w:r></w:moveFrom>"
+        "<w:moveTo><w:r><w:t>移した。</w:t></w:r></w:moveTo><w:r><w:rPr><w:vanish/></w:rPr><w:t>隠れた。</w:t></w:r>"
+        '<w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t>見える。</w:t></w:r>'
+        '<w:r><w:rPr><w:rStyle w:val="Secret"/></w:rPr><w:t>様式で隠れた。</w:t></w:r></w:p>'
+    )
+    styles = '<w:style w:type="character" w:styleId="Secret"><w:rPr><w:vanish/></w:rPr></w:style>'
+    assert _read(body, styles=styles).text == "残る。足した。移した。見える。"
+
+
+def test_paragraphs_whose_end_was_deleted_are_one() -> None:
+    assert _read(paragraph("前半、", "<w:rPr><w:del/></w:rPr>") + paragraph("後半。")).text == "前半、後半。"
+
+
+def test_codes_of_fields_are_left_out_and_their_results_are_kept() -> None:
+    body = (
+        '<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>PAGEREF _Toc1</w:instrText></w:r>'
+        '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>十二</w:t></w:r>'
+        '<w:r><w:fldChar w:fldCharType="end"/></w:r><w:hyperlink r:id="x"><w:r><w:t>頁</w:t></w:r></w:hyperlink></w:p>'
+    )
+    assert _read(body).text == "十二頁"
+
+
+def test_tabs_lines_hyphens_and_symbols_become_characters() -> None:
+    body = (
+        "<w:p><w:r><w:t>甲</w:t><w:tab/><w:t>乙</w:t><w:br/><w:t>丙</w:t><w:noBreakHyphen/><w:softHyphen/><w:t>丁</w:t>"
+        '<w:sym w:font="Wingdings" w:char="F0FC"/><w:sym w:font="Symbol" w:char="F0B7"/>'
+        '<w:sym w:font="Gaiji" w:char="E000"/><w:sym w:font="MS Mincho" w:char="2460"/><w:sym w:char="nonsense"/>'
+        "</w:r><m:oMath><m:r><m:t>x</m:t></m:r></m:oMath></w:p>"
+    )
+    assert _read(body).text == "甲\t乙\n丙\u2011丁✓•〓①〓x"
+
+
+HEADINGS = (
+    '<w:style w:type="paragraph" w:styleId="1"><w:name w:val="heading 1"/><w:pPr><w:outlineLvl w:val="0"/></w:pPr>'
+    "</w:style>"
+    '<w:style w:type="paragraph" w:styleId="mine"><w:name w:val="独自の見出し"/><w:basedOn w:val="1"/></w:style>'
+    '<w:style w:type="paragraph" w:styleId="ja2"><w:name w:val="見出し 2"/></w:style>'
+    '<w:style w:type="paragraph" w:styleId="toc1"><w:name w:val="toc 1"/></w:style>'
+    '<w:style w:type="paragraph" w:styleId="a"><w:name w:val="a"/><w:basedOn w:val="b"/></w:style>'
+    '<w:style w:type="paragraph" w:styleId="b"><w:name w:val="b"/><w:basedOn w:val="a"/></w:style>'
+)
+
+
+@pytest.mark.parametrize(
+    ("properties", "kind", "level"),
+    [
+        ('<w:pStyle w:val="1"/>', "heading", 1),
+        ('<w:pStyle w:val="mine"/>', "heading", 1),
+        ('<w:pStyle w:val="ja2"/>', "heading", 2),
+        ('<w:outlineLvl w:val="2"/>', "heading", 3),
+        ('<w:pStyle w:val="1"/><w:outlineLvl w:val="9"/>', "paragraph", 0),
+        ('<w:pStyle w:val="toc1"/>', "furniture", 0),
+        ('<w:pStyle w:val="a"/>', "paragraph", 0),
+        ('<w:pStyle w:val="missing"/>', "paragraph", 0),
+        ('<w:outlineLvl w:val="99999999999999999999"/>', "paragraph", 0),
+    ],
+)
+def test_a_heading_is_known_by_outline_level_style_or_what_the_style_is_based_on(
+    properties: str, kind: str, level: int
+) -> None:
+    [block] = _read(paragraph("総則", properties), styles=HEADINGS).blocks
+    assert (block.kind, block.level) == (kind, level)
+
+
+def _level(level: int, text: str, shape: str, more: str = "") -> str:
+    start = f'<w:start w:val="1"/><w:numFmt w:val="{shape}"/>'
+    return f'<w:lvl w:ilvl="{level}">{start}<w:lvlText w:val="{text}"/>{more}</w:lvl>'
+
+
+def test_numbers_of_lists_are_counted_and_written_out() -> None:
+    numbering = (
+        '<w:abstractNum w:abstractNumId="0">'
+        + _level(0, "第%1条", "decimalFullWidth")
+        + _level(1, "%2", "decimalEnclosedCircle")
+        + _level(2, "（%3）", "aiueoFullWidth", '<w:suff w:val="nothing"/>')
+        + "</w:abstractNum>"
+        '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>'
+        '<w:num w:numId="2"><w:abstractNumId w:val="0"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="7"/>'
+        "</w:lvlOverride></w:num>"
+        '<w:num w:numId="3"><w:abstractNumId w:val="missing"/></w:num>'
+    )
+
+    def item(text: str, level: int, number: int = 1) -> str:
+        return paragraph(text, f'<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{number}"/></w:numPr>')
+
+    body = "".join(
+        [
+            item("目的", 0), item("甲", 1), item("乙", 1), item("丙", 2), item("定義", 0), item("丁", 1),
+            item("外", 0, 0), item("附則", 0, 2), item("雑則", 0, 2), item("迷子", 0, 3), item("深い", 8),
+        ]
+    )  # fmt: skip
+    assert [text for _, text in _blocks(_read(body, numbering=numbering))] == [
+        "第１条 目的", "① 甲", "② 乙", "（ア）丙", "第２条 定義", "① 丁", "外", "第７条 附則", "第８条 雑則", "迷子",
+        "深い",
+    ]  # fmt: skip
+
+
+PRIVATE_USE = "\uf0b7"
+
+
+def test_a_heading_with_a_number_is_a_heading_and_its_bullet_is_no_text() -> None:
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="0">{_level(0, "第%1章", "japaneseCounting")}</w:abstractNum>'
+        f'<w:abstractNum w:abstractNumId="1">{_level(0, PRIVATE_USE, "bullet")}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num><w:num w:numId="2"><w:abstractNumId w:val="1"/></w:num>'
+    )
+    body = paragraph("総則", '<w:outlineLvl w:val="0"/><w:numPr><w:numId w:val="1"/></w:numPr>')
+    body += paragraph("点", '<w:numPr><w:numId w:val="2"/></w:numPr>')
+    assert _blocks(_read(body, numbering=numbering)) == [("heading", "第一章 総則"), ("list-item", "点")]
+
+
+def _cell(text: str, properties: str = "") -> str:
+    return f"<w:tc><w:tcPr>{properties}</w:tcPr>{paragraph(text)}</w:tc>"
+
+
+def test_a_merged_cell_stands_once_and_its_other_cells_are_empty() -> None:
+    restart, wide = '<w:vMerge w:val="restart"/>', '<w:gridSpan w:val="2"/>'
+    body = (
+        f"<w:tbl><w:tr>{_cell('費目', restart)}{_cell('金額', wide)}</w:tr>"
+        f"<w:tr>{_cell('写し', '<w:vMerge/>')}{_cell('今年')}{_cell('来年')}</w:tr>"
+        f"<w:tr><w:trPr><w:del/></w:trPr>{_cell('消えた行')}</w:tr>"
+        f"<w:sdt><w:sdtContent><w:tr>{_cell('水道')}<w:sdt><w:sdtContent>{_cell('１')}</w:sdtContent></w:sdt></w:tr>"
+        "</w:sdtContent></w:sdt></w:tbl>"
+    )
+    assert _blocks(_read(body)) == [
+        ("table-row", "費目\t金額\t"),
+        ("table-row", "\t今年\t来年"),
+        ("table-row", "水道\t１"),
+    ]
+
+
+def test_a_table_in_a_cell_is_text_of_the_cell_and_a_table_of_one_cell_is_a_box_around_paragraphs() -> None:
+    inner = f"<w:tbl><w:tr>{_cell('内一')}{_cell('内二')}</w:tr></w:tbl>"
+    outer = f"<w:tbl><w:tr><w:tc>{paragraph('外')}{inner}{paragraph('')}</w:tc>{_cell('隣')}</w:tr></w:tbl>"
+    assert _blocks(_read(outer)) == [("table-row", "外 内一 内二\t隣")]
+    box = f"<w:tbl><w:tr><w:tc>{paragraph('囲みの一。')}{paragraph('囲みの二。')}</w:tc></w:tr></w:tbl>"
+    assert _blocks(_read(box)) == [("paragraph", "囲みの一。"), ("paragraph", "囲みの二。")]
+
+
+def test_a_span_of_a_billion_columns_is_cut_to_what_word_allows() -> None:
+    cell = _cell("広い", '<w:gridSpan w:val="99999999"/>')
+    body = f"<w:tbl><w:tr>{cell}{_cell('隣')}</w:tr></w:tbl>"
+    assert len(_read(body).blocks[0].cells) == 64
+
+
+def test_headers_and_footers_are_furniture_once_and_notes_stand_at_the_end() -> None:
+    section = (
+        '<w:sectPr><w:headerReference w:type="default" r:id="header"/><w:headerReference w:type="first" r:id="header"/>'
+        '<w:footerReference w:type="default" r:id="footer"/><w:headerReference r:id="gone"/></w:sectPr>'
+    )
+    document = _read(
+        paragraph("本文。") + section,
+        header=paragraph("社外秘"),
+        footer=paragraph("- 1 -"),
+        footnotes=f'<w:footnote w:type="separator" w:id="0">{paragraph("線")}</w:footnote>'
+        f'<w:footnote w:id="1">{paragraph("脚注。")}</w:footnote>',
+        endnotes=f'<w:endnote w:id="1">{paragraph("文末脚注。")}</w:endnote>',
+        comments=f'<w:comment w:id="1">{paragraph("確認のこと。")}</w:comment>',
+    )
+    assert _blocks(document) == [
+        ("furniture", "社外秘"), ("paragraph", "本文。"), ("furniture", "- 1 -"), ("note", "脚注。"),
+        ("note", "文末脚注。"), ("note", "確認のこと。"),
+    ]  # fmt: skip
+
+
+RENDERED = "<w:lastRenderedPageBreak/>"
+WISHED = '<w:br w:type="page"/>'
+
+
+def _pages(document: Document) -> list[str]:
+    return [document.text[page.start : page.end] for page in document.pages]
+
+
+def test_pages_begin_where_word_began_them_also_in_a_paragraph() -> None:
+    body = f"<w:p><w:r><w:t>一頁の文と、</w:t>{RENDERED}<w:t>二頁に続く文。</w:t></w:r></w:p>" + paragraph("二頁の文。")
+    assert _pages(_read(body)) == ["一頁の文と、", "二頁に続く文。\n\n二頁の文。"]
+
+
+def test_a_wished_break_and_the_page_that_word_began_there_are_one() -> None:
+    body = (
+        f"{paragraph('一頁。')}<w:p><w:r>{WISHED}</w:r></w:p><w:p><w:r>{RENDERED}<w:t>二頁。</w:t></w:r></w:p>"
+        f"<w:p><w:pPr><w:pageBreakBefore/></w:pPr><w:r>{RENDERED}<w:t>三頁。</w:t></w:r></w:p>"
+        f"<w:p><w:pPr><w:sectPr/></w:pPr><w:r><w:t>三頁の終わり。</w:t></w:r></w:p>{paragraph('四頁。')}<w:sectPr/>"
+    )
+    assert _pages(_read(body)) == ["一頁。", "二頁。", "三頁。\n\n三頁の終わり。", "四頁。"]
+
+
+def test_a_section_that_goes_on_on_the_same_page_begins_none() -> None:
+    body = (
+        "<w:p><w:pPr><w:sectPr/></w:pPr><w:r><w:t>一段組。</w:t></w:r></w:p>"
+        + paragraph("二段組。")
+        + '<w:sectPr><w:type w:val="continuous"/></w:sectPr>'
+    )
+    assert _read(body).pages == ()
+
+
+def test_a_row_over_two_pages_begins_one_page() -> None:
+    cell = f"<w:tc><w:p><w:r><w:t>上</w:t>{RENDERED}<w:t>下</w:t></w:r></w:p></w:tc>"
+    body = f"{paragraph('前。')}<w:tbl><w:tr>{cell}{cell}</w:tr></w:tbl>"
+    assert _pages(_read(body)) == ["前。", "上下\t上下"]
+
+
+def test_a_document_without_breaks_has_no_pages() -> None:
+    assert _read(paragraph("短い文書。")).pages == ()
+
+
+def test_wished_breaks_are_no_pages_when_the_program_counted_more_pages() -> None:
+    body = paragraph("一。") + f"<w:p><w:r>{WISHED}<w:t>二。</w:t></w:r></w:p>"
+    assert len(_read(body).pages) == 2
+    assert len(_read(body, app="<Pages>2</Pages>").pages) == 2
+    assert _read(body, app="<Pages>12</Pages>").pages == ()
+
+
+def test_a_package_without_a_body_is_broken() -> None:
+    with pytest.raises(BrokenFile, match=r"word/document\.xml has no body"):
+        read_docx(pack({"word/document.xml": "<a/>"}), FileLimits())
+    with pytest.raises(BrokenFile, match=r"it has no part word/document\.xml"):
+        read_docx(pack({"other": "x"}), FileLimits())
