@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from app.coverage import Coverage
 from app.errors import InvalidInput
+from app.repetition import Repetition
 from app.text.blocks import Block
 from app.text.characters import CLOSERS, ELLIPSES, ENDERS
 from app.text.sentences import Sentence
@@ -24,6 +24,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 # Spans that share the probability with "no answer"; how many are asked for changes no score.
 N_BEST = 20
+
+# A sentence of whose bigrams a summary holds this share adds nothing to it: it says the same in other punctuation.
+NOTHING_NEW = 0.9
 
 _CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
 
@@ -197,52 +200,34 @@ def decode_labels(
     return [(int(index), float(mean[index])) for index in order]
 
 
-def kept_probabilities(
-    windows: Sequence[SentenceWindow],
-    logits: Sequence[FloatArray],
-    tokens: Sequence[Tokens],
-    characters: int,
-    *,
-    temperature: float,
+def sentence_probabilities(
+    windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], *, temperature: float
 ) -> npt.NDArray[np.float64]:
-    """For each code point of a text, how probable it is that a summary keeps the token over it; 0 where none is.
-
-    Args:
-        tokens: of each sentence of the text.
-        characters: code points of the text.
-    """
-    of_tokens = np.zeros(sum(map(len, tokens)))
-    for window, window_logits in zip(windows, logits, strict=True):
-        scaled = window_logits[window.token_positions].astype(np.float64) / temperature
-        of_tokens[window.token_indices] = 1 / (1 + np.exp(-np.clip(scaled, -500, 500)))
-    starts = np.concatenate([one.starts for one in tokens])
-    lengths = np.concatenate([one.ends for one in tokens]) - starts
-    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    kept = np.zeros(characters)
-    np.maximum.at(kept, np.repeat(starts, lengths) + within, np.repeat(of_tokens, lengths))
-    return kept
+    """How probable it is that a summary keeps each sentence: the sigmoid of the logit at its [CLS]. (sentences,)"""
+    scaled = np.concatenate([of[window.cls_positions] for window, of in zip(windows, logits, strict=True)])
+    return np.asarray(1 / (1 + np.exp(-np.clip(scaled.astype(np.float64) / temperature, -500, 500))))
 
 
 def decode_summary(
     text: str,
     sentences: Sequence[Sentence],
-    kept: npt.NDArray[np.float64],
+    probabilities: npt.NDArray[np.float64],
     *,
     max_sentences: int | None = None,
     ratio: float | None = None,
     max_characters: int | None = None,
     diversity: float = 0.0,
-) -> tuple[list[int], npt.NDArray[np.float64]]:
-    """(indices of the selected sentences, in document order; the score of every sentence). One length is given.
+) -> list[int]:
+    """Indices of the selected sentences, in document order. One length is given; each is a limit.
 
-    The score is the character-bigram F1 that a summary of this one sentence can expect, see app/coverage.py. Sentences
-    are taken greedily by (1 - diversity) * expected F1 with the sentence - diversity * share of its bigrams that the
-    selected ones hold: one after another, and once there are hundreds, a hundredth as many at a time, so that a long
-    text is not gone through for every one of its sentences. With `max_characters`, sentences that no longer fit are
-    passed over; `join_summary` of the result keeps within it.
+    Sentences are taken greedily by (1 - diversity) * probability - diversity * share of their bigrams that the selected
+    ones hold (maximal marginal relevance, Carbonell and Goldstein 1998): one after another, and once there are
+    hundreds, a hundredth as many at a time, so that a long text is not gone through for every one of its sentences. A
+    sentence that adds next to nothing to the selected ones is never taken, so a summary may be shorter than its limit.
+    With `max_characters`, sentences that no longer fit are passed over; `join_summary` of the result keeps within it.
 
     Args:
-        kept: for each code point, the probability of `kept_probabilities`.
+        probabilities: of `sentence_probabilities`.
 
     Raises:
         InvalidInput: not even the shortest sentence fits in `max_characters`.
@@ -262,27 +247,23 @@ def decode_summary(
                 f"No sentence fits in max_characters = {max_characters}: the shortest has {lengths.min()} characters, "
                 "and sentences are never cut."
             )
-    coverage = Coverage(text, sentences, kept)
-    scores = np.minimum(coverage.expected_f1(), 1.0)
-    if limit >= count and max_characters is None:  # nothing to choose
-        return list(range(count)), scores
+    repetition = Repetition(text, sentences)
     available = np.ones(count, dtype=np.bool_)
     selected: list[int] = []
     while len(selected) < limit:
-        available &= lengths + 1 <= room
+        repeated = repetition.shares()
+        available &= (lengths + 1 <= room) & (repeated < NOTHING_NEW)
         if not available.any():
             break
-        value = coverage.expected_f1()
-        if diversity > 0:
-            value = (1 - diversity) * value - diversity * coverage.repeated()
+        value = (1 - diversity) * probabilities - diversity * repeated
         at_once = min(max(len(selected) // 100, 1), limit - len(selected))
         for index in _best(np.where(available, value, -np.inf), at_once):
-            if available[index] and lengths[index] + 1 <= room:
+            if available[index] and lengths[index] + 1 <= room and repetition.shares_of(index) < NOTHING_NEW:
                 selected.append(index)
                 available[index] = False
                 room -= lengths[index] + 1
-                coverage.take(index)
-    return sorted(selected), scores
+                repetition.take(index)
+    return sorted(selected)
 
 
 def _best(values: npt.NDArray[np.float64], count: int) -> list[int]:

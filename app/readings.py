@@ -17,7 +17,7 @@ from app.decode import (
     decode_summary,
     distinct_answers,
     join_summary,
-    kept_probabilities,
+    sentence_probabilities,
     utf16_offsets,
 )
 from app.errors import InvalidInput, RequestTooLarge, naming_member
@@ -36,10 +36,18 @@ from app.schemas import (
 )
 from app.settings import Settings
 from app.store import Model
-from app.text.sentences import Sentence, sentences_of
+from app.text.sentences import read_sentences, sentences_of
 from app.text.structure import Structure, structure_of
 from app.text.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
-from app.text.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
+from app.text.windows import (
+    SentenceWindow,
+    Window,
+    context_room,
+    question_windows,
+    sentence_windows,
+    text_windows,
+    tokens_of_sentences,
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -131,13 +139,6 @@ def _documents(windows: Sequence[Window]) -> list[Document]:
     return [Document(window.input_ids, window.token_type_ids, window.question_length) for window in windows]
 
 
-def tokens_of_sentences(text: Tokens, sentences: Sequence[Sentence]) -> list[Tokens]:
-    """The tokens of each sentence of a text that was tokenised as a whole: those that start in it."""
-    firsts = np.searchsorted(text.starts, [sentence.start for sentence in sentences])
-    lasts = np.searchsorted(text.starts, [sentence.end for sentence in sentences])
-    return [text.slice(first, last) for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)]
-
-
 class QaReading:
     """Questions about one context: every question has windows of its own over the same tokens."""
 
@@ -226,17 +227,19 @@ class SummaryReading:
         sentences = sentences_of(self._structure)
         if not sentences:
             raise InvalidInput("`text` holds only invisible characters; it must hold text.")
-        # Headings and heads of tables are read as well, for what stands below them, but no summary holds them; page
-        # furniture is not read. A text of nothing else is summarised by what there is.
-        self._sentences = [sentence for sentence in sentences if sentence.is_prose] or sentences
-        read = [sentence for sentence in sentences if sentence.kind != "furniture"] or sentences
-        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text", self._structure), read)
+        # Headings and heads of tables are read as well, for what stands below them, but no summary holds them. A text
+        # of nothing else is summarized by what there is.
+        read = read_sentences(sentences)
+        prose = np.array([sentence.is_prose for sentence in read])
+        self._chosen_from = np.flatnonzero(prose if prose.any() else ~prose)
+        self._sentences = [read[index] for index in self._chosen_from]
+        uses_types = manifest.sentence_token_types
         self._windows: list[SentenceWindow] = sentence_windows(
-            self._tokens,
+            tokens_of_sentences(_encode(tokenizer, request.text, "text", self._structure), read),
+            [sentence.token_type if uses_types else 0 for sentence in read],
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
             max_tokens=manifest.max_tokens,
-            frequency_token_types=manifest.frequency_token_types,
         )
         self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]
         _Budget(manifest, settings).spend(self.documents)
@@ -244,12 +247,12 @@ class SummaryReading:
     def decode(self, outputs: Sequence[Outputs]) -> Summary:
         request, sentences = self._request, self._sentences
         logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
-        kept = kept_probabilities(self._windows, logits, self._tokens, len(request.text), temperature=self._temperature)
+        scores = sentence_probabilities(self._windows, logits, temperature=self._temperature)[self._chosen_from]
         no_length = request.max_sentences is None and request.ratio is None and request.max_characters is None
-        selected, scores = decode_summary(
+        selected = decode_summary(
             request.text,
             sentences,
-            kept,
+            scores,
             max_sentences=DEFAULT_SENTENCES if no_length else request.max_sentences,
             ratio=request.ratio,
             max_characters=request.max_characters,

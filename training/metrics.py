@@ -89,12 +89,6 @@ def greedy_oracle(sentences: Sequence[str], reference: str, limit: int) -> list[
     return sorted(chosen)
 
 
-def kept_bigrams(sentence: str, summary: str) -> list[bool]:
-    """For each character, whether the bigram that begins with it stands in the summary; of the last, False."""
-    wanted = character_ngrams(summary, 2).keys()
-    return [sentence[at : at + 2] in wanted for at in range(len(sentence))]
-
-
 def macro_f1(predicted: Sequence[str], wanted: Sequence[str]) -> float:
     """Mean over the classes of the references of F1 per class."""
     scores = []

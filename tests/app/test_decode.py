@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.coverage import Coverage, Floats
 from app.decode import (
     FloatArray,
     Span,
@@ -17,11 +16,12 @@ from app.decode import (
     decode_summary,
     distinct_answers,
     join_summary,
-    kept_probabilities,
+    sentence_probabilities,
     trim_span,
     utf16_offsets,
 )
 from app.errors import InvalidInput
+from app.repetition import Floats, Repetition
 from app.text.sentences import split_sentences
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
@@ -177,17 +177,13 @@ def test_the_temperature_of_labels_acts_on_the_mean_over_windows() -> None:
     assert decode_labels(impossible, [1], temperature=0.5, top_k=None) == [(0, 1.0), (1, 0.0)]
 
 
-def test_what_a_summary_keeps_is_read_token_by_token() -> None:
-    sentences = [tokens_at((0, 2), (2, 3)), tokens_at((4, 5), (4, 5), (5, 5))]  # ㍻ is two tokens, a lone mark none
+def test_the_probability_of_a_sentence_is_read_at_its_cls() -> None:
     ids = np.zeros(6, dtype=np.int32)
-    windows = [
-        SentenceWindow(ids, ids, np.array([1, 2], dtype=np.int32), np.array([0, 1], dtype=np.int32)),
-        SentenceWindow(ids, ids, np.array([1, 2, 3], dtype=np.int32), np.array([2, 3, 4], dtype=np.int32)),
-    ]
-    first, second = (np.array(row, dtype=np.float32) for row in ([9, 2, -1e9, 9, 9, 9], [9, 0, 2, 9, 9, 9]))
-    kept = kept_probabilities(windows, [first, second], sentences, 7, temperature=2.0)
+    windows = [SentenceWindow(ids, ids, np.array(places, dtype=np.int32)) for places in ([0, 4], [0, 2, 3])]
+    logits = [np.array(row, dtype=np.float32) for row in ([2, 9, 9, 9, -1e9, 9], [0, 9, 1e9, -2, 9, 9])]
     high = 1 / (1 + np.exp(-1))
-    assert kept == pytest.approx([high, high, 0, 0, high, 0, 0])
+    probabilities = sentence_probabilities(windows, logits, temperature=2.0)
+    assert probabilities == pytest.approx([high, 0, 0.5, 1, 1 - high])
 
 
 def tokens_at(*places: tuple[int, int]) -> Tokens:
@@ -195,29 +191,17 @@ def tokens_at(*places: tuple[int, int]) -> Tokens:
     return Tokens(np.zeros(len(places), dtype=np.int32), starts, ends, np.ones(len(places), dtype=np.bool_))
 
 
-TEXT = "犬が走る。猫は寝た。鳥も鳴く。魚の泳ぎ。"  # no bigram twice
+TEXT = "犬が走る。猫は寝た。鳥も鳴く。魚の泳ぎ。"  # no bigram twice but that of 。 and nothing
 
 
 def choose(probabilities: list[float], text: str = TEXT, **length: float) -> list[int]:
-    """The choice where all characters of a sentence are as probable."""
-    sentences = split_sentences(text)
-    kept = np.zeros(len(text))
-    for sentence, probability in zip(sentences, probabilities, strict=True):
-        kept[sentence.start : sentence.end] = probability
-    return decode_summary(text, sentences, kept, **length)[0]  # type: ignore[arg-type]
+    return decode_summary(text, split_sentences(text), np.array(probabilities), **length)  # type: ignore[arg-type]
 
 
 def test_summary_is_chosen_by_score_and_kept_in_document_order() -> None:
     assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=2) == [1, 3]
     assert choose([0.5, 0.5, 0.5, 0.5], max_sentences=2) == [0, 1], "equals: the first"
     assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=9) == [0, 1, 2, 3]
-
-
-def test_scores_are_the_expected_f1_of_each_sentence_alone() -> None:
-    sentences = split_sentences(TEXT)
-    kept = np.repeat([0.0, 0.5, 1.0, 0.25], 5)
-    _, scores = decode_summary(TEXT, sentences, kept, max_sentences=1)
-    assert scores == pytest.approx([2 * 4 * worth / (4 + 4 * 1.75) for worth in (0.0, 0.5, 1.0, 0.25)])
 
 
 def test_ratio_is_of_sentences_and_never_nothing() -> None:
@@ -228,16 +212,25 @@ def test_ratio_is_of_sentences_and_never_nothing() -> None:
     assert len(choose([0.5] * 10, ten, ratio=0.7)) == 7, "0.7 * 10 is a little more than 7 in binary"
 
 
-def test_what_repeats_a_selected_sentence_is_passed_over() -> None:
+def test_what_adds_nothing_to_the_selected_sentences_is_never_taken() -> None:
     text = "犬が走る。犬が走る。猫が眠る。"
     assert choose([0.9, 0.9, 0.1], text, max_sentences=2) == [0, 2]
+    assert choose([0.9, 0.9, 0.1], text, max_sentences=3) == [0, 2], "shorter than its limit"
+    assert choose([0.1, 0.9, 0.1], text, ratio=1.0) == [1, 2]
+    # Ten of eleven bigrams are held already: the same sentence in other punctuation.
+    assert choose([0.9, 0.8], "二人は駅で会ったのだ。\n二人は駅で会ったのだ！", ratio=1.0) == [0, 1]
+    assert choose(
+        [0.9, 0.8],
+        "二人は駅前の広場で偶然に再会したのだそうだ。\n二人は駅前の広場で偶然に再会したのだそうだ！",
+        ratio=1.0,
+    ) == [0]
 
 
 def test_diversity_passes_over_what_repeats_a_little() -> None:
     text = "犬が走る。犬が走った。猫は寝た。"
-    probabilities = [0.9, 0.9, 0.2]
+    probabilities = [0.9, 0.9, 0.7]
     assert choose(probabilities, text, max_sentences=2) == [0, 1]
-    assert choose(probabilities, text, max_sentences=2, diversity=0.5) == [1, 2]
+    assert choose(probabilities, text, max_sentences=2, diversity=0.5) == [0, 2]
     assert choose(probabilities, text, max_sentences=1, diversity=1.0) == [0]
 
 
@@ -257,14 +250,14 @@ def test_a_summary_of_most_of_a_text_does_not_go_through_it_for_every_sentence(
 ) -> None:
     text = "".join(f"{chr(0x4E00 + number)}。" for number in range(10_000))
     passes = 0
-    expected_f1 = Coverage.expected_f1
+    shares = Repetition.shares
 
-    def counted(self: Coverage) -> Floats:
+    def counted(self: Repetition) -> Floats:
         nonlocal passes
         passes += 1
-        return expected_f1(self)
+        return shares(self)
 
-    monkeypatch.setattr(Coverage, "expected_f1", counted)
+    monkeypatch.setattr(Repetition, "shares", counted)
     probabilities = np.random.default_rng(0).random(10_000)
     chosen = choose(probabilities.tolist(), text, **length)
     left_out = sorted(set(range(10_000)) - set(chosen))
@@ -286,8 +279,8 @@ def test_a_joined_summary_keeps_within_its_characters(
     sentences = split_sentences(text)
     if not sentences or min(sentence.end - sentence.start for sentence in sentences) > max_characters:
         return
-    kept = np.random.default_rng(seed).random(len(text))
-    selected, _ = decode_summary(text, sentences, kept, max_characters=max_characters, diversity=diversity)
+    probabilities = np.random.default_rng(seed).random(len(sentences))
+    selected = decode_summary(text, sentences, probabilities, max_characters=max_characters, diversity=diversity)
     summary = join_summary([text[sentences[index].start : sentences[index].end] for index in selected])
     assert selected == sorted(set(selected))
     assert 0 < len(summary) <= max_characters

@@ -8,7 +8,6 @@ from training.metrics import (
     character_f1,
     exact_match,
     greedy_oracle,
-    kept_bigrams,
     macro_f1,
     normalise_answer,
     rouge_l,
@@ -112,9 +111,3 @@ def test_the_oracle_takes_what_raises_the_score_most_and_stops() -> None:
 
 def test_the_oracle_takes_the_first_of_equal_sentences() -> None:
     assert greedy_oracle(["同じ文", "同じ文"], "同じ文", 3) == [0]
-
-
-def test_kept_bigrams_are_those_that_the_summary_holds() -> None:
-    assert kept_bigrams("京都は", "古都京都") == [True, False, False]
-    assert kept_bigrams("古い都", "京 都\n古い") == [True, False, False]
-    assert kept_bigrams("", "京都") == []
