@@ -215,3 +215,9 @@ def check_size(data: bytes, limits: FileLimits) -> None:
         raise FileTooLarge(f"The file has {len(data):,} bytes; {limits.max_file_bytes:,} are allowed.")
     if not data:
         raise FileError("The file is empty: it has no bytes.")
+
+
+def check_characters(characters: int, limits: FileLimits) -> None:
+    """Raise FileTooLarge past `limits.max_characters`."""
+    if characters > limits.max_characters:
+        raise FileTooLarge(f"The file has {characters:,} characters of text; {limits.max_characters:,} are allowed.")
