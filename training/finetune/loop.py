@@ -59,7 +59,7 @@ def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int)
 
 
 def loss_weight(targets: Sequence[Target], task: TrainingTask) -> float:
-    """By how much the loss of these targets counts in a step: their documents, or the characters of their tokens."""
+    """By how much the loss of these targets counts in a step: their documents, or the sentences that may be kept."""
     if task == "summarize":
         return float(sum(target.weights.sum() for target in targets))
     return float(len(targets))
@@ -75,7 +75,7 @@ def loss_sum(
     """Loss of a packed batch, summed over what `loss_weight` counts.
 
     Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
-    of every token, weighted by its characters (summarize).
+    of the mean logit of each sentence (summarize).
     """
     device = outputs[0].device
     if task == "classify":
@@ -83,13 +83,16 @@ def loss_sum(
         return F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none").sum()
     if task == "summarize":
         logits = outputs[0][0, :, 0].float()
-        places = np.concatenate([t.positions + d.start for t, d in zip(targets, batch.documents, strict=True)])
+        means = [
+            part.mean()
+            for target, document in zip(targets, batch.documents, strict=True)
+            for part in logits[document].split(np.diff(target.starts, append=document.stop - document.start).tolist())
+        ]
         kept, weights = (
             torch.from_numpy(np.concatenate(parts)).to(device)
             for parts in ([target.kept for target in targets], [target.weights for target in targets])
         )
-        own = logits[torch.from_numpy(places).long().to(device)]
-        return F.binary_cross_entropy_with_logits(own, kept, weights, reduction="sum")
+        return F.binary_cross_entropy_with_logits(torch.stack(means), kept, weights, reduction="sum")
     longest = max(d.stop - d.start for d in batch.documents)
     starts = torch.tensor([d.start for d in batch.documents], device=device).unsqueeze(1)
     lengths = torch.tensor([d.stop - d.start for d in batch.documents], device=device).unsqueeze(1)
