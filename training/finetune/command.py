@@ -42,5 +42,7 @@ def run(args: argparse.Namespace) -> int:
         training.train()
     tail = training.losses[-50:]
     if processes.is_first:
-        print(json.dumps({"task": config.task, "steps": training.step, "loss": round(sum(tail) / len(tail), 4)}))
+        print(
+            json.dumps({"task": config.task, "steps": training.step, "loss": round(sum(tail) / max(1, len(tail)), 4)})
+        )
     return 0

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
 from export.model import BigBird, PackedModel, packed_inputs
-from training.config import FinetuneConfig, TrainingTask
+from training.config import ConfigError, FinetuneConfig, TrainingTask
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
+from training.finetune.fitted_head import fit_head
 from training.runs.distributed import Processes
-from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer
+from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint
 from training.runs.initial_model import new_model, save_checkpoint
 from training.runs.trainer import Trainer, build_optimiser
 
@@ -130,16 +131,27 @@ class Run(Trainer):
         torch.manual_seed(config.seed)
         self.model = new_model(config, tokenizer, self.mixture.labels)
         self.model.to(self.processes.device)
+        self.bf16 = self.processes.uses_bf16(config.autocast)
+        if config.head == "fitted":
+            self._fit_head()
         self.packed = PackedModel(self.model)
         self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         self.optimiser = build_optimiser(self.model, config)
-        self.bf16 = self.processes.uses_bf16(config.autocast)
         self.description = (
             f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
         )
         # Random crops change the number of batches a little from epoch to epoch: the first one's is the measure.
         per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
-        self.total = max(1, round(per_epoch * config.epochs))
+        self.total = max(1, round(per_epoch * config.epochs)) if config.epochs else 0
+
+    def _fit_head(self) -> None:
+        if self.config.task != "summarize":
+            raise ConfigError('head = "fitted" is for the task summarize.')
+        if whole_checkpoint(self.out) is None:  # a run that goes on has its head in the checkpoint
+            layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
+            fit_head(
+                self.model, self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1])), layout, bf16=self.bf16
+            )
 
     def save(self, directory: Path) -> None:
         save_checkpoint(directory, self.model, self.config, self.mixture.labels)
