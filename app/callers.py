@@ -5,10 +5,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from app.context import current_request
 from app.errors import InvalidInput
 from app.service import Caller
 from app.settings import Settings
+from app.telemetry.request_context import current_request
 
 HEADER = "X-Timeout-Ms"
 

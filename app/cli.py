@@ -281,7 +281,7 @@ def _add_keys_arguments(parser: Parser) -> None:
 
 def _run_keys(args: argparse.Namespace) -> int:
     """The token goes to the terminal, where it is seen once; what may be kept goes to standard output."""
-    from app.keys import new_key
+    from app.http.auth import new_key
 
     token, entry = new_key(args.name)
     print(entry)
@@ -322,12 +322,12 @@ COMMANDS: dict[str, Command] = {
     "qa": Command("Answer a question from a text, in the text's own words.", _add_qa_arguments, _run_qa),
     "summarize": Command("Choose a text's most important sentences.", _add_summarize_arguments, _run_summarize),
     "classify": Command("Label a text.", _add_classify_arguments, _run_classify),
-    "batch": _handed_over("Answer every line of a JSONL file.", "app.batch", "ray"),
+    "batch": _handed_over("Answer every line of a JSONL file.", "app.bulk.command", "ray"),
     "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),
-    "engine": _handed_over("Build TensorRT engines, or check a graph for them.", "export.engine_command", "export"),
-    "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluate", "train"),
-    "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain", "train"),
-    "finetune": _handed_over("Fine-tune a checkpoint for a task.", "training.finetune", "train"),
+    "engine": _handed_over("Build TensorRT engines, or check a graph for them.", "export.tensorrt_command", "export"),
+    "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluation.command", "train"),
+    "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain.command", "train"),
+    "finetune": _handed_over("Fine-tune a checkpoint for a task.", "training.finetune.command", "train"),
     "warm-start": _handed_over("Make a BigBird of an encoder at hand.", "training.warm_start", "train"),
     "vocabulary": _handed_over("Train a vocabulary on the words of a corpus.", "training.vocabulary", "train"),
 }

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from app.errors import InvalidInput
 from app.repetition import Repetition
 from app.text.sentences import Sentence
-from app.tokenizer import IntArray, Tokens
-from app.windows import SentenceWindow, Window
+from app.text.tokenizer import IntArray, Tokens
+from app.text.windows import SentenceWindow, Window
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]

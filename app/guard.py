@@ -10,9 +10,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.context import current_request
 from app.errors import NagayomiError
-from app.keys import KeyRing
+from app.http.auth import KeyRing
+from app.telemetry.request_context import current_request
 from app.transport import answer_error, hear_out, local_path
 
 # For reading only: a POST to `/` is a task.

@@ -10,13 +10,13 @@ from fastapi import FastAPI, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
 
-from app.context import RequestContext
 from app.guard import Guard
-from app.keys import KeyRing, read_keys
-from app.logs import log_request
+from app.http.auth import KeyRing, read_keys
 from app.settings import Settings
-from app.telemetry import Telemetry
-from app.tracing import Traces
+from app.telemetry.logs import log_request
+from app.telemetry.metrics import Telemetry
+from app.telemetry.request_context import RequestContext
+from app.telemetry.tracing import Traces
 from app.transport import Gate
 
 # Reported by name where no route is reached, as when a key is missing.

@@ -20,16 +20,15 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from app import __version__
-from app.bodies import parse_object, validate
 from app.callers import caller_of, timeout_parameter
-from app.compat import hugging_face, kserve, tei
-from app.compat.hugging_face_payloads import ANSWERS, PAYLOADS
-from app.engine import check_provider
+from app.engine.process import check_provider
 from app.errors import NagayomiError
+from app.http.compat import hugging_face, kserve, tei
+from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
+from app.http.openapi import Responses, json_body
+from app.http.pages import add_page
 from app.layers import add_layers, key_schemes
 from app.manifest import Task
-from app.openapi import Responses, json_body
-from app.page import add_page
 from app.schemas import (
     ClassifyRequest,
     ClassifyResponse,
@@ -45,7 +44,7 @@ from app.schemas import (
 )
 from app.service import Caller, Service
 from app.settings import Settings
-from app.tracing import traces_from_environment
+from app.telemetry.tracing import traces_from_environment
 from app.transport import (
     CLIENT_GONE,
     answer_error,
@@ -54,6 +53,7 @@ from app.transport import (
     stage_headers,
     unless_disconnected,
 )
+from app.validation import parse_object, validate
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
@@ -111,11 +111,11 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # FastAPI's own spans carry path and query as sent; ours (tracing.py) do not.
+        # FastAPI's own spans carry path and query as sent; ours (telemetry/tracing.py) do not.
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         dependencies=key_schemes(settings),
     )
-    app.state.service = service  # for app/serve.py and app/ray_serve.py, which watch it and end it
+    app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
     _add_tasks(app, service)
     app.include_router(_operations(service))
     for format_ in (hugging_face, tei, kserve):

@@ -14,7 +14,7 @@ from typing import Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.errors import BrokenModel
-from app.tokenizer import NormaliserName, SegmenterName
+from app.text.tokenizer import NormaliserName, SegmenterName
 
 FILE_NAME = "manifest.json"
 FORMAT = 1

@@ -37,8 +37,8 @@ from app.schemas import (
 from app.settings import Settings
 from app.store import Model
 from app.text.sentences import read_sentences, split_sentences
-from app.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
-from app.windows import (
+from app.text.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
+from app.text.windows import (
     SentenceWindow,
     Window,
     context_room,

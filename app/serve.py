@@ -19,13 +19,13 @@ from typing import Any
 
 import uvicorn
 
-from app.engine import check_provider
+from app.engine.process import check_provider
 from app.errors import Unavailable
-from app.keys import check_exposure
-from app.logs import log_config
+from app.http.auth import check_exposure
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings
+from app.telemetry.logs import log_config
 
 POLL_S = 0.1
 SEND_S = 2  # for the last answers to be sent, after the last is ready

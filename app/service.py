@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
-from app.batching import Batcher
-from app.engine import check_provider
+from app.engine.batcher import Batcher
+from app.engine.process import check_provider
 from app.errors import BrokenModel, DeadlineExceeded, ProviderUnavailable, Unavailable
-from app.keys import tokens_of_key
+from app.http.auth import tokens_of_key
 from app.manifest import Task
 from app.packing import Document, Outputs
 from app.readings import BatchReading, LabelReading, QaReading, Reading, Summary, SummaryReading
@@ -35,8 +35,8 @@ from app.schemas import (
 )
 from app.settings import Settings
 from app.store import Model, Store, load_store
-from app.telemetry import StageClock, Telemetry
-from app.text_threads import TextThreads
+from app.telemetry.metrics import StageClock, Telemetry
+from app.text.pool import TextThreads
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ texts_logger = logging.getLogger("nagayomi.texts")
 class Caller:
     """Who asks, and for how long an answer is of use."""
 
-    name: str = ""  # requests of one name share its turns; see app/fairness.py
+    name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`
 
 

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.engine import Engine
+from app.engine.process import Engine
 from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
 from app.manifest import FILE_NAME, Manifest, Task, sha256, verify_files
 from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
 from app.settings import Settings
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 
 logger = logging.getLogger("nagayomi.store")
 

@@ -1,6 +1,7 @@
 """What HTTP needs around an endpoint: request ids, bounded bodies, clients that leave, and errors in one format.
 
-The gate opens the context of a request (context.py) and gives it to whoever reports when the request is over.
+The gate opens the context of a request (telemetry/request_context.py) and gives it to the reporters when it
+is over.
 
 Plain ASGI, so that nothing is buffered on the way. Knows nothing of models or of what the endpoints do.
 """
@@ -20,10 +21,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.context import RequestContext, current_request
 from app.errors import BodyTimeout, BodyTooLarge, NagayomiError, Unavailable
 from app.schemas import Timings, Usage
 from app.settings import Settings
+from app.telemetry.request_context import RequestContext, current_request
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _HEAR_OUT_BYTES = 100_000_000
 _HEAR_OUT_SECONDS = 5.0
 
-# What no answer of this service needs, and what the web page relaxes for itself (page.py).
+# What no answer of this service needs, and what the web page relaxes for itself (http/pages.py).
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),

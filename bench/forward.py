@@ -77,8 +77,8 @@ def build(layers: int, hidden: int, directory: Path) -> Any:
     import transformers
 
     from export.check_parity import reference_of, sharp_config
-    from export.graphs import write_graph
     from export.model import BigBird
+    from export.trace import write_graph
     from export.weights import initialise
 
     transformers.logging.set_verbosity_error()

@@ -40,15 +40,15 @@ import httptools
 import uvicorn
 from tqdm import tqdm
 
-from app.batching import BatchReport
+from app.engine.batcher import BatchReport
 from app.main import create_app
 from app.manifest import Manifest
 from app.packing import Document, PackedBatch
 from app.serve import local_url
 from app.service import Service
-from app.session import Session
 from app.settings import Settings
-from app.telemetry import Telemetry
+from app.telemetry.metrics import Telemetry
+from app.worker.session import Session
 from bench.workload import QUESTION, SAMPLE
 
 CHARACTERS = (100, 6000)  # of a document at saturation

@@ -17,7 +17,7 @@ from typing import Any
 
 from app.service import Service
 from training.data import DataError, QuestionExample, read_squad
-from training.scoring import ask_questions, evaluation_settings
+from training.evaluation.predictions import ask_questions, evaluation_settings
 
 QUESTIONS = (
     *("de-045-00-000", "de-045-00-002", "de-045-05-002", "de-045-14-002"),  # 国崎町

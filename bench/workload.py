@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.simulation import Request
+from bench.simulate.simulation import Request
 
 SAMPLE = Path(__file__).parents[1] / "app" / "static" / "sample.txt"
 QUESTION = "工事の責任者は誰でしたか"  # of SAMPLE
@@ -24,7 +24,7 @@ def poisson(rate: float, duration_s: float, rng: random.Random) -> Iterator[floa
 def log_normal(
     median: float, sigma: float, rng: random.Random, *, shortest: int = SHORTEST, longest: int = LONGEST
 ) -> int:
-    """The length of one document: tokens with these limits, characters with those of load_traffic.py."""
+    """The length of one document: tokens with these limits, characters with those of load_test/traffic.py."""
     return min(max(round(rng.lognormvariate(math.log(median), sigma)), shortest), longest)
 
 

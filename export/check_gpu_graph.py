@@ -22,16 +22,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from app.engine import Engine
+from app.engine.process import Engine
 from app.errors import BrokenModel
 from app.manifest import Manifest
 from app.packing import Document, Outputs
 from app.readings import LabelReading, QaReading, SummaryReading
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
-from app.session import Session
 from app.settings import Settings
 from app.store import TOKENIZER_FILE, Model, ThreadTokenizers
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
+from app.worker.session import Session
 from export.checkpoint import read_checkpoint
 from export.gpu_graph import mixed_precision
 from export.model import BigBird, PackedModel

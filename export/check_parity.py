@@ -26,9 +26,9 @@ from tqdm import tqdm
 from transformers import BigBirdConfig
 
 from app.packing import AttentionLayout, AttentionPattern, Document, PackedBatch, pack
-from export.graphs import write_graph
 from export.model import ARCHITECTURES, TASKS, BigBird, Layer, PackedModel, Task, packed_inputs
 from export.random_plan import random_plan
+from export.trace import write_graph
 from export.weights import initialise
 
 FloatArray = npt.NDArray[np.float32]

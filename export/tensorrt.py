@@ -16,8 +16,8 @@ from onnx import TensorProto
 from app.errors import BrokenModel
 from app.manifest import Manifest
 from app.packing import AttentionLayout
-from app.session import attention_layout, graph_file
-from app.shapes import Profile, Shapes, profile
+from app.worker.session import attention_layout, graph_file
+from app.worker.tensorrt import Profile, Shapes, profile
 
 # The operators that graphs of this program may hold, with TensorRT's types for each: the rows of
 # https://github.com/onnx/onnx-tensorrt/blob/main/docs/operators.md for TensorRT 10.15, opsets 9 to 24.

@@ -23,11 +23,11 @@ from app.manifest import (
     write,
 )
 from app.packing import AttentionPattern
-from app.tokenizer import NormaliserName, SegmenterName
+from app.text.tokenizer import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
-from export.graphs import GPU_FILE, Layout, write_gpu_graph, write_graph
 from export.model import TASKS, BigBird, Task, config_dict, output_names, packed_inputs
 from export.stored_weights import WeightType
+from export.trace import GPU_FILE, Layout, write_gpu_graph, write_graph
 from export.weights import load_weights
 
 Target = Literal["cpu", GpuTarget]

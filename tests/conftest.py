@@ -39,19 +39,19 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
 
     from transformers import BigBirdConfig
 
-    from app.tokenizer import Tokenizer
+    from app.text.tokenizer import Tokenizer
     from export.model import BigBird
     from export.to_onnx import ExportOptions, export
     from export.weights import initialise
-    from training.checkpoint import save_checkpoint
     from training.config import DataSet, FinetuneConfig, TrainingTask
+    from training.runs.initial_model import save_checkpoint
 
     tokenizer = Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
     store = tmp_path_factory.mktemp("model_store")
     labels = {"classify": ("BLD", "HST", "PNM")}
     tasks: tuple[TrainingTask, ...] = ("qa", "classify", "summarize")
     for task in tasks:
-        config = FinetuneConfig(task=task, tokenizer=str(tiny_tokenizer_file), sets=(DataSet(reader="", data=""),))
+        config = FinetuneConfig(task=task, tokenizer="tokenizer.json", sets=(DataSet(reader="", data=""),))
         shape = BigBirdConfig(
             vocab_size=tokenizer.vocab_size,
             hidden_size=32,

@@ -1,7 +1,7 @@
 """A SentencePiece unigram vocabulary over the segmenter's words, written as one `tokenizer.json`.
 
-The `sentencepiece` library trains it; `app.tokenizer.Tokenizer` and transformers load the result. Pieces carry no mark
-of a word's beginning: 京都 is one piece wherever it stands. Knows nothing of models.
+The `sentencepiece` library trains it; `app.text.tokenizer.Tokenizer` and transformers load the result. Pieces carry no
+mark of a word's beginning: 京都 is one piece wherever it stands. Knows nothing of models.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import models, pre_tokenizers, processors
 from tqdm import tqdm
 
-from app.tokenizer import MecabSegmenter, NormaliserName, cut_words, normalise
+from app.text.tokenizer import MecabSegmenter, NormaliserName, cut_words, normalise
 from training.data import corpus_texts
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from transformers import BigBirdConfig
 
 from app.errors import InvalidInput
-from app.tokenizer import NormaliserName, SegmenterName, build_segmenter, cut_words, normalise
+from app.text.tokenizer import NormaliserName, SegmenterName, build_segmenter, cut_words, normalise
 from export.checkpoint import CheckpointError, locate, read_weights
 from training.data import corpus_texts, read_texts, text_files
 

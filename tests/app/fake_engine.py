@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from app.batching import Batcher, BatchReport, Completion
+from app.engine.batcher import Batcher, BatchReport, Completion
 
 Document = tuple[str, int]  # a name and its tokens
 

@@ -265,13 +265,13 @@ def test_other_packages_define_their_own_arguments(monkeypatch: pytest.MonkeyPat
         add_arguments=lambda parser: parser.add_argument("--data", type=len),
         run=lambda args: args.data,
     )
-    monkeypatch.setitem(sys.modules, "training.evaluate", module)
+    monkeypatch.setitem(sys.modules, "training.evaluation.command", module)
     assert main(["evaluate", "--data", "abc"]) == 3
 
 
 def test_a_fault_in_our_own_packages_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "training.evaluate", None)
-    with pytest.raises(ModuleNotFoundError, match=r"training\.evaluate"):
+    monkeypatch.setitem(sys.modules, "training.evaluation.command", None)
+    with pytest.raises(ModuleNotFoundError, match=r"training\.evaluation\.command"):
         main(["evaluate"])
 
 

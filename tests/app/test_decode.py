@@ -23,8 +23,8 @@ from app.decode import (
 from app.errors import InvalidInput
 from app.repetition import Floats, Repetition
 from app.text.sentences import split_sentences
-from app.tokenizer import Tokens
-from app.windows import SentenceWindow, Window, question_windows
+from app.text.tokenizer import Tokens
+from app.text.windows import SentenceWindow, Window, question_windows
 
 ONE = np.zeros(0, dtype=np.int32)  # paragraph and no other
 
@@ -229,7 +229,11 @@ def test_what_adds_nothing_to_the_selected_sentences_is_never_taken() -> None:
     assert choose([0.1, 0.9, 0.1], text, ratio=1.0) == [1, 2]
     # Ten of eleven bigrams are held already: the same sentence in other punctuation.
     assert choose([0.9, 0.8], "二人は駅で会ったのだ。\n二人は駅で会ったのだ！", ratio=1.0) == [0, 1]
-    assert choose([0.9, 0.8], "二人は駅前の広場で偶然に再会したのだそうだ。\n二人は駅前の広場で偶然に再会したのだそうだ！", ratio=1.0) == [0]
+    assert choose(
+        [0.9, 0.8],
+        "二人は駅前の広場で偶然に再会したのだそうだ。\n二人は駅前の広場で偶然に再会したのだそうだ！",
+        ratio=1.0,
+    ) == [0]
 
 
 def test_diversity_passes_over_what_repeats_a_little() -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.guard import OPEN_PATHS
-from app.keys import new_key
+from app.http.auth import new_key
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import engines_held, error_of, running, scope

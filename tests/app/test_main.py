@@ -348,7 +348,7 @@ async def test_documentation(client: httpx.AsyncClient) -> None:
 
 def test_the_service_needs_neither_torch_nor_ray() -> None:
     check = (
-        "import sys, app.main, app.cli, app.batch\n"
+        "import sys, app.main, app.cli, app.bulk.command\n"
         "heavy = {'torch', 'transformers', 'onnx', 'optimum', 'sklearn', 'export', 'training', 'bench',\n"
         " 'ray', 'pyarrow', 'pandas'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

@@ -35,7 +35,11 @@ def test_what_a_summary_says_already() -> None:
     repetition = Repetition(text, split_sentences(text))
     assert repetition.shares().tolist() == [0.0, 0.0, 0.0]
     repetition.take(0)
-    assert repetition.shares().tolist() == [1.0, 3 / 6, 1 / 3]  # 犬が が走 of 走っ った た。 。; of 猫だ だ。 。 the last
+    assert repetition.shares().tolist() == [
+        1.0,
+        3 / 6,
+        1 / 3,
+    ]  # 犬が が走 of 走っ った た。 。; of 猫だ だ。 。 the last
     repetition.take(0)
     assert repetition.shares_of(0) == 1.0
 

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from app.schemas import TEXT_PATTERN, ClassifyRequest, QaRequest, SummarizeRequest
-from app.tokenizer import _clean
+from app.text.tokenizer import _clean
 
 
 def test_defaults() -> None:

@@ -21,7 +21,7 @@ import httpx
 import psutil
 import pytest
 
-from app.keys import new_key
+from app.http.auth import new_key
 from app.serve import greeting, local_url
 from tests.app.serving import read_until, serving
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.engine import Engine
+from app.engine.process import Engine
 from app.errors import BrokenModel, ModelNotFound, ProviderUnavailable
 from app.manifest import Manifest, sha256, write
 from app.settings import Settings
 from app.store import ThreadTokenizers, load_model, load_store
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.simulation import Request
+from bench.simulate.simulation import Request
 from bench.workload import LONGEST, SHORTEST, log_normal, poisson, recorded, windows_of
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.keys import check_exposure
+from app.http.auth import check_exposure
 from app.serve import SEND_S
 from app.settings import Settings
 from tests.docker.compose_files import COMPOSE_FILES, ROOT, SETTINGS, compose, default_of, examples, interpolated, text

@@ -35,7 +35,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 SIGNAL_ENGINES = """
 import os, pathlib, signal, sys
 engines = [int(file.parent.name) for file in pathlib.Path("/proc").glob("[0-9]*/cmdline")
-           if b"app.engine_process" in file.read_bytes().split(b"\\0")]
+           if b"app.worker" in file.read_bytes().split(b"\\0")]
 for engine in engines:
     os.kill(engine, signal.Signals[sys.argv[1]])
 print(len(engines))

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.load_test import main
+from bench.load_test.__main__ import main
 from tests.e2e.conftest import ROOT, START_S, Server
 
 SAMPLE = re.compile(r"(nagayomi_requests_total|nagayomi_tokens_total)\{(.*)\} (\S+)")

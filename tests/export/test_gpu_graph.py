@@ -18,9 +18,9 @@ from export.check_gpu_graph import TOLERANCE, probabilities
 from export.check_parity import build, document, run_onnx
 from export.checkpoint import CheckpointError
 from export.gpu_graph import mixed_precision, settle_shapes
-from export.graphs import GPU_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
 from export.model import BigBird, PackedModel, Task, packed_inputs
 from export.to_onnx import ExportOptions, add_gpu_graph, export
+from export.trace import GPU_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
 from tests.export.graphs import session
 
 TOGETHER = (705, 64, 65, 1500)

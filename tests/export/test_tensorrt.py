@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from app.cli import main
 from app.manifest import Graph, Manifest, write
 from app.packing import AttentionLayout
-from app.shapes import Sizes, profile
+from app.worker.tensorrt import Sizes, profile
 from export.tensorrt import check
 
 LAYOUT = AttentionLayout()

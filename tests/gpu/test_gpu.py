@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.engine import Engine, check_provider
+from app.engine.process import Engine, check_provider
 from app.errors import ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import Document, packed_length
-from app.session import Session
 from app.settings import Provider, Settings
-from app.warming import warm
+from app.worker.session import Session
+from app.worker.warmup import warm
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training.scoring import Scored
+from training.evaluation.predictions import Scored
 
 
 def item(given: str = "答", wanted: str = "答", **changes: Any) -> Scored:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tokenizers
 
-from app.tokenizer import Tokenizer
+from app.text.tokenizer import Tokenizer
 from training import vocabulary
 from training.vocabulary import SPECIAL_TOKENS, train_unigram, word_counts
 

@@ -172,7 +172,7 @@ def wait_for(condition: Callable[[], Any], what: str) -> float:
 
 def engines(replica: psutil.Process) -> list[psutil.Process]:
     """The engine processes of one replica."""
-    return [child for child in replica.children(recursive=True) if "app.engine_process" in child.cmdline()]
+    return [child for child in replica.children(recursive=True) if "app.worker" in child.cmdline()]
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from ray.serve.exceptions import BackPressureError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.forwarding import HttpAnswer, HttpRequest
-from app.ray_serve import Ingress
+from app.ray.forwarding import HttpAnswer, HttpRequest
+from app.ray.serve import Ingress
 from app.settings import Settings
 
 DONE = HttpAnswer(200, ((b"content-type", b"application/json"), (b"x-request-id", b"other")), b'{"labels":[]}')
@@ -147,7 +147,7 @@ async def test_a_replica_that_says_nothing_is_not_waited_for(monkeypatch: pytest
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr("app.ray_serve.GRACE_S", 0.0)
+    monkeypatch.setattr("app.ray.serve.GRACE_S", 0.0)
     replicas = Replicas(hangs)
     assert _type_of(await _ingress(replicas)(_request((b"x-timeout-ms", b"10"))), 504) == "deadline_exceeded"
     assert replicas.cancelled == 1

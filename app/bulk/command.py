@@ -1,0 +1,186 @@
+"""`nagayomi batch`: every line of a JSONL file through the service, on this machine or on a Ray cluster.
+
+A run that was killed goes on when the same command is given again. Exit codes are those of app/cli.py; a run in which
+any line failed has failed (1). Not to be mistaken for app/engine/batcher.py, which makes the engine's batches.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, get_args
+
+from tqdm import tqdm
+
+from app.bulk.lines import AnsweredLine, BatchTask, LineAnswerer, Place, batch_settings, read_lines
+from app.bulk.output import Output, Paths
+from app.errors import InvalidInput
+from app.flags import missing_extra, settings_from, with_one_model
+from app.service import Service
+from app.settings import Settings
+from app.store import model_versions
+
+# Work that a kill may cost: what was answered since the last commit is answered again.
+COMMIT_LINES = 100
+COMMIT_S = 1.0
+
+# Answers to lines given as number and body, in their order.
+Answers = Callable[[Iterable[tuple[int, bytes | None]]], AsyncIterator[AnsweredLine]]
+
+
+class Backend(Protocol):
+    """Where lines are answered."""
+
+    def versions(self) -> dict[str, str]:
+        """The models that answer; see `model_versions`."""
+
+    def open(self) -> AbstractAsyncContextManager[Answers]:
+        """Models loaded."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `nagayomi batch`."""
+    parser.epilog = (
+        "Lines that fail go to OUT.errors.jsonl; OUT.progress.json says how far the run is. The same command goes on "
+        "with a run that was killed. Exit code 0: every line was answered; 1: some were not, or the run stopped."
+    )
+    parser.add_argument("input", metavar="IN", type=Path, help="JSONL: one request of the HTTP interface per line")
+    parser.add_argument("output", metavar="OUT", type=Path, help="JSONL: the answers, in the same order")
+    parser.add_argument("--task", required=True, choices=get_args(BatchTask))
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="a model of the store (default: the one a line names, or the first for the task by name)",
+    )
+    parser.add_argument(
+        "--model-store",
+        metavar="DIR",
+        help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="answer on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT. Every machine needs this program and "
+        "the models at the same path. A worker takes NAGAYOMI_INTRA_OP_THREADS cores (default: 1)",
+    )
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="workers on the Ray cluster at most (default: all that fit)"
+    )
+    parser.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        metavar="X",
+        help="GPUs of each worker on the Ray cluster, also parts of one (default: 1, or 0 for the provider cpu)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer every line that has no answer yet.
+
+    Raises:
+        InvalidInput: the arguments are wrong, or the files do not belong together.
+        NagayomiError: the run cannot go on; what is answered is safe.
+    """
+    given: dict[str, Any] = {} if args.model_store is None else {"model_store": args.model_store}
+    settings = batch_settings(with_one_model(settings_from(given), args.task, args.model))
+    paths = Paths.beside(args.output)
+    if args.input.resolve() in {path.resolve() for path in (paths.answers, paths.errors, paths.progress)}:
+        raise InvalidInput("The input would be overwritten; name another output.")
+    with _opened(args.input) as source, _backend(args, settings) as backend:
+        what = {"task": args.task, "model": args.model, "models": backend.versions()}
+        with Output.open(paths, what) as output:
+            asyncio.run(_answer(source, output, backend, settings))
+    lines, failed = output.place.lines, output.failed
+    print(f"{lines - failed:,} of {lines:,} lines answered.", file=sys.stderr)
+    if failed:
+        print(f"{failed:,} failed: {paths.errors} says why.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _positive(value: str) -> int:
+    if (number := int(value)) < 1:
+        raise ValueError
+    return number
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.exists() and not path.is_file():
+        raise InvalidInput(f"{path} is not a file; a run that goes on reads its input again.")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _backend(args: argparse.Namespace, settings: Settings) -> AbstractContextManager[Backend]:
+    if args.ray is None:
+        return nullcontext(_Here(settings, args.task, args.model))
+    try:
+        from app.bulk.ray_data import OnRay, Workers
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "ray") from error
+    gpus = args.gpus_per_worker if args.gpus_per_worker is not None else float(settings.provider != "cpu")
+    return OnRay(args.ray, Workers(args.workers, gpus), settings, args.task, args.model)
+
+
+async def _answer(source: BinaryIO, output: Output, backend: Backend, settings: Settings) -> None:
+    lines = read_lines(source, output.place, settings.max_body_bytes)
+    first = next(lines, None)
+    if first is None:
+        return  # all is done, and no model need be loaded to see it
+    ends: deque[Place] = deque()  # of the lines that are being answered
+
+    def numbered() -> Iterator[tuple[int, bytes | None]]:
+        for line in chain([first], lines):
+            ends.append(line.end)
+            yield line.number, line.body
+
+    async with backend.open() as answers:
+        with _progress_bar(source, output) as bar:
+            committed = time.monotonic()
+            try:
+                async for answer in answers(numbered()):
+                    output.add(answer, ends.popleft())
+                    if output.pending >= COMMIT_LINES or time.monotonic() - committed >= COMMIT_S:
+                        await asyncio.to_thread(output.commit)
+                        committed = time.monotonic()
+                        _show(bar, output)
+            finally:
+                output.commit()
+                _show(bar, output)
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A service in this process."""
+
+    settings: Settings
+    task: BatchTask
+    model: str | None
+
+    def versions(self) -> dict[str, str]:
+        return model_versions(self.settings, self.task)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Answers]:
+        async with Service.open(self.settings, [self.task]) as service:
+            service.store.find(self.task, self.model)
+            yield LineAnswerer(service, self.task).answers
+
+
+def _progress_bar(source: BinaryIO, output: Output) -> "tqdm[Any]":
+    """In bytes of the input: lines would have to be counted first, and cost what they are long."""
+    size = Path(source.name).stat().st_size
+    done = output.place.bytes
+    return tqdm(total=size, initial=done, unit="B", unit_scale=True, disable=None, dynamic_ncols=True)
+
+
+def _show(bar: "tqdm[Any]", output: Output) -> None:
+    bar.set_postfix(lines=output.place.lines, failed=output.failed, refresh=False)
+    bar.update(output.place.bytes - bar.n)

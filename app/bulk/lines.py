@@ -1,0 +1,226 @@
+"""Lines of a JSONL file as requests, and their answers as lines.
+
+A line holds the body of an HTTP request and, if it likes, an `id`; the line for it holds the body of the answer with
+that `id`, or with the number of the line. Timings are left out: the same input gives the same output. Knows nothing of
+where lines are kept, or of which machine answers them.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
+
+from pydantic import BaseModel
+
+from app.errors import BodyTooLarge, EngineFailed, InvalidInput, NagayomiError, Unavailable
+from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.service import Service
+from app.settings import Settings
+from app.validation import parse_object, validate
+
+BatchTask = Literal["qa", "summarize", "classify"]
+
+# Of lines whose answers are awaited: enough to keep an engine in batches, and little enough for any memory.
+MAX_HELD_BYTES = 64_000_000
+MIN_IN_FLIGHT = 64
+_SMALLEST_DOCUMENT = 64  # tokens: one block
+_BATCHES_AHEAD = 4
+_READ_BYTES = 1 << 20
+
+logger = logging.getLogger("nagayomi.batch")
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far an input is read: whole lines, their bytes, and the SHA-256 of all these bytes."""
+
+    lines: int = 0
+    bytes: int = 0
+    sha256: str = hashlib.sha256().hexdigest()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the input. `end` is the place after it."""
+
+    end: Place
+    body: bytes | None  # None: it is too long to be held
+
+    @property
+    def number(self) -> int:
+        """Counted from 1."""
+        return self.end.lines
+
+
+@dataclass(frozen=True)
+class AnsweredLine:
+    """What is written for one line: JSON, without the line end."""
+
+    text: str
+    failed: bool
+
+
+def read_lines(file: BinaryIO, start: Place, max_bytes: int) -> Iterator[Line]:
+    """The lines after a place, holding no more of the file than one line, and no more than `max_bytes` of that.
+
+    Raises:
+        InvalidInput: what stands before the place is not what stood there when it was noted.
+    """
+    hasher = _hash_of_beginning(file, start)
+    number, offset = start.lines, start.bytes
+    while piece := file.readline(max_bytes + 2):
+        number += 1
+        body: bytes | None = piece.removesuffix(b"\n").removesuffix(b"\r")
+        while True:
+            hasher.update(piece)
+            offset += len(piece)
+            if piece.endswith(b"\n") or not (piece := file.readline(_READ_BYTES)):
+                break
+            body = None
+        yield Line(Place(number, offset, hasher.hexdigest()), body)
+
+
+def _hash_of_beginning(file: BinaryIO, start: Place) -> Any:
+    hasher = hashlib.sha256()
+    left, last = start.bytes, b"\n"
+    file.seek(0)
+    while left and (piece := file.read(min(left, _READ_BYTES))):
+        hasher.update(piece)
+        left -= len(piece)
+        last = piece[-1:]
+    if hasher.hexdigest() != start.sha256:
+        raise InvalidInput(
+            f"The input is not the one of the run that is to be gone on with: its first {start.bytes} bytes differ."
+        )
+    if last != b"\n" and file.peek(1):  # type: ignore[attr-defined]
+        raise InvalidInput(
+            f"Line {start.lines} of the input was answered when it was the last one and had no line end; more was "
+            "added to it since."
+        )
+    return hasher
+
+
+def batch_settings(settings: Settings) -> Settings:
+    """Settings under which no line is refused for lack of room or time: nobody else waits."""
+    lines = in_flight(settings)
+    patience_s = 1e9
+    return settings.model_copy(
+        update={
+            "max_queue_tokens": lines * settings.max_request_tokens,
+            "max_waiting_characters": lines * settings.max_body_bytes,
+            "request_timeout_s": patience_s,
+            "max_request_timeout_s": patience_s,
+        }
+    )
+
+
+def in_flight(settings: Settings) -> int:
+    """Lines at once that fill the engine's batches, however short the texts are."""
+    return max(MIN_IN_FLIGHT, _BATCHES_AHEAD * settings.max_batch_tokens // _SMALLEST_DOCUMENT)
+
+
+class LineAnswerer:
+    """Answers lines through a service, several at once, in their order.
+
+    A line whose engine was lost is sent once more, without company: it may have been another one's fault.
+    """
+
+    def __init__(self, service: Service, task: BatchTask) -> None:
+        self._service = service
+        self._task = task
+        self._alone = asyncio.Lock()
+
+    async def answers(self, lines: Iterable[tuple[int, bytes | None]]) -> AsyncIterator[AnsweredLine]:
+        """One answer per line, given as number and body, in order. Reads no more lines than it works on.
+
+        Raises:
+            Unavailable: the engine is gone, and cannot be started again.
+        """
+        todo = iter(lines)
+        held = 0
+        waiting: deque[tuple[int, bytes | None, asyncio.Task[AnsweredLine]]] = deque()
+        at_once = in_flight(self._service.settings)
+        try:
+            while True:
+                while len(waiting) < at_once and held < MAX_HELD_BYTES and (line := next(todo, None)) is not None:
+                    number, body = line
+                    held += len(body or b"")
+                    waiting.append((number, body, asyncio.create_task(self._answer(number, body))))
+                if not waiting:
+                    return
+                number, body, task = waiting.popleft()
+                try:
+                    answer = await task
+                except EngineFailed:
+                    if waiting:
+                        await asyncio.wait([other for *_, other in waiting])
+                    answer = await self._answer_alone(number, body)
+                held -= len(body or b"")
+                yield answer
+        finally:
+            for *_, task in waiting:
+                task.cancel()
+            await asyncio.gather(*(task for *_, task in waiting), return_exceptions=True)
+
+    async def _answer_alone(self, number: int, body: bytes | None) -> AnsweredLine:
+        async with self._alone:
+            try:
+                return await self._answer(number, body)
+            except EngineFailed as error:
+                if any(model.engine.state == "down" for model in self._service.store.models.values()):
+                    raise Unavailable(self._service.why_not_ready()) from error
+                fields = parse_object(body or b"{}")
+                return _failure(number, fields.get("id", number), error)
+
+    async def _answer(self, number: int, body: bytes | None) -> AnsweredLine:
+        """
+        Raises:
+            EngineFailed: the engine was lost while it had the line.
+            Unavailable: there is none.
+        """
+        name: Any = number
+        try:
+            limit = self._service.settings.max_body_bytes
+            if body is None or len(body) > limit:
+                raise BodyTooLarge(f"The line is longer than {limit} bytes, the most that one request may have.")
+            fields = parse_object(body)
+            name = _id(fields, number)
+            response = await self._ask(fields)
+        except (EngineFailed, Unavailable):
+            raise
+        except NagayomiError as error:
+            return _failure(number, name, error)
+        except Exception:  # a fault of ours must not keep the other lines from being read
+            logger.exception("line %d failed", number)
+            return _failure(number, name, NagayomiError("Something went wrong; the log says more."))
+        text = response.model_dump_json(exclude={"timings"})
+        return AnsweredLine(f'{{"id":{json.dumps(name)},{text[1:]}', failed=False)
+
+    async def _ask(self, fields: dict[str, Any]) -> BaseModel:
+        match self._task:
+            case "qa":
+                return await self._service.qa(validate(fields, QaRequest))
+            case "summarize":
+                return await self._service.summarize(validate(fields, SummarizeRequest))
+            case "classify":
+                return await self._service.classify(validate(fields, ClassifyRequest))
+
+
+def _id(fields: dict[str, Any], number: int) -> str | int:
+    """Takes the `id` out of a line's fields."""
+    given = fields.pop("id", None)
+    if given is None:
+        return number
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise InvalidInput("`id` must be a string or a whole number.")
+    return given
+
+
+def _failure(number: int, name: Any, error: NagayomiError) -> AnsweredLine:
+    # ASCII escapes: a message may quote a name from the line that UTF-8 cannot hold.
+    line = {"line": number, "id": name, "error": str(error), "error_type": error.error_type}
+    return AnsweredLine(json.dumps(line, separators=(",", ":")), failed=True)

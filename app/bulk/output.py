@@ -1,0 +1,185 @@
+"""The files of a batch run: answers, errors, and how far it is; what makes a killed run go on where it was.
+
+Answers and errors are written in the order of the input, and are on the disk before the progress file says so. A run
+that goes on cuts off what was written past it, so that no line is lost or there twice. Knows nothing of their content.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.bulk.lines import AnsweredLine, Place
+from app.errors import InvalidInput, NagayomiError
+
+_FORMAT = 1
+
+
+class CannotWrite(NagayomiError):
+    """The disk or the directory does not take what a run writes."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a run writes."""
+
+    answers: Path
+    errors: Path
+    progress: Path
+
+    @classmethod
+    def beside(cls, answers: Path) -> "Paths":
+        """`out.jsonl`, `out.errors.jsonl` and `out.progress.json`."""
+        return cls(answers, answers.with_suffix(".errors.jsonl"), answers.with_suffix(".progress.json"))
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """What is safe on the disk."""
+
+    run: Mapping[str, Any]  # what must be the same for a run to go on
+    place: Place = field(default_factory=Place)
+    failed: int = 0  # lines
+    answers_bytes: int = 0
+    errors_bytes: int = 0
+
+
+class Output:
+    """The open files of one run. Lines are added one by one, and are safe after `commit`."""
+
+    def __init__(self, paths: Paths, answers: BinaryIO, errors: BinaryIO, progress: _Progress) -> None:
+        self._paths = paths
+        self._answers = answers
+        self._errors = errors
+        self._progress = progress
+        self._pending: list[AnsweredLine] = []
+        self._end = progress.place
+
+    @classmethod
+    @contextmanager
+    def open(cls, paths: Paths, run: Mapping[str, Any]) -> Iterator["Output"]:
+        """New files, or those of a run that was interrupted.
+
+        Args:
+            run: what the answers depend on, as JSON; a run goes on only with the same.
+
+        Raises:
+            InvalidInput: the files belong to something else, or to a run that is under way.
+            CannotWrite: says why.
+        """
+        with ExitStack() as stack:
+            try:
+                answers = stack.enter_context(paths.answers.open("ab"))
+                fcntl.flock(answers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                errors = stack.enter_context(paths.errors.open("ab"))
+                progress = _read(paths.progress)
+                if progress is None:
+                    progress = _begin(paths, run)
+                elif progress.run != run:
+                    raise InvalidInput(_not_the_same(paths, progress.run, run))
+                for file, size in ((answers, progress.answers_bytes), (errors, progress.errors_bytes)):
+                    if file.seek(0, os.SEEK_END) < size:
+                        raise InvalidInput(f"{file.name} is shorter than it was when the run stopped; {_anew(paths)}")
+                    file.truncate(size)
+            except BlockingIOError:
+                raise InvalidInput(f"Another run is writing {paths.answers}.") from None
+            except OSError as error:
+                raise _cannot_write(error) from error
+            yield cls(paths, answers, errors, progress)
+
+    @property
+    def place(self) -> Place:
+        """Of the input: up to here everything is answered and safe."""
+        return self._progress.place
+
+    @property
+    def failed(self) -> int:
+        """Lines among them that have no answer but an error."""
+        return self._progress.failed
+
+    @property
+    def pending(self) -> int:
+        """Lines that were added and are not yet safe."""
+        return len(self._pending)
+
+    def add(self, line: AnsweredLine, end: Place) -> None:
+        """The next line of the output, and the place in the input after the line that it answers."""
+        self._pending.append(line)
+        self._end = end
+
+    def commit(self) -> None:
+        """Write what was added and wait until the disk has it.
+
+        Raises:
+            CannotWrite: says why. What was safe before still is.
+        """
+        answered = b"".join(f"{line.text}\n".encode() for line in self._pending if not line.failed)
+        failed = b"".join(f"{line.text}\n".encode() for line in self._pending if line.failed)
+        progress = _Progress(
+            self._progress.run,
+            self._end,
+            self._progress.failed + sum(line.failed for line in self._pending),
+            self._progress.answers_bytes + len(answered),
+            self._progress.errors_bytes + len(failed),
+        )
+        try:
+            for file, data in ((self._answers, answered), (self._errors, failed)):
+                if data:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            _write(self._paths.progress, progress)
+        except OSError as error:
+            raise _cannot_write(error) from error
+        self._progress = progress
+        self._pending.clear()
+
+
+def _begin(paths: Paths, run: Mapping[str, Any]) -> _Progress:
+    for path in (paths.answers, paths.errors):
+        if path.stat().st_size:
+            raise InvalidInput(f"{path} exists already and is not of a run that can go on; {_anew(paths)}")
+    progress = _Progress(run)
+    _write(paths.progress, progress)
+    return progress
+
+
+def _not_the_same(paths: Paths, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    name = next(name for name in now if before.get(name) != now[name])
+    shown = [json.dumps(run.get(name), ensure_ascii=False) for run in (before, now)]
+    return f"{paths.answers} was begun with another {name} ({shown[0]}, now {shown[1]}); {_anew(paths)}"
+
+
+def _anew(paths: Paths) -> str:
+    names = f"{paths.answers.name}, {paths.errors.name} and {paths.progress.name}"
+    return f"name another output, or remove {names} to start anew."
+
+
+def _read(path: Path) -> _Progress | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != _FORMAT:
+            raise ValueError("another format")
+        return _Progress(**{**content, "place": Place(**content["place"])})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"{path} is not the progress file of a run: {error}.") from error
+
+
+def _write(path: Path, progress: _Progress) -> None:
+    """In one step: after a crash there is the old one or the new one."""
+    temporary = path.with_name(f"{path.name}.partial")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump({"format": _FORMAT, **asdict(progress)}, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _cannot_write(error: OSError) -> CannotWrite:
+    return CannotWrite(f"{error.filename or 'The output'} cannot be written: {error.strerror}.")

@@ -1,0 +1,240 @@
+"""`nagayomi batch --ray`: the lines of a batch answered on the machines of a Ray cluster, through Ray Data.
+
+The driver reads the input and writes the output; lines go to a pool of workers, each with a service of its own, and
+answers come back in order. Ray Data starts a worker that died anew and gives its lines to another. Every machine needs
+this program, and the models at the same path; a worker whose models are not those the run began with refuses to work.
+"""
+
+import asyncio
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+import pyarrow
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext
+from tqdm import tqdm
+
+from app.bulk.lines import AnsweredLine, BatchTask, LineAnswerer, in_flight
+from app.errors import BrokenModel, InvalidInput, Unavailable
+from app.service import Service
+from app.settings import Settings
+from app.store import model_versions
+
+T = TypeVar("T")
+Lines = Iterable[tuple[int, bytes | None]]
+
+# Of the input, laid into the object store for one pool of workers: all of it while it runs, so not without end.
+POOL_BYTES = 1_000_000_000
+BLOCK_BYTES = 1_000_000
+
+_LINES = pyarrow.schema([("number", pyarrow.int64()), ("body", pyarrow.large_binary())])
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many there are, and what each takes of the cluster."""
+
+    most: int | None  # None: as many as the cluster has room for
+    gpus: float  # 0 for providers that need none
+
+
+class OnRay:
+    """A backend of app/bulk/command.py. Entering connects to the cluster, or starts one on this machine for "local".
+
+    Args:
+        settings: with paths that hold on every machine of the cluster.
+    """
+
+    def __init__(self, address: str, workers: Workers, settings: Settings, task: BatchTask, model: str | None) -> None:
+        # A worker computes with the cores it takes, so that any number of them fits on a machine.
+        self._cpus = settings.intra_op_threads or 1
+        self._settings = settings.model_copy(
+            update={
+                "intra_op_threads": self._cpus,
+                "text_threads": 1,
+                "model_store": settings.model_store.absolute(),
+            }
+        )
+        self._address = address
+        self._workers = workers
+        self._task: BatchTask = task
+        self._model = model
+
+    def __enter__(self) -> Self:
+        """
+        Raises:
+            Unavailable: there is no cluster at the address.
+        """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
+        # What concerns a run is raised; the rest would stand in the progress bar. Ray keeps its own log files.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        try:
+            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise Unavailable(
+                f"There is no Ray cluster at {self._address!r}. `ray start --head` starts one on this machine; "
+                f"`--ray local` needs none. Ray says: {error}"
+            ) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ray.shutdown()
+
+    def versions(self) -> dict[str, str]:
+        """The models, as one machine of the cluster finds them; see `model_versions`."""
+        ask = ray.remote(model_versions).options(num_cpus=0)
+        found: dict[str, str] = ray.get(ask.remote(self._settings, self._task))
+        return found
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Any]:
+        """The function that answers lines, in order."""
+        yield self._answers
+
+    async def _answers(self, lines: Lines) -> AsyncIterator[AnsweredLine]:
+        """
+        Raises:
+            InvalidInput: no worker fits on the cluster.
+            Unavailable: the cluster cannot go on; says why.
+        """
+        blocks = _blocks(lines, in_flight(self._settings))
+        versions = self.versions()
+        most = self._workers.most or self._most()
+        if not self._room(ray.available_resources()):
+            # Ray Data waits without a word, and without an end where it is a service that has the room.
+            tqdm.write(f"nagayomi: waiting for room on the cluster: {self._need()}.", file=sys.stderr)
+        try:
+            while tables := list(_some(blocks)):
+                for answer in self._pool(tables, versions, most):
+                    yield answer
+        except ray.exceptions.RayError as error:
+            raise Unavailable(f"The Ray cluster could not go on: {_reason(error)}") from error
+
+    def _pool(self, tables: list[Any], versions: dict[str, str], most: int) -> Iterator[AnsweredLine]:
+        context = DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        answered = ray.data.from_arrow_refs(tables).map_batches(
+            Worker,
+            fn_constructor_args=(self._settings, self._task, self._model, versions),
+            batch_size=None,  # a block, as it was laid down
+            batch_format="pyarrow",
+            num_cpus=self._cpus,
+            num_gpus=self._workers.gpus or None,
+            compute=ActorPoolStrategy(
+                min_size=1,
+                max_size=most,
+                # The next lines are there before the last of these are answered, so that batches stay full.
+                max_concurrent_calls_per_actor=2,
+                enable_true_multi_threading=True,
+            ),
+        )
+        for row in answered.iter_rows():
+            yield AnsweredLine(row["text"], row["failed"])
+
+    def _most(self) -> int:
+        """Workers that the cluster has room for when nothing else runs on it.
+
+        Raises:
+            InvalidInput: no worker fits.
+        """
+        most = self._room(ray.cluster_resources())
+        if not most:
+            raise InvalidInput(f"No worker fits on the cluster: {self._need()}.")
+        return most
+
+    def _room(self, resources: Mapping[str, float]) -> int:
+        """Workers that fit into these resources, by Ray's names for them."""
+        rooms = [resources.get("CPU", 0) / self._cpus]
+        if self._workers.gpus:
+            rooms.append(resources.get("GPU", 0) / self._workers.gpus)
+        return int(min(rooms))
+
+    def _need(self) -> str:
+        return f"a worker takes {self._cpus} CPUs and {self._workers.gpus:g} GPUs"
+
+
+class Worker:
+    """What one actor of the pool holds: a service, and the thread in which it lives."""
+
+    def __init__(self, settings: Settings, task: BatchTask, model: str | None, versions: dict[str, str]) -> None:
+        found = model_versions(settings, task)
+        if found != versions:
+            raise BrokenModel(f"The models at {settings.model_store} are not the same on all machines.")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="service", daemon=True)
+        self._thread.start()
+        self._held = AsyncExitStack()
+        self._answerer = self._run(self._start(settings, task, model))
+
+    async def _start(self, settings: Settings, task: BatchTask, model: str | None) -> LineAnswerer:
+        service = await self._held.enter_async_context(Service.open(settings, [task]))
+        service.store.find(task, model)
+        return LineAnswerer(service, task)
+
+    def __call__(self, lines: pyarrow.Table) -> pyarrow.Table:
+        """Answers in the order of the lines. May be called from several threads at once."""
+        pairs = zip(lines["number"].to_pylist(), lines["body"].to_pylist(), strict=True)
+        answers = self._run(self._answer(pairs))
+        return pyarrow.table(
+            {
+                "text": pyarrow.array([answer.text for answer in answers], pyarrow.large_string()),
+                "failed": pyarrow.array([answer.failed for answer in answers], pyarrow.bool_()),
+            }
+        )
+
+    async def _answer(self, lines: Lines) -> list[AnsweredLine]:
+        return [answer async for answer in self._answerer.answers(lines)]
+
+    def close(self) -> None:
+        """End the service and its thread. The actors of a pool just end, and their engines with them."""
+        self._run(self._held.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _reason(error: BaseException) -> str:
+    """The sentence of our own error in what Ray makes of it: a text with all traces in it."""
+    text = str(error).strip()
+    ours = re.findall(r"^app\.errors\.\w+: (.+)$", text, re.MULTILINE)
+    return ours[-1] if ours else text.splitlines()[-1]
+
+
+def _blocks(lines: Lines, most: int) -> Iterator[pyarrow.Table]:
+    """Lines as tables, each of `most` lines or about `BLOCK_BYTES`."""
+    numbers: list[int] = []
+    bodies: list[bytes | None] = []
+    size = 0
+    for number, body in lines:
+        numbers.append(number)
+        bodies.append(body)
+        size += len(body or b"")
+        if len(numbers) == most or size >= BLOCK_BYTES:
+            yield pyarrow.table([numbers, bodies], schema=_LINES)
+            numbers, bodies, size = [], [], 0
+    if numbers:
+        yield pyarrow.table([numbers, bodies], schema=_LINES)
+
+
+def _some(blocks: Iterator[pyarrow.Table]) -> Iterator[Any]:
+    """The next blocks, laid into the object store, up to `POOL_BYTES`."""
+    size = 0
+    for block in blocks:
+        yield ray.put(block)
+        size += block.nbytes
+        if size >= POOL_BYTES:
+            return

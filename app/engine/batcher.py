@@ -1,0 +1,286 @@
+"""The queue of one model: windows of all requests, cut into batches by tokens.
+
+Rules:
+
+    at once       Work starts the moment the engine is free, with whatever waits, up to `max_batch_tokens`. A window
+                  larger than that runs alone.
+    order         See app/engine/fair_queue.py: clients and requests take turns, and nothing starves.
+    prefetch      While a batch runs, one more is handed to the engine, which prepares it meanwhile; but only when the
+                  queue fills a whole batch, so that nobody who comes later is kept out of one that is not full.
+    dropped       What was cancelled or is past its deadline leaves before it is packed.
+    failures      The members of a failed batch are run once more, one by one, so that only those that fail alone fail.
+                  When the engine itself is gone (`EngineFailed`), all of them fail at once: they may be the cause.
+    limit         All windows of a request are taken or none (`Overloaded`).
+
+The engine and the clock are arguments and nothing here sleeps, so everything can be tested and simulated in virtual
+time. Knows nothing of what a document is beyond its cost in tokens.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.engine.fair_queue import FairQueue
+from app.errors import DeadlineExceeded, EngineFailed, Overloaded, Unavailable
+
+D = TypeVar("D")  # a document, ready for the engine
+R = TypeVar("R")  # what the engine gives for it
+
+logger = logging.getLogger("nagayomi.batching")
+
+_MAX_RETRY_AFTER_S = 3600
+_RATE_MEMORY = 0.8  # weight of the past in the measured speed: about the last five batches count
+_IN_ENGINE = 2  # batches: one that runs and one that is prepared
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """One batch that has run, for metrics."""
+
+    tokens: int  # in whole blocks
+    seconds: float
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Completion(Generic[R]):
+    """All results of one submission, in its order, and where its time went."""
+
+    results: list[R]
+    queue_s: float  # from submission until the first of its documents started
+    infer_s: float  # from then until the last one was done
+
+
+@dataclass(eq=False, slots=True)
+class _Entry(Generic[D, R]):
+    document: D
+    cost: int
+    future: asyncio.Future[R]
+    deadline: float
+    siblings: list["_Entry[D, R]"]  # all entries of its submission, itself included
+    started: float = math.inf
+    ended: float = -math.inf
+
+
+def _ignore(documents: Sequence[object], report: BatchReport) -> None:
+    pass
+
+
+class Batcher(Generic[D, R]):
+    """Runs documents through one engine in batches. Belongs to the event loop that first submits.
+
+    Args:
+        engine: runs a batch and gives one result per document, in order. It is called with the next batch before it has
+            given the results of the last one, and must take them in turn.
+        cost: tokens of a document as the engine pays for them, in whole blocks.
+        max_batch_tokens: tokens of a batch at most, unless a single document has more.
+        max_queue_tokens: tokens that may wait; a submission that would exceed it is refused as a whole.
+        clock: seconds, monotonic.
+        observe: called after every batch with its documents and a report.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[Sequence[D]], Awaitable[Sequence[R]]],
+        *,
+        cost: Callable[[D], int],
+        max_batch_tokens: int,
+        max_queue_tokens: int,
+        clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[Sequence[D], BatchReport], None] = _ignore,
+    ) -> None:
+        self._engine = engine
+        self._cost = cost
+        self._max_batch_tokens = max_batch_tokens
+        self._max_queue_tokens = max_queue_tokens
+        self._clock = clock
+        self._observe = observe
+        self._queue: FairQueue[_Entry[D, R]] = FairQueue()
+        self._alone: deque[_Entry[D, R]] = deque()  # members of a failed batch, to be run one by one
+        self._running: dict[asyncio.Task[None], int] = {}  # batches in the engine, with their tokens
+        self._last_end = -math.inf
+        self._done_tokens = 0.0  # fading sums over past batches; their quotient is the measured speed
+        self._busy_seconds = 0.0
+        self._filling: asyncio.Handle | None = None
+        self._closed = False
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens that wait, without those of the batches in the engine."""
+        return self._queue.tokens + sum(entry.cost for entry in self._alone)
+
+    @property
+    def outstanding_tokens(self) -> int:
+        """Tokens that wait or run."""
+        return self.queued_tokens + sum(self._running.values())
+
+    @property
+    def queued_windows(self) -> int:
+        """Windows that wait."""
+        return len(self._queue) + len(self._alone)
+
+    @property
+    def queued_requests(self) -> int:
+        """Submissions of which documents wait. Looks at the whole queue: for metrics, not for decisions."""
+        return len({id(entry.siblings) for entry in (*self._alone, *self._queue)})
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Speed of the engine over the last batches; None before the first."""
+        return self._done_tokens / self._busy_seconds if self._busy_seconds > 0 else None
+
+    async def close(self) -> None:
+        """Refuse new work, fail what waits, and wait for the batches in the engine."""
+        self._closed = True
+        for entry in [*self._alone, *self._queue]:
+            entry.future.set_exception(Unavailable("The service is shutting down."))
+            self._drop([entry])
+        await asyncio.gather(*self._running)
+
+    async def submit(self, documents: Sequence[D], *, client: str = "", deadline: float = math.inf) -> Completion[R]:
+        """Queue documents and wait for all of their results. Cancelling the caller drops those that have not started.
+
+        Args:
+            client: whose turn it is; requests of one client share its turns.
+            deadline: on the batcher's clock. What has not started by then is not started any more.
+
+        Raises:
+            Overloaded: the queue has no room for all of them.
+            EngineFailed: one of them failed, or the engine was lost with it.
+            DeadlineExceeded: the deadline came before all of them had started.
+            Unavailable: the batcher is closed.
+        """
+        if self._closed:
+            raise Unavailable("The service is shutting down.")
+        if not documents:
+            return Completion([], 0.0, 0.0)
+        loop = asyncio.get_running_loop()
+        entries: list[_Entry[D, R]] = []
+        entries += [_Entry(one, self._cost(one), loop.create_future(), deadline, entries) for one in documents]
+        tokens = sum(entry.cost for entry in entries)
+        if self.queued_tokens + tokens > self._max_queue_tokens:
+            raise Overloaded(
+                f"The queue holds {self.queued_tokens} tokens and this request would add {tokens}; "
+                f"{self._max_queue_tokens} may wait. Try again later.",
+                self._retry_after_s(),
+            )
+        submitted = self._clock()
+        self._queue.add([(entry, entry.cost) for entry in entries], client)
+        self._fill_soon()
+        try:
+            if len(entries) == 1:  # the same, one turn of the event loop earlier
+                results = [await entries[0].future]
+            else:
+                results = await asyncio.gather(*(entry.future for entry in entries))
+        finally:
+            self._drop(entries)
+        started = min(entry.started for entry in entries)
+        ended = max(entry.ended for entry in entries)
+        return Completion(results, started - submitted, ended - started)
+
+    def _retry_after_s(self) -> int:
+        """Seconds until what waits and runs is done, from the measured speed; 1 before anything was measured."""
+        speed = self.tokens_per_second
+        if speed is None:
+            return 1
+        seconds = (self.queued_tokens + sum(self._running.values())) / speed
+        return min(max(math.ceil(seconds), 1), _MAX_RETRY_AFTER_S)
+
+    def _drop(self, entries: Sequence[_Entry[D, R]]) -> None:
+        """Take out what still waits; what runs goes on, for nobody."""
+        for entry in entries:
+            if not entry.future.done():
+                entry.future.cancel()
+            if entry in self._queue:
+                self._queue.remove(entry)
+            elif entry in self._alone:
+                self._alone.remove(entry)
+
+    def _fill_soon(self) -> None:
+        """Fill the engine after everything that is happening now has happened: it may belong into the same batch."""
+        if self._filling is None:
+            self._filling = asyncio.get_running_loop().call_soon(self._fill)
+
+    def _fill(self) -> None:
+        """Give the engine what it can take."""
+        self._filling = None
+        while len(self._running) < _IN_ENGINE:
+            is_whole = bool(self._alone) or self._queue.tokens >= self._max_batch_tokens
+            if self._running and not is_whole:
+                return
+            batch = [self._alone.popleft()] if self._alone else self._take()
+            if not batch:
+                return
+            task = asyncio.get_running_loop().create_task(self._run(batch), name="batch")
+            self._running[task] = sum(entry.cost for entry in batch)
+
+    def _take(self) -> list[_Entry[D, R]]:
+        """The next batch, without what is past its deadline. Empty when nothing waits."""
+        while batch := self._queue.take(self._max_batch_tokens):
+            now = self._clock()
+            for entry in batch:
+                if entry.deadline <= now and not entry.future.done():
+                    entry.future.set_exception(DeadlineExceeded("The request's time was over before it could be run."))
+                    self._drop(entry.siblings)
+            if alive := [entry for entry in batch if not entry.future.done()]:
+                return alive
+        return []
+
+    async def _run(self, batch: Sequence[_Entry[D, R]]) -> None:
+        tokens = sum(entry.cost for entry in batch)
+        handed_over = self._clock()
+        documents = [entry.document for entry in batch]
+        failure: Exception | None = None
+        results: Sequence[R] = ()
+        try:
+            results = await self._engine(documents)
+            if len(results) != len(batch):
+                raise RuntimeError(f"the engine gave {len(results)} results for {len(batch)} documents")
+        except Exception as error:  # whatever it is: its members must hear of it and the next batch must run
+            logger.error("a batch of %d documents, %d tokens failed", len(batch), tokens, exc_info=error)
+            failure = error
+        ended = self._clock()
+        started = max(handed_over, self._last_end)  # a prefetched batch starts when the one before it ends
+        self._last_end = ended
+        for entry in batch:
+            entry.started, entry.ended = min(entry.started, started), ended
+        if failure is None:
+            self._done_tokens = _RATE_MEMORY * self._done_tokens + tokens
+            self._busy_seconds = _RATE_MEMORY * self._busy_seconds + (ended - started)
+        elif len(batch) > 1 and not isinstance(failure, EngineFailed) and not self._closed:
+            self._alone.extend(entry for entry in batch if not entry.future.done())
+        else:
+            self._fail(batch, failure)
+        # First the engine gets its next batch, then the members of this one wake (those of several windows a turn of
+        # the event loop later), then it is reported: the engine waits for no answer, and a lone answer for no metrics.
+        running = asyncio.current_task()
+        assert running is not None
+        del self._running[running]
+        self._fill()
+        if failure is None:
+            for entry, result in zip(batch, results, strict=True):
+                if not entry.future.done():  # else cancelled while it ran
+                    entry.future.set_result(result)
+        report = BatchReport(tokens, ended - started, failure is not None)
+        asyncio.get_running_loop().call_soon(self._report, documents, report)
+
+    def _report(self, documents: Sequence[D], report: BatchReport) -> None:
+        try:
+            self._observe(documents, report)
+        except Exception:  # the event loop's own words on it would show the documents
+            logger.exception("the report of a batch failed")
+
+    def _fail(self, batch: Sequence[_Entry[D, R]], cause: Exception) -> None:
+        for entry in batch:
+            if not entry.future.done():
+                # An exception of its own for every member: a shared one would gather tracebacks of other requests.
+                words = str(cause) if isinstance(cause, EngineFailed) else "The engine failed on this request."
+                error = EngineFailed(f"{words} Other requests go on; try again.")
+                error.__cause__ = cause
+                entry.future.set_exception(error)
+            self._drop(entry.siblings)  # now, not when the submitter wakes: the next batch is taken before that

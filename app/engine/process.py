@@ -1,0 +1,281 @@
+"""The engine of one model, as the service sees it: a process that is started, watched, and started anew when it dies.
+
+A process and not a thread (docs/decisions/0014): what kills it (the kernel's out-of-memory killer, a crash in a native
+library) kills nothing else, and packing competes with nobody for Python's interpreter lock.
+
+When the process ends unasked, or does not finish a batch within `batch_timeout_s`, the batches in it fail with
+`EngineFailed` and a new one is started. Batches that come meanwhile wait for it; when it cannot be started they fail at
+once, until a later attempt succeeds. Knows nothing of requests, queues or text.
+"""
+
+import asyncio
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from app.engine import protocol
+from app.engine.protocol import Failed, Refused, Start, Started
+from app.errors import BrokenModel, EngineFailed
+from app.manifest import Manifest
+from app.packing import Document, Outputs
+from app.settings import Provider, Settings
+
+State = Literal["new", "up", "restarting", "down", "closed"]
+
+logger = logging.getLogger("nagayomi.engine")
+
+_READ_AHEAD = 2**20  # bytes of results that may wait to be read
+_LAST_WORDS_S = 0.5  # for a process to end by itself, with an exit code that says why
+_PATIENCE_S = 15.0  # between two lines in the log about a start that goes on
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between attempts to start, doubling
+
+
+class BatchFailed(Exception):
+    """A batch failed in the engine, which goes on; says how."""
+
+
+def check_provider(provider: Provider) -> None:
+    """Try the provider in a process of its own, so that this one never loads what it needs.
+
+    Raises:
+        ProviderUnavailable: it cannot run here; says what is missing.
+    """
+    if provider == "cpu":
+        return
+    result = subprocess.run([*_COMMAND, "--probe", provider], env=_environment(), stdout=subprocess.PIPE, check=True)
+    answer: Started | Refused = protocol.read(io.BytesIO(result.stdout))
+    if isinstance(answer, Refused):
+        raise answer.error
+
+
+_COMMAND = (sys.executable, "-m", "app.worker")
+
+
+def _environment() -> dict[str, str]:
+    """This one's, with this very program first on the path."""
+    here = str(Path(__file__).parents[2])
+    before = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{before}" if before else here}
+
+
+class Engine:
+    """Runs batches of documents in a process of its own. Belongs to the event loop that starts it.
+
+    Args:
+        directory: of the model.
+        manifest: as read from that directory.
+    """
+
+    def __init__(self, directory: Path, manifest: Manifest, settings: Settings) -> None:
+        self._start = Start(directory, manifest, settings)
+        self._name = manifest.name
+        self._batch_timeout_s = settings.batch_timeout_s
+        self.state: State = "new"
+        self.restarts = 0
+        self.on_restart: Callable[[], None] = lambda: None
+        self.provider = ""
+        self._why_down = ""
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiting: deque[asyncio.Future[list[Outputs]]] = deque()  # batches in the process, oldest first
+        self._settled = asyncio.Event()  # clear while a new process is being started for the first time
+        self._alarm: asyncio.TimerHandle | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the engine that runs; None between two."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds a batch."""
+        return bool(self._waiting)
+
+    async def start(self) -> None:
+        """Start the process; it is warm when this returns.
+
+        Raises:
+            BrokenModel, ProviderUnavailable: as the process found.
+        """
+        self._process = await self._spawn()
+        self._set("up")
+        self._keeper = asyncio.create_task(self._keep(), name=f"engine {self._name}")
+
+    async def __call__(self, documents: Sequence[Document]) -> list[Outputs]:
+        """One dictionary of outputs per document.
+
+        Raises:
+            EngineFailed: the process was lost with the batch in it, or is not there.
+            BatchFailed: the batch failed; the engine goes on.
+        """
+        await self._settled.wait()
+        if self._process is None:
+            raise EngineFailed(f"The engine of {self._name} is not running: {self._why_down}")
+        result: asyncio.Future[list[Outputs]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(result)
+        if len(self._waiting) == 1:
+            self._set_alarm()
+        assert self._process.stdin is not None
+        self._process.stdin.write(protocol.encode_batch(documents))
+        with contextlib.suppress(ConnectionError):  # it has just died: `_keep` sees that too, and fails the batch
+            await self._process.stdin.drain()
+        return await result
+
+    async def close(self, *, at_once: bool = False) -> None:
+        """End the process, after the batches in it or at once."""
+        self._set("closed", "the service is shutting down.")
+        if at_once and self._process is not None:
+            _kill(self._process)
+        if self._keeper is not None:
+            if self._process is None:
+                self._keeper.cancel()  # it waits to start another
+            elif not self._waiting:
+                _hang_up(self._process)
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    def _set(self, state: State, why_down: str = "") -> None:
+        self.state, self._why_down = state, why_down
+        if state == "restarting":
+            self._settled.clear()
+        else:
+            self._settled.set()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        begun = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND,
+            *("--model", self._name),
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=_READ_AHEAD,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(protocol.encode(self._start))
+            answer: Started | Refused = await self._answer_of(process.stdout, begun)
+            if isinstance(answer, Refused):
+                raise answer.error
+        except asyncio.IncompleteReadError:
+            code = await _end(process)
+            raise BrokenModel(
+                f"The engine of {self._name} ended with code {code} while it loaded the model; its log says more."
+            ) from None
+        except BaseException:
+            _kill(process)
+            await _end(process)
+            raise
+        self.provider = answer.provider
+        logger.info("the engine of %s is ready after %.1f s", self._name, time.perf_counter() - begun)
+        return process
+
+    async def _answer_of(self, stdout: asyncio.StreamReader, begun: float) -> Any:
+        """What the process says of its start. The log says meanwhile that it goes on, for it may take minutes."""
+        receiving = asyncio.ensure_future(protocol.receive(stdout))
+        try:
+            while not (await asyncio.wait((receiving,), timeout=_PATIENCE_S))[0]:
+                what = "built or loaded" if self._start.settings.provider == "tensorrt" else "loaded"
+                seconds = time.perf_counter() - begun
+                logger.info("the engine of %s is being %s: %.0f s so far", self._name, what, seconds)
+            return receiving.result()
+        finally:
+            receiving.cancel()
+
+    async def _keep(self) -> None:
+        """Hand out results, and start a new process whenever one has ended."""
+        while self._process is not None:
+            process = self._process
+            try:
+                await self._read(process)
+            except asyncio.IncompleteReadError:
+                pass  # it has ended
+            except Exception:  # whatever it sent, it is of no more use; nobody may wait for it
+                logger.exception("the engine of %s sent what is no result", self._name)
+            self._process = None
+            code = await _end(process)
+            self._fail_waiting()
+            if self.state == "closed":
+                return
+            logger.error("the engine of %s ended with code %s and is started anew", self._name, code)
+            self.restarts += 1
+            self.on_restart()
+            self._process = await self._restart()
+            self._set("up")
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while True:
+            message = await protocol.receive_result(process.stdout)
+            result = self._waiting.popleft()
+            self._set_alarm()
+            if result.done():
+                pass  # nobody waits for it any more
+            elif isinstance(message, Failed):
+                result.set_exception(BatchFailed(message.reason))
+            else:
+                result.set_result(message)
+            if self.state == "closed" and not self._waiting:
+                _hang_up(process)
+
+    async def _restart(self) -> asyncio.subprocess.Process:
+        """Try until it works. After the first failure, batches are refused instead of kept waiting."""
+        self._set("restarting")
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._spawn()
+            except Exception as error:  # whatever it is, only another attempt can end it
+                logger.error("the engine of %s cannot be started, next attempt in %.0f s: %s", self._name, pause, error)
+                self._set("down", str(error))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _fail_waiting(self) -> None:
+        self._set_alarm(off=True)
+        while self._waiting:
+            result = self._waiting.popleft()
+            if not result.done():
+                result.set_exception(EngineFailed("The engine stopped while it held this request."))
+
+    def _set_alarm(self, *, off: bool = False) -> None:
+        """Give the batch that runs now its time; at the end of it the process is taken for dead, and killed."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._waiting and self._process is not None and not off:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(self._batch_timeout_s, self._give_up, self._process)
+
+    def _give_up(self, process: asyncio.subprocess.Process) -> None:
+        logger.error("the engine of %s has not finished a batch in %g s", self._name, self._batch_timeout_s)
+        _kill(process)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+def _hang_up(process: asyncio.subprocess.Process) -> None:
+    """Close its standard input, at which it ends; if it is not quick about it, it is killed."""
+    assert process.stdin is not None
+    process.stdin.close()
+    asyncio.get_running_loop().call_later(_LAST_WORDS_S, _kill, process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> int:
+    """Make sure that a process ends; returns its exit code."""
+    assert process.stdin is not None
+    _hang_up(process)
+    with contextlib.suppress(ConnectionError):
+        await process.stdin.wait_closed()
+    return await process.wait()

@@ -1,0 +1,153 @@
+"""Text Embeddings Inference: its `/predict`, and what its clients look for in `/info`.
+
+A list of texts means a pair there, and a batch is a list of lists. Labels come flat for one text, nested for a batch.
+"""
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import NagayomiError, Overloaded, Unavailable
+from app.http.compat.common import body_of, check_batch_size, exchange, model_in_query
+from app.http.openapi import Responses, json_body
+from app.manifest import Manifest, Task
+from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
+from app.service import Service
+from app.validation import parse_request, validate
+
+
+def _one_or_two(value: Any) -> Any:
+    if not isinstance(value, list) or not 1 <= len(value) <= 2:
+        raise PydanticCustomError(
+            "pair", 'must be a list of one text or of two, a pair; a batch is a list of such lists: [["a"], ["b", "c"]]'
+        )
+    return value
+
+
+def _only_false(value: bool) -> bool:
+    if value:
+        raise PydanticCustomError("false", "must be false")
+    return value
+
+
+def _branch(value: Any) -> str:
+    if not isinstance(value, list):
+        return "<one>"
+    return "<batch>" if value and isinstance(value[0], list) else "<pair>"
+
+
+_Sequence = Annotated[list[Text], Field(min_length=1, max_length=2), BeforeValidator(_one_or_two)]
+
+
+class PredictRequest(BaseModel):
+    """The body of `/predict`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    inputs: Annotated[
+        Annotated[Text, Tag("<one>")]
+        | Annotated[_Sequence, Tag("<pair>")]
+        | Annotated[list[_Sequence], Field(json_schema_extra={"minItems": 1}), Tag("<batch>")],
+        Discriminator(_branch),
+    ] = Field(description='A text, a pair ["a", "b"], or a batch of both [["a"], ["b", "c"]].')
+    truncate: bool | None = Field(default=None, description="No effect: no text is ever cut off.")
+    truncation_direction: Literal["left", "right", "Left", "Right"] | None = Field(
+        default=None, description="No effect: no text is ever cut off."
+    )
+    raw_scores: Annotated[bool, AfterValidator(_only_false), Field(json_schema_extra={"const": False})] | None = Field(
+        default=None, description="Scores are always a softmax."
+    )
+
+
+class Prediction(BaseModel):
+    """One label."""
+
+    score: float
+    label: str
+
+
+def routes(service: Service, responses: Responses) -> APIRouter:
+    """`POST /predict`."""
+    router = APIRouter(tags=["compatible"])
+
+    @router.post(
+        "/predict",
+        summary="Classify texts, in the format of Text Embeddings Inference",
+        response_model=list[Prediction] | list[list[Prediction]],
+        responses=responses,
+        openapi_extra=json_body(PredictRequest),
+    )
+    async def predict(request: Request) -> Response:
+        try:
+            return await _predict(request, service)
+        except NagayomiError as error:
+            error.error_type = error_type(error)
+            raise
+
+    return router
+
+
+async def _predict(request: Request, service: Service) -> Response:
+    payload = parse_request(await body_of(request, service), PredictRequest)
+    is_batch = _branch(payload.inputs) == "<batch>"
+    sequences: Any = payload.inputs if is_batch else [payload.inputs]
+    check_batch_size(len(sequences), service.settings)
+    model = model_in_query(request)
+    requests = [validate({"model": model, **_texts(sequence)}, ClassifyRequest) for sequence in sequences]
+
+    def write(results: list[list[LabelResult]]) -> Any:
+        written = [[{"score": label.score, "label": label.label} for label in labels] for labels in results]
+        return written if is_batch else written[0]
+
+    return await exchange(request, service.settings, service.classify_batch, requests, write)
+
+
+def _texts(sequence: str | list[str]) -> dict[str, str]:
+    texts = [sequence] if isinstance(sequence, str) else sequence
+    return dict(zip(("text", "text_pair"), texts, strict=False))
+
+
+def error_type(error: NagayomiError) -> str:
+    """The name that a client of Text Embeddings Inference knows: an enumeration in those that are generated.
+
+    The status stays ours: theirs for a failure of the engine is 424, but a new try may succeed, and 503 says so.
+    """
+    if isinstance(error, Overloaded):
+        return "Overloaded"
+    if isinstance(error, Unavailable):
+        return "Unhealthy"
+    return "Validation" if error.status < 500 and error.status != 404 else "Backend"
+
+
+class ModelInfo(TypedDict):
+    """What `/info` says of *the* model, for clients that know servers of one model."""
+
+    model_id: str | None
+    model_dtype: str | None
+    model_type: ModelType | None
+    max_input_length: int | None
+
+
+def model_info(service: Service, task: Task) -> ModelInfo:
+    """The first model of a task by name, which answers where none is named; nothing where there is none."""
+    manifests = [model.manifest for _, model in sorted(service.store.models.items()) if model.manifest.task == task]
+    if not manifests:
+        return ModelInfo(model_id=None, model_dtype=None, model_type=None, max_input_length=None)
+    manifest = manifests[0]
+    return ModelInfo(
+        model_id=manifest.name,
+        model_dtype=manifest.precision,
+        model_type=ModelType(classifier=_labels(manifest)) if manifest.labels else None,
+        max_input_length=manifest.max_tokens,
+    )
+
+
+def _labels(manifest: Manifest) -> Labels:
+    return Labels(
+        id2label={str(index): label for index, label in enumerate(manifest.labels)},
+        label2id={label: index for index, label in enumerate(manifest.labels)},
+    )

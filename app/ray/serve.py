@@ -1,0 +1,224 @@
+"""The service on a Ray cluster: `serve run app.ray.serve:app`, or `serve deploy docker/serve.yaml`.
+
+Two deployments. `Reader` holds the application of app/main.py, models included, and is what is scaled. `Ingress` takes
+requests, holds no model, and keeps each request until it has its answer: when the replica that had it dies, another one
+gets it. docs/decisions/0021-ray.md says why. Every argument is a setting (`serve run app.ray.serve:app
+model_store=/models`); GPUs, replicas and limits of the deployments are Ray Serve's to set, see docker/serve.yaml.
+"""
+
+import asyncio
+import json
+import logging
+import logging.config
+import time
+import uuid
+from typing import Any
+
+import ray
+from ray import serve
+from ray.exceptions import RayActorError
+from ray.serve import Application
+from ray.serve.exceptions import BackPressureError
+from ray.serve.handle import DeploymentHandle
+from ray.serve.metrics import Gauge
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.callers import HEADER, timeout_of
+from app.errors import BrokenModel, DeadlineExceeded, EngineFailed, NagayomiError, Overloaded
+from app.flags import settings_from
+from app.main import create_app
+from app.ray.autoscaling import METRIC
+from app.ray.forwarding import HttpAnswer, HttpRequest, answer
+from app.service import Service
+from app.settings import Settings
+from app.telemetry.logs import log_config
+from app.transport import answer_error, read_body
+
+# A request that was lost this often may be what kills those that have it.
+MOST_LOSSES = 3
+# After its deadline a replica gets this long to say so itself.
+GRACE_S = 2.0
+
+logger = logging.getLogger("nagayomi.ray")
+
+
+def app(args: dict[str, Any]) -> Application:
+    """The application, for `serve run` and `serve deploy`.
+
+    Raises:
+        InvalidInput: an argument is no setting, or not one that is allowed.
+    """
+    settings = settings_from(args)
+    settings = settings.model_copy(update={"model_store": settings.model_store.absolute()})
+    resources = {"num_cpus": settings.intra_op_threads or 1, "num_gpus": 0 if settings.provider == "cpu" else 1}
+    reader = Reader.options(  # type: ignore[attr-defined]
+        ray_actor_options=resources,
+        graceful_shutdown_timeout_s=settings.drain_timeout_s,
+        autoscaling_config=_scaling(settings),
+    )
+    return Ingress.bind(reader.bind(settings), settings)  # type: ignore[attr-defined,no-any-return]
+
+
+def _scaling(settings: Settings) -> dict[str, Any]:
+    """A replica more as soon as each has more than one batch waiting behind the one that runs."""
+    return {
+        "min_replicas": 1,
+        "max_replicas": 8,
+        "policy": {
+            "policy_function": "app.ray.autoscaling:TokensPerReplica",
+            "policy_kwargs": {"tokens_per_replica": 2 * settings.max_batch_tokens},
+        },
+    }
+
+
+@serve.deployment(
+    # The service's own queue, in tokens, is what shall fill up first and answer 429.
+    max_ongoing_requests=512,
+    max_queued_requests=512,
+    health_check_period_s=5,
+    # An update starts the new replica before it stops the old one.
+    max_surge_percent=25,
+)
+class Reader:
+    """One replica of the service: the application as `nagayomi serve` has it, without a socket."""
+
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
+        """
+        Raises:
+            BrokenModel: no model could be loaded; says why for each.
+        """
+        if not settings.intra_op_threads:
+            cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
+            settings = settings.model_copy(update={"intra_op_threads": max(int(cpus), 1)})
+        logging.config.dictConfig(log_config(settings))
+        self._app = create_app(settings)
+        self._service: Service = self._app.state.service
+        self._life = self._app.router.lifespan_context(self._app)
+        await self._life.__aenter__()
+        await asyncio.wait([self._app.state.loading])
+        if self._service.state != "ready":
+            raise BrokenModel(self._service.why_not_ready())
+        self._tokens = Gauge(f"nagayomi_{METRIC}", "Tokens that wait or run in one replica.")
+
+    async def answer(self, request: HttpRequest) -> HttpAnswer:
+        """Whatever the application answers, errors included."""
+        return await answer(self._app, request)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """For app/ray/autoscaling.py; called by Ray Serve."""
+        tokens = self._service.outstanding_tokens
+        self._tokens.set(tokens)
+        return {METRIC: tokens}
+
+    def check_health(self) -> None:
+        """Called by Ray Serve, which replaces a replica that raises.
+
+        Raises:
+            EngineFailed: an engine is gone, and could not be started again.
+        """
+        if any(model.engine.state == "down" for model in self._service.store.models.values()):
+            raise EngineFailed(self._service.why_not_ready())
+
+    async def __del__(self) -> None:
+        """Called by Ray Serve, once, when the last request is answered."""
+        await self._life.__aexit__(None, None, None)
+
+
+@serve.deployment(
+    num_replicas=2,  # on two machines where there are two: one may go
+    ray_actor_options={"num_cpus": 0.1},
+    max_ongoing_requests=2000,
+    max_queued_requests=2000,
+    backpressure_config={"status_code": 429, "retry_after_s": 1},
+    health_check_period_s=5,
+)
+class Ingress:
+    """Takes HTTP requests and gives each to a replica, to another one when that is lost, until its time is up."""
+
+    def __init__(self, reader: DeploymentHandle[Any], settings: Settings) -> None:
+        self._reader = reader
+        self._settings = settings
+
+    async def __call__(self, request: Request) -> Response:
+        request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
+        try:
+            timeout_s = timeout_of(request.headers.get(HEADER), self._settings)
+            deadline = time.monotonic() + timeout_s
+            body = await read_body(request, self._settings)
+            scope = request.scope
+            whole = HttpRequest(
+                request.method, scope["raw_path"], scope["query_string"], tuple(request.headers.raw), body
+            )
+            return _response(await self._answer(whole, deadline, timeout_s))
+        except NagayomiError as error:
+            return answer_error(request_id, error)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            return answer_error(request_id, NagayomiError("Something went wrong on the server; the log says more."))
+
+    async def _answer(self, request: HttpRequest, deadline: float, timeout_s: float) -> HttpAnswer:
+        """
+        Raises:
+            Overloaded: as many requests as may be wait for a replica.
+            EngineFailed: the request was lost too often.
+            DeadlineExceeded: its time is up.
+        """
+        losses = 0
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                answered = await self._ask_one(request.with_header(HEADER, str(max(int(left_s * 1000), 1))), left_s)
+            except BackPressureError as error:
+                if not losses:
+                    raise Overloaded("All replicas are busy and many requests wait. Try again later.", 1) from error
+                await asyncio.sleep(min(1, left_s))
+                continue
+            except RayActorError as error:  # it died, or cannot be reached
+                logger.warning("a replica was lost with a request: %s", error)
+            else:
+                if not _is_lost(answered):
+                    if answered.status != 429 or not losses:
+                        return answered
+                    # It was taken once: it is not sent away because those that are left have much to do.
+                    await asyncio.sleep(min(_retry_after_s(answered), left_s))
+                    continue
+            losses += 1
+            if losses == MOST_LOSSES:
+                raise EngineFailed(f"Every replica that had this request was lost, {losses} in all.")
+        raise DeadlineExceeded(f"The request was not answered within {timeout_s:g} seconds.")
+
+    async def _ask_one(self, request: HttpRequest, left_s: float) -> HttpAnswer:
+        """One attempt. Ray Serve waits for a replica where there is none.
+
+        Raises:
+            DeadlineExceeded: there was no answer, not even that the time is up.
+        """
+        response = self._reader.answer.remote(request)
+        try:
+            async with asyncio.timeout(left_s + GRACE_S):
+                answered: HttpAnswer = await response
+        except TimeoutError:
+            response.cancel()  # type: ignore[no-untyped-call]
+            raise DeadlineExceeded("No replica answered in time. Try again when there is less to do.") from None
+        except asyncio.CancelledError:  # the client has gone
+            response.cancel()  # type: ignore[no-untyped-call]
+            raise
+        return answered
+
+
+def _is_lost(answered: HttpAnswer) -> bool:
+    """Whether the engine was lost with the request in it, or the replica was about to end: another try may succeed."""
+    if answered.status != 503 or not answered.body.startswith(b"{"):
+        return False
+    return json.loads(answered.body).get("error_type") in ("engine_failed", "unavailable")
+
+
+def _retry_after_s(answered: HttpAnswer) -> float:
+    return float(dict(answered.headers).get(b"retry-after", b"1"))
+
+
+def _response(answered: HttpAnswer) -> Response:
+    response = Response(answered.body, answered.status)
+    # Ray Serve's proxy adds the id of the request itself.
+    response.raw_headers = [header for header in answered.headers if header[0].lower() != b"x-request-id"]
+    return response

@@ -1,0 +1,95 @@
+"""What the log looks like: text for people or JSON for machines, and one line per request.
+
+Lines name the route, never the path or the query as sent, so that nothing a client puts there is logged. Knows
+uvicorn's loggers, because they write into the same streams, and nothing of what is served.
+"""
+
+import logging
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+from uvicorn.logging import DefaultFormatter
+
+from app.settings import Settings
+from app.telemetry.request_context import RequestContext, current_request
+
+# Monitors ask these every few seconds; they are seen at level debug only.
+_PROBED = frozenset({"/health", "/livez", "/metrics", "/readyz", "/v2/health/live", "/v2/health/ready"})
+
+_access = logging.getLogger("nagayomi.access")
+
+
+def log_config(settings: Settings) -> dict[str, Any]:
+    """For logging.config.dictConfig. Requests go to standard output, everything else to standard error."""
+    level = settings.log_level.upper()
+    formatters: dict[str, dict[str, Any]] = {
+        "text": {"()": TextFormatter, "fmt": "%(asctime)s %(levelprefix)s %(message)s"},
+        "json": {
+            "()": JsonFormatter,
+            "fmt": "{levelname}{name}{message}",
+            "style": "{",
+            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
+            "timestamp": "time",
+        },
+    }
+    handler = {"class": "logging.StreamHandler", "formatter": settings.log_format, "filters": ["context"]}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"context": {"()": WithContext}},
+        "formatters": formatters,
+        "handlers": {
+            "errors": {**handler, "stream": "ext://sys.stderr"},
+            "access": {**handler, "stream": "ext://sys.stdout"},
+        },
+        "loggers": {
+            "nagayomi": {"handlers": ["errors"], "level": level, "propagate": False},
+            _access.name: {"handlers": ["access"], "level": level, "propagate": False},
+            "uvicorn": {"handlers": ["errors"], "level": level, "propagate": False},
+            # The gate writes a line per request, which knows more than uvicorn's.
+            "uvicorn.access": {"handlers": [], "propagate": False},
+        },
+    }
+
+
+class WithContext(logging.Filter):
+    """Adds the request id, and the name of the key, to whatever is logged while a request is under way."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if (context := current_request.get()) is not None:
+            record.request_id = context.request_id
+            if context.key:
+                record.key = context.key
+        return True
+
+
+class TextFormatter(DefaultFormatter):
+    """uvicorn's lines, with the request id at the end where there is one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        request_id = getattr(record, "request_id", None)
+        text = super().formatMessage(record)
+        return f"{text} [{request_id}]" if request_id else text
+
+
+def log_request(context: RequestContext) -> None:
+    """One line for a request that is over."""
+    level = logging.DEBUG if context.endpoint in _PROBED else logging.INFO
+    fields: dict[str, Any] = {
+        "method": context.method,
+        "endpoint": context.endpoint,
+        "status": context.status,
+        "ms": round(context.seconds * 1000, 1),
+    }
+    words = [f"{context.method} {context.endpoint} {context.status}", f"{fields['ms']} ms"]
+    if context.reads:
+        fields["tokens"] = sum(read.tokens for read in context.reads)
+        for stage in ("tokenize_ms", "queue_ms", "infer_ms", "decode_ms"):
+            fields[stage] = round(sum(getattr(read.timings, stage) for read in context.reads), 1)
+        words.append(f"{fields['tokens']} tokens")
+    if context.error_type:
+        fields["error_type"] = context.error_type
+        words.append(context.error_type)
+    if context.key:
+        words.append(f"key {context.key}")
+    _access.log(level, ", ".join(words), extra=fields)

@@ -1,0 +1,196 @@
+"""Stage timings of a request, and the metrics that Prometheus reads.
+
+Every application has a registry of its own, so two in one process (tests, workers) never share or collide. Each metric
+counts one thing in one place: requests when they are over, reads when a text was answered, batches when they ran; what
+is a state (queues, limits, readiness) is looked at when Prometheus asks.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from app import __version__
+from app.engine.batcher import BatchReport
+from app.http.auth import KeyHolder
+from app.packing import Document
+from app.schemas import Timings
+from app.telemetry.request_context import Read, RequestContext, current_request
+
+Stage = Literal["tokenize", "queue", "infer", "decode"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_TOKENS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
+
+
+class StageClock:
+    """Adds up where one request's time goes."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._begun = self._last = clock()
+        self.seconds: dict[Stage, float] = {"tokenize": 0.0, "queue": 0.0, "infer": 0.0, "decode": 0.0}
+
+    def lap(self, stage: Stage) -> None:
+        """Count the time since the last lap as `stage`."""
+        now = self._clock()
+        self.seconds[stage] += now - self._last
+        self._last = now
+
+    def ran(self, queue_s: float, infer_s: float) -> None:
+        """Count a stay in the batcher, as measured there."""
+        self.seconds["queue"] += queue_s
+        self.seconds["infer"] += infer_s
+        self._last = self._clock()
+
+    def timings(self) -> Timings:
+        total = self._clock() - self._begun
+        milliseconds = {f"{stage}_ms": round(seconds * 1000, 3) for stage, seconds in self.seconds.items()}
+        return Timings(**milliseconds, total_ms=round(total * 1000, 3))
+
+
+class Telemetry:
+    """The metrics of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "nagayomi_requests",
+            "Requests that are over, by endpoint, name of the key (empty without one) and status code.",
+            ["endpoint", "key", "status"],
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "nagayomi_errors",
+            "Requests that were refused, cancelled (client_gone), expired (deadline_exceeded) or failed, by endpoint "
+            "and error type.",
+            ["endpoint", "error_type"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "nagayomi_request_seconds",
+            "Time of requests from their first byte to the end of the answer, by endpoint.",
+            ["endpoint"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.stages = Histogram(
+            "nagayomi_stage_seconds",
+            "Time of answered requests, by stage.",
+            ["task", "stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.windows = Counter(
+            "nagayomi_windows", "Windows that answered requests were read in.", ["task"], registry=self.registry
+        )
+        self.tokens = Counter(
+            "nagayomi_tokens",
+            "Tokens that answered requests were read in, over all windows.",
+            ["task"],
+            registry=self.registry,
+        )
+        self.batches = Counter(
+            "nagayomi_batches", "Batches run, by model and outcome.", ["model", "outcome"], registry=self.registry
+        )
+        self.batch_tokens = Histogram(
+            "nagayomi_batch_tokens",
+            "Tokens of a batch, in whole blocks.",
+            ["model"],
+            buckets=_TOKENS,
+            registry=self.registry,
+        )
+        self.batch_documents = Histogram(
+            "nagayomi_batch_documents",
+            "Windows in a batch.",
+            ["model"],
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self.registry,
+        )
+        self.batch_seconds = Histogram(
+            "nagayomi_batch_seconds",
+            "Time of a batch in the engine.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.padding_tokens = Counter(
+            "nagayomi_padding_tokens",
+            "Tokens computed only to fill a document's last block.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.queue_tokens = Gauge(
+            "nagayomi_queue_tokens", "Tokens waiting for a model.", ["model"], registry=self.registry
+        )
+        self.in_flight = Gauge(
+            "nagayomi_in_flight", "Requests that are being read, from tokenising to decoding.", registry=self.registry
+        )
+        self.engine_restarts = Counter(
+            "nagayomi_engine_restarts", "Engines started anew, by model.", ["model"], registry=self.registry
+        )
+        self.queue_requests = Gauge(
+            "nagayomi_queue_requests", "Requests of which windows wait for a model.", ["model"], registry=self.registry
+        )
+        self.key_requests = Gauge(
+            "nagayomi_key_requests", "Requests of a key that are being answered.", ["key"], registry=self.registry
+        )
+        self.key_tokens = Gauge(
+            "nagayomi_key_tokens", "Tokens of a key that wait or run.", ["key"], registry=self.registry
+        )
+        self.models = Gauge("nagayomi_models", "Models in the store, by state.", ["state"], registry=self.registry)
+        self.model_load_seconds = Gauge(
+            "nagayomi_model_load_seconds",
+            "Time to check, load and warm a model.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.ready = Gauge("nagayomi_ready", "1 when requests can be answered, else 0.", registry=self.registry)
+        build = Gauge("nagayomi_build", "Always 1; the label tells the version.", ["version"], registry=self.registry)
+        build.labels(__version__).set(1)
+
+    def batch(self, model: str, documents: Sequence[Document], report: BatchReport) -> None:
+        """Count one batch."""
+        self.batches.labels(model, "failed" if report.failed else "ok").inc()
+        self.batch_tokens.labels(model).observe(report.tokens)
+        self.batch_documents.labels(model).observe(len(documents))
+        self.batch_seconds.labels(model).observe(report.seconds)
+        self.padding_tokens.labels(model).inc(report.tokens - sum(len(document.input_ids) for document in documents))
+
+    def request(self, task: str, timings: Timings, tokens: int, windows: int) -> None:
+        """Note one text that was read for the request it belongs to, to be counted with it; count it if it has none."""
+        read = Read(task, timings, tokens, windows)
+        if (context := current_request.get()) is not None:
+            context.reads.append(read)
+        else:
+            self._count(read)
+
+    def _count(self, read: Read) -> None:
+        self.stages.labels(read.task, "tokenize").observe(read.timings.tokenize_ms / 1000)
+        self.stages.labels(read.task, "queue").observe(read.timings.queue_ms / 1000)
+        self.stages.labels(read.task, "infer").observe(read.timings.infer_ms / 1000)
+        self.stages.labels(read.task, "decode").observe(read.timings.decode_ms / 1000)
+        self.tokens.labels(read.task).inc(read.tokens)
+        self.windows.labels(read.task).inc(read.windows)
+
+    def over(self, context: RequestContext) -> None:
+        """Count one HTTP request that is over, and what was read for it."""
+        for read in context.reads:
+            self._count(read)
+        self.requests.labels(context.endpoint, context.key, str(context.status)).inc()
+        self.request_seconds.labels(context.endpoint).observe(context.seconds)
+        if context.error_type:
+            self.errors.labels(context.endpoint, context.error_type).inc()
+
+    def watch(self, holders: Iterable[KeyHolder]) -> None:
+        """Show what each key uses of its limits."""
+        for holder in holders:
+            self.key_requests.labels(holder.name).set_function(partial(getattr, holder, "requests"))
+            self.key_tokens.labels(holder.name).set_function(partial(getattr, holder, "tokens"))
+
+    def exposition(self) -> bytes:
+        """All metrics in the text format of Prometheus."""
+        return generate_latest(self.registry)

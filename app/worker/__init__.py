@@ -1,0 +1,4 @@
+"""The process that runs one model: `python -m app.worker`, started and watched by app/engine/process.py.
+
+The only room that may import onnxruntime. Knows packed batches; nothing of requests or text. Start with __main__.py.
+"""

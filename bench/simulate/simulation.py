@@ -1,0 +1,171 @@
+"""The real scheduler on an engine that only passes time: what would clients see?
+
+An engine takes `batch_s + token_s * tokens` for a batch. Around it a request costs `request_s` (HTTP, JSON) and, on
+one of `text_threads`, `text_token_s` a token. Everything else (order, batches, prefetch, deadlines, refusals) is
+app/engine/batcher.py itself, in virtual time. Knows nothing of texts or models: a request is a list of window lengths.
+"""
+
+import asyncio
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.engine.batcher import Batcher, BatchReport
+from app.errors import DeadlineExceeded, Overloaded
+from app.packing import packed_length
+from bench.simulate import virtual_time
+
+BLOCK = 64
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """The value that so many percent of them have at most (nearest rank); infinite when there is none."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What things take, in seconds."""
+
+    batch_s: float
+    token_s: float
+    request_s: float = 0.0
+    text_token_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The settings of the service that matter here; see app/settings.py."""
+
+    max_batch_tokens: int = 4096
+    max_queue_tokens: int = 524_288
+    request_timeout_s: float = 60.0
+    text_threads: int = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """When it comes, and the tokens of its windows."""
+
+    at_s: float
+    windows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of all requests."""
+
+    latencies_s: list[float]  # of those that were answered, in the order of their arrival
+    refused: int
+    expired: int
+    seconds: float  # from the first arrival to the last answer
+    tokens: int  # of the answered ones
+    batch_tokens: list[int]
+
+    def percentile_s(self, percent: float) -> float:
+        """Latency that so many percent of the answered requests had at most; infinite when none was."""
+        return percentile(self.latencies_s, percent)
+
+    def goodput(self, objective_s: float) -> float:
+        """Requests a second that were answered within the objective."""
+        return sum(latency <= objective_s for latency in self.latencies_s) / self.seconds if self.seconds else 0.0
+
+    def good_share(self, objective_s: float) -> float:
+        """Share of all requests that were answered within the objective."""
+        sent = len(self.latencies_s) + self.refused + self.expired
+        return sum(latency <= objective_s for latency in self.latencies_s) / sent if sent else 1.0
+
+    def batch_fill(self, max_batch_tokens: int) -> float:
+        """Mean share of `max_batch_tokens` in a batch."""
+        return statistics.mean(self.batch_tokens) / max_batch_tokens if self.batch_tokens else 0.0
+
+
+def simulate(requests: Sequence[Request], costs: Costs, limits: Limits) -> Outcome:
+    """Send all requests at their times and wait for the last answer."""
+    return virtual_time.run(_simulate(requests, costs, limits))
+
+
+async def _simulate(requests: Sequence[Request], costs: Costs, limits: Limits) -> Outcome:
+    clock = asyncio.get_running_loop().time
+    engine_is_free = asyncio.Lock()
+    text_threads = asyncio.Semaphore(limits.text_threads)
+    batch_tokens: list[int] = []
+    latencies: dict[int, float] = {}
+    refused = expired = 0
+
+    async def engine(windows: Sequence[int]) -> Sequence[int]:
+        async with engine_is_free:  # in turn: the lock is fair
+            await asyncio.sleep(costs.batch_s + costs.token_s * sum(map(_cost, windows)))
+        return windows
+
+    def observe(_: Sequence[int], report: BatchReport) -> None:
+        batch_tokens.append(report.tokens)
+
+    batcher = Batcher[int, int](
+        engine,
+        cost=_cost,
+        max_batch_tokens=limits.max_batch_tokens,
+        max_queue_tokens=limits.max_queue_tokens,
+        clock=clock,
+        observe=observe,
+    )
+
+    async def send(number: int, request: Request) -> None:
+        nonlocal refused, expired
+        await asyncio.sleep(request.at_s - clock())
+        try:
+            async with asyncio.timeout(limits.request_timeout_s):
+                await asyncio.sleep(costs.request_s)
+                async with text_threads:
+                    await asyncio.sleep(costs.text_token_s * sum(request.windows))
+                await batcher.submit(request.windows, deadline=request.at_s + limits.request_timeout_s)
+            latencies[number] = clock() - request.at_s
+        except Overloaded:
+            refused += 1
+        except (TimeoutError, DeadlineExceeded):
+            expired += 1
+
+    await asyncio.gather(*(send(number, request) for number, request in enumerate(requests)))
+    await batcher.close()
+    return Outcome(
+        latencies_s=[latencies[number] for number in sorted(latencies)],
+        refused=refused,
+        expired=expired,
+        seconds=clock() - requests[0].at_s if requests else 0.0,
+        tokens=sum(sum(requests[number].windows) for number in latencies),
+        batch_tokens=batch_tokens,
+    )
+
+
+def _cost(window: int) -> int:
+    return packed_length(window, BLOCK)
+
+
+def replicas_needed(
+    requests: Sequence[Request], costs: Costs, limits: Limits, *, objective_s: float, share: float, most: int = 256
+) -> int | None:
+    """Fewest replicas, each given every n-th request, with which that share of requests meets the objective.
+
+    None when `most` are not enough: a request that alone takes longer than the objective stays late however many there
+    are.
+    """
+
+    def enough(replicas: int) -> bool:
+        shares = [
+            simulate(requests[first::replicas], costs, limits).good_share(objective_s)
+            for first in range(min(replicas, 4))  # a few of them stand for all
+        ]
+        return statistics.mean(shares) >= share
+
+    high = 1
+    while not enough(high):
+        if high >= most:
+            return None
+        high = min(2 * high, most)
+    low = high // 2  # not enough, or 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -1,0 +1,58 @@
+"""The first batches of a session: the largest shapes that can come, and what it means when they fail."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import BrokenModel
+from app.manifest import Manifest
+from app.packing import AttentionLayout, block_tables
+from app.settings import Settings
+from app.worker.session import Session
+from app.worker.warmup import warm, warm_lengths
+
+LAYOUT = AttentionLayout(block_size=64, num_random_blocks=3)
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "max_batch_tokens", "blocks"),
+    [
+        (4096, 4096, [[11] * 5 + [9], [64], [1]]),
+        (4096, 8192, [[11] * 11 + [7], [64] + [12] * 5, [1]]),
+        (512, 1024, [[8, 8], [8], [1]]),
+        (4096, 64, [[1], [64], [1]]),
+        (4096, 1, [[1], [64], [1]]),
+    ],
+)
+def test_shapes(max_tokens: int, max_batch_tokens: int, blocks: list[list[int]]) -> None:
+    lengths = warm_lengths(LAYOUT, max_tokens, max_batch_tokens)
+    assert lengths == [[64 * count for count in batch] for batch in blocks]
+
+
+@pytest.mark.parametrize("max_batch_tokens", [4096, 8192])
+def test_no_batch_gathers_more_keys_than_those_of_the_warm_up(max_batch_tokens: int) -> None:
+    """Keys gathered by a batch's tables, which is what its memory grows with, over mixes of a few kinds of lengths."""
+
+    def gathered(counts: list[int]) -> int:
+        inputs = block_tables(counts, LAYOUT)
+        return sum(inputs[f"{kind}_table"].size for kind in ("dense", "global", "sparse"))
+
+    room = max_batch_tokens // 64
+    warmed = max(gathered([length // 64 for length in batch]) for batch in warm_lengths(LAYOUT, 4096, max_batch_tokens))
+    for kinds in ((1,), (11,), (12,), (1, 11), (1, 12), (11, 12), (11, 40), (12, 40), (12, 52), (11, 64), (1, 64)):
+        for last in range(1, room // kinds[-1] + 1):
+            others = (room - last * kinds[-1]) // kinds[0]
+            assert gathered([kinds[-1]] * last + [kinds[0]] * others) <= warmed
+
+
+def test_a_graph_that_cannot_run_its_own_sizes(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise MemoryError("no memory")
+
+    directory = handmade_models / "hand-classify"
+    manifest = Manifest.read(directory)
+    session = Session(directory, manifest, Settings(intra_op_threads=1))
+    monkeypatch.setattr(session, "run", fails)
+    with pytest.raises(BrokenModel, match="windows of up to 256 tokens and --max-batch-tokens 512 allow: no memory"):
+        warm(session, manifest, 512)

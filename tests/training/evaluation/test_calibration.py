@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from app.decode import decode_labels
+from tests.training.items import item
+from training.data import DataError
+from training.evaluation.calibration import (
+    Bin,
+    expected_calibration_error,
+    fit_temperature,
+    halves,
+    reliability,
+    rescaled,
+)
+from training.evaluation.predictions import Scored
+
+
+def _said(score: float, right: int, wrong: int) -> list[Scored]:
+    return [item(score=score)] * right + [item("誤", score=score)] * wrong
+
+
+def test_a_score_that_is_as_often_right_as_it_says_has_no_error() -> None:
+    items = [*_said(0.75, 3, 1), *_said(0.5, 1, 1), *_said(1.0, 2, 0)]
+    assert expected_calibration_error(items) == pytest.approx(0)
+
+
+def test_the_error_is_weighted_by_the_items_of_a_bin() -> None:
+    items = [*_said(0.9, 0, 1), *_said(0.3, 3, 0)]  # off by 0.9 once, by 0.7 three times
+    assert expected_calibration_error(items) == pytest.approx((0.9 + 3 * 0.7) / 4)
+
+
+def test_bins_are_closed_above_and_empty_ones_are_left_out() -> None:
+    items = [*_said(0.0, 0, 1), *_said(1 / 15, 1, 0), *_said(1.0, 1, 0)]
+    assert reliability(items) == [
+        Bin(0.0, 1 / 15, 2, 1 / 30, 0.5),
+        Bin(14 / 15, 1.0, 1, 1.0, 1.0),
+    ]
+
+
+def test_items_without_an_answer_have_no_confidence() -> None:
+    assert reliability([item("", probabilities=(1.0,))]) == []
+
+
+def test_rescaled_is_what_the_service_says_at_that_temperature() -> None:
+    logits = [np.array([0.3, 2.0, -1.0], dtype=np.float32), np.array([1.5, -0.5, 0.2], dtype=np.float32)]
+
+    def served(temperature: float) -> list[float]:
+        return [score for _, score in decode_labels(logits, [30, 10], temperature=temperature, top_k=None)]
+
+    before = item(probabilities=tuple(served(2.0)))
+    assert rescaled(before, 1.5 / 2.0).probabilities == pytest.approx(served(1.5))
+
+
+def test_the_fitted_temperature_is_the_one_the_answers_were_drawn_at() -> None:
+    rng = np.random.default_rng(3)
+    items = []
+    for _ in range(4000):
+        logits = rng.normal(size=5) * 3
+        true = np.exp(logits) / np.exp(logits).sum()
+        said = np.exp(logits / 0.4)  # served too sure of itself
+        best = int(logits.argmax())
+        right = bool(rng.choice(5, p=true) == best)
+        probabilities = tuple(float(p) for p in np.sort(said / said.sum())[::-1])
+        items.append(item("答" if right else "誤", probabilities=probabilities))
+    temperature = fit_temperature(items, served_at=0.4)
+    assert temperature == pytest.approx(1.0, rel=0.1)
+    calibrated = [rescaled(scored, temperature / 0.4) for scored in items]
+    assert expected_calibration_error(calibrated) < 0.03 < expected_calibration_error(items)
+
+
+def test_scores_of_zero_and_of_different_numbers_can_be_fitted() -> None:
+    items = [item(probabilities=(1.0, 0.0)), item("誤", probabilities=(0.6, 0.3, 0.1)), item("", probabilities=(1.0,))]
+    assert 0.05 <= fit_temperature(items, served_at=1.0) <= 20
+
+
+@pytest.mark.parametrize(
+    ("items", "state"), [([item()], "1 in .* all are right"), ([item("誤")], "wrong"), ([], "0 in")]
+)
+def test_nothing_is_fitted_on_answers_that_are_all_alike(items: list[Scored], state: str) -> None:
+    with pytest.raises(DataError, match=state):
+        fit_temperature(items, served_at=1.0)
+
+
+def test_a_document_is_in_one_half_whatever_else_is_scored() -> None:
+    items = [item(document=f"文書{number // 2}") for number in range(400)]
+    fitting, measuring = halves(items)
+    assert 140 < len(fitting) < 260
+    assert len(fitting) + len(measuring) == 400
+    assert {i.document for i in fitting}.isdisjoint(i.document for i in measuring)
+    assert halves(fitting) == (fitting, [])

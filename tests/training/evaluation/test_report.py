@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from app.errors import InvalidInput
+from tests.training.items import item
+from training.data import SummaryExample
+from training.evaluation.calibration import halves
+from training.evaluation.report import FAILURES_KEPT, failures, write_failures, write_report
+from training.evaluation.scores import label_figures, question_figures, summary_figures
+
+QUESTIONS = [
+    item(document="文書0", position=0.1, characters=300, score=0.8),
+    item("誤", document="文書0", position=0.6, characters=1200, score=0.7, measure=0.5, passage="…答…"),
+    item("誤|<b>*", document="文書2", position=0.9, characters=1200, score=0.2),
+]
+OTHERS = [item(score=0.1), item(score=0.3), item(score=0.75)]
+
+
+def test_the_report_of_questions(tmp_path: Path) -> None:
+    figures = question_figures(QUESTIONS, OTHERS)
+    write_report(tmp_path / "new" / "report", "qa", "nagayomi evaluate", figures, QUESTIONS, OTHERS)
+    report = tmp_path / "new" / "report"
+    plots = ["by_length.png", "by_position.png", "null_roc.png", "reliability.png"]
+    assert sorted(path.name for path in report.iterdir()) == ["README.md", *plots[:2], "figures.json", *plots[2:]]
+    for name in plots:
+        assert imread(report / name).shape == (360, 450, 4)
+        assert (report / name).stat().st_size < 40_000
+    content = json.loads((report / "figures.json").read_text(encoding="utf-8"))
+    assert content["figures"] == figures
+    assert content["command"] == "nagayomi evaluate"
+    assert content["by_length"] == [
+        {"name": "under_500", "n": 1, "measure": 1.0},
+        {"name": "1000_to_2000", "n": 2, "measure": 0.25},
+    ]
+    assert [part["name"] for part in content["by_position"]] == ["quarter_1", "quarter_3", "quarter_4"]
+    assert [b["n"] for b in content["reliability"]] == [1, 1, 1]
+    # Null scores 0.2, 0.3, 0.8 beside the own document, 0.9, 0.7, 0.25 beside another.
+    assert content["null_roc"] == {
+        "false_positive_rate": [0.0, 0.0, 0.3333, 0.3333, 0.6667, 0.6667, 1.0],
+        "true_positive_rate": [0.0, 0.3333, 0.3333, 0.6667, 0.6667, 1.0, 1.0],
+    }
+    text = (report / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("# 3 items\n\n```sh\nnagayomi evaluate\n```\n\n|  | model |\n")
+    assert all(f"]({name})" in text for name in plots)
+    assert text.endswith(
+        "| question | expected | given | score | f1 |\n|---|---|---|---|---|\n"
+        "| 問 | 答 | 誤\\|\\<b\\>\\* | 0.2 | 0.0 |\n| 問 | 答 | 誤 | 0.7 | 0.5 |\n"
+    )
+
+
+def test_the_report_of_labels_in_any_language(tmp_path: Path) -> None:
+    items = [item("寺", "寺"), item("寺", "駅"), item("HST", "HST"), item("駅", "駅", document="文書0")]
+    write_report(tmp_path, "classify", "c", label_figures(items), items, [])
+    assert imread(tmp_path / "confusion.png").shape == (360, 450, 4)
+    content = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert content["confusion"] == {"labels": ["HST", "寺", "駅"], "wanted_by_given": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}
+
+
+def test_the_report_of_summaries(tmp_path: Path) -> None:
+    # One document of the half that temperatures are fitted on, one of the other: a summary has no probability to bin.
+    items = [item("寺。", "寺。山。", probabilities=(), measure=0.5, document=f"文書{number}") for number in range(4)]
+    assert all(halves(items))
+    examples = [SummaryExample(("寺。", "山。"), "寺。山。")] * 4
+    write_report(tmp_path, "summarize", "c", summary_figures(items, examples), items, [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "by_length.png", "figures.json"]
+    assert "| 問 | 寺。山。 | 寺。 | 0.5 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_worst_come_first_and_of_those_the_surest(tmp_path: Path) -> None:
+    items = [item("甲", score=0.2), item("乙", score=0.9), item(), item("丙", measure=0.4, passage="前 答 後")]
+    write_failures(tmp_path / "failures.jsonl", "qa", items)
+    lines = (tmp_path / "failures.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"question": "問", "expected": ["答"], "given": "乙", "score": 0.9, "f1": 0.0},
+        {"question": "問", "expected": ["答"], "given": "甲", "score": 0.2, "f1": 0.0},
+        {"question": "問", "passage": "前 答 後", "expected": ["答"], "given": "丙", "score": 0.5, "f1": 0.4},
+    ]
+    assert failures("classify", [item("A", "B")] * 99)[FAILURES_KEPT - 1 :] == [
+        {"text": "問", "expected": ["B"], "given": "A", "score": 0.5, "accuracy": 0.0}
+    ]
+
+
+def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match=r"The report cannot be written: .*file"):
+        write_report(tmp_path / "file", "qa", "c", {}, QUESTIONS, [])
+    with pytest.raises(InvalidInput, match=r"The failures cannot be written: .*nowhere"):
+        write_failures(tmp_path / "nowhere" / "failures.jsonl", "qa", QUESTIONS)

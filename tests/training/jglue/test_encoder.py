@@ -1,0 +1,186 @@
+"""Tiny random encoders of every architecture read every task of JGLUE, each through its own tokenizer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.jglue.tiny_encoders import ARCHITECTURES, save_tiny_encoder
+from training.config import ConfigError
+from training.data import QuestionExample
+from training.jglue.encoder import Encoder, load_encoder, predict
+from training.jglue.features import score, training_features, windowed_questions
+from training.jglue.tasks import TASK_NAMES, ChoiceExample, Example, TaskName, TextExample
+from training.jglue.text import TextPreparation, find_pieces
+
+# DeBERTa-v2's module says so when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+CONTEXT = "駅は1にある。寺は2にある。城は3に　ある。"
+QUESTION = QuestionExample("q", "城はどこか", CONTEXT, (("3", CONTEXT.index("3")),))
+EXAMPLES: dict[str, list[Example]] = {
+    "marc-ja": [TextExample("犬が走る。", None, 0), TextExample("猫。", None, 1)],
+    "jcola": [TextExample("犬が走る。", None, 0), TextExample("猫。", None, 1)],
+    "jsts": [TextExample("犬が走る。", "犬。", 4.5), TextExample("猫。", "森に橋がある。", 0.0)],
+    "jnli": [TextExample("犬が走る。", "犬。", 0), TextExample("猫。", "森に橋がある。", 2)],
+    "jsquad": [QUESTION, QuestionExample("r", "駅は", CONTEXT, (("1", 2),))],
+    "jcommonsenseqa": [ChoiceExample("だれ", ("犬", "猫が走る", "山", "川", "寺"), 1)],
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("encoders")
+    return {name: save_tiny_encoder(name, folder / name) for name in ARCHITECTURES}
+
+
+def _load(checkpoint: Path, task: TaskName = "jsquad", max_tokens: int = 32, **how: Any) -> Encoder:
+    return load_encoder(str(checkpoint), task, how.get("normaliser", "nfkc"), how.get("segmenter", "none"), max_tokens)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_every_architecture_learns_and_reads_every_task(
+    task: TaskName, architecture: str, checkpoints: dict[str, Path]
+) -> None:
+    encoder = _load(checkpoints[architecture], task)
+    features = training_features(encoder, EXAMPLES[task], doc_stride=8)
+    outputs = encoder.model(**encoder.collate(features))
+    outputs.loss.backward()
+    assert torch.isfinite(outputs.loss)
+    scores = score(encoder, EXAMPLES[task], doc_stride=8)
+    assert scores["n"] == len(EXAMPLES[task])
+    assert all(-1 <= value <= 1 for name, value in scores.items() if name != "n")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_windows_are_what_the_tokenizer_itself_makes_of_a_pair(architecture: str, checkpoints: dict[str, Path]) -> None:
+    encoder = _load(checkpoints[architecture], max_tokens=60)
+    (question,) = windowed_questions(encoder, [QUESTION], doc_stride=60)
+    (window,) = question.windows
+    (whole,) = encoder.encode([QUESTION.question], [CONTEXT])
+    assert window.input_ids.tolist() == whole["input_ids"]
+    if "token_type_ids" in encoder.inputs:
+        assert window.token_type_ids.tolist() == whole["token_type_ids"]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_answers_are_found_where_they_stand(architecture: str, checkpoints: dict[str, Path]) -> None:
+    """In every window that shows it, the answer's tokens cover the answer; other windows point at their first token."""
+    encoder = _load(checkpoints[architecture], max_tokens=24)
+    (question,) = windowed_questions(encoder, [QUESTION], doc_stride=4)
+    features = training_features(encoder, [QUESTION], doc_stride=4)
+    assert len(features) == len(question.windows) > 1
+    seen = set()
+    for feature, window in zip(features, question.windows, strict=True):
+        first, last = feature["start_positions"], feature["end_positions"]
+        if first == 0:
+            assert last == 0
+            continue
+        token = window.first_token + first - window.context_start, window.first_token + last - window.context_start
+        seen.add(CONTEXT[question.context.starts[token[0]] : question.context.ends[token[1]]])
+    assert seen == {"3"}
+
+
+def test_a_perfect_reader_scores_one(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = _load(checkpoints["bert"], max_tokens=24)
+    marks = {(window.input_ids.tobytes()): feature for window, feature in _windows_and_features(encoder)}
+
+    def perfect(encoder: Encoder, features: list[dict[str, Any]], what: str) -> list[np.ndarray]:
+        results = []
+        for feature in features:
+            wanted = marks[np.array(feature["input_ids"], dtype=np.int32).tobytes()]
+            logits = np.zeros((2, 40), dtype=np.float32)  # longer than any sequence, as in a padded batch
+            logits[0, wanted["start_positions"]] = logits[1, wanted["end_positions"]] = 9
+            results.append(logits)
+        return results
+
+    monkeypatch.setattr("training.jglue.features.predict", perfect)
+    assert score(encoder, EXAMPLES["jsquad"], doc_stride=4) == {"n": 2, "em": 1.0, "f1": 1.0}
+
+
+def _windows_and_features(encoder: Encoder) -> list[tuple[Any, dict[str, Any]]]:
+    questions = windowed_questions(encoder, EXAMPLES["jsquad"], doc_stride=4)
+    windows = [window for question in questions for window in question.windows]
+    return list(zip(windows, training_features(encoder, EXAMPLES["jsquad"], doc_stride=4), strict=True))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_batch_does_not_change_a_result(architecture: str, checkpoints: dict[str, Path]) -> None:
+    encoder = _load(checkpoints[architecture], "jnli")
+    features = training_features(encoder, EXAMPLES["jnli"], doc_stride=8)
+    together = predict(encoder, features, "together")
+    alone = [predict(encoder, [feature], "alone")[0] for feature in features]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_texts_are_cut_off_at_max_tokens(checkpoints: dict[str, Path]) -> None:
+    (feature,) = _load(checkpoints["big_bird"], "jnli", max_tokens=12).encode(["犬" * 30], ["猫が走る"])
+    assert len(feature["input_ids"]) == 12
+
+
+def test_text_is_prepared_as_the_card_asks(checkpoints: dict[str, Path]) -> None:
+    prepared = TextPreparation("zenkaku", "mecab-jumandic")("JR西日本は1日に走る")
+    assert prepared.joined == "ＪＲ 西 日本 は １ 日 に 走る"
+
+
+@pytest.mark.parametrize("architecture", ["bert", "luke", "deberta-v2"])
+def test_tokens_keep_their_place_in_the_text(architecture: str, checkpoints: dict[str, Path]) -> None:
+    text = "①駅は 2に  ある"
+    tokens = _load(checkpoints[architecture], segmenter="mecab-jumandic").tokens(text)
+    pieces = [text[start:end] for start, end in zip(tokens.starts, tokens.ends, strict=True)]
+    assert "".join(dict.fromkeys(piece for piece in pieces if piece.strip())) == "①駅は2にある"
+    assert len(_load(checkpoints[architecture]).tokens("　\n")) == 0
+
+
+@pytest.mark.parametrize(
+    ("surfaces", "text", "found"),
+    [
+        (["東", "##京", "は"], "東京 は", ["東", "京", "は"]),
+        (["[UNK]", "は"], "𠮷野家 は", ["𠮷野家 ", "は"]),
+        (["[UNK]", "[UNK]"], "𠮷野", ["𠮷野", "𠮷野"]),
+        (["東", "[UNK]"], "東京", ["東", "京"]),
+        (["", "東"], "東", ["", "東"]),
+        (["x", "東"], "東" + "京" * 60 + "x", ["", "東"]),  # a surface too far off was rewritten, and is none of these
+        ([], "東", []),
+    ],
+)
+def test_pieces_without_offsets_are_found(surfaces: list[str], text: str, found: list[str]) -> None:
+    assert [text[start:end] for start, end in find_pieces(surfaces, text)] == found
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "message"),
+    [
+        ("bert", {"max_position_embeddings": 16}, "max_tokens is 32; .* has 16 positions"),
+        ("roberta", {"max_position_embeddings": 33}, "max_tokens is 32; .* has 31 positions"),
+        ("big_bird", {"vocab_size": 20}, "has 43 pieces, the model 20"),
+        (
+            "big_bird",
+            {"nagayomi": {"segmenter": "mecab-jumandic"}},
+            "was trained with segmenter = mecab-jumandic",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(architecture: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    checkpoint = save_tiny_encoder(architecture, tmp_path / "m", **changes)
+    with pytest.raises(ConfigError, match=message):
+        _load(checkpoint)
+
+
+def test_a_missing_checkpoint_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be loaded for jsquad"):
+        _load(tmp_path)
+
+
+def test_a_missing_segmenter_is_said_in_words(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="--set segmenter=mecab-jumandic cuts nearly the same words"):
+        _load(checkpoints["bert"], segmenter="jumanpp")
+
+
+def test_a_question_that_leaves_no_room_is_said_in_words(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match="the question q has 5 tokens and leaves no room"):
+        windowed_questions(_load(checkpoints["big_bird"], max_tokens=8), [QUESTION], doc_stride=4)

@@ -1,0 +1,4 @@
+"""`nagayomi evaluate`: ask a model through the service, score its predictions, write reports and model cards.
+
+Knows predictions and measures; nothing of tensors. Start with command.py.
+"""

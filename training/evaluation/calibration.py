@@ -1,0 +1,107 @@
+"""Is a score the probability of being right? Expected calibration error, and the temperature that lessens it.
+
+Works on the probabilities that the service gave, so what is fitted is what is served. Knows nothing of texts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+from training.data import DataError, in_held_out_split
+from training.evaluation.predictions import Scored
+
+BINS = 15  # of equal width, as in Guo et al. 2017
+FITTING_PERCENT = 50  # of the documents; the calibration error is measured on the others
+TEMPERATURES = (0.05, 20.0)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Items whose confidence lies in (low, high]."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float  # mean
+    accuracy: float
+
+
+def halves(items: Sequence[Scored]) -> tuple[list[Scored], list[Scored]]:
+    """(to fit on, to measure on), split by document: each document is in the same half whatever else is scored."""
+    split: tuple[list[Scored], list[Scored]] = ([], [])
+    for item in items:
+        split[not in_held_out_split(item.document, FITTING_PERCENT)].append(item)
+    return split
+
+
+def reliability(items: Sequence[Scored]) -> list[Bin]:
+    """The bins that hold items, from low to high confidence. Summaries, and items without any answer, have none."""
+    answered = [item for item in items if item.given and item.probabilities]
+    confidence = np.array([item.probabilities[0] for item in answered])
+    right = np.array([item.right for item in answered], dtype=np.float64)
+    places = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(int)
+    bins = []
+    for place in range(BINS):
+        inside = places == place
+        if inside.any():
+            means = float(confidence[inside].mean()), float(right[inside].mean())
+            bins.append(Bin(place / BINS, (place + 1) / BINS, int(inside.sum()), *means))
+    return bins
+
+
+def expected_calibration_error(items: Sequence[Scored]) -> float:
+    """Mean over the items of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017)."""
+    bins = reliability(items)
+    return sum(b.n * abs(b.accuracy - b.confidence) for b in bins) / sum(b.n for b in bins)
+
+
+def rescaled(item: Scored, factor: float) -> Scored:
+    """The item as served at `factor` times the temperature it was served at: p^(1/factor), scaled to a sum of 1."""
+    return replace(item, probabilities=tuple(_tempered(_logarithms([item]), factor)[0].tolist()))
+
+
+def fit_temperature(items: Sequence[Scored], served_at: float) -> float:
+    """The temperature at which the given answer's score, as the probability that it is right, has the least log loss.
+
+    Guo et al. 2017 take the log loss of the right class; the right answer to a question may not be among the n-best,
+    so here it is that of the event "the given answer is right", for questions and classes alike.
+
+    Raises:
+        DataError: the answers are all right or all wrong, which any extreme temperature fits best.
+    """
+    answered = [item for item in items if item.given]
+    right = np.array([item.right for item in answered])
+    if right.all() or not right.any():
+        state = "right" if len(answered) and right.all() else "wrong"
+        raise DataError(
+            f"A temperature needs right and wrong answers to be fitted on; of the {len(answered)} in the half "
+            f"of the documents that is for fitting, all are {state}."
+        )
+    logarithms = _logarithms(answered)
+
+    def log_loss(log_factor: float) -> float:
+        confidence = np.clip(_tempered(logarithms, np.exp(log_factor))[:, 0], 1e-12, 1 - 1e-12)
+        return float(-np.where(right, np.log(confidence), np.log1p(-confidence)).mean())
+
+    low, high = (np.log(temperature / served_at) for temperature in TEMPERATURES)
+    best = minimize_scalar(log_loss, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
+    return round(served_at * float(np.exp(best.x)), 3)
+
+
+def _logarithms(items: Sequence[Scored]) -> Floats:
+    """Log-probabilities, one row for each item; rows end in -inf where an item has fewer."""
+    width = max(len(item.probabilities) for item in items)
+    rows = np.full((len(items), width), -np.inf)
+    for row, item in zip(rows, items, strict=True):
+        row[: len(item.probabilities)] = np.log(np.maximum(item.probabilities, np.finfo(np.float64).tiny))
+    return rows
+
+
+def _tempered(logarithms: Floats, factor: float) -> Floats:
+    shifted = np.exp((logarithms - logarithms.max(axis=1, keepdims=True)) / factor)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

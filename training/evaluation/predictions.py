@@ -1,0 +1,215 @@
+"""Asks the service every item of a data set and keeps what it said beside what was wanted, item by item.
+
+Knows requests and the measure of one item; figures over many are made in scores.py.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from tqdm import tqdm
+
+from app.errors import InvalidInput
+from app.schemas import MAX_TOP_K, ClassifyRequest, QaRequest, SummarizeRequest
+from app.service import Service
+from app.settings import Settings
+from training.data import DataError, LabelledText, QuestionExample, SummaryExample
+from training.finetune.examples import ORACLE_SENTENCES
+from training.metrics import best_over_references, rouge_n
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Request = TypeVar("Request", bound=BaseModel)
+
+IN_FLIGHT = 8  # requests at once: enough to keep the engine busy while others are tokenised and decoded
+QUESTIONS_A_REQUEST = 16  # a context is tokenised once for so many of its questions
+UNLIMITED = 1_000_000_000
+ASKED_CHARACTERS = 200  # of a text that is kept to show what was asked
+PASSAGE_CHARACTERS = 60  # kept on either side of a wanted answer
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One item, as it was answered.
+
+    `measure` is in [0, 1]: character F1 of an answer, 1 or 0 of a label, character-bigram F1 of a summary.
+    `probabilities` are all those of the response, the given answer's first and, of a question, the null score last.
+    """
+
+    asked: str
+    wanted: tuple[str, ...]
+    given: str
+    measure: float
+    right: bool
+    document: str  # names what the item is from; items of one document never stand on both sides of a split
+    characters: int  # of the text that was read
+    probabilities: tuple[float, ...] = ()
+    position: float | None = None  # of the wanted answer in its document, in [0, 1)
+    passage: str = ""  # around the wanted answer
+    score_diff: float = 0.0
+
+    @property
+    def null_score(self) -> float:
+        """Probability that the text does not answer the question."""
+        return self.probabilities[-1]
+
+
+def evaluation_settings(model_store: Path | None) -> Settings:
+    """The settings of the environment, without the limits that protect a server from its clients.
+
+    Raises:
+        InvalidInput: an environment variable is wrong.
+    """
+    given: dict[str, Any] = {} if model_store is None else {"model_store": model_store}
+    try:
+        return Settings(
+            **given,
+            max_text_characters=UNLIMITED,
+            max_questions=UNLIMITED,
+            max_request_tokens=UNLIMITED,
+            max_queue_tokens=UNLIMITED,
+            request_timeout_s=UNLIMITED,
+            max_request_timeout_s=UNLIMITED,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = f"NAGAYOMI_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        raise InvalidInput(f"{name}{first['msg']}.") from error
+
+
+def service_request(schema: type[Request], what: str, **fields: Any) -> Request:
+    """The request for one item of a data set.
+
+    Raises:
+        DataError: the service takes no such text; names the item.
+    """
+    try:
+        return schema(**fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(f"{what} is nothing the service takes: {where}: {first['msg']}.") from error
+
+
+async def each(items: Sequence[Item], call: Callable[[Item], Awaitable[Result]], what: str) -> list[Result]:
+    """`call` of every item, a few at a time, in order. The first failure ends them all."""
+    if not items:
+        raise DataError("There is nothing to score in the data.")
+    gate = asyncio.Semaphore(IN_FLIGHT)
+    progress = tqdm(total=len(items), desc=what, file=sys.stderr)
+
+    async def one(item: Item) -> Result:
+        async with gate:
+            result = await call(item)
+        progress.update()
+        return result
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item)) for item in items]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    finally:
+        progress.close()
+    return [task.result() for task in tasks]
+
+
+async def ask_questions(
+    service: Service, model: str, examples: Sequence[QuestionExample], what: str = "answering"
+) -> list[Scored]:
+    """The best answer to every question, in the order of the examples."""
+    by_context: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        by_context.setdefault(example.context, []).append(index)
+    groups = [
+        indices[at : at + QUESTIONS_A_REQUEST]
+        for indices in by_context.values()
+        for at in range(0, len(indices), QUESTIONS_A_REQUEST)
+    ]
+
+    async def answer(indices: list[int]) -> list[tuple[int, Scored]]:
+        group = [examples[index] for index in indices]
+        ids = f"{group[0].id} to {group[-1].id}" if len(group) > 1 else group[0].id
+        request = service_request(
+            QaRequest,
+            f"Question {ids}",
+            question=[example.question for example in group],
+            context=group[0].context,
+            model=model,
+            top_k=MAX_TOP_K,  # the best answer is the same; the others are what its score is weighed against
+        )
+        response = await service.qa(request)
+        results = zip(indices, group, response.results, strict=True)
+        return [(index, scored_answer(example, result)) for index, example, result in results]
+
+    answered = dict(pair for pairs in await each(groups, answer, what) for pair in pairs)
+    return [answered[index] for index in range(len(examples))]
+
+
+def scored_answer(example: QuestionExample, result: Any) -> Scored:
+    """An example beside the `QuestionResult` of the service."""
+    given = result.answers[0].text if result.answers else ""
+    references = tuple(text for text, _ in example.answers)
+    em, f1 = best_over_references(given, references)
+    text, start = example.answers[0] if example.answers else ("", 0)
+    return Scored(
+        asked=example.question,
+        wanted=references,
+        given=given,
+        measure=f1,
+        right=em == 1,
+        document=example.document or example.context,
+        characters=len(example.context),
+        probabilities=(*(answer.score for answer in result.answers), result.null_score),
+        position=start / len(example.context) if example.answers else None,
+        passage=example.context[max(start - PASSAGE_CHARACTERS, 0) : start + len(text) + PASSAGE_CHARACTERS]
+        if example.answers
+        else "",
+        score_diff=result.score_diff,
+    )
+
+
+async def ask_labels(service: Service, model: str, examples: Sequence[LabelledText]) -> list[Scored]:
+    """The most probable label of every text."""
+
+    async def label(example: LabelledText) -> Scored:
+        what = f"The text {example.text[:20]!r} of the class {example.label}"
+        response = await service.classify(service_request(ClassifyRequest, what, text=example.text, model=model))
+        given = response.labels[0].label
+        return Scored(
+            asked=example.text[:ASKED_CHARACTERS],
+            wanted=(example.label,),
+            given=given,
+            measure=float(given == example.label),
+            right=given == example.label,
+            document=example.text,
+            characters=len(example.text),
+            probabilities=tuple(result.score for result in response.labels),
+        )
+
+    return await each(examples, label, "classifying")
+
+
+async def ask_summaries(service: Service, model: str, examples: Sequence[SummaryExample]) -> list[Scored]:
+    """The summary of every document, in as many sentences as the oracle has."""
+
+    async def summarize(example: SummaryExample) -> Scored:
+        text = "\n".join(example.sentences)
+        what = f"The document {text[:20]!r}"
+        request = service_request(SummarizeRequest, what, text=text, max_sentences=ORACLE_SENTENCES, model=model)
+        summary = (await service.summarize(request)).summary
+        return Scored(
+            asked=text[:ASKED_CHARACTERS],
+            wanted=(example.summary,),
+            given=summary,
+            measure=rouge_n(summary, example.summary, 2),
+            right=False,
+            document=text,
+            characters=len(text),
+        )
+
+    return await each(examples, summarize, "summarising")

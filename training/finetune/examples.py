@@ -1,0 +1,334 @@
+"""Examples as sequences: what one training step reads, and what it should answer.
+
+Text goes through the tokenizer and windows of the service, so a model is trained on exactly what it will be served.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from app.packing import Document
+from app.text.sentences import read_sentences, split_sentences
+from app.text.tokenizer import Tokenizer, Tokens
+from app.text.windows import question_windows, sentence_windows, text_windows, tokens_of_sentences
+from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
+from training.data import (
+    DataError,
+    LabelledText,
+    QuestionExample,
+    SummaryExample,
+    in_held_out_split,
+    kyoto_articles,
+    kyoto_sections,
+    kyoto_text,
+    livedoor_articles,
+    read_labelled,
+    read_squad,
+    read_summaries,
+    title_on_its_own,
+)
+from training.reading_set import MarkedText, marked_texts, reading_questions
+
+IntArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
+ORACLE_SENTENCES = 3
+
+
+@dataclass(frozen=True)
+class Target:
+    """The right answer to one sequence: a token span, a class, or the sentences that a summary keeps."""
+
+    start: int = 0
+    end: int = 0
+    label: int = 0
+    positions: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # of the [CLS] of each sentence
+    kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 1 where a summary keeps it
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 0 where none may
+
+
+@dataclass(frozen=True)
+class TrainingSequence:
+    document: Document
+    target: Target
+    shift: int = 0  # by how many positions the text is moved along the position axis
+
+
+class ExampleSource:
+    """The examples of one data set. `draw(index, rng)` makes one sequence, a random crop where a text is too long."""
+
+    labels: tuple[str, ...] = ()
+    label_weights: FloatArray | None = None  # of each label in the loss; None: all alike
+
+    def __init__(self, size: int, draw: Callable[[int, np.random.Generator], TrainingSequence]) -> None:
+        self.size = size
+        self.draw = draw
+
+
+class Mixture:
+    """The data sets of a run. An epoch reads of each set its share, drawn again for every epoch."""
+
+    def __init__(self, sources: Sequence[ExampleSource], shares: Sequence[float]) -> None:
+        self.sources, self.shares = sources, shares
+        self.labels = sources[0].labels
+        self.label_weights = sources[0].label_weights
+
+    @property
+    def size(self) -> int:
+        """Sequences of one epoch."""
+        return sum(self._counts())
+
+    def _counts(self) -> list[int]:
+        return [round(source.size * share) for source, share in zip(self.sources, self.shares, strict=True)]
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[TrainingSequence]:
+        """The sequences of one epoch in random order; they depend on the generator alone."""
+        picks: list[tuple[int, int]] = []
+        for number, (source, count) in enumerate(zip(self.sources, self._counts(), strict=True)):
+            while count > 0:
+                order = rng.permutation(source.size)[:count]
+                picks += [(number, int(index)) for index in order]
+                count -= len(order)
+        for place in rng.permutation(len(picks)):
+            number, index = picks[place]
+            yield self.sources[number].draw(index, rng)
+
+
+def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> Mixture:
+    """Read and tokenize the data sets of a run.
+
+    Raises:
+        ConfigError: a reader does not exist or does not fit the task, or the sets have different classes.
+        DataError: the data cannot be read.
+    """
+    sources = [_source(config, one, data, tokenizer) for one in config.sets]
+    for one, source in zip(config.sets, sources, strict=True):
+        if round(source.size * one.share) == 0:
+            raise DataError(
+                f"{data / one.data} holds nothing that a model could learn from with max_tokens = {one.max_tokens} "
+                f"and share = {one.share} (usable examples: {source.size})."
+            )
+        if source.labels != sources[0].labels:
+            raise ConfigError(
+                f"{one.data} has other classes than {config.sets[0].data}: they cannot be learned together."
+            )
+    return Mixture(sources, [one.share for one in config.sets])
+
+
+def _source(config: FinetuneConfig, one: DataSet, data: Path, tokenizer: Tokenizer) -> ExampleSource:
+    path = data / one.data
+    if config.task == "qa" and one.reader in ("squad", "reading-set"):
+        return _questions(config, one, question_examples(one.reader, path, one.context), tokenizer)
+    if config.task == "classify" and one.reader in ("kyoto-categories", "livedoor", "labelled"):
+        return _labelled(config, one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer)
+    if config.task == "summarize" and one.reader == "reading-set":
+        return _summaries(config, one, marked_texts(path), tokenizer)
+    raise ConfigError(f"The reader {one.reader!r} does not give examples for the task {config.task!r}.")
+
+
+def question_examples(reader: str, path: Path, context: ContextUnit) -> list[QuestionExample]:
+    """The questions of SQuAD JSON, or of a reading set."""
+    if reader == "reading-set":
+        return reading_questions(path)
+    return [*map(title_on_its_own, read_squad(path, context))]
+
+
+def labelled_split(reader: str, path: Path, percent: int) -> tuple[list[LabelledText], list[LabelledText]]:
+    """(training, held-out) texts, split by document."""
+    split: tuple[list[LabelledText], list[LabelledText]] = ([], [])
+    if reader == "labelled":
+        for index, example in enumerate(read_labelled(path)):
+            split[in_held_out_split(str(index), percent)].append(example)
+    elif reader == "livedoor":
+        for name, label, text in livedoor_articles(path):
+            split[in_held_out_split(name, percent)].append(LabelledText(text, label))
+    else:
+        for article in kyoto_articles(path):
+            text = kyoto_text(article)
+            if text.strip():
+                held_out = in_held_out_split(article["id"], percent)
+                split[held_out].append(LabelledText(text, article["category"]))
+    return split
+
+
+def summary_split(reader: str, path: Path, percent: int) -> tuple[list[SummaryExample], list[SummaryExample]]:
+    """(training, held-out) documents; of Kyoto, the body to summarise and the lead as the reference summary."""
+    split: tuple[list[SummaryExample], list[SummaryExample]] = ([], [])
+    if reader == "summaries":
+        for index, example in enumerate(read_summaries(path)):
+            split[in_held_out_split(str(index), percent)].append(example)
+        return split
+    for article in kyoto_articles(path):
+        lead, body = kyoto_sections(article)
+        sentences = tuple(sentence for paragraph in body for sentence in paragraph if sentence.strip())
+        if len(sentences) > 2 * ORACLE_SENTENCES and len("".join(lead)) >= 40:
+            held_out = in_held_out_split(article["id"], percent)
+            split[held_out].append(SummaryExample(sentences, "".join(lead)))
+    return split
+
+
+def _encode_all(texts: Iterable[str], tokenizer: Tokenizer, what: str) -> dict[str, Tokens]:
+    return {text: tokenizer.encode(text) for text in tqdm(sorted(set(texts)), desc=f"tokenizing {what}")}
+
+
+def _questions(
+    config: FinetuneConfig, one: DataSet, examples: Sequence[QuestionExample], tokenizer: Tokenizer
+) -> ExampleSource:
+    contexts = _encode_all((example.context for example in examples), tokenizer, "contexts")
+    prepared: list[_Question] = []
+    for example in tqdm(examples, desc="tokenizing questions"):
+        context = contexts[example.context]
+        if not len(context):
+            continue
+        question = tokenizer.encode(example.question)
+        span = None
+        if example.answers:
+            text, at = example.answers[0]
+            first = int(np.searchsorted(context.ends, at, side="right"))
+            last = int(np.searchsorted(context.starts, at + len(text), side="left")) - 1
+            if first > last:
+                continue
+            span = (first, last)
+        # A question that leaves no room for its answer and some context cannot be learned from at this length.
+        answer_tokens = span[1] - span[0] + 1 if span else 0
+        if len(question) + answer_tokens <= one.max_tokens // 2:
+            prepared.append(_Question(question, context, span, example))
+
+    def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
+        asked = prepared[index]
+        context, span, must_hold = asked.context, asked.span, asked.span
+        if span is not None:
+            dice = rng.random()
+            if dice < one.unrelated_share:
+                other = prepared[int(rng.integers(len(prepared)))]
+                if other.context is not context:  # two questions about one text: it may answer both
+                    context, span, must_hold = other.context, None, other.span
+            elif dice < one.unrelated_share + one.removed_share:
+                without = _without_sentence(asked)
+                if without is not None:
+                    context, span, must_hold = without[0], None, without[1]
+        room = one.max_tokens - len(asked.question) - 3
+        start = _crop_start(len(context), room, must_hold, rng)
+        cropped = context.slice(start, min(start + room, len(context)))
+        (window,) = question_windows(
+            asked.question,
+            cropped,
+            cls_id=tokenizer.cls_id,
+            sep_id=tokenizer.sep_id,
+            max_tokens=one.max_tokens,
+            doc_stride=max(1, len(cropped)),
+            overlap_token_type=2 if config.question_overlap else None,
+        )
+        document = Document(window.input_ids, window.token_type_ids, window.question_length)
+        if span is None:
+            return TrainingSequence(document, Target())  # [CLS], which is the null answer
+        shift = window.context_start - start
+        end = min(span[1] + shift, len(window.input_ids) - 2)
+        return TrainingSequence(document, Target(start=span[0] + shift, end=end))
+
+    return ExampleSource(len(prepared), draw)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A tokenized question; `span` is the first and the last token of its answer, None where the text has none."""
+
+    question: Tokens
+    context: Tokens
+    span: tuple[int, int] | None
+    example: QuestionExample
+
+
+def _crop_start(tokens: int, room: int, must_hold: tuple[int, int] | None, rng: np.random.Generator) -> int:
+    """The first token of a random crop of `room` tokens; one that holds these tokens, where there are any."""
+    if tokens <= room:
+        return 0
+    first, last = must_hold or (tokens, -1)
+    lowest, highest = max(0, last + 1 - room), min(first, tokens - room)
+    return int(rng.integers(lowest, highest + 1)) if highest > lowest else max(0, lowest)
+
+
+def _without_sentence(asked: _Question) -> tuple[Tokens, tuple[int, int]] | None:
+    """The context without the sentence of the answer, and the token next to the gap.
+
+    The best teacher of "not stated": all that surrounds an answer is there, and the answer is not. None where the rest
+    of the text still holds one of the right answers, or nothing.
+    """
+    context, text = asked.context, asked.example.context
+    answer, at = asked.example.answers[0]
+    inside = [s for s in split_sentences(text) if s.start < at + len(answer) and s.end > at]
+    if not inside:
+        return None
+    start, end = inside[0].start, inside[-1].end
+    if any(right in text[:start] or right in text[end:] for right, _ in asked.example.answers):
+        return None
+    first, last = (int(place) for place in np.searchsorted(context.starts, [start, end]))
+    rest = Tokens(
+        *(
+            np.concatenate([part[:first], part[last:]])
+            for part in (context.ids, context.starts, context.ends, context.word_starts)
+        )
+    )
+    if not len(rest):
+        return None
+    near = max(first - 1, 0)
+    return rest, (near, near)
+
+
+def _labelled(
+    config: FinetuneConfig, one: DataSet, examples: Sequence[LabelledText], tokenizer: Tokenizer
+) -> ExampleSource:
+    labels = tuple(sorted({example.label for example in examples}))
+    tokens = [tokenizer.encode(example.text) for example in tqdm(examples, desc="tokenizing texts")]
+
+    def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
+        text, room = tokens[index], one.max_tokens - 2
+        # Half of the crops are the beginning, which is what a reader sees first; the others teach the rest.
+        start = int(rng.integers(0, len(text) - room + 1)) if len(text) > room and rng.random() < 0.5 else 0
+        (window,) = text_windows(
+            text.slice(start, start + room),
+            None,
+            cls_id=tokenizer.cls_id,
+            sep_id=tokenizer.sep_id,
+            max_tokens=one.max_tokens,
+            doc_stride=room,
+        )
+        document = Document(window.input_ids, window.token_type_ids)
+        return TrainingSequence(document, Target(label=labels.index(examples[index].label)))
+
+    source = ExampleSource(len(examples), draw)
+    source.labels = labels
+    if config.class_balance:
+        counts = np.array([sum(example.label == label for example in examples) for label in labels])
+        source.label_weights = ((counts.mean() / counts) ** config.class_balance).astype(np.float32)
+    return source
+
+
+def _summaries(
+    config: FinetuneConfig, one: DataSet, documents: Sequence[MarkedText], tokenizer: Tokenizer
+) -> ExampleSource:
+    sequences: list[TrainingSequence] = []
+    for document in tqdm(documents, desc="tokenizing documents"):
+        sentences = read_sentences(split_sentences(document.text))
+        if not sentences:
+            continue
+        windows = sentence_windows(
+            tokens_of_sentences(tokenizer.encode(document.text), sentences),
+            [sentence.token_type if config.sentence_types else 0 for sentence in sentences],
+            cls_id=tokenizer.cls_id,
+            sep_id=tokenizer.sep_id,
+            max_tokens=one.max_tokens,
+        )
+        marked = np.array([any(s.start <= mark < s.end for mark in document.marks) for s in sentences], np.float32)
+        counted = np.array([sentence.is_prose for sentence in sentences], np.float32)
+        first = 0
+        for window in windows:
+            own = slice(first, first + len(window.cls_positions))
+            first = own.stop
+            target = Target(positions=window.cls_positions, kept=marked[own], weights=counted[own])
+            if counted[own].any():
+                sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
+    return ExampleSource(len(sequences), lambda index, rng: sequences[index])

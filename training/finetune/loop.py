@@ -1,0 +1,194 @@
+"""The fine-tuning loop: draw sequences, pack them, loss of the task, step. Knows nothing of command lines."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from app.packing import AttentionLayout, PackedBatch, pack, packed_length
+from export.model import BigBird, PackedModel, packed_inputs
+from training.config import FinetuneConfig, TrainingTask
+from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
+from training.runs.distributed import Processes
+from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer
+from training.runs.initial_model import new_model, save_checkpoint
+from training.runs.trainer import Trainer, build_optimiser
+
+POOL_BATCHES = 16  # sequences of so many batches are sorted by length before packing, so that block tables are narrow
+
+
+def batches(mixture: Mixture, config: FinetuneConfig, epoch: int, block_size: int) -> Iterator[list[TrainingSequence]]:
+    """The batches of one epoch: the same for the same seed and epoch, whenever they are asked for."""
+    rng = np.random.default_rng([config.seed, epoch])
+    sequences = mixture.epoch(np.random.default_rng([config.seed, epoch, 1]))
+    while pool := _up_to(sequences, POOL_BATCHES * config.batch_tokens, block_size):
+        groups = grouped(sorted(pool, key=_length), config.batch_tokens, block_size)
+        for index in rng.permutation(len(groups)):
+            yield groups[index]
+
+
+def _length(sequence: TrainingSequence) -> int:
+    return len(sequence.document.input_ids)
+
+
+def _up_to(sequences: Iterator[TrainingSequence], tokens: int, block_size: int) -> list[TrainingSequence]:
+    """The next sequences, of at least so many tokens together; fewer at the end."""
+    pool: list[TrainingSequence] = []
+    while tokens > 0 and (sequence := next(sequences, None)) is not None:
+        pool.append(sequence)
+        tokens -= packed_length(_length(sequence), block_size)
+    return pool
+
+
+def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int) -> list[list[TrainingSequence]]:
+    """The sequences in their order, in groups of at most so many tokens, or of one sequence."""
+    groups: list[list[TrainingSequence]] = []
+    room = 0
+    for sequence in sequences:
+        cost = packed_length(_length(sequence), block_size)
+        if not groups or cost > room:
+            groups.append([])
+            room = tokens
+        groups[-1].append(sequence)
+        room -= cost
+    return groups
+
+
+def loss_weight(targets: Sequence[Target], task: TrainingTask) -> float:
+    """By how much the loss of these targets counts in a step: their documents, or their sentences (summarize)."""
+    if task == "summarize":
+        return float(sum(target.weights.sum() for target in targets))
+    return float(len(targets))
+
+
+def loss_sum(
+    outputs: tuple[Tensor, ...],
+    batch: PackedBatch,
+    targets: Sequence[Target],
+    task: TrainingTask,
+    label_weights: Tensor | None = None,
+) -> Tensor:
+    """Loss of a packed batch, summed over what `loss_weight` counts.
+
+    Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
+    at the [CLS] of every sentence that a summary may keep (summarize).
+    """
+    device = outputs[0].device
+    if task == "classify":
+        wanted_labels = torch.tensor([target.label for target in targets], device=device)
+        return F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none").sum()
+    if task == "summarize":
+        logits = outputs[0][0, :, 0].float()
+        places = np.concatenate([t.positions + d.start for t, d in zip(targets, batch.documents, strict=True)])
+        kept, weights = (
+            torch.from_numpy(np.concatenate(parts)).to(device)
+            for parts in ([target.kept for target in targets], [target.weights for target in targets])
+        )
+        own = logits[torch.from_numpy(places).long().to(device)]
+        return F.binary_cross_entropy_with_logits(own, kept, weights, reduction="sum")
+    longest = max(d.stop - d.start for d in batch.documents)
+    starts = torch.tensor([d.start for d in batch.documents], device=device).unsqueeze(1)
+    lengths = torch.tensor([d.stop - d.start for d in batch.documents], device=device).unsqueeze(1)
+    place = torch.arange(longest, device=device).unsqueeze(0)  # (1, longest)
+    index = torch.minimum(starts + place, starts + lengths - 1)  # (D, longest)
+    outside = place >= lengths
+    losses = []
+    for logits, wanted in zip(outputs, ([t.start for t in targets], [t.end for t in targets]), strict=True):
+        own = logits[0].float()[index].masked_fill(outside, -1e6)
+        losses.append(F.cross_entropy(own, torch.tensor(wanted, device=device), reduction="sum"))
+    return torch.stack(losses).mean()
+
+
+class Run(Trainer):
+    """One fine-tuning run in a folder."""
+
+    config: FinetuneConfig
+    model: BigBird
+
+    def __init__(self, config: FinetuneConfig, data: Path, out: Path, processes: Processes | None = None) -> None:
+        """Read the data and make the model.
+
+        Raises:
+            ConfigError: the configuration does not fit the checkpoint, the reader, or what is in the folder already.
+            DataError: the data cannot be read, or there is nothing in it to learn from.
+        """
+        super().__init__(config, out, processes or Processes())
+        check_same_config(config, out)
+        tokenizer = load_tokenizer(config)
+        if self.processes.is_first:
+            adopt_tokenizer(config, out)
+        self.mixture = build_mixture(config, data, tokenizer)
+        weights = self.mixture.label_weights
+        self.label_weights = None if weights is None else torch.from_numpy(weights).to(self.processes.device)
+        torch.manual_seed(config.seed)
+        self.model = new_model(config, tokenizer, self.mixture.labels)
+        self.model.to(self.processes.device)
+        self.packed = PackedModel(self.model)
+        self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
+        self.optimiser = build_optimiser(self.model, config)
+        self.bf16 = self.processes.uses_bf16(config.autocast)
+        self.description = (
+            f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
+        )
+        # Random crops change the number of batches a little from epoch to epoch: the first one's is the measure.
+        per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
+        self.total = max(1, round(per_epoch * config.epochs))
+
+    def save(self, directory: Path) -> None:
+        save_checkpoint(directory, self.model, self.config, self.mixture.labels)
+
+    def train_step(self, sequences: list[TrainingSequence], rng: np.random.Generator) -> float:
+        """One step over all processes: each takes its share of the sequences, in passes of `micro_batch_tokens`."""
+        config, device = self.config, self.processes.device
+        weight = loss_weight([sequence.target for sequence in sequences], config.task)
+        # Dropout follows from the step as all else does: there is no state of a generator to keep.
+        seed = np.random.SeedSequence([config.seed, self.step, self.processes.rank])
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = 0.0
+        # Drawn for all of the step, so that the number of processes changes nothing.
+        shifts = [self._shift(sequence, rng) for sequence in sequences]
+        moved = [replace(sequence, shift=shift) for sequence, shift in zip(sequences, shifts, strict=True)]
+        own = moved[self.processes.rank :: self.processes.size]
+        # A process that a short step leaves without a sequence reads one that counts nothing: all must have gradients.
+        share = 1 / max(1.0, weight) if own else 0.0
+        for group in grouped(own or moved[:1], config.micro_batch_tokens, self.layout.block_size):
+            batch = pack([sequence.document for sequence in group], self.layout)
+            inputs = {
+                name: torch.from_numpy(batch.inputs[name]) for name in packed_inputs(config.task, self.layout.pattern)
+            }
+            for sequence, place in zip(group, batch.documents, strict=True):
+                # [CLS] and a question stay where they are.
+                first = place.start + max(1, sequence.document.question_length)
+                inputs["position_ids"][0, first : place.stop] += sequence.shift
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+                outputs = self.packed(**{name: tensor.to(device) for name, tensor in inputs.items()})
+            targets = [sequence.target for sequence in group]
+            part = loss_sum(outputs, batch, targets, config.task, self.label_weights) * share
+            part.backward()
+            loss += float(part.detach())
+        self.processes.sum_gradients(self.model.parameters())
+        loss = self.processes.sum_of(loss)
+        self.descend(loss)
+        return loss
+
+    def _shift(self, sequence: TrainingSequence, rng: np.random.Generator) -> int:
+        """How far a sequence is moved along the position axis: a share of them by any number of positions."""
+        if rng.random() >= self.config.shifted_share:
+            return 0
+        return int(rng.integers(0, self.model.config.max_position_embeddings - _length(sequence) + 1))
+
+    def steps(self) -> Iterator[float]:
+        """Where a run stands in its batches is a count of steps and nothing else."""
+        every = (
+            batch
+            for epoch in itertools.count()
+            for batch in batches(self.mixture, self.config, epoch, self.layout.block_size)
+        )
+        for sequences in itertools.islice(every, self.step, self.total):
+            yield self.train_step(sequences, np.random.default_rng([self.config.seed, self.step]))

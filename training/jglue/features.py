@@ -1,0 +1,182 @@
+"""The examples of a JGLUE task as sequences for an encoder, and its logits as scores.
+
+Windows and spans are those of the service (`app.text.windows`, `app.decode`). Knows tasks and tokens; nothing of
+training.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from app.decode import decode_answers, paragraph_starts
+from app.text.tokenizer import Tokens
+from app.text.windows import Window, context_room, question_windows
+from training.config import ConfigError
+from training.data import QuestionExample
+from training.jglue.encoder import Encoder, Features, predict
+from training.jglue.tasks import (
+    TASKS,
+    ChoiceExample,
+    Example,
+    TextExample,
+    score_answers,
+    score_classes,
+    score_similarities,
+)
+
+MAX_QUESTION_TOKENS = 64  # of the SQuAD scripts: a longer question is cut off
+MAX_ANSWER_TOKENS = 30  # likewise
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowedQuestion:
+    """A question, the tokens of its context, and the windows in which they are read."""
+
+    example: QuestionExample
+    context: Tokens
+    windows: list[Window]
+
+
+def training_features(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> list[Features]:
+    """What the model reads and should answer, as arguments of its `forward`."""
+    if TASKS[encoder.task].kind != "span":
+        return _labelled(encoder, examples)
+    return [
+        _inputs(encoder, window) | _span(question, window)
+        for question in windowed_questions(encoder, examples, doc_stride)
+        for window in question.windows
+        if question.example.answers
+    ]
+
+
+def score(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> dict[str, float]:
+    """The measures of the encoder's task, rounded to four places, and the number of examples as "n"."""
+    task, what = TASKS[encoder.task], f"reading {encoder.task}"
+    if task.kind == "span":
+        questions = windowed_questions(encoder, examples, doc_stride)
+        scores = score_answers(_answers(encoder, questions, what), [question.example for question in questions])
+    else:
+        features = _labelled(encoder, examples)
+        logits = np.stack(predict(encoder, features, what))  # (examples, classes or choices or 1)
+        wanted = [feature["labels"] for feature in features]
+        if task.kind == "similarity":
+            scores = score_similarities(logits[:, 0].astype(np.float64), np.array(wanted))
+        else:
+            scores = score_classes(logits.argmax(axis=1).tolist(), wanted)
+    return {"n": len(examples)} | {name: round(scores[name], 4) for name in task.measures}
+
+
+def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> list[WindowedQuestion]:
+    """Every question over its context in windows of `max_tokens`, which start every `doc_stride` tokens.
+
+    Raises:
+        ConfigError: a window has no room for context beside a question.
+    """
+    template = encoder.template
+    contexts: dict[str, Tokens] = {}
+    found = []
+    for example in tqdm(examples, desc=f"tokenising {encoder.task}", file=sys.stderr):
+        assert isinstance(example, QuestionExample)
+        context = contexts.get(example.context)
+        if context is None:
+            context = contexts[example.context] = encoder.tokens(example.context)
+        question = encoder.tokens(example.question).slice(0, MAX_QUESTION_TOKENS)
+        # The windows of the service have three special tokens; their places are taken over, their ids are not.
+        limit = encoder.max_tokens - (template.length - 3)
+        room = context_room(question, limit)
+        if room < 1:
+            raise ConfigError(
+                f"max_tokens is {encoder.max_tokens}; the question {example.id} has {len(question)} tokens and leaves "
+                "no room for its context."
+            )
+        windows = question_windows(
+            question,
+            context,
+            cls_id=0,
+            sep_id=0,
+            max_tokens=limit,
+            doc_stride=min(doc_stride, room),  # a stride beyond the room would leave tokens unread
+            overlap_token_type=None,
+        )
+        laid_out = [_lay_out(encoder, question, context, window) for window in windows]
+        found.append(WindowedQuestion(example, context, laid_out))
+    return found
+
+
+def _lay_out(encoder: Encoder, question: Tokens, context: Tokens, window: Window) -> Window:
+    """The same window with the special tokens and token types of the encoder's own tokenizer."""
+    template = encoder.template
+    shown = context.ids[window.first_token : window.first_token + window.context_length]
+    parts = (template.before[0], question.ids, template.between[0], shown, template.after[0])
+    first, second = template.text_types
+    types = (
+        template.before[1],
+        [first] * len(question),
+        template.between[1],
+        [second] * len(shown),
+        template.after[1],
+    )
+    return dataclasses.replace(
+        window,
+        input_ids=np.concatenate(parts).astype(np.int32),
+        token_type_ids=np.concatenate(types).astype(np.int32),
+        context_start=sum(len(part) for part in parts[:3]),
+    )
+
+
+def _inputs(encoder: Encoder, window: Window) -> Features:
+    ids = window.input_ids.tolist()
+    columns = {"input_ids": ids, "attention_mask": [1] * len(ids), "token_type_ids": window.token_type_ids.tolist()}
+    return {name: column for name, column in columns.items() if name in encoder.inputs}
+
+
+def _span(question: WindowedQuestion, window: Window) -> Features:
+    """Where the first answer stands in a window: at its first token, that of no answer, when it is not all in it."""
+    context = question.context
+    text, at = question.example.answers[0]
+    first = int(np.searchsorted(context.ends, at, side="right")) - window.first_token
+    last = int(np.searchsorted(context.starts, at + len(text), side="left")) - 1 - window.first_token
+    inside = 0 <= first <= last < window.context_length
+    return {
+        "start_positions": window.context_start + first if inside else 0,
+        "end_positions": window.context_start + last if inside else 0,
+    }
+
+
+def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str) -> list[str]:
+    """The best answer to each question; empty where the context has no token."""
+    logits = iter(predict(encoder, [_inputs(encoder, w) for question in questions for w in question.windows], what))
+    answers = []
+    for question in questions:
+        own = [next(logits) for _ in question.windows]
+        best = decode_answers(
+            question.windows,
+            [both[0] for both in own],
+            [both[1] for both in own],
+            question.context,
+            paragraph_starts(question.example.context, question.context),
+            max_answer_tokens=MAX_ANSWER_TOKENS,
+            temperature=1.0,
+        )
+        answers.append(question.example.context[best.spans[0].start : best.spans[0].end] if best.spans else "")
+    return answers
+
+
+def _labelled(encoder: Encoder, examples: Sequence[Example]) -> list[Features]:
+    """Sequences for classes and similarities, lists of sequences for choices, each with its "labels"."""
+    texts = [example for example in examples if isinstance(example, TextExample)]
+    if texts:
+        pairs = [example.pair for example in texts if example.pair is not None]
+        encoded = encoder.encode([example.text for example in texts], pairs or None)
+        target = float if TASKS[encoder.task].kind == "similarity" else int
+        return [feature | {"labels": target(example.target)} for feature, example in zip(encoded, texts, strict=True)]
+    features = []
+    for example in examples:
+        assert isinstance(example, ChoiceExample)
+        choices = encoder.encode([example.question] * len(example.choices), example.choices)
+        columns = {name: [choice[name] for choice in choices] for name in choices[0]}
+        features.append(columns | {"labels": example.target})
+    return features

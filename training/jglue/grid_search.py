@@ -1,0 +1,273 @@
+"""Fine-tunes an encoder of the hub on one task: a run of transformers' Trainer for every learning rate and number of
+epochs of its configuration, of which the best on the validation set is kept.
+
+Run it again with the same folder and a killed run goes on. Under torchrun every process runs this. Knows nothing of
+tables or command lines.
+"""
+
+import itertools
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Never
+
+import torch
+from accelerate import PartialState
+from tqdm import tqdm
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from training.config import ConfigError
+from training.curve import draw_losses
+from training.data import DataError
+from training.jglue.config import EncoderConfig
+from training.jglue.encoder import Encoder, Features, load_encoder
+from training.jglue.features import score, training_features
+from training.jglue.tasks import TASKS, Example, check_apart, read_examples
+from training.runs.trainer import Diverged
+
+Scores = dict[str, float]
+
+
+def tune(config: EncoderConfig, data: Path, out: Path) -> dict[str, Any]:
+    """Leave the best model in `out`, and return what scores.json there holds: its recipe and scores, and all trials.
+
+    Raises:
+        ConfigError: the configuration does not fit the checkpoint, the devices, or what is in the folder already.
+        DataError: the data cannot be read, or training and validation data overlap.
+        Diverged: a loss is no number.
+    """
+    _claim(config, out)
+    summary_file, trials = out / "scores.json", out / "trials"
+    if not (out / "config.json").exists():
+        train, valid = read_task_data(config, data)
+        features: list[Features] = []
+        results = []
+        for rate, epochs in itertools.product(config.learning_rates, config.epochs):
+            folder = trials / f"lr-{rate:g}-epochs-{epochs}"
+            if not (folder / "trial.json").exists():
+                set_seed(config.seed)  # before the weights of a new head are drawn
+                encoder = open_encoder(config, config.checkpoint)
+                features = features or training_features(encoder, train, config.doc_stride)
+                if not features:
+                    raise DataError(f"{data / config.train} holds nothing that a model could learn from.")
+                _trial(config, encoder, features, valid, rate, epochs, folder)
+            results.append(json.loads((folder / "trial.json").read_text(encoding="utf-8")) | {"folder": folder.name})
+        if is_first_process():
+            best = max(results, key=lambda result: result["scores"][TASKS[config.task].chosen_by])
+            summary = {"task": config.task, **best, "trials": results}
+            _write_json(summary_file, summary)
+            _publish(trials / best["folder"], out)
+        _processes().wait_for_everyone()
+    if is_first_process():
+        shutil.rmtree(trials, ignore_errors=True)
+    found: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
+    return found
+
+
+def read_task_data(config: EncoderConfig, data: Path) -> tuple[list[Example], dict[str, list[Example]]]:
+    """Training examples, and the sets to score by the prefix of their measures.
+
+    Raises:
+        DataError: a file cannot be read, or training data of another set overlaps with what is scored.
+    """
+    train = read_examples(config.task, data / config.train, config.train_reader)
+    valid = read_valid(config, data)
+    if config.train_reader is not None:  # the official splits are taken as they are
+        for examples in valid.values():
+            check_apart(train, examples, str(data / config.train))
+    return train, valid
+
+
+def read_valid(config: EncoderConfig, data: Path) -> dict[str, list[Example]]:
+    """The sets to score by the prefix of their measures: the validation set has none."""
+    files = {"": config.valid} | ({"out_of_domain_": config.out_of_domain} if config.out_of_domain else {})
+    return {prefix: read_examples(config.task, data / file) for prefix, file in files.items()}
+
+
+def open_encoder(config: EncoderConfig, checkpoint: str) -> Encoder:
+    """The encoder of a configuration or of its fine-tuned checkpoint, on the GPU where there is one."""
+    encoder = load_encoder(checkpoint, config.task, config.normaliser, config.segmenter, config.max_tokens)
+    encoder.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return encoder
+
+
+def score_sets(encoder: Encoder, sets: dict[str, list[Example]], doc_stride: int) -> Scores:
+    return {
+        f"{prefix}{name}": value
+        for prefix, examples in sets.items()
+        for name, value in score(encoder, examples, doc_stride).items()
+    }
+
+
+def _trial(
+    config: EncoderConfig,
+    encoder: Encoder,
+    features: Sequence[Features],
+    valid: dict[str, list[Example]],
+    rate: float,
+    epochs: int,
+    folder: Path,
+) -> None:
+    """Train, and leave model, losses and their curve, and last trial.json in the folder."""
+    steps = math.ceil(len(features) / config.batch_size) * epochs
+    cuda = torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=_batch_of_a_device(config.batch_size),
+        learning_rate=rate,
+        num_train_epochs=epochs,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(steps * config.warmup_share),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.clip_norm,
+        seed=config.seed,
+        use_cpu=not cuda,  # without it, processes on CPUs would each train on everything
+        bf16=config.precision == "bf16" or (config.precision == "auto" and cuda and torch.cuda.is_bf16_supported()),
+        save_strategy="steps",
+        save_steps=config.checkpoint_every,
+        save_total_limit=1,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+        ddp_find_unused_parameters=True,  # BigBird has a pooler that its own heads do not read
+    )
+    trainer = Trainer(
+        model=encoder.model,
+        args=arguments,
+        train_dataset=list(features),
+        data_collator=encoder.collate,
+        callbacks=[_Watch(f"{config.task}, lr {rate:g}, {epochs} epochs")],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=_whole_checkpoint(folder))
+    if is_first_process():
+        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        notes = {"task": config.task, "normaliser": config.normaliser, "segmenter": config.segmenter}
+        encoder.save(folder, notes | {"training": config.model_dump()})
+        _write_json(folder / "losses.json", losses)
+        draw_losses(losses, folder / "losses.png")
+        scores = score_sets(encoder, valid, config.doc_stride)
+        _write_json(folder / "trial.json", {"learning_rate": rate, "epochs": epochs, "scores": scores})
+        for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+            shutil.rmtree(checkpoint)
+    _processes().wait_for_everyone()
+
+
+class _Watch(TrainerCallback):
+    """The progress bar, and an end to a run whose loss is no number."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._progress: tqdm[Never] | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._progress = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc=self._what,
+            unit="step",
+            file=sys.stderr,
+            disable=not state.is_world_process_zero,
+        )
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if logs is None or "loss" not in logs or self._progress is None:
+            return
+        if not math.isfinite(logs["loss"]):
+            raise Diverged(f"The loss of step {state.global_step} is {logs['loss']}; try lower learning_rates.")
+        self._progress.update()
+        self._progress.set_postfix(loss=f"{logs['loss']:.3f}")
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self._progress is not None:
+            self._progress.close()
+
+
+def _batch_of_a_device(batch_size: int) -> int:
+    """A batch is shared among all devices, so that it is the recipe's however many there are."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    devices = processes if processes > 1 else max(1, torch.cuda.device_count())
+    if batch_size % devices:
+        raise ConfigError(f"batch_size is {batch_size}; it must be a multiple of the {devices} devices here.")
+    return batch_size // devices
+
+
+def _whole_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint of the Trainer that is whole: it writes the state last, and a kill may cut that short."""
+    checkpoints = folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
+    for checkpoint in sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(checkpoint)
+    return None
+
+
+def _publish(trial: Path, out: Path) -> None:
+    """Copy the model of a trial, config.json last: where that is, the run is done."""
+    files = [file for file in trial.iterdir() if file.name not in ("trial.json", "training_args.bin", "config.json")]
+    for file in files:
+        shutil.copyfile(file, out / file.name)
+    shutil.copyfile(trial / "config.json", out / "config.partial")
+    os.replace(out / "config.partial", out / "config.json")
+
+
+def _claim(config: EncoderConfig, out: Path) -> None:
+    """Note the configuration in the folder; refuse to go on with a run of another one.
+
+    Raises:
+        ConfigError: names the keys that differ.
+    """
+    file = out / "run.json"
+    now = config.model_dump()
+    if file.exists():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changes = [
+            f"{key} was {before.get(key)!r} and is {value!r}"
+            for key, value in now.items()
+            if key != "checkpoint_every" and before.get(key) != value
+        ]
+        if changes:
+            raise ConfigError(
+                f"{out} holds a run with another configuration: {'; '.join(changes)}. "
+                "Name another folder, or remove this one."
+            )
+    elif is_first_process():
+        out.mkdir(parents=True, exist_ok=True)
+        _write_json(file, now)
+
+
+def _write_json(file: Path, content: object) -> None:
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, file)
+
+
+def _processes() -> PartialState:
+    """The processes of this run: those of torchrun, or this one alone."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def is_first_process() -> bool:
+    return bool(_processes().is_main_process)

@@ -1,0 +1,82 @@
+"""Text for encoders of the hub: normalised and in words as their cards ask, and every piece with its place in the text.
+
+Knows words, pieces and offsets; nothing of models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.errors import BrokenModel
+from app.text.tokenizer import (
+    Normalised,
+    NormaliserName,
+    SegmenterName,
+    Tokenizer,
+    Tokens,
+    build_segmenter,
+    cut_words,
+    normalise,
+)
+from training.config import ConfigError
+
+# A piece whose surface stands further on than this is taken for one that the tokenizer rewrote.
+_MAX_GAP = 50
+
+
+@dataclass(frozen=True)
+class PreparedText:
+    """The words of a text with one space between two: what a hub model's tokenizer is given."""
+
+    joined: str
+    normalised: Normalised
+    words: list[tuple[int, int]]  # spans of the normalised text
+
+    def align(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Tokens:
+        """Pieces with offsets into `joined` as tokens with offsets into the text as it was given."""
+        return Tokenizer.align(self.normalised, self.words, self.joined, np.array(ids, dtype=np.int32), offsets)
+
+
+class TextPreparation:
+    """Normalises texts and cuts them into words.
+
+    Raises:
+        ConfigError: at construction, when the segmenter is not installed.
+    """
+
+    def __init__(self, normaliser: NormaliserName, segmenter: SegmenterName) -> None:
+        self._normaliser = normaliser
+        try:
+            self._segmenter = build_segmenter(segmenter)
+        except BrokenModel as error:
+            raise ConfigError(f"{error} Here, --set segmenter=mecab-jumandic cuts nearly the same words.") from error
+
+    def __call__(self, text: str) -> PreparedText:
+        normalised = normalise(text, self._normaliser)
+        words = cut_words(normalised.text, self._segmenter)
+        return PreparedText(" ".join(normalised.text[start:end] for start, end in words), normalised, words)
+
+
+def find_pieces(surfaces: Sequence[str], text: str) -> list[tuple[int, int]]:
+    """Where the pieces of a tokenizer that keeps no offsets stand in the text, half-open.
+
+    A piece that does not stand there as it is ([UNK], a rewritten character) gets all that its neighbours leave.
+    """
+    spans: list[tuple[int, int] | None] = []
+    position = 0
+    for surface in surfaces:
+        plain = surface.removeprefix("##").strip()
+        start = text.find(plain, position, position + _MAX_GAP + len(plain)) if plain else -1
+        spans.append((start, start + len(plain)) if start >= 0 else None)
+        position = start + len(plain) if start >= 0 else position
+    found: list[tuple[int, int]] = []
+    left = 0  # end of the last piece that was found
+    for index, span in enumerate(spans):
+        if span is None:
+            right = next((later[0] for later in spans[index:] if later is not None), len(text))
+            found.append((left, right))
+        else:
+            found.append(span)
+            left = span[1]
+    return found

@@ -1,0 +1,111 @@
+"""The corpus of a pre-training run as one stream of tokens on disk: made once, mapped into memory by every process.
+
+Texts stand one after another, a [SEP] after each. Knows files and tokens; nothing of masks or models.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+from tqdm import tqdm
+
+from app.errors import InvalidInput
+from app.text.tokenizer import Tokenizer
+from training.config import PretrainConfig
+from training.data import DataError, corpus_paths, corpus_texts, files_under, read_texts, text_files
+from training.runs.folder import tokenizer_file
+
+FORMAT = 1  # of the files below; another number makes them anew
+
+
+@dataclass(frozen=True)
+class TokenStream:
+    """Arrays of shape (tokens,), mapped and not loaded. `digest` is the SHA-256 of their content."""
+
+    ids: npt.NDArray[Any]  # uint16 or uint32
+    word_starts: npt.NDArray[np.bool_]  # true where a word of the segmenter begins, and at every [SEP]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def open_stream(config: PretrainConfig, data: Path, cache: Path, tokenizer: Tokenizer) -> TokenStream:
+    """The tokenised texts of a run from the folder `cache`, where they are put first if they are not there.
+
+    They are found again by the tokenizer's content and by name, size and time of the files they come from. Of several
+    processes one makes them and the others wait. A kill leaves nothing that is taken for whole.
+
+    Raises:
+        DataError: a file cannot be read, or there are no tokens in it.
+    """
+    key = _key(config, data)
+    folder = cache / key
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{key}.lock"):
+        if not folder.exists():
+            _write(cache / f"{key}.partial", _texts(config, data), tokenizer)
+            os.replace(cache / f"{key}.partial", folder)
+    about = json.loads((folder / "stream.json").read_text(encoding="utf-8"))
+    ids = np.memmap(folder / "ids.bin", dtype=about["dtype"], mode="r")
+    return TokenStream(ids, np.memmap(folder / "word_starts.bin", dtype=np.bool_, mode="r"), about["digest"])
+
+
+def _texts(config: PretrainConfig, data: Path) -> Iterator[tuple[str, str]]:
+    """(where it stands, text) of every text of a run."""
+    if config.corpus:
+        for number, text in enumerate(corpus_texts(data), start=1):
+            yield f"{data}, text {number} of the corpus", text
+    for name, share in config.texts.items():
+        for file in text_files(data / name):
+            for number, text in enumerate(read_texts(file), start=1):
+                # By the text's own hash: the same texts on every machine and in every order.
+                if int.from_bytes(hashlib.sha256(text.encode(errors="replace")).digest()[:4], "big") < share * 2**32:
+                    yield f"{file}, text {number}", text
+
+
+def _write(folder: Path, texts: Iterator[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    dtype = np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32
+    digest = hashlib.sha256()
+    tokens = 0
+    with (folder / "ids.bin").open("wb") as ids, (folder / "word_starts.bin").open("wb") as word_starts:
+        for where, text in tqdm(texts, desc=f"tokenising into {folder.parent}", unit=" texts"):
+            try:
+                encoded = tokenizer.encode(text)
+            except InvalidInput as error:
+                raise DataError(f"{where}: {error}") from error
+            if len(encoded):
+                for array, end, file in (
+                    (encoded.ids.astype(dtype), tokenizer.sep_id, ids),
+                    (encoded.word_starts, True, word_starts),
+                ):
+                    content = np.append(array, array.dtype.type(end)).tobytes()
+                    digest.update(content)
+                    file.write(content)
+                tokens += len(encoded) + 1
+    if tokens == 0:
+        raise DataError("There is not one word in the texts that the configuration names.")
+    about = {"tokens": tokens, "dtype": np.dtype(dtype).name, "digest": digest.hexdigest()}
+    (folder / "stream.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+
+def _key(config: PretrainConfig, data: Path) -> str:
+    """A name for the stream that changes with everything it is made of."""
+    paths = [path for root in corpus_paths(data) for path in files_under(root, "*")] if config.corpus else []
+    paths += [path for name in config.texts for path in text_files(data / name)]
+    files = [
+        (os.path.relpath(path, data), path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.is_file()
+    ]
+    pieces = hashlib.sha256(tokenizer_file(config).read_bytes()).hexdigest()
+    parts = [FORMAT, pieces, config.normaliser, config.segmenter, config.corpus, config.texts, files]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

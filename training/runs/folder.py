@@ -1,0 +1,130 @@
+"""The folder of one training run: its configuration, its tokenizer, and checkpoints that a kill cannot break.
+
+Knows files. Knows nothing of what a model learns or how.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from app.errors import NagayomiError
+from app.text.tokenizer import Tokenizer
+from training.config import ConfigError, TrainingConfig, explained
+from training.curve import draw_losses
+
+
+def whole_checkpoint(out: Path) -> Path | None:
+    """The newest folder that is surely whole. `last` is missing only where a run was killed between two renames."""
+    return next((out / name for name in ("last", "new", "old") if (out / name / "state.pt").exists()), None)
+
+
+def write_checkpoint(out: Path, save: Callable[[Path], None], state: dict[str, Any]) -> None:
+    """Write beside, then rename: a kill at any moment leaves a whole checkpoint.
+
+    A folder is whole when it holds state.pt, which is written last and appears at once. `save` writes the rest.
+    """
+    new, last, old = out / "new", out / "last", out / "old"
+    shutil.rmtree(new, ignore_errors=True)
+    save(new)
+    torch.save(state, new / "state.partial")
+    os.replace(new / "state.partial", new / "state.pt")
+    shutil.rmtree(old, ignore_errors=True)
+    if last.exists():
+        os.replace(last, old)
+    os.replace(new, last)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def last_checkpoint(out: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Weights and state of the last whole checkpoint, if there is one."""
+    directory = whole_checkpoint(out)
+    if directory is None:
+        return None
+    last = out / "last"
+    if directory != last:
+        # It was killed between two renames. Finish them: the next checkpoint begins by removing `new`.
+        shutil.rmtree(last, ignore_errors=True)
+        os.replace(directory, last)
+    state: dict[str, Any] = torch.load(last / "state.pt", map_location="cpu", weights_only=True)
+    return load_file(last / "model.safetensors"), state
+
+
+def write_losses(out: Path, losses: Sequence[float]) -> None:
+    """The loss of every step as losses.json, and their curve as losses.png."""
+    (out / "losses.json").write_text(json.dumps(losses) + "\n", encoding="utf-8")
+    draw_losses(losses, out / "losses.png")
+
+
+def check_same_config(config: TrainingConfig, out: Path) -> None:
+    """Refuse to go on with, or to write over, a run of another configuration.
+
+    Raises:
+        ConfigError: names the keys that differ.
+    """
+    file = (whole_checkpoint(out) or out) / "config.json"
+    if not file.exists():
+        return
+    saved = json.loads(file.read_text(encoding="utf-8")).get("nagayomi", {}).get("training")
+    if saved is None:
+        return
+    try:
+        # Keys that an older version did not have get their defaults, also those of a data set.
+        before = type(config).model_validate(saved, strict=False, extra="ignore").model_dump(mode="json")
+    except ValidationError as error:
+        raise ConfigError(
+            f"{out} holds a run of another version, which this one cannot go on with ({explained(error)}). "
+            "Name another folder, or remove this one."
+        ) from error
+    # How often to save and how much to read at once change no result.
+    changes = [
+        f"{key} was {before[key]!r} and is {now!r}"
+        for key, now in config.model_dump(mode="json").items()
+        if key not in ("checkpoint_every", "micro_batch_tokens") and before[key] != now
+    ]
+    if changes:
+        raise ConfigError(
+            f"{out} holds a run with another configuration: {'; '.join(changes)}. "
+            "Name another folder, or remove this one."
+        )
+
+
+def tokenizer_file(config: TrainingConfig) -> Path:
+    return Path(config.tokenizer or Path(config.checkpoint) / "tokenizer.json")
+
+
+def load_tokenizer(config: TrainingConfig) -> Tokenizer:
+    """The tokenizer that the configuration names.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    file = tokenizer_file(config)
+    try:
+        return Tokenizer.load(file, normaliser=config.normaliser, segmenter=config.segmenter)
+    except NagayomiError:
+        raise
+    except Exception as error:  # the Rust tokeniser raises bare Exception for a file it cannot read
+        raise ConfigError(f"The tokenizer {file} cannot be loaded: {error}") from error
+
+
+def adopt_tokenizer(config: TrainingConfig, out: Path) -> None:
+    """Put a copy of the tokenizer into the run's folder, which is then complete for the exporter.
+
+    Raises:
+        ConfigError: it is not the one that the run began with.
+    """
+    file, copy = tokenizer_file(config), out / "tokenizer.json"
+    content = file.read_bytes()
+    if whole_checkpoint(out) and copy.exists() and copy.read_bytes() != content:
+        raise ConfigError(f"{file} is not the tokenizer that the run in {out} began with. Name another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    if not copy.exists() or copy.read_bytes() != content:
+        copy.write_bytes(content)

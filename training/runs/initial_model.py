@@ -1,0 +1,158 @@
+"""The model a run starts from, and the checkpoint it leaves: one that transformers and `nagayomi export` load.
+
+Knows weights and shapes; nothing of batches or steps.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import BigBirdConfig
+
+from app.text.tokenizer import Tokenizer
+from export.checkpoint import CheckpointError, read_checkpoint
+from export.model import BigBird, Task, config_dict
+from export.weights import initialise
+from training.config import ConfigError, FinetuneConfig, TrainingConfig
+
+
+def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, ...]) -> BigBird:
+    """A BigBird of the configured shape with random weights, or the encoder of the configured checkpoint.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
+    """
+    num_labels = len(labels) if labels else (2 if config.task == "qa" else 1)
+    token_types = 2
+    if config.task == "qa" and config.question_overlap:
+        token_types = 3
+    elif config.task == "summarize":
+        token_types = 3 if config.sentence_types else 2
+    model = start_model(config, config.task, tokenizer, num_labels, token_types)
+    longest = max(one.max_tokens for one in config.sets)
+    if longest > model.config.max_position_embeddings:
+        raise ConfigError(f"max_tokens is {longest}; the model has {model.config.max_position_embeddings} positions.")
+    return model
+
+
+def start_model(
+    config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool = False
+) -> BigBird:
+    """What a run of any kind starts from. `grow`: a checkpoint with fewer token types gets more, like its first.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
+    """
+    if config.checkpoint:
+        return _from_checkpoint(config, task, tokenizer, num_labels, token_types, grow=grow)
+    shape = BigBirdConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=config.hidden,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=config.intermediate,
+        hidden_act=config.activation,
+        max_position_embeddings=config.max_positions,
+        type_vocab_size=token_types,
+        hidden_dropout_prob=config.dropout,
+        attention_probs_dropout_prob=config.dropout,
+        num_labels=num_labels,
+        pad_token_id=0,
+        cls_token_id=tokenizer.cls_id,
+        bos_token_id=tokenizer.cls_id,
+        eos_token_id=tokenizer.sep_id,
+        sep_token_id=tokenizer.sep_id,
+    )
+    _check_shape(shape, tokenizer, token_types)
+    model = BigBird(shape, task)
+    initialise(model, config.seed)
+    # Sinusoids (Vaswani et al. 2017) as the start of the learned positions: neighbours begin alike, so that places
+    # rarely seen in training behave like their neighbours.
+    positions = torch.arange(config.max_positions).unsqueeze(1)
+    rates = torch.exp(torch.arange(0, config.hidden, 2) * (-math.log(10_000.0) / config.hidden))
+    weight = model.bert.embeddings.position_embeddings.weight.data
+    weight[:, 0::2] = torch.sin(positions * rates) * shape.initializer_range * 2**0.5
+    weight[:, 1::2] = torch.cos(positions * rates) * shape.initializer_range * 2**0.5
+    return model
+
+
+def _from_checkpoint(
+    config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool
+) -> BigBird:
+    try:
+        shape, weights = read_checkpoint(Path(config.checkpoint))
+    except CheckpointError as error:
+        raise ConfigError(f"The checkpoint cannot be used: {error}") from error
+    shape.num_labels = num_labels
+    shape.hidden_dropout_prob = shape.attention_probs_dropout_prob = config.dropout
+    if grow and shape.type_vocab_size < token_types:
+        weights = _with_token_types(weights, token_types)
+        shape.type_vocab_size = token_types
+    _check_shape(shape, tokenizer, token_types)
+    model = BigBird(shape, task)
+    initialise(model, config.seed)
+    _take_over(model, weights, config.checkpoint)
+    return model
+
+
+def _with_token_types(weights: Mapping[str, Tensor], token_types: int) -> dict[str, Tensor]:
+    """The weights with more rows in the table of token types, all like the first: text reads alike under each."""
+    name = "bert.embeddings.token_type_embeddings.weight"
+    if name not in weights:  # said by name when the weights are taken over
+        return dict(weights)
+    rows = weights[name]
+    return {**weights, name: torch.cat([rows, rows[:1].expand(token_types - len(rows), -1)])}
+
+
+def _check_shape(shape: BigBirdConfig, tokenizer: Tokenizer, token_types: int) -> None:
+    """Refuse what would only show as an index error in the middle of a run."""
+    if tokenizer.vocab_size > shape.vocab_size:
+        raise ConfigError(f"The tokenizer has {tokenizer.vocab_size} pieces, the checkpoint {shape.vocab_size}.")
+    if token_types > shape.type_vocab_size:
+        raise ConfigError(
+            f"The checkpoint has {shape.type_vocab_size} token types and {token_types} are needed: "
+            "set question_overlap = false for qa, or sentence_types = false for summarize."
+        )
+
+
+def _take_over(model: BigBird, weights: Mapping[str, Tensor], checkpoint: str) -> None:
+    """Load the weights that fit by name and shape. Heads may be new; the encoder must come from the checkpoint."""
+    own = model.state_dict()
+    fitting = {
+        name: weights[name].float() for name in own if name in weights and weights[name].shape == own[name].shape
+    }
+    # Masked language models come without the pooler, and no task here reads it.
+    unfit = sorted(
+        name for name in own.keys() - fitting.keys() if name.startswith("bert.") and not name.startswith("bert.pooler.")
+    )
+    if unfit:
+        raise ConfigError(
+            f"The checkpoint {checkpoint} lacks {len(unfit)} weights of the encoder, or has them in another shape; "
+            f"the first is {unfit[0]}."
+        )
+    model.load_state_dict(own | fitting)
+
+
+def save_checkpoint(directory: Path, model: BigBird, config: FinetuneConfig, labels: tuple[str, ...]) -> None:
+    """Write weights and config.json, and in it, under "nagayomi", what the exporter needs to know."""
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, directory / "model.safetensors")
+    shape = model.config
+    if labels:
+        shape.id2label = dict(enumerate(labels))
+        shape.label2id = {label: index for index, label in enumerate(labels)}
+    document = config_dict(shape, config.task)
+    document["nagayomi"] = {
+        "task": config.task,
+        "segmenter": config.segmenter,
+        "normaliser": config.normaliser,
+        "overlap_token_type": 2 if config.task == "qa" and config.question_overlap else None,
+        "sentence_token_types": config.task == "summarize" and config.sentence_types,
+        "training": config.model_dump(mode="json"),
+    }
+    (directory / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

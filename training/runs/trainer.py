@@ -1,0 +1,122 @@
+"""What every training run shares: optimiser, learning rate, progress, and going on where a killed run stood.
+
+A run that was killed at any moment goes on from its last whole checkpoint with the same batches and the same dropout,
+and so with the same losses. Knows nothing of tasks, data or command lines.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from app.errors import NagayomiError
+from training.config import TrainingConfig
+from training.runs.distributed import Processes
+from training.runs.folder import last_checkpoint, write_checkpoint, write_losses
+
+
+class Diverged(NagayomiError):
+    """The loss is no number any more; the last checkpoint is from before."""
+
+
+def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
+    """Linear warm-up, then linear decay to zero."""
+    warmup = max(1, int(total * config.warmup_share))
+    return config.learning_rate * min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
+
+
+def build_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW; biases and LayerNorm weights do not decay."""
+    decayed = [p for p in model.parameters() if p.dim() > 1]
+    rest = [p for p in model.parameters() if p.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+class Trainer(ABC):
+    """One training run in a folder: model, optimiser, and the losses so far."""
+
+    config: TrainingConfig
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    total: int  # steps
+    description: str
+    unit: str = "step"  # of the progress bar, and how many of it a step is
+    units_of_step: int = 1
+
+    def __init__(self, config: TrainingConfig, out: Path, processes: Processes) -> None:
+        self.config, self.out, self.processes = config, out, processes
+        self.step = 0
+        self.losses: list[float] = []
+
+    @abstractmethod
+    def save(self, directory: Path) -> None:
+        """Write weights and config.json."""
+
+    @abstractmethod
+    def steps(self) -> Iterator[float]:
+        """Take the steps from `self.step` on, one for each value: its loss."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps besides the weights."""
+        return {"optimiser": self.optimiser.state_dict(), "step": self.step, "losses": self.losses}
+
+    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Stand where a checkpoint stood."""
+        self.model.load_state_dict(weights)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.losses = state["step"], state["losses"]
+
+    def resume(self) -> None:
+        """Go on from the last whole checkpoint, if there is one. The first process reads it for all."""
+        found = self.processes.from_first(last_checkpoint(self.out) if self.processes.is_first else None)
+        if found is not None:
+            self.restore(*found)
+
+    def checkpoint(self) -> None:
+        if self.processes.is_first:
+            write_checkpoint(self.out, self.save, self.state())
+
+    def descend(self, loss: float) -> None:
+        """Take one step along the gradients at hand, which gave this loss.
+
+        Raises:
+            Diverged: the loss is no number.
+        """
+        if not math.isfinite(loss):
+            raise Diverged(f"The loss of step {self.step + 1} is {loss}; try a lower learning_rate or clip_norm.")
+        # Parameters without a gradient, such as a pooler that the task does not read, stay as they are.
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self.total, self.config)
+        self.optimiser.step()
+
+    def train(self) -> None:
+        """Take the steps that are left, then leave the checkpoint, the losses and their curve in the folder."""
+        self.model.train()
+        progress = tqdm(
+            total=self.total * self.units_of_step,
+            initial=self.step * self.units_of_step,
+            desc=self.description,
+            unit=self.unit,
+            unit_scale=self.units_of_step > 1,
+            disable=not self.processes.is_first,
+        )
+        for loss in self.steps():
+            self.losses.append(loss)
+            self.step += 1
+            progress.update(self.units_of_step)
+            progress.set_postfix(loss=f"{np.mean(self.losses[-50:]):.3f}")
+            if self.step % self.config.checkpoint_every == 0 and self.step < self.total:
+                self.checkpoint()
+        progress.close()
+        self.checkpoint()
+        if self.processes.is_first:
+            self.save(self.out)
+            write_losses(self.out, self.losses)
