@@ -101,7 +101,7 @@ def test_a_share_of_the_questions_is_put_to_the_text_without_the_answers_sentenc
 
 
 def test_a_removed_sentence_leaves_none_of_the_right_answers(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
-    """Answers of a reading set are alternatives: a text that still holds one is no example of an unanswered question."""
+    """Answers of a reading set are alternatives: a text that still holds one leaves no question unanswered."""
     text = "駅は0にある。寺は1にある。城は2にある。"
     reading_file(tmp_path / "d" / "1.txt", text, ["Q: どこか", "A: 1", "A: 2"])
     config = _config({"reader": "reading-set", "data": "d", "removed_share": 1.0})
