@@ -174,7 +174,7 @@ def test_how_often_to_save_may_change(
     config = json.loads((out / "last" / "config.json").read_text())
     training = config["nagayomi"]["training"]
     # Written by a version that had other keys.
-    del training["autocast"], training["sets"][0]["removed_share"]
+    del training["class_balance"], training["sets"][0]["removed_share"]
     training["start"] = "random"
     write_json(out / "last" / "config.json", config)
     assert _train(config_file, places_data, out, "checkpoint_every=100") == 0
