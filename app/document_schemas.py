@@ -4,13 +4,10 @@ Spans are half-open offsets into a document's text, in the unit asked for. Boxes
 left corner of the page. Knows nothing of models, and nothing of how a file is read.
 """
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.files.sniff import Kind
 from app.text.blocks import BlockKind
-
-FileKind = Literal["pdf", "docx", "pptx", "html", "markdown", "eml", "table", "text"]
 
 
 class _Place(BaseModel):
@@ -42,7 +39,7 @@ class DocumentInfo(_Place):
         description="What answers name it by: its id, else its place among the documents, counted from 0; of a file, "
         "its name, with a number where an earlier one has the same."
     )
-    kind: FileKind = Field(description="What the bytes of a file are, whatever its name says. `text` for JSON.")
+    kind: Kind = Field(description="What the bytes of a file are, whatever its name says. `text` for JSON.")
     characters: int = Field(description="Code points of its text.")
     pages: int | None = Field(description="Pages or slides; null for a file without any.")
     warnings: list[str] = Field(description="Sentences about what could not be read, such as scanned pages.")
@@ -77,7 +74,7 @@ class ExtractResponse(_Place):
     """A file as text, with its structure. Every visible character lies in a block."""
 
     document: str = Field(description="The name of the file.")
-    kind: FileKind = Field(description="What the bytes are, whatever the name says.")
+    kind: Kind = Field(description="What the bytes are, whatever the name says.")
     text: str
     blocks: list[BlockResult]
     pages: list[PageResult] = Field(description="Empty for a file without pages.")

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -176,6 +176,26 @@ class DocumentBuilder:
             end += len(text) + len(CELL_SEPARATOR)
         row = Block("table-row", start, end - len(CELL_SEPARATOR), cells=tuple(spans))
         return self._append(row, CELL_SEPARATOR.join(texts))
+
+    def add_text(self, text: str, blocks: Sequence[Block]) -> None:
+        """Add blocks with the text that they stand in, as it is from the first of them to the last."""
+        if not blocks:
+            return
+        first = blocks[0].start
+        shift = self._separate(blocks[0].kind) - first
+        for block in blocks:
+            self._blocks.append(
+                replace(
+                    block,
+                    start=block.start + shift,
+                    end=block.end + shift,
+                    cells=tuple((start + shift, end + shift) for start, end in block.cells),
+                    omitted=tuple((start + shift, end + shift) for start, end in block.omitted),
+                )
+            )
+        self._parts.append(text[first : blocks[-1].end])
+        self._length = blocks[-1].end + shift
+        self._same_list = False
 
     def end_list(self) -> None:
         """The next row or item belongs to another table or list than the one before it."""

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge, InvalidInput
+from app.files import process
 from app.files.document import Document
 from app.files.limits import FileLimits
-from app.files.pdf import process
 from app.files.pdf.process import draw_pdf, read_pdf
 from tests.app.files import pdf_bytes, source
 from tests.app.files.programs import CHROMIUM, DATA, FONT, LIBREOFFICE, print_html, print_text
