@@ -88,6 +88,13 @@ class ModelNotFound(NagayomiError):
     error_type = "model_not_found"
 
 
+class JobNotFound(NagayomiError):
+    """There is no job of that id, or it is not the caller's."""
+
+    status = 404
+    error_type = "job_not_found"
+
+
 class Overloaded(NagayomiError):
     """The queue is full; `retry_after_s` says when to come back."""
 

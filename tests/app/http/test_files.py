@@ -120,7 +120,7 @@ async def test_a_form_that_cannot_be_read_gets_a_sentence(
         ("; boundary=b", b"", "unexpected end"),
         ("; boundary=b", b"--other\r\n\r\n", "boundary not found"),
         ("; boundary=b", b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\ntext', "end"),
-        ("; boundary=b", b"--b\r\n\r\ntext\r\n--b--\r\n", "missing content-disposition"),
+        ("; boundary=b", b"--b\r\n\r\ntext\r\n--b--\r\n", "missing Content-Disposition"),
         ("; boundary=b", b'--b\r\nContent-Disposition: form-data; name="' + b"x" * 9000 + b'"\r\n\r\n', "length"),
         ("; boundary=b", b"--b--\r\n", "The form holds no file"),
         ("", b"--b--\r\n", "empty boundary"),
@@ -131,7 +131,7 @@ async def test_a_body_that_is_not_the_form_it_says_it_is_gets_a_sentence(
     client: httpx.AsyncClient, boundary: str, body: bytes, words: str
 ) -> None:
     response = await client.post(
-        "/extract", content=body, headers={"content-type": b"multipart/form-data" + boundary.encode("latin-1")}
+        "/extract", content=body, headers={b"content-type": b"multipart/form-data" + boundary.encode("latin-1")}
     )
     assert response.status_code == 422
     assert words in error_of(response, 422, response.json()["error_type"])
