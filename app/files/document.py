@@ -266,7 +266,7 @@ def _check_gap(text: str, start: int, end: int) -> None:
 
 
 def _check_cells(block: Block) -> None:
-    if block.cells and block.kind != "table-row":
+    if block.cells and block.kind not in ("table-row", "table-head"):
         raise ValueError(f"{block} has cells and is no row of a table.")
     at = block.start
     for start, end in block.cells:

@@ -106,8 +106,8 @@ _BY_CONTENT_TYPE: dict[str, Kind] = {
 def kind_of(data: bytes, name: str | None, content_type: str | None, limits: FileLimits) -> Kind:
     """The kind of a file.
 
-    Raises FileTooLarge past `limits.max_file_bytes`, FileError for nothing at all, UnsupportedFile for a kind that is not read, EncryptedFile for an office file with a password, and what
-    Package raises for a damaged or hostile archive.
+    Raises FileTooLarge past `limits.max_file_bytes`, FileError for nothing at all, UnsupportedFile for a kind that is
+    not read, EncryptedFile for an office file with a password, and what Package raises for a damaged archive.
     """
     _check_size(data, limits)
     head = data[:_HEAD_BYTES]
