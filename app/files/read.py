@@ -40,6 +40,6 @@ async def read_kind(kind: Kind, data: bytes, charset: str | None, limits: FileLi
         document = await asyncio.to_thread(read_as, kind, data, charset, limits)
     else:
         document = await ask_for_document("app.files", {"kind": kind, "charset": charset}, data, limits)
-    if not document.text and not document.warnings:
+    if not document.blocks and not document.warnings:
         return replace(document, warnings=("The file holds no text.",))
     return document
