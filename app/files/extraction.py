@@ -10,8 +10,8 @@ from app.errors import InvalidInput
 from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.pdf.process import draw_pdf
-from app.files.read import read_file
-from app.files.sniff import Kind, check_size, kind_of
+from app.files.read import read_kind
+from app.files.sniff import Kind, kind_of
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class SentFile:
 
     name: str
     data: bytes
-    content_type: str | None = None
+    content_type: str | None = None  # what somebody said that it is, without parameters
+    charset: str | None = None  # what somebody said that its text is in
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Extractor:
     async def read(self, file: SentFile) -> Extracted:
         """The Document of a file. Raises FileError, in a sentence without the file's name."""
         async with self._turns:
-            kind, document = await read_file(file.data, file.name, file.content_type, None, self._limits)
+            kind = await self._kind(file)
+            document = await read_kind(kind, file.data, file.charset, self._limits)
         return Extracted(file.name, kind, document)
 
     async def draw(self, file: SentFile, page: int, width: int) -> bytes:
@@ -51,8 +53,10 @@ class Extractor:
         Raises InvalidInput for a file of another kind, and FileError, in a sentence without the file's name.
         """
         async with self._turns:
-            check_size(file.data, self._limits)
-            if await asyncio.to_thread(kind_of, file.data, file.name, file.content_type, self._limits) != "pdf":
+            if await self._kind(file) != "pdf":
                 raise InvalidInput("Only pages of PDF files can be drawn.")
             (picture,) = await draw_pdf(file.data, [page], width, self._limits)
         return picture
+
+    async def _kind(self, file: SentFile) -> Kind:
+        return await asyncio.to_thread(kind_of, file.data, file.name, file.content_type, self._limits)

@@ -152,7 +152,8 @@ def _check_part(part: multipart.MultipartSegment, form: Form, max_files: int) ->
 
 def _add(form: Form, part: multipart.MultipartSegment, content: bytes) -> None:
     if part.filename is not None:
-        form.files.append(SentFile(_distinct(_file_name(part.filename), form.files), content, part.content_type))
+        name = _distinct(_file_name(part.filename), form.files)
+        form.files.append(SentFile(name, content, part.content_type, part.charset))
         return
     try:
         form.fields.setdefault(part.name, []).append(content.decode("utf-8"))
