@@ -86,7 +86,12 @@ async def test_a_page_is_rendered_at_the_width_asked_for(client: httpx.AsyncClie
         ({"files": {"file": ("a.txt", b"")}}, 422, "unreadable_file", "The file is empty: it has no bytes."),
         ({"files": {"file": ("a.txt", b"\x00\x01\x02\xff\xfe\x80" * 9)}}, 415, "not_text", "no text"),
         ({"files": {"file": ("a.txt", b"a" * 200_001)}}, 413, "file_too_large", "200,001 bytes; 200,000 are allowed"),
-        ({"files": {"file": ("a.txt", b"a" * 9001)}}, 413, "file_too_large", "characters allowed"),
+        (
+            {"files": {"file": ("a.txt", b"a" * 9001)}},
+            413,
+            "file_too_large",
+            "9,001 characters of text; 9,000 are allowed",
+        ),
         ({"files": {"file": ("a.txt", b"a" * 300_001)}}, 413, "body_too_large", "larger than 300000 bytes"),
         ({"files": [("file", TEXT)] * 2}, 422, "invalid_input", "one file is allowed in one request"),
         ({"files": [("file", TEXT)] * 1000}, 422, "invalid_input", "one file is allowed in one request"),
