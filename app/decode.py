@@ -5,7 +5,6 @@ or requests.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,8 @@ import numpy.typing as npt
 
 from app.errors import InvalidInput
 from app.repetition import Repetition
+from app.text.blocks import Block
+from app.text.characters import CLOSERS, ELLIPSES, ENDERS
 from app.text.sentences import Sentence
 from app.text.tokenizer import IntArray, Tokens
 from app.text.windows import SentenceWindow, Window
@@ -27,10 +28,7 @@ N_BEST = 20
 # A sentence of whose bigrams a summary holds this share adds nothing to it: it says the same in other punctuation.
 NOTHING_NEW = 0.9
 
-# Possessive: a \r\n is never taken for two line ends.
-_BLANK_LINES = re.compile(r"(?:\r\n?+|\n)[^\S\r\n]*+(?:\r\n?+|\n)\s*")
-
-_CLOSING = tuple("。｡．！？!?…‥」』）)】］]》〉”〟")
+_CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def decode_answers(
     start_logits: Sequence[FloatArray],
     end_logits: Sequence[FloatArray],
     tokens: Tokens,
-    paragraphs: IntArray,
+    blocks: IntArray,
     *,
     max_answer_tokens: int,
     temperature: float,
@@ -74,17 +72,17 @@ def decode_answers(
     """The n-best answers over all windows of one question.
 
     A span may start only at a token that its window owns (max context), so no span is counted twice; no answer reaches
-    from one paragraph into another; no two answers overlap. Scores are a softmax over the logits of the `N_BEST` best
-    spans and the null span, [CLS] to [CLS], of whichever window finds it least likely.
+    from one block of the text into another; no two answers overlap. Scores are a softmax over the logits of the
+    `N_BEST` best spans and the null span, [CLS] to [CLS], of whichever window finds it least likely.
 
     Args:
-        paragraphs: the first token of each paragraph, see `paragraph_starts`.
+        blocks: the first token of each block of the text, see `block_starts`.
     """
     null_logit = min(float(start[0] + end[0]) for start, end in zip(start_logits, end_logits, strict=True))
     visible = tokens.ends > tokens.starts
     reach = np.full(len(tokens), len(tokens))
-    if len(paragraphs):
-        bounds = np.append(paragraphs, len(tokens))
+    if len(blocks):
+        bounds = np.append(blocks, len(tokens))
         reach = bounds[np.searchsorted(bounds, np.arange(len(tokens)), side="right")]
     candidates = [
         candidate
@@ -139,7 +137,7 @@ def _window_candidates(
     np.maximum.accumulate(scores, axis=0, out=scores)
     flat = best_within.reshape(-1)  # ((width + 1) * count,)
     places = np.arange(count)
-    # best[i]: of the spans from token i that reach into no other paragraph and, later, into no better span.
+    # best[i]: of the spans from token i that reach into no other block and, later, into no better span.
     best = best_within[np.minimum(reach[own] - window.first_token - places, width), places]
     candidates: list[_Candidate] = []
     while len(candidates) < N_BEST:
@@ -159,10 +157,9 @@ def _window_candidates(
     return candidates
 
 
-def paragraph_starts(text: str, tokens: Tokens) -> IntArray:
-    """The first token of each paragraph but the first; paragraphs are parted by lines that hold nothing to see."""
-    ends = [match.end() for match in _BLANK_LINES.finditer(text)]
-    return np.searchsorted(tokens.starts, ends).astype(np.int32)
+def block_starts(blocks: Sequence[Block], tokens: Tokens) -> IntArray:
+    """The first token of each block but the first."""
+    return np.searchsorted(tokens.starts, [block.start for block in blocks[1:]]).astype(np.int32)
 
 
 def distinct_answers(text: str, spans: Sequence[Span]) -> list[Span]:

@@ -11,12 +11,12 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from app.decode import (
+    block_starts,
     decode_answers,
     decode_labels,
     decode_summary,
     distinct_answers,
     join_summary,
-    paragraph_starts,
     sentence_probabilities,
     utf16_offsets,
 )
@@ -36,7 +36,8 @@ from app.schemas import (
 )
 from app.settings import Settings
 from app.store import Model
-from app.text.sentences import read_sentences, split_sentences
+from app.text.sentences import read_sentences, sentences_of
+from app.text.structure import Structure, structure_of
 from app.text.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
 from app.text.windows import (
     SentenceWindow,
@@ -111,8 +112,8 @@ def _check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Sett
             )
 
 
-def _encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
-    tokens = tokenizer.encode(text)
+def _encode(tokenizer: Tokenizer, text: str, field: str, structure: Structure | None = None) -> Tokens:
+    tokens = tokenizer.encode(text, structure)
     if not len(tokens):
         raise InvalidInput(f"`{field}` holds only invisible characters; it must hold text.")
     return tokens
@@ -130,7 +131,7 @@ def _stride(manifest: Manifest, room: int, overlap: int | None = None) -> int:
     return room - overlap
 
 
-def _offsets(text: str, unit: OffsetUnit) -> Sequence[int]:
+def offsets_of(text: str, unit: OffsetUnit) -> Sequence[int]:
     return range(len(text) + 1) if unit == "codepoint" else utf16_offsets(text).tolist()
 
 
@@ -151,8 +152,9 @@ class QaReading:
         _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        self._tokens = _encode(tokenizer, request.context, "context")
-        self._paragraphs = paragraph_starts(request.context, self._tokens)
+        structure = structure_of(request.context)
+        self._tokens = _encode(tokenizer, request.context, "context", structure)
+        self._blocks = block_starts(structure.blocks, self._tokens)
         self._windows: list[list[Window]] = []
         self.documents: list[Document] = []
         budget = _Budget(manifest, settings)
@@ -176,7 +178,7 @@ class QaReading:
             self.documents += documents
 
     def decode(self, outputs: Sequence[Outputs]) -> list[QuestionResult]:
-        offsets = _offsets(self._request.context, self._request.offset_unit)
+        offsets = offsets_of(self._request.context, self._request.offset_unit)
         results: list[QuestionResult] = []
         first = 0
         for question, windows in zip(self._request.questions, self._windows, strict=True):
@@ -193,7 +195,7 @@ class QaReading:
             [output["start_logits"] for output in outputs],
             [output["end_logits"] for output in outputs],
             self._tokens,
-            self._paragraphs,
+            self._blocks,
             max_answer_tokens=request.max_answer_length,
             temperature=self._temperature,
         )
@@ -221,7 +223,8 @@ class SummaryReading:
         _check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        sentences = split_sentences(request.text)
+        self._structure = structure_of(request.text)
+        sentences = sentences_of(self._structure)
         if not sentences:
             raise InvalidInput("`text` holds only invisible characters; it must hold text.")
         # Headings and heads of tables are read as well, for what stands below them, but no summary holds them. A text
@@ -232,7 +235,7 @@ class SummaryReading:
         self._sentences = [read[index] for index in self._chosen_from]
         uses_types = manifest.sentence_token_types
         self._windows: list[SentenceWindow] = sentence_windows(
-            tokens_of_sentences(_encode(tokenizer, request.text, "text"), read),
+            tokens_of_sentences(_encode(tokenizer, request.text, "text", self._structure), read),
             [sentence.token_type if uses_types else 0 for sentence in read],
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
@@ -255,7 +258,7 @@ class SummaryReading:
             max_characters=request.max_characters,
             diversity=request.diversity,
         )
-        offsets = _offsets(request.text, request.offset_unit)
+        offsets = offsets_of(request.text, request.offset_unit)
         chosen = set(selected)
         results = [
             SentenceResult(
@@ -268,7 +271,9 @@ class SummaryReading:
             )
             for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
         ]
-        return Summary(join_summary([results[index].text for index in selected]), results)
+        reading = self._structure.reading
+        read = [reading.between(sentences[index].start, sentences[index].end, request.text) for index in selected]
+        return Summary(join_summary(read), results)
 
 
 class LabelReading:

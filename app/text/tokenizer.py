@@ -1,6 +1,6 @@
-"""Text to tokens: normalise, segment into words, cut words into pieces, and never lose an offset.
+"""Text to tokens: take what is read, normalise, segment into words, cut words into pieces, and never lose an offset.
 
-Three steps, each with its own alignment, composed into one: every token knows the half-open code-point
+Four steps, each with its own alignment, composed into one: every token knows the half-open code-point
 span it covers in the text exactly as it was sent.
 
 Knows nothing of models, windows or requests. Not thread-safe: MeCab and the Rust tokeniser keep state, so every
@@ -21,6 +21,7 @@ import numpy.typing as npt
 import tokenizers
 
 from app.errors import BrokenModel, InvalidInput
+from app.text.structure import Structure, structure_of
 
 IntArray = npt.NDArray[np.int32]
 NormaliserName = Literal["none", "nfkc", "zenkaku"]
@@ -93,6 +94,14 @@ def _is_plain(char: str) -> bool:
     return unicodedata.normalize("NFKC", char) == _clean(char) == char and not _joins_previous(char)
 
 
+def _refuse_surrogates(text: str) -> None:
+    if match := _SURROGATE.search(text):
+        raise InvalidInput(
+            f"The text holds a lone surrogate (U+{ord(match.group()):04X}) at character {match.start()}; "
+            "only Unicode characters are allowed."
+        )
+
+
 def normalise(text: str, name: NormaliserName) -> Normalised:
     """Normalise `text` and keep the alignment.
 
@@ -103,11 +112,7 @@ def normalise(text: str, name: NormaliserName) -> Normalised:
     Raises:
         InvalidInput: the text holds a lone surrogate, which is not a character.
     """
-    if match := _SURROGATE.search(text):
-        raise InvalidInput(
-            f"The text holds a lone surrogate (U+{ord(match.group()):04X}) at character {match.start()}; "
-            "only Unicode characters are allowed."
-        )
+    _refuse_surrogates(text)
     identity = np.arange(len(text) + 1, dtype=np.int32)
     if name == "none":
         return Normalised(text, identity[:-1], identity[1:])
@@ -333,8 +338,8 @@ class Tokenizer:
         raise BrokenModel(f"The tokenizer has none of the special tokens {', '.join(names)}.")
 
     def words(self, text: str) -> list[str]:
-        """The normalised words of a text, as the pieces are cut from them."""
-        normalised = normalise(text, self._normaliser).text
+        """The normalised words of a text as it is read, as the pieces are cut from them."""
+        normalised = normalise(structure_of(text).reading.text, self._normaliser).text
         return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter)]
 
     def normalised_length(self, text: str) -> int:
@@ -345,13 +350,18 @@ class Tokenizer:
         """
         return len(normalise(text, self._normaliser).text)
 
-    def encode(self, text: str) -> Tokens:
-        """Tokenise one text.
+    def encode(self, text: str, structure: Structure | None = None) -> Tokens:
+        """Tokenise one text as it is read: a word that was wrapped at the edge of a page is one word.
+
+        Args:
+            structure: of this text, where it is known already; else it is found.
 
         Raises:
             InvalidInput: the text holds a lone surrogate.
         """
-        normalised = normalise(text, self._normaliser)
+        _refuse_surrogates(text)
+        reading = (structure or structure_of(text)).reading
+        normalised = normalise(reading.text, self._normaliser)
         words = cut_words(normalised.text, self._segmenter)
         if not words:
             empty = np.zeros(0, dtype=np.int32)
@@ -361,7 +371,9 @@ class Tokenizer:
         ids = np.array(encoding.ids, dtype=np.int32)
         # The unigram model itself knows its special tokens as pieces, and a word of the text may spell one.
         ids[self._is_special[ids]] = self._unknown_id
-        return self.align(normalised, words, joined, ids, encoding.offsets)
+        tokens = self.align(normalised, words, joined, ids, encoding.offsets)
+        starts, ends = reading.to_source(tokens.starts, tokens.ends)
+        return Tokens(ids, starts, ends, tokens.word_starts)
 
     @staticmethod
     def align(
