@@ -53,9 +53,7 @@ def _show_answer(answer: Answer, context: str, *, colour: bool) -> str:
 def _around(answer: Answer, context: str) -> tuple[str, str]:
     """What is read before and after an answer in its sentence, or sentences, cut where it gets long."""
     structure = structure_of(context)
-    touched = [
-        (start, end) for start, end in _whole_sentences(structure) if start < answer.end and answer.start < end
-    ]
+    touched = [(start, end) for start, end in _whole_sentences(structure) if start < answer.end and answer.start < end]
     begin = min([answer.start, *(start for start, _ in touched)])
     finish = max([answer.end, *(end for _, end in touched)])
     before = structure.reading.between(begin, answer.start, context)
