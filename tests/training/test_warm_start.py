@@ -23,7 +23,7 @@ from transformers import (
 
 from app.cli import main
 from app.text.tokenizer import Tokenizer
-from training.config import FinetuneConfig
+from training.config import DataSet, FinetuneConfig
 from training.finetune.loop import Run
 from training.warm_start import (
     MINIMUM_COUNT,
@@ -236,7 +236,7 @@ def test_fine_tuning_goes_on_from_it(
     config = FinetuneConfig(
         task="qa",
         checkpoint=str(tmp_path / "base"),
-        sets=({"reader": "squad", "data": "places.json", "max_tokens": 64},),  # type: ignore[arg-type]
+        sets=(DataSet(reader="squad", data="places.json", max_tokens=64),),
         autocast="none",
     )
     run = Run(config, places_data, tmp_path / "run")

@@ -71,7 +71,7 @@ def calibration_error(confidence: Floats, right: Floats) -> float:
 
 
 def _bins(confidence: Floats) -> npt.NDArray[np.int64]:
-    return np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
+    return np.asarray(np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1), dtype=np.int64)
 
 
 def rescaled(item: Scored, factor: float) -> Scored:

@@ -114,8 +114,9 @@ def _question_statistics(items: Sequence[Scored]) -> dict[str, Statistic]:
 
     def worst_best_quarter(places: IntArray) -> float:
         quarters = np.floor(position[places] * QUARTERS)
-        means = [mean_where(f1, position >= 0)(places[quarters == quarter]) for quarter in range(QUARTERS)]
-        return min(means) / max(means) if max(means) > 0 else np.nan  # nan as well where a quarter has no answer
+        means = _array(mean_where(f1, position >= 0)(places[quarters == quarter]) for quarter in range(QUARTERS))
+        # nan as well where a quarter has no answer.
+        return float(means.min() / means.max()) if means.max() > 0 else np.nan
 
     return {
         "em": mean_where(right, has_answer),

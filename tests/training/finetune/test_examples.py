@@ -20,7 +20,8 @@ QUESTIONS = [("駅はどこにあるか", "0"), ("城はどこか", "城は2に�
 
 def _config(*sets: dict[str, Any], **changes: Any) -> FinetuneConfig:
     """A run over these sets; a key that is not given is that of SQuAD JSON named d.json in 30 tokens."""
-    whole = tuple(DataSet(**({"reader": "squad", "data": "d.json", "max_tokens": 30} | one)) for one in sets or ({},))
+    common: dict[str, Any] = {"reader": "squad", "data": "d.json", "max_tokens": 30}
+    whole = tuple(DataSet(**(common | one)) for one in sets or ({},))
     values: dict[str, Any] = {"task": "qa", "tokenizer": "t", "segmenter": "none", "normaliser": "none", "sets": whole}
     return FinetuneConfig(**(values | changes))
 
