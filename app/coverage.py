@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.text.sentences import Sentence
-
-Floats = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from app.types import DoubleArray
 
 # Bigrams of the unseen summary at most. It is taken to hold as many as the probabilities add up to; over a long text
 # these add up to more than summaries have, and the longest sentences would be favoured.
@@ -55,11 +53,11 @@ class Coverage:
         self._common = 0.0  # bigrams that the summary so far is expected to have in common with the unseen one
         self._taken = 0  # bigrams of the summary so far
 
-    def expected_f1(self) -> Floats:
+    def expected_f1(self) -> DoubleArray:
         """Expected bigram F1 of what was taken together with each sentence. (sentences,)"""
         return np.asarray(2 * (self._common + self._new) / (self._taken + self._lengths + self._expected))
 
-    def repeated(self) -> Floats:
+    def repeated(self) -> DoubleArray:
         """The share of each sentence's bigrams that what was taken holds already. (sentences,)"""
         return np.asarray(self._repeated / np.maximum(self._kinds, 1))
 
@@ -75,7 +73,7 @@ class Coverage:
         np.subtract.at(self._new, holders, self._worth[bigrams])
         self._new[holders] = np.maximum(self._new[holders], 0)  # rounding leaves a little below 0
 
-    def _all_holders(self, bigrams: IntArray) -> tuple[IntArray, IntArray]:
+    def _all_holders(self, bigrams: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """(sentence, bigram) for each of the bigrams and each sentence that holds it."""
         firsts = self._first_holder[bigrams]
         counts = self._first_holder[bigrams + 1] - firsts

@@ -15,11 +15,9 @@ import numpy.typing as npt
 from app.coverage import Coverage
 from app.errors import InvalidInput
 from app.text.sentences import Sentence
-from app.text.tokenizer import IntArray, Tokens
+from app.text.tokenizer import Tokens
 from app.text.windows import SentenceWindow, Window
-
-FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
+from app.types import BoolArray, FloatArray, IntArray
 
 # Spans that share the probability with "no answer"; how many are asked for changes no score.
 N_BEST = 20

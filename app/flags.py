@@ -11,8 +11,8 @@ from app.errors import BrokenModel, InvalidInput, NagayomiError
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-    from app.manifest import Task
     from app.settings import Settings
+    from app.types import Task
 
 
 class MissingExtra(NagayomiError):

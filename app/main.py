@@ -28,7 +28,6 @@ from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
 from app.http.openapi import Responses, json_body
 from app.http.pages import add_page
 from app.layers import add_layers, key_schemes
-from app.manifest import Task
 from app.schemas import (
     ClassifyRequest,
     ClassifyResponse,
@@ -53,6 +52,7 @@ from app.transport import (
     stage_headers,
     unless_disconnected,
 )
+from app.types import Task
 from app.validation import parse_object, validate
 
 RequestT = TypeVar("RequestT", bound=BaseModel)

@@ -14,17 +14,12 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from app.errors import BrokenModel
-from app.text.tokenizer import NormaliserName, SegmenterName
+from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName, Task
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
 MODEL_FILE = "model.onnx"
 REQUIRED_FILES = (MODEL_FILE, "tokenizer.json")
-
-Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
-Layout = Literal["packed", "padded"]
-AttentionPattern = Literal["hf-eval", "random"]
-GpuTarget = Literal["cuda", "tensorrt"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"

@@ -22,7 +22,7 @@ from app.decode import (
 )
 from app.errors import InvalidInput, RequestTooLarge, naming_member
 from app.manifest import Manifest
-from app.packing import Document, Outputs, packed_length
+from app.packing import Document, packed_length
 from app.schemas import (
     DEFAULT_SENTENCES,
     Answer,
@@ -39,6 +39,7 @@ from app.store import Model
 from app.text.sentences import Sentence, split_sentences
 from app.text.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
 from app.text.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
+from app.types import Outputs
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

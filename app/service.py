@@ -17,8 +17,7 @@ from app.engine.batcher import Batcher
 from app.engine.process import check_provider
 from app.errors import BrokenModel, DeadlineExceeded, ProviderUnavailable, Unavailable
 from app.http.auth import tokens_of_key
-from app.manifest import Task
-from app.packing import Document, Outputs
+from app.packing import Document
 from app.readings import BatchReading, LabelReading, QaReading, Reading, Summary, SummaryReading
 from app.schemas import (
     BrokenInfo,
@@ -37,6 +36,7 @@ from app.settings import Settings
 from app.store import Model, Store, load_store
 from app.telemetry.metrics import StageClock, Telemetry
 from app.text.pool import TextThreads
+from app.types import Outputs, Task
 
 T = TypeVar("T")
 

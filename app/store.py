@@ -14,11 +14,12 @@ from pathlib import Path
 
 from app.engine.process import Engine
 from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
-from app.manifest import FILE_NAME, Manifest, Task, sha256, verify_files
+from app.manifest import FILE_NAME, Manifest, sha256, verify_files
 from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
 from app.settings import Settings
 from app.text.tokenizer import Tokenizer
+from app.types import Task
 
 logger = logging.getLogger("nagayomi.store")
 

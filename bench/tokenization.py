@@ -17,8 +17,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.text.tokenizer import MecabSegmenter, NormaliserName, Tokenizer, _segments, normalise
+from app.text.tokenizer import MecabSegmenter, Tokenizer, _segments, normalise
 from app.text.windows import question_windows
+from app.types import NormaliserName
 
 NORMALISER: NormaliserName = "nfkc"
 QUESTION = "この文書の主題となっている人物が生まれたのはいつですか。"

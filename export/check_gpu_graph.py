@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
@@ -25,19 +24,19 @@ from tqdm import tqdm
 from app.engine.process import Engine
 from app.errors import BrokenModel
 from app.manifest import Manifest
-from app.packing import Document, Outputs
+from app.packing import Document
 from app.readings import LabelReading, QaReading, SummaryReading
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.settings import Settings
 from app.store import TOKENIZER_FILE, Model, ThreadTokenizers
 from app.text.tokenizer import Tokenizer
+from app.types import FloatArray, Outputs
 from app.worker.session import Session
 from export.checkpoint import read_checkpoint
 from export.gpu_graph import mixed_precision
 from export.model import BigBird, PackedModel
 from export.weights import load_weights
 
-FloatArray = npt.NDArray[np.float32]
 Run = Callable[[Sequence[Document]], list[Outputs]]
 AnyReading = QaReading | LabelReading | SummaryReading
 

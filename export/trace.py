@@ -22,13 +22,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from app.manifest import MODEL_FILE
-from app.packing import AttentionLayout, AttentionPattern, Document, pack
+from app.packing import AttentionLayout, Document, pack
+from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
 from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird, PackedModel, PaddedModel, output_names, packed_inputs
 from export.random_plan import random_plan, save_random_plan
 
-Layout = Literal["packed", "padded"]
 WeightType = Literal["fp32", "fp16"]
 
 OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out

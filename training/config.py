@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from app.errors import InvalidInput
-from app.text.tokenizer import NormaliserName, SegmenterName
+from app.types import NormaliserName, SegmenterName
 
 TrainingTask = Literal["qa", "classify", "summarize"]
 SHORTEST = 8  # tokens of a sequence in pre-training: [CLS], [SEP] and some words

@@ -22,10 +22,9 @@ from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from app.text.tokenizer import Tokenizer
+from app.types import FloatArray
 from training.config import read_config
 from training.finetune.examples import labelled_split
-
-FloatArray = npt.NDArray[np.float32]
 
 REGULARISATION = 100.0  # C of the regression: of 10, 30 and 100 the best on held-out articles
 SHARE = 0.5  # root mean square of the class weights over the words of a text, where the other dimensions have length 1

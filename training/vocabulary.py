@@ -17,7 +17,8 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import models, pre_tokenizers, processors
 from tqdm import tqdm
 
-from app.text.tokenizer import MecabSegmenter, NormaliserName, cut_words, normalise
+from app.text.tokenizer import MecabSegmenter, cut_words, normalise
+from app.types import NormaliserName
 from training.data import corpus_texts
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -14,17 +14,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tokenizers
 
 from app.errors import BrokenModel, InvalidInput
-
-IntArray = npt.NDArray[np.int32]
-NormaliserName = Literal["none", "nfkc", "zenkaku"]
-SegmenterName = Literal["none", "mecab-jumandic", "jumanpp"]
+from app.types import IntArray, NormaliserName, SegmenterName
 
 # Longest text given to the segmenter at once. MeCab's lattice takes about 1 kB a character, so this bounds its memory.
 MAX_SEGMENT_CHARACTERS = 2_000

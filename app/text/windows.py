@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidInput
-from app.text.tokenizer import IntArray, Tokens
-
-BoolArray = npt.NDArray[np.bool_]
+from app.text.tokenizer import Tokens
+from app.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True)

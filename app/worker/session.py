@@ -12,9 +12,10 @@ import numpy as np
 import onnxruntime as ort
 
 from app.errors import BrokenModel, ProviderUnavailable
-from app.manifest import MODEL_FILE, Manifest, Task
-from app.packing import AttentionLayout, Document, Outputs, PackedBatch, load_random_plan, pack
-from app.settings import Provider, Settings
+from app.manifest import MODEL_FILE, Manifest
+from app.packing import AttentionLayout, Document, PackedBatch, load_random_plan, pack
+from app.settings import Settings
+from app.types import Outputs, Provider, Task
 from app.worker.engine_cache import EngineCache
 from app.worker.providers import NodesLeftToCpu, load_libraries, open_session, tensorrt_version
 from app.worker.tensorrt import Sizes, fill, rounded_up

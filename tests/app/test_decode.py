@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.coverage import Coverage, Floats
+from app.coverage import Coverage
 from app.decode import (
-    FloatArray,
     Span,
     decode_answers,
     decode_labels,
@@ -25,6 +24,7 @@ from app.errors import InvalidInput
 from app.text.sentences import split_sentences
 from app.text.tokenizer import Tokens
 from app.text.windows import SentenceWindow, Window, question_windows
+from app.types import DoubleArray, FloatArray
 
 ONE = np.zeros(0, dtype=np.int32)  # paragraph and no other
 
@@ -269,7 +269,7 @@ def test_a_summary_of_most_of_a_text_does_not_go_through_it_for_every_sentence(
     passes = 0
     expected_f1 = Coverage.expected_f1
 
-    def counted(self: Coverage) -> Floats:
+    def counted(self: Coverage) -> DoubleArray:
         nonlocal passes
         passes += 1
         return expected_f1(self)

@@ -23,11 +23,12 @@ from app.errors import (
     RequestTooLarge,
     Unavailable,
 )
-from app.packing import Document, Outputs
+from app.packing import Document
 from app.readings import LabelReading
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, SummarizeRequest
 from app.service import Caller, Service, _is_short
 from app.settings import Settings
+from app.types import Outputs
 
 
 @pytest.fixture

@@ -28,11 +28,11 @@ from app.http.compat.hugging_face_schemas import (
     TextInputs,
 )
 from app.http.openapi import Responses, json_body
-from app.manifest import Task
 from app.readings import Summary
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from app.types import Task
 from app.validation import parse_object, validate
 
 

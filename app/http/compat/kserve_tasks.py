@@ -10,10 +10,10 @@ from typing import Any
 
 from app.errors import InvalidInput, naming_member
 from app.http.compat.kserve_tensors import Datatype, OutputTensor
-from app.manifest import Task
 from app.readings import Summary
 from app.schemas import Answer, ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Caller, Reply, Service
+from app.types import Task
 from app.validation import validate
 
 _NO_ANSWER = Answer(text="", start=0, end=0, score=0.0)

@@ -14,9 +14,10 @@ from starlette.responses import Response
 from app.errors import NagayomiError, Overloaded, Unavailable
 from app.http.compat.common import body_of, check_batch_size, exchange, model_in_query
 from app.http.openapi import Responses, json_body
-from app.manifest import Manifest, Task
+from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
+from app.types import Task
 from app.validation import parse_request, validate
 
 

@@ -18,13 +18,12 @@ from app.text.tokenizer import (
     MAX_SEGMENT_CHARACTERS,
     JumanppSegmenter,
     MecabSegmenter,
-    NormaliserName,
-    SegmenterName,
     Tokenizer,
     _clean,
     _segments,
     normalise,
 )
+from app.types import NormaliserName, SegmenterName
 from tests.hostile import HOSTILE_TEXTS, LONE_SURROGATES
 
 NORMALISERS: tuple[NormaliserName, ...] = ("none", "nfkc", "zenkaku")

@@ -3,7 +3,7 @@ import pytest
 import torch
 from transformers import BigBirdConfig
 
-from app.manifest import Task
+from app.types import Task
 from export.model import BigBird
 from export.weights import initialise
 from training.runs.structured_init import POSITION_WIDTH, structured_start
