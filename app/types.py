@@ -15,6 +15,7 @@ DoubleArray = npt.NDArray[np.float64]
 Outputs = dict[str, FloatArray]  # what a graph gives for one document, by output name
 
 Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
+ServedTask = Literal["qa", "classify", "summarize"]  # those with an endpoint
 Layout = Literal["packed", "padded"]
 AttentionPattern = Literal["hf-eval", "random"]
 NormaliserName = Literal["none", "nfkc", "zenkaku"]

@@ -1,23 +1,42 @@
-"""What every request passes on its way to a route: the gate, then CORS, then the guard.
+"""The middleware stack: gate, CORS, API keys; and the reporters called after each request.
 
-Also who hears of a request that is over: metrics, log, traces. Knows the settings, and nothing of the routes.
+The gate opens the context of a request (app/telemetry/request_context.py) and gives it to the reporters when the
+request is over. Knows the settings, and nothing of the endpoints.
 """
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
 
-from fastapi import FastAPI, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.guard import Guard
-from app.http.auth import KeyRing, read_keys
+from app.errors import Unavailable
+from app.http.auth import ApiKeyMiddleware, KeyRing, read_keys
+from app.http.request import local_path
+from app.http.responses import CLIENT_GONE, answer_error, error_response
 from app.settings import Settings
 from app.telemetry.logs import log_request
 from app.telemetry.metrics import Telemetry
-from app.telemetry.request_context import RequestContext
+from app.telemetry.request_context import RequestContext, current_request
 from app.telemetry.tracing import Traces
-from app.transport import Gate
+
+logger = logging.getLogger("nagayomi.http")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+# What no answer of this service needs, and what the web page relaxes for itself (http/pages.py).
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_TRACE_HEADERS = ("traceparent", "tracestate")
 
 # Reported by name where no route is reached, as when a key is missing.
 _COUNTED = frozenset(
@@ -32,8 +51,8 @@ _CORS_SHOWN = (
 )
 
 
-def add_layers(app: FastAPI, settings: Settings, telemetry: Telemetry, traces: Traces | None) -> None:
-    """Put the layers around an application.
+def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, traces: Traces | None) -> None:
+    """Put the stack around an application.
 
     Raises:
         InvalidInput: the keys of the settings cannot be used.
@@ -45,7 +64,7 @@ def add_layers(app: FastAPI, settings: Settings, telemetry: Telemetry, traces: T
     if settings.needs_key:
         keys = KeyRing(read_keys(settings), settings)
         telemetry.watch(keys.holders)
-        app.add_middleware(Guard, keys=keys)
+        app.add_middleware(ApiKeyMiddleware, keys=keys)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -57,12 +76,77 @@ def add_layers(app: FastAPI, settings: Settings, telemetry: Telemetry, traces: T
     app.add_middleware(Gate, paths=_COUNTED, reports=reports)
 
 
-def key_schemes(settings: Settings) -> list[Any]:
-    """For /docs and for clients made from the schema: the two ways to send a key. The guard is what asks for it."""
-    if not settings.needs_key:
-        return []
-    how = "A key of this server, as `nagayomi keys` makes them."
-    return [
-        Security(HTTPBearer(auto_error=False, description=how)),
-        Security(APIKeyHeader(name="X-API-Key", auto_error=False, description=how)),
-    ]
+class Gate:
+    """The outermost middleware: gives every request an id and a context, and turns the unforeseen into a plain 500.
+
+    Args:
+        paths: reported by name where no route was reached; every other path is reported as "other", so that nobody
+            can fill metrics and logs with names.
+        reports: called in order with the context of every request that is over.
+    """
+
+    def __init__(
+        self, app: ASGIApp, paths: frozenset[str], reports: Sequence[Callable[[RequestContext], None]]
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._reports = reports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers.get("x-request-id"))
+        trace_headers = {name: headers[name] for name in _TRACE_HEADERS if name in headers}
+        context = RequestContext(request_id, scope["method"], trace_headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+        outer = current_request.set(context)
+        begun = time.perf_counter()
+        status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = message.get("headers", ())
+                names = {name for name, _ in given}
+                added = ((name, value) for name, value in _SECURITY_HEADERS if name not in names)
+                message["headers"] = [*given, (b"x-request-id", request_id.encode("latin-1")), *added]
+            await send(message)
+
+        # As they are here: a mount that is entered on the way adds itself to the scope.
+        root, path = scope.get("root_path", ""), local_path(scope)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:  # by a server that stops while, say, a body is still coming: not without a word
+            if status is not None:
+                raise
+            error = Unavailable("The service is shutting down.")
+            await answer_error(request_id, error)(scope, receive, send_with_id)
+        except Exception:  # the last line: whatever went wrong, the client gets a sentence and the log the trace
+            logger.exception("request %s failed", request_id)
+            if status is not None:
+                raise
+            message = "Something went wrong on the server; the log has it under this request_id."
+            await error_response(request_id, 500, "internal", message)(scope, receive, send_with_id)
+        finally:
+            context.seconds = time.perf_counter() - begun
+            context.endpoint = self._endpoint(scope, root, path)
+            context.status = status or CLIENT_GONE
+            if context.status == CLIENT_GONE:
+                context.error_type = "client_gone"
+            for report in self._reports:
+                report(context)
+            current_request.reset(outer)
+
+    def _endpoint(self, scope: Scope, root: str, path: str) -> str:
+        # What the router left in the scope: where a mounted application begins, and the template of the route.
+        mount = scope.get("root_path", "").removeprefix(root)
+        template = f"{mount}{getattr(scope.get('route'), 'path', '')}"
+        return template or (path if path in self._paths else "other")
+
+
+def _request_id(sent: str | None) -> str:
+    """The client's own id when it is one that can stand in logs and headers, else a new one."""
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

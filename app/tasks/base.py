@@ -1,52 +1,45 @@
-"""What each endpoint does with a text before and after the engine: windows, and results in the text's own words.
+"""What all tasks share: limits on a request, the interface of a prepared request, and batches of them.
 
-A reading is made in a text thread, with that thread's tokeniser; its `documents` go to the batcher; `decode`, again in
-a text thread, turns the engine's outputs into the response's parts. Knows nothing of queues, time or HTTP.
+A task prepares a request in a text thread, with that thread's tokenizer; its `documents` go to the batcher; `decode`,
+again in a text thread, turns the outputs of the engine into the parts of the response. Knows nothing of queues, time,
+engines or HTTP.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from app.decode import (
-    decode_answers,
-    decode_labels,
-    decode_summary,
-    distinct_answers,
-    join_summary,
-    kept_probabilities,
-    paragraph_starts,
-    utf16_offsets,
-)
 from app.errors import InvalidInput, RequestTooLarge, naming_member
 from app.manifest import Manifest
 from app.packing import Document, packed_length
 from app.schemas import (
-    DEFAULT_SENTENCES,
-    Answer,
     ClassifyRequest,
-    LabelResult,
+    ClassifyResponse,
     OffsetUnit,
     QaRequest,
-    QuestionResult,
-    SentenceResult,
+    QaResponse,
     SummarizeRequest,
+    SummarizeResponse,
+    Timings,
+    Usage,
 )
 from app.settings import Settings
-from app.store import Model
-from app.text.sentences import Sentence, split_sentences
-from app.text.tokenizer import LONGEST_EXPANSION, Tokenizer, Tokens
-from app.text.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
-from app.types import Outputs
+from app.text.characters import code_points
+from app.text.normalizer import LONGEST_EXPANSION
+from app.text.tokenizer import Tokenizer, Tokens
+from app.text.windows import Window
+from app.types import IntArray, Outputs, ServedTask
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
+ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
 
 
-class Reading(Protocol[T_co]):
+class Prepared(Protocol[T_co]):
     """One request, tokenised for one model."""
 
     @property
@@ -56,14 +49,25 @@ class Reading(Protocol[T_co]):
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A summary and all sentences of its text."""
+class TaskSpec(Generic[RequestT, T, ResponseT]):
+    """One task: its name and path, its schemas, and how a request is prepared and answered.
 
-    text: str
-    sentences: list[SentenceResult]
+    `prepare` raises InvalidInput or RequestTooLarge for what cannot be answered; `fields` gives the fields of the
+    response that hold the result.
+    """
+
+    name: ServedTask
+    request: type[RequestT]
+    response: type[ResponseT]
+    prepare: Callable[[Tokenizer, Manifest, RequestT, Settings], Prepared[T]]
+    fields: Callable[[T], dict[str, Any]]
+
+    def respond(self, result: T, usage: Usage, model: str, timings: Timings) -> ResponseT:
+        """The body of the response."""
+        return self.response(**self.fields(result), usage=usage, model=model, timings=timings)
 
 
-class _Budget:
+class Budget:
     """Counts what a request would cost, and stops it before its windows fill the memory."""
 
     def __init__(self, manifest: Manifest, settings: Settings) -> None:
@@ -83,12 +87,12 @@ class _Budget:
 
     def _refuse(self, tokens: int) -> None:
         raise RequestTooLarge(
-            f"Reading this request takes at least {tokens} tokens over all its windows; {self._limit} are allowed. "
+            f"Prepared this request takes at least {tokens} tokens over all its windows; {self._limit} are allowed. "
             "Send shorter texts, fewer questions or a larger doc_stride."
         )
 
 
-def _check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings) -> None:
+def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings) -> None:
     """Refuse too many characters, as sent or once normalised, before they are cut into words."""
     characters = sum(map(len, texts))
     if characters > settings.max_text_characters:
@@ -104,14 +108,14 @@ def _check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Sett
             )
 
 
-def _encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
+def encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
     tokens = tokenizer.encode(text)
     if not len(tokens):
         raise InvalidInput(f"`{field}` holds only invisible characters; it must hold text.")
     return tokens
 
 
-def _stride(manifest: Manifest, room: int, overlap: int | None = None) -> int:
+def stride_for(manifest: Manifest, room: int, overlap: int | None = None) -> int:
     """The doc stride that gives an overlap; without one the manifest's, or all of the room where that is less."""
     if overlap is None or room < 1:
         return max(min(manifest.doc_stride, room), 1)
@@ -123,204 +127,43 @@ def _stride(manifest: Manifest, room: int, overlap: int | None = None) -> int:
     return room - overlap
 
 
-def _offsets(text: str, unit: OffsetUnit) -> Sequence[int]:
+def offsets_of(text: str, unit: OffsetUnit) -> Sequence[int]:
     return range(len(text) + 1) if unit == "codepoint" else utf16_offsets(text).tolist()
 
 
-def _documents(windows: Sequence[Window]) -> list[Document]:
+def utf16_offsets(text: str) -> IntArray:
+    """For every code-point offset of `text`, its end included, the same place counted in UTF-16 units."""
+    codes = code_points(text)
+    return np.concatenate([[0], np.cumsum(1 + (codes > 0xFFFF))]).astype(np.int32)
+
+
+def documents_of(windows: Sequence[Window]) -> list[Document]:
     return [Document(window.input_ids, window.token_type_ids, window.question_length) for window in windows]
 
 
-def tokens_of_sentences(text: Tokens, sentences: Sequence[Sentence]) -> list[Tokens]:
-    """The tokens of each sentence of a text that was tokenised as a whole: those that start in it."""
-    firsts = np.searchsorted(text.starts, [sentence.start for sentence in sentences])
-    lasts = np.searchsorted(text.starts, [sentence.end for sentence in sentences])
-    return [text.slice(first, last) for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)]
+def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
-class QaReading:
-    """Questions about one context: every question has windows of its own over the same tokens."""
-
-    def __init__(self, model: Model, request: QaRequest, settings: Settings) -> None:
-        questions = request.questions
-        if len(questions) > settings.max_questions:
-            raise InvalidInput(
-                f"`question` holds {len(questions)} questions; at most {settings.max_questions} are allowed at once."
-            )
-        tokenizer, manifest = model.tokenizers.get(), model.manifest
-        _check_characters(request.texts, tokenizer, settings)
-        self._request = request
-        self._temperature = manifest.temperature
-        self._tokens = _encode(tokenizer, request.context, "context")
-        self._paragraphs = paragraph_starts(request.context, self._tokens)
-        self._windows: list[list[Window]] = []
-        self.documents: list[Document] = []
-        budget = _Budget(manifest, settings)
-        for question in questions:
-            question_tokens = _encode(tokenizer, question, "question")
-            room = context_room(question_tokens, manifest.max_tokens)
-            stride = request.doc_stride or _stride(manifest, room, request.window_overlap)
-            budget.expect(1 + -(-(len(self._tokens) - room) // stride), room)
-            windows = question_windows(
-                question_tokens,
-                self._tokens,
-                cls_id=tokenizer.cls_id,
-                sep_id=tokenizer.sep_id,
-                max_tokens=manifest.max_tokens,
-                doc_stride=stride,
-                overlap_token_type=manifest.overlap_token_type,
-            )
-            documents = _documents(windows)
-            budget.spend(documents)
-            self._windows.append(windows)
-            self.documents += documents
-
-    def decode(self, outputs: Sequence[Outputs]) -> list[QuestionResult]:
-        offsets = _offsets(self._request.context, self._request.offset_unit)
-        results: list[QuestionResult] = []
-        first = 0
-        for question, windows in zip(self._request.questions, self._windows, strict=True):
-            results.append(self._decode_question(question, windows, outputs[first : first + len(windows)], offsets))
-            first += len(windows)
-        return results
-
-    def _decode_question(
-        self, question: str, windows: Sequence[Window], outputs: Sequence[Outputs], offsets: Sequence[int]
-    ) -> QuestionResult:
-        request = self._request
-        best = decode_answers(
-            windows,
-            [output["start_logits"] for output in outputs],
-            [output["end_logits"] for output in outputs],
-            self._tokens,
-            self._paragraphs,
-            max_answer_tokens=request.max_answer_length,
-            temperature=self._temperature,
-        )
-        threshold = request.null_score_diff_threshold
-        found = [] if threshold is not None and best.score_diff > threshold else best.spans
-        answers = [
-            Answer(
-                text=request.context[span.start : span.end],
-                start=offsets[span.start],
-                end=offsets[span.end],
-                score=span.score,
-            )
-            for span in distinct_answers(request.context, found)[: request.top_k]
-        ]
-        return QuestionResult(
-            question=question, answers=answers, null_score=best.null_score, score_diff=best.score_diff
-        )
-
-
-class SummaryReading:
-    """The sentences of one text, whole in their windows."""
-
-    def __init__(self, model: Model, request: SummarizeRequest, settings: Settings) -> None:
-        tokenizer, manifest = model.tokenizers.get(), model.manifest
-        _check_characters(request.texts, tokenizer, settings)
-        self._request = request
-        self._temperature = manifest.temperature
-        sentences = split_sentences(request.text)
-        if not sentences:
-            raise InvalidInput("`text` holds only invisible characters; it must hold text.")
-        # Headings and heads of tables are read as well, for what stands below them, but no summary holds them; page
-        # furniture is not read. A text of nothing else is summarised by what there is.
-        self._sentences = [sentence for sentence in sentences if sentence.is_prose] or sentences
-        read = [sentence for sentence in sentences if sentence.kind != "furniture"] or sentences
-        self._tokens = tokens_of_sentences(_encode(tokenizer, request.text, "text"), read)
-        self._windows: list[SentenceWindow] = sentence_windows(
-            self._tokens,
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
-            max_tokens=manifest.max_tokens,
-            frequency_token_types=manifest.frequency_token_types,
-        )
-        self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]
-        _Budget(manifest, settings).spend(self.documents)
-
-    def decode(self, outputs: Sequence[Outputs]) -> Summary:
-        request, sentences = self._request, self._sentences
-        logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
-        kept = kept_probabilities(self._windows, logits, self._tokens, len(request.text), temperature=self._temperature)
-        no_length = request.max_sentences is None and request.ratio is None and request.max_characters is None
-        selected, scores = decode_summary(
-            request.text,
-            sentences,
-            kept,
-            max_sentences=DEFAULT_SENTENCES if no_length else request.max_sentences,
-            ratio=request.ratio,
-            max_characters=request.max_characters,
-            diversity=request.diversity,
-        )
-        offsets = _offsets(request.text, request.offset_unit)
-        chosen = set(selected)
-        results = [
-            SentenceResult(
-                text=request.text[sentence.start : sentence.end],
-                start=offsets[sentence.start],
-                end=offsets[sentence.end],
-                index=index,
-                score=score,
-                selected=index in chosen,
-            )
-            for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
-        ]
-        return Summary(join_summary([results[index].text for index in selected]), results)
-
-
-class LabelReading:
-    """A text, or a pair of texts, for a sequence classifier."""
-
-    def __init__(self, model: Model, request: ClassifyRequest, settings: Settings) -> None:
-        tokenizer, manifest = model.tokenizers.get(), model.manifest
-        _check_characters(request.texts, tokenizer, settings)
-        self._request = request
-        self._manifest = manifest
-        tokens = _encode(tokenizer, request.text, "text")
-        pair = None if request.text_pair is None else _encode(tokenizer, request.text_pair, "text_pair")
-        self._windows: list[Window] = text_windows(
-            tokens,
-            pair,
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
-            max_tokens=manifest.max_tokens,
-            doc_stride=_stride(manifest, context_room(pair, manifest.max_tokens)),
-        )
-        self.documents = _documents(self._windows)
-        _Budget(manifest, settings).spend(self.documents)
-
-    def decode(self, outputs: Sequence[Outputs]) -> list[LabelResult]:
-        manifest = self._manifest
-        labels = decode_labels(
-            [output["logits"] for output in outputs],
-            [window.context_length for window in self._windows],
-            temperature=manifest.temperature,
-            top_k=self._request.top_k,
-        )
-        return [
-            LabelResult(label=label, name=manifest.label_names.get(label), score=score)
-            for label, score in ((manifest.labels[index], score) for index, score in labels)
-        ]
-
-
-class BatchReading(Generic[T]):
-    """Several requests to one model, read as one: their windows are queued together and their limits hold together."""
+class PreparedBatch(Generic[T]):
+    """Several requests to one model as one: their windows are queued together and their limits hold together."""
 
     def __init__(
         self,
-        read: Callable[[Model, RequestT, Settings], Reading[T]],
-        model: Model,
+        task: TaskSpec[RequestT, T, Any],
+        tokenizer: Tokenizer,
+        manifest: Manifest,
         requests: Sequence[RequestT],
         settings: Settings,
     ) -> None:
         texts = [text for request in requests for text in request.texts]
-        _check_characters(texts, model.tokenizers.get(), settings)
-        budget = _Budget(model.manifest, settings)
-        self._members: list[Reading[T]] = []
+        check_characters(texts, tokenizer, settings)
+        budget = Budget(manifest, settings)
+        self._members: list[Prepared[T]] = []
         for index, request in enumerate(requests):
             with naming_member(index, len(requests)):
-                self._members.append(read(model, request, settings))
+                self._members.append(task.prepare(tokenizer, manifest, request, settings))
             budget.spend(self._members[-1].documents)
         self.documents = [document for member in self._members for document in member.documents]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from app.decode import decode_answers, paragraph_starts
+from app.tasks.qa import decode_answers, paragraph_starts
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, context_room, question_windows
 from training.config import ConfigError

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.errors import BrokenModel
-from app.text.tokenizer import Normalised, Tokenizer, Tokens, build_segmenter, cut_words, normalise
+from app.text.normalizer import Normalised, normalise
+from app.text.segmenter import build_segmenter, cut_words
+from app.text.tokenizer import Tokenizer, Tokens
 from app.types import NormaliserName, SegmenterName
 from training.config import ConfigError
 

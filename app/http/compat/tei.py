@@ -17,6 +17,7 @@ from app.http.openapi import Responses, json_body
 from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
+from app.tasks.classify import CLASSIFY
 from app.types import Task
 from app.validation import parse_request, validate
 
@@ -104,7 +105,7 @@ async def _predict(request: Request, service: Service) -> Response:
         written = [[{"score": label.score, "label": label.label} for label in labels] for labels in results]
         return written if is_batch else written[0]
 
-    return await exchange(request, service.settings, service.classify_batch, requests, write)
+    return await exchange(request, service, CLASSIFY, requests, write)
 
 
 def _texts(sequence: str | list[str]) -> dict[str, str]:

@@ -7,24 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.coverage import Coverage
-from app.decode import (
-    Span,
-    decode_answers,
-    decode_labels,
-    decode_summary,
-    distinct_answers,
-    join_summary,
-    kept_probabilities,
-    paragraph_starts,
-    trim_span,
-    utf16_offsets,
-)
-from app.errors import InvalidInput
-from app.text.sentences import split_sentences
+from app.tasks.qa import Span, decode_answers, distinct_answers, paragraph_starts, trim_span
 from app.text.tokenizer import Tokens
-from app.text.windows import SentenceWindow, Window, question_windows
-from app.types import DoubleArray, FloatArray
+from app.text.windows import Window, question_windows
+from app.types import FloatArray
 
 ONE = np.zeros(0, dtype=np.int32)  # paragraph and no other
 
@@ -33,6 +19,11 @@ def tokens_of(length: int) -> Tokens:
     """Tokens of two characters each, every one a word."""
     starts = np.arange(length, dtype=np.int32) * 2
     return Tokens(np.arange(length, dtype=np.int32) + 10, starts, starts + 2, np.ones(length, dtype=np.bool_))
+
+
+def tokens_at(*places: tuple[int, int]) -> Tokens:
+    starts, ends = np.array(places, dtype=np.int32).T
+    return Tokens(np.zeros(len(places), dtype=np.int32), starts, ends, np.ones(len(places), dtype=np.bool_))
 
 
 def windows_of(context: Tokens, question: int, max_tokens: int, doc_stride: int) -> list[Window]:
@@ -166,150 +157,3 @@ def test_trim_span() -> None:
     assert trim_span("あ　い \n", Span(1, 5, 0.5)) == Span(2, 3, 0.5)
     blank = trim_span("あ　い", Span(1, 2, 0.5))
     assert blank.start == blank.end
-
-
-def test_labels_are_averaged_by_tokens() -> None:
-    logits = [np.array([0, 100], dtype=np.float32), np.array([100, 0], dtype=np.float32)]
-    assert decode_labels(logits, [30, 10], temperature=1.0, top_k=None) == [(1, 0.75), (0, 0.25)]
-    assert decode_labels(logits, [30, 10], temperature=1.0, top_k=1) == [(1, 0.75)]
-    assert decode_labels(logits, [1, 1], temperature=1.0, top_k=5) == [(0, 0.5), (1, 0.5)], "equals keep their order"
-    (_, hot), (_, cold) = decode_labels([np.array([0, 1], dtype=np.float32)], [1], temperature=2.0, top_k=None)
-    assert hot == pytest.approx(1 / (1 + np.exp(-0.5)))
-    assert hot + cold == pytest.approx(1)
-
-
-def test_the_temperature_of_labels_acts_on_the_mean_over_windows() -> None:
-    logits = [np.array([0, 100], dtype=np.float32), np.array([100, 0], dtype=np.float32)]
-    (first, high), (_, low) = decode_labels(logits, [30, 10], temperature=2.0, top_k=None)
-    assert first == 1
-    assert [high, low] == pytest.approx([3**0.5 / (3**0.5 + 1), 1 / (3**0.5 + 1)])
-    impossible = [np.array([0, -2000], dtype=np.float32)]
-    assert decode_labels(impossible, [1], temperature=0.5, top_k=None) == [(0, 1.0), (1, 0.0)]
-
-
-def test_what_a_summary_keeps_is_read_token_by_token() -> None:
-    sentences = [tokens_at((0, 2), (2, 3)), tokens_at((4, 5), (4, 5), (5, 5))]  # ㍻ is two tokens, a lone mark none
-    ids = np.zeros(6, dtype=np.int32)
-    windows = [
-        SentenceWindow(ids, ids, np.array([1, 2], dtype=np.int32), np.array([0, 1], dtype=np.int32)),
-        SentenceWindow(ids, ids, np.array([1, 2, 3], dtype=np.int32), np.array([2, 3, 4], dtype=np.int32)),
-    ]
-    first, second = (np.array(row, dtype=np.float32) for row in ([9, 2, -1e9, 9, 9, 9], [9, 0, 2, 9, 9, 9]))
-    kept = kept_probabilities(windows, [first, second], sentences, 7, temperature=2.0)
-    high = 1 / (1 + np.exp(-1))
-    assert kept == pytest.approx([high, high, 0, 0, high, 0, 0])
-
-
-def tokens_at(*places: tuple[int, int]) -> Tokens:
-    starts, ends = np.array(places, dtype=np.int32).T
-    return Tokens(np.zeros(len(places), dtype=np.int32), starts, ends, np.ones(len(places), dtype=np.bool_))
-
-
-TEXT = "犬が走る。猫は寝た。鳥も鳴く。魚の泳ぎ。"  # no bigram twice
-
-
-def choose(probabilities: list[float], text: str = TEXT, **length: float) -> list[int]:
-    """The choice where all characters of a sentence are as probable."""
-    sentences = split_sentences(text)
-    kept = np.zeros(len(text))
-    for sentence, probability in zip(sentences, probabilities, strict=True):
-        kept[sentence.start : sentence.end] = probability
-    return decode_summary(text, sentences, kept, **length)[0]  # type: ignore[arg-type]
-
-
-def test_summary_is_chosen_by_score_and_kept_in_document_order() -> None:
-    assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=2) == [1, 3]
-    assert choose([0.5, 0.5, 0.5, 0.5], max_sentences=2) == [0, 1], "equals: the first"
-    assert choose([0.1, 0.9, 0.2, 0.8], max_sentences=9) == [0, 1, 2, 3]
-
-
-def test_scores_are_the_expected_f1_of_each_sentence_alone() -> None:
-    sentences = split_sentences(TEXT)
-    kept = np.repeat([0.0, 0.5, 1.0, 0.25], 5)
-    _, scores = decode_summary(TEXT, sentences, kept, max_sentences=1)
-    assert scores == pytest.approx([2 * 4 * worth / (4 + 4 * 1.75) for worth in (0.0, 0.5, 1.0, 0.25)])
-
-
-def test_ratio_is_of_sentences_and_never_nothing() -> None:
-    assert choose([0.1, 0.9, 0.2, 0.8], ratio=0.5) == [1, 3]
-    assert choose([0.1, 0.9, 0.2, 0.8], ratio=0.01) == [1]
-    assert choose([0.1, 0.9, 0.2, 0.8], ratio=1.0) == [0, 1, 2, 3]
-    ten = "".join(f"{number}番目の文。" for number in range(10))
-    assert len(choose([0.5] * 10, ten, ratio=0.7)) == 7, "0.7 * 10 is a little more than 7 in binary"
-
-
-def test_what_repeats_a_selected_sentence_is_passed_over() -> None:
-    text = "犬が走る。犬が走る。猫が眠る。"
-    assert choose([0.9, 0.9, 0.1], text, max_sentences=2) == [0, 2]
-
-
-def test_diversity_passes_over_what_repeats_a_little() -> None:
-    text = "犬が走る。犬が走った。猫は寝た。"
-    probabilities = [0.9, 0.9, 0.2]
-    assert choose(probabilities, text, max_sentences=2) == [0, 1]
-    assert choose(probabilities, text, max_sentences=2, diversity=0.5) == [1, 2]
-    assert choose(probabilities, text, max_sentences=1, diversity=1.0) == [0]
-
-
-def test_characters_are_never_exceeded_and_what_fits_is_taken() -> None:
-    longer = "犬が走る。猫は何匹も寝た。鳥も鳴く。魚の泳ぎ。"
-    assert choose([0.9, 0.4, 0.4, 0.1], longer, max_characters=11) == [0, 2], (
-        "the second no longer fits, the third does"
-    )
-    with pytest.raises(InvalidInput, match="shortest has 5 characters"):
-        choose([0.9, 0.8, 0.7, 0.1], max_characters=4)
-    assert choose([0.1, 0.2, 0.9, 0.8], max_characters=5) == [2]
-
-
-@pytest.mark.parametrize("length", [{"ratio": 0.999}, {"max_characters": 20_000}, {"ratio": 0.999, "diversity": 0.5}])
-def test_a_summary_of_most_of_a_text_does_not_go_through_it_for_every_sentence(
-    length: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = "".join(f"{chr(0x4E00 + number)}。" for number in range(10_000))
-    passes = 0
-    expected_f1 = Coverage.expected_f1
-
-    def counted(self: Coverage) -> DoubleArray:
-        nonlocal passes
-        passes += 1
-        return expected_f1(self)
-
-    monkeypatch.setattr(Coverage, "expected_f1", counted)
-    probabilities = np.random.default_rng(0).random(10_000)
-    chosen = choose(probabilities.tolist(), text, **length)
-    left_out = sorted(set(range(10_000)) - set(chosen))
-    assert left_out == sorted(np.argsort(probabilities)[: len(left_out)].tolist())
-    assert len(left_out) == (10 if "ratio" in length else 3_333)
-    assert passes < 1_000
-
-
-@given(
-    parts=st.lists(st.text("あいう。「」 ", min_size=1, max_size=9), min_size=1, max_size=12),
-    max_characters=st.integers(1, 60),
-    diversity=st.sampled_from([0.0, 0.4, 1.0]),
-    seed=st.integers(0, 100),
-)
-def test_a_joined_summary_keeps_within_its_characters(
-    parts: list[str], max_characters: int, diversity: float, seed: int
-) -> None:
-    text = "\n".join(parts)
-    sentences = split_sentences(text)
-    if not sentences or min(sentence.end - sentence.start for sentence in sentences) > max_characters:
-        return
-    kept = np.random.default_rng(seed).random(len(text))
-    selected, _ = decode_summary(text, sentences, kept, max_characters=max_characters, diversity=diversity)
-    summary = join_summary([text[sentences[index].start : sentences[index].end] for index in selected])
-    assert selected == sorted(set(selected))
-    assert 0 < len(summary) <= max_characters
-
-
-def test_join_summary() -> None:
-    parts = ["見出し", "文だ。", "「そうだ」", "・項目", "終わり"]
-    assert join_summary(parts) == "見出し\n文だ。「そうだ」・項目\n終わり"
-    assert join_summary([]) == ""
-
-
-@given(st.text(max_size=30))
-def test_utf16_offsets(text: str) -> None:
-    offsets = utf16_offsets(text)
-    assert [len(text[:end].encode("utf-16-le")) // 2 for end in range(len(text) + 1)] == offsets.tolist()
