@@ -19,7 +19,7 @@ DOCKER_BUILD_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKED_EXTRAS := cpu,dev,export,jumanpp,otel,ray,train
+LOCKED_EXTRAS := cpu,dev,export,files,jumanpp,otel,ray,train
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -62,7 +62,7 @@ test-gpu: $(VENV)-gpu/.stamp
 $(VENV)-gpu/.stamp: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)-gpu
 	@$(VENV)-gpu/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
-	  --editable '.[gpu,tensorrt,dev]'
+	  --editable '.[gpu,tensorrt,files,dev]'
 	@touch $@
 
 docker-test: $(VENV)/.stamp-dev
@@ -84,7 +84,7 @@ $(VENV)/.stamp-venv:
 
 $(VENV)/.stamp-serve: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 	@echo "Installing what serving needs (under a minute)"
-	@$(PIP) install --constraint constraints.txt --editable '.[cpu]'
+	@$(PIP) install --constraint constraints.txt --editable '.[cpu,files]'
 	@touch $@
 
 # torch first and alone: an index for torch must not be asked for anything else.

@@ -2,8 +2,8 @@
 
 `qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `batch` does so on many
 texts, here or on a Ray cluster; `serve` starts it behind HTTP and `keys` makes a key for it; `export`, `engine`,
-`evaluate`, `pretrain`, `finetune` and `vocabulary` hand over to the packages export and training, which need more
-installed. Only what the chosen command needs is imported.
+`evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand over to the packages export and training, which
+need more installed. Only what the chosen command needs is imported.
 Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
@@ -306,7 +306,7 @@ def _run_keys(args: argparse.Namespace) -> int:
     return 0
 
 
-# --- export, engine, evaluate, pretrain, finetune, vocabulary ---------------------------------------------------------
+# --- export, engine, evaluate, pretrain, finetune, warm-start, vocabulary --------------------------------------------
 
 
 def _handed_over(help: str, module: str, extra: str) -> Command:
@@ -345,6 +345,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluation.command", "train"),
     "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain.command", "train"),
     "finetune": _handed_over("Fine-tune a checkpoint for a task.", "training.finetune.command", "train"),
+    "warm-start": _handed_over("Make a BigBird of an encoder at hand.", "training.warm_start", "train"),
     "vocabulary": _handed_over("Train a vocabulary on the words of a corpus.", "training.vocabulary", "train"),
 }
 

@@ -189,7 +189,7 @@ class UnsafeFile(FileError):
 
 
 class FileTooLarge(FileError):
-    """The file, or what it unpacks to, is larger than the settings allow."""
+    """The file, or what it unpacks to, is larger than the settings allow, or takes more time or memory to read."""
 
     status = 413
     error_type = "file_too_large"

@@ -8,9 +8,9 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.atomic_write import write_then_rename
 from app.errors import BrokenModel
@@ -82,7 +82,7 @@ class Manifest(_Part):
     segmenter: SegmenterName
     normaliser: NormaliserName
     overlap_token_type: int | None = Field(default=None, ge=0)
-    frequency_token_types: int | None = Field(default=None, ge=1)
+    sentence_token_types: bool = False  # a summarizer reads of each sentence where it stands: Sentence.token_type
     precision: str  # of model.onnx, which runs everywhere
     graphs: dict[GpuTarget, Graph] = Field(default_factory=dict)  # those exported for a GPU, by their target
     doc_stride: int = Field(default=2048, ge=1)
@@ -105,16 +105,13 @@ class Manifest(_Part):
                 raise ValueError(f"the checksum of {name} is not a SHA-256 in hexadecimal")
         return files
 
-    @field_validator("overlap_token_type", "frequency_token_types")
-    @classmethod
-    def _token_types_are_the_models(cls, value: int | None, info: ValidationInfo) -> int | None:
+    @model_validator(mode="after")
+    def _token_types_are_the_models(self) -> Self:
         """A token type that the embeddings lack would make every batch fail, long after the start."""
-        architecture: Architecture | None = info.data.get("architecture")
-        if value is not None and architecture is not None:
-            known = architecture.type_vocab_size
-            if value + (info.field_name == "overlap_token_type") > known:
-                raise ValueError(f"{value} does not fit: the model has {known} token types")
-        return value
+        needed = 3 if self.sentence_token_types else (self.overlap_token_type or 0) + 1
+        if needed > (known := self.architecture.type_vocab_size):
+            raise ValueError(f"{needed} token types are needed, and the model has {known}")
+        return self
 
     @property
     def gpu_graph(self) -> Graph | None:

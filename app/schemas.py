@@ -210,8 +210,8 @@ class SentenceResult(_Response):
     end: int
     index: int
     score: float = Field(
-        description="Character-bigram F1 that a summary of this sentence alone can expect against one by a person, "
-        "in [0, 1]: compares the sentences of one text. The selected ones together are what is expected to score best."
+        description="Probability that a reader would keep this sentence in a summary, in [0, 1]: compares the "
+        "sentences of one text."
     )
     selected: bool
 

@@ -27,16 +27,6 @@ _EXACT = 2**53  # past it, numbers with a point are no longer every whole number
 _MAX_NAME = 60
 
 
-def parse_request(body: bytes, model: type[T]) -> T:
-    """Read a body as `model`.
-
-    Raises:
-        MalformedBody: the body is not a JSON object in UTF-8.
-        InvalidInput: it is, but its fields are not those of `model`.
-    """
-    return validate(parse_object(body), model)
-
-
 def validate(fields: dict[str, Any], model: type[T]) -> T:
     """Read an object as `model`.
 

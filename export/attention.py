@@ -39,6 +39,18 @@ def wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.float16 else x
 
 
+def probabilities(scores: Tensor) -> Tensor:
+    """Softmax over the keys.
+
+    Scores in bf16 stay in bf16. Autocast would write them out in fp32 first, and in training on CPUs that costs more
+    than all matrix products of attention.
+    """
+    if scores.dtype == torch.bfloat16:
+        with torch.autocast(scores.device.type, enabled=False):
+            return torch.softmax(scores, dim=-1)
+    return torch.softmax(scores, dim=-1)
+
+
 def rows_of(rows: Tensor, table: Tensor, block_bias: Tensor, key_bias: Tensor) -> Rows:
     """Join the bias of a table's blocks (R, W) with the bias of the tokens in them, key_bias (N, b)."""
     count, width = table.shape
@@ -64,8 +76,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
     queries = q.index_select(1, rows.rows)  # (H, R, b, d)
     keys = k.index_select(1, flat).reshape(heads, count, width * size, head_size)  # (H, R, W * b, d)
     values = v.index_select(1, flat).reshape(heads, count, width * size, head_size)
-    scores = wide(torch.matmul(queries, keys.transpose(-1, -2))) + rows.bias.unsqueeze(0).unsqueeze(2)
-    return torch.matmul(torch.softmax(scores, dim=-1).to(values.dtype), values)
+    scores = wide(torch.matmul(queries, keys.transpose(-1, -2)))  # (H, R, b, W * b)
+    scores = scores + rows.bias.to(scores.dtype).unsqueeze(0).unsqueeze(2)
+    return torch.matmul(probabilities(scores).to(values.dtype), values)
 
 
 def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Tensor, random_bias: Tensor) -> Tensor:
@@ -87,8 +100,9 @@ def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Ten
     keys = k.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
     values = v.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
     queries = q.index_select(1, rows.rows)  # (H, R, b, d)
-    scores = wide(torch.matmul(queries, keys.transpose(-1, -2))) + bias.unsqueeze(2)  # (H, R, b, (W + r) * b)
-    return torch.matmul(torch.softmax(scores, dim=-1).to(values.dtype), values)
+    scores = wide(torch.matmul(queries, keys.transpose(-1, -2)))  # (H, R, b, (W + r) * b)
+    scores = scores + bias.to(scores.dtype).unsqueeze(2)
+    return torch.matmul(probabilities(scores).to(values.dtype), values)
 
 
 def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer: int) -> Tensor:

@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BigBirdConfig
 
+from export.stored_weights import from_stored
+
 
 class CheckpointError(ValueError):
     """The checkpoint cannot be used; the message says why and what is allowed."""
@@ -56,21 +58,29 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor]]:
-    """Configuration and weights, from model.safetensors or, weights only, from pytorch_model.bin (sharded or not).
+    """Configuration and weights of a BigBird.
 
     Raises:
         CheckpointError: nothing to read, or a .bin that holds more than tensors.
     """
-    config = BigBirdConfig(**read_config(directory))
+    return BigBirdConfig(**read_config(directory)), read_weights(directory)
+
+
+def read_weights(directory: Path) -> Mapping[str, Tensor]:
+    """The named tensors of model.safetensors or, weights only, of pytorch_model.bin (sharded or not).
+
+    Raises:
+        CheckpointError: nothing to read, or a .bin that holds more than tensors.
+    """
     for name, read in (("model.safetensors", _read_safetensors), ("pytorch_model.bin", _read_bin)):
         index = directory / f"{name}.index.json"
         if index.exists():
             weights: dict[str, Tensor] = {}
             for shard in _shards(index):
                 weights |= read(directory / shard)
-            return config, weights
+            return weights
         if (directory / name).exists():
-            return config, read(directory / name)
+            return read(directory / name)
     raise CheckpointError(f"{directory} has neither model.safetensors nor pytorch_model.bin.")
 
 
@@ -90,8 +100,8 @@ def _shards(index: Path) -> list[str]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+        return from_stored(load_file(path))
+    except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path.name} cannot be read: {error}") from error
 
 

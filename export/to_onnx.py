@@ -8,13 +8,14 @@ import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
 from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
 from export.model import TASKS, BigBird, Task, config_dict, output_names, packed_inputs
-from export.trace import GPU_FILE, WeightType, write_gpu_graph, write_graph
+from export.stored_weights import WeightType
+from export.trace import GPU_FILE, write_gpu_graph, write_graph
 from export.weights import load_weights
 
 Target = Literal["cpu", GpuTarget]
@@ -104,8 +105,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         segmenter=segmenter,
         normaliser=normaliser,
         overlap_token_type=own.get("overlap_token_type"),
-        frequency_token_types=own.get("frequency_token_types"),
-        precision="fp32" if options.weights == "fp32" else "fp32 (weights stored as fp16)",
+        sentence_token_types=own.get("sentence_token_types", False),
+        precision="fp32" if options.weights == "fp32" else f"fp32 (weights stored as {options.weights})",
         graphs=graphs,
         doc_stride=metadata.get("doc_stride", max(1, config.max_position_embeddings // 2)),
         temperature=metadata.get("temperature", 1.0),
@@ -186,9 +187,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attention-pattern", choices=("hf-eval", "random"), default="hf-eval")
     parser.add_argument(
         "--weights",
-        choices=("fp32", "fp16"),
+        choices=get_args(WeightType),
         default="fp32",
-        help="how weights are stored, whatever a graph computes in",
+        help="how weights are stored, whatever a graph computes in; int8: with a scale for each output channel",
     )
     parser.add_argument(
         "--target",

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,22 +28,19 @@ from export.checkpoint import CheckpointError
 from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird, PackedModel, PaddedModel, output_names, packed_inputs
 from export.random_plan import random_plan, save_random_plan
-
-WeightType = Literal["fp32", "fp16"]
+from export.stored_weights import SCALE, WeightType, to_stored
 
 OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out
 WEIGHTS_FILE = "model.safetensors"
 GPU_FILE = "model.fp16.onnx"
-_SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16}
+_SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "I8": TensorProto.INT8}
 
 
 def write_graph(
     model: BigBird, out: Path, layout: Layout, pattern: AttentionPattern = "hf-eval", weights: WeightType = "fp32"
 ) -> list[str]:
     """Write model.onnx and the weights beside it (and random_plan.npz). Returns the names of the files."""
-    dtype = torch.float16 if weights == "fp16" else torch.float32
-    tensors = {name: tensor.detach().to(dtype).contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, out / WEIGHTS_FILE, metadata={"format": "pt"})
+    save_file(to_stored(model.state_dict(), weights), out / WEIGHTS_FILE, metadata={"format": "pt"})
     (out / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it for its owner only; a service may run as somebody else
     files = [MODEL_FILE, WEIGHTS_FILE]
     if layout == "packed":
@@ -175,38 +172,54 @@ def _trace(
 
 
 def point_weights_at(graph: onnx.ModelProto, weights: Path) -> None:
-    """Make every parameter an external tensor inside a safetensors file, cast where it is stored in another type.
+    """Make every parameter an external tensor in a safetensors file, and bring it to the type the graph computes in.
 
+    ONNX Runtime folds these nodes when it loads a graph. A parameter stored in another float type is cast; one in int8
+    is cast and multiplied by its scales (not DequantizeLinear, which ONNX Runtime leaves in the graph).
     safetensors: 8 bytes of header length, a JSON header with data_offsets, then the raw little-endian tensors.
     """
     with weights.open("rb") as file:
         (header_length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(header_length))
-    kept = []
-    casts = []
-    for tensor in graph.graph.initializer:
-        entry = header.get(tensor.name.removeprefix("model."))
-        if entry is None:
-            kept.append(tensor)
-            continue
+
+    def stored(entry_name: str, name: str) -> TensorProto:
+        entry = header[entry_name]
         begin, end = entry["data_offsets"]
-        name, stored_type = tensor.name, _SAFETENSORS_TYPES[entry["dtype"]]
-        if stored_type != tensor.data_type:
-            name = f"{tensor.name}.{'fp16' if stored_type == TensorProto.FLOAT16 else 'fp32'}"
-            casts.append(
-                helper.make_node("Cast", [name], [tensor.name], name=f"cast_{tensor.name}", to=tensor.data_type)
-            )
-        stored = TensorProto(
+        tensor = TensorProto(
             name=name,
-            data_type=stored_type,
+            data_type=_SAFETENSORS_TYPES[entry["dtype"]],
             dims=entry["shape"],
             data_location=TensorProto.EXTERNAL,
         )
         for key, value in (("location", weights.name), ("offset", 8 + header_length + begin), ("length", end - begin)):
-            stored.external_data.add(key=key, value=str(value))
-        kept.append(stored)
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor
+
+    kept: list[TensorProto] = []
+    made: list[onnx.NodeProto] = []
+    for tensor in graph.graph.initializer:
+        name, own = tensor.name, tensor.name.removeprefix("model.")
+        if own not in header:
+            kept.append(tensor)
+        elif header[own]["dtype"] == "I8":
+            kept += [stored(own, f"{name}.int8"), stored(own + SCALE, f"{name}.scale")]
+            made += [
+                helper.make_node("Cast", [f"{name}.{part}"], [f"{name}.{part}.cast"], name=f"cast_{name}.{part}", to=1)
+                for part in ("int8", "scale")
+            ]
+            product = name if tensor.data_type == TensorProto.FLOAT else f"{name}.fp32"
+            factors = [f"{name}.int8.cast", f"{name}.scale.cast"]
+            made.append(helper.make_node("Mul", factors, [product], name=f"scale_{name}"))
+            if product != name:
+                made.append(helper.make_node("Cast", [product], [name], name=f"cast_{name}", to=tensor.data_type))
+        else:
+            whole = stored(own, name)
+            if whole.data_type != tensor.data_type:
+                whole.name = f"{name}.{'fp16' if whole.data_type == TensorProto.FLOAT16 else 'fp32'}"
+                made.append(helper.make_node("Cast", [whole.name], [name], name=f"cast_{name}", to=tensor.data_type))
+            kept.append(whole)
     del graph.graph.initializer[:]
     graph.graph.initializer.extend(kept)
-    nodes = [*casts, *graph.graph.node]
+    nodes = [*made, *graph.graph.node]
     del graph.graph.node[:]
     graph.graph.node.extend(nodes)

@@ -43,7 +43,7 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
     from export.model import BigBird
     from export.to_onnx import ExportOptions, export
     from export.weights import initialise
-    from training.config import FinetuneConfig, TrainingTask
+    from training.config import DataSet, FinetuneConfig, TrainingTask
     from training.runs.initial_model import save_checkpoint
 
     tokenizer = Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
@@ -51,7 +51,7 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
     labels = {"classify": ("BLD", "HST", "PNM")}
     tasks: tuple[TrainingTask, ...] = ("qa", "classify", "summarize")
     for task in tasks:
-        config = FinetuneConfig(task=task, reader="", data="")
+        config = FinetuneConfig(task=task, tokenizer="tokenizer.json", sets=(DataSet(reader="", data=""),))
         shape = BigBirdConfig(
             vocab_size=tokenizer.vocab_size,
             hidden_size=32,
@@ -59,7 +59,7 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
             num_attention_heads=2,
             intermediate_size=64,
             max_position_embeddings=4096,
-            type_vocab_size=3 if task == "qa" else 2,
+            type_vocab_size=2 if task == "classify" else 3,
             num_labels={"qa": 2, "classify": 3, "summarize": 1}[task],
             initializer_range=0.3,
             pad_token_id=0,

@@ -13,14 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO, TypeGuard
+from typing import Any, TextIO, TypeGuard
 
 from app.errors import InvalidInput
 from app.text.sentences import split_sentences
+from training.config import ContextUnit
 
 _TITLE_MARK = " [SEP] "
-
-ContextUnit = Literal["paragraph", "article"]
 
 
 @dataclass(frozen=True)

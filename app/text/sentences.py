@@ -10,7 +10,7 @@ exactly one sentence.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,9 @@ MAX_SENTENCE_CHARACTERS = 1_000
 PROSE_KINDS: frozenset[BlockKind] = frozenset(("paragraph", "list-item", "clause", "table-row", "note"))
 # Kinds that are one sentence each.
 _WHOLE_KINDS: frozenset[BlockKind] = frozenset(("heading", "table-head", "table-row", "furniture"))
+
+# What a summarizer is told of each sentence: 0 of a paragraph, 1 of an item, a clause, a row or a note, 2 no prose.
+_TOKEN_TYPES: dict[BlockKind, int] = {"paragraph": 0, "heading": 2, "table-head": 2, "furniture": 2}
 
 _OPENERS = re.escape(OPENERS)
 _CLOSERS = re.escape(CLOSERS)
@@ -85,10 +88,20 @@ class Sentence:
         """Whether a summary may hold it: no heading, head of a table or page furniture."""
         return self.kind in PROSE_KINDS
 
+    @property
+    def token_type(self) -> int:
+        """The token type that tells a summarizer where a sentence stands; see `_TOKEN_TYPES`."""
+        return _TOKEN_TYPES.get(self.kind, 1)
+
 
 def split_sentences(text: str) -> list[Sentence]:
     """The sentences of a plain text, in order."""
     return sentences_of(structure_of(text))
+
+
+def read_sentences(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences that a summarizer reads: all but page furniture, or all where there is nothing else."""
+    return [sentence for sentence in sentences if sentence.kind != "furniture"] or list(sentences)
 
 
 def sentences_of(structure: Structure) -> list[Sentence]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidInput
+from app.text.sentences import Sentence
 from app.text.tokenizer import Tokens
 from app.types import BoolArray, IntArray
 
@@ -37,8 +38,7 @@ class SentenceWindow:
 
     input_ids: IntArray  # (n,)
     token_type_ids: IntArray  # (n,)
-    token_positions: IntArray  # (k,) where in the window its tokens of text stand
-    token_indices: IntArray  # (k,) which tokens these are, counted over all sentences of the document
+    cls_positions: IntArray  # (sentences of the window,) where in the window their [CLS] stand
 
 
 def context_room(other: Tokens | None, max_tokens: int) -> int:
@@ -120,51 +120,41 @@ def text_windows(
     ]
 
 
+def tokens_of_sentences(text: Tokens, sentences: Sequence[Sentence]) -> list[Tokens]:
+    """The tokens of each sentence of a text that was tokenized as a whole: those that start in it."""
+    firsts = np.searchsorted(text.starts, [sentence.start for sentence in sentences])
+    lasts = np.searchsorted(text.starts, [sentence.end for sentence in sentences])
+    return [text.slice(first, last) for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)]
+
+
 def sentence_windows(
-    sentences: Sequence[Tokens], *, cls_id: int, sep_id: int, max_tokens: int, frequency_token_types: int | None
+    sentences: Sequence[Tokens], token_types: Sequence[int], *, cls_id: int, sep_id: int, max_tokens: int
 ) -> list[SentenceWindow]:
     """Windows that end at sentences and are about equally full. No sentences, no windows.
 
     A sentence longer than a window is represented by as many of its first tokens as fit.
 
     Args:
-        frequency_token_types: how many token types say how often a piece returns: a piece that f sentences of the
-            document hold, windows aside, has the type log2 f rounded down, the last type at most. None: all types 0.
+        token_types: the token type of each sentence, its [CLS] and [SEP] included.
 
     Raises:
         InvalidInput: a window of `max_tokens` has no room for a token between two special ones.
     """
     if max_tokens < 3:
         raise InvalidInput(f"A window of {max_tokens} tokens has no room for text; at least 3 are needed.")
-    ids = [sentence.ids[: max_tokens - 2] for sentence in sentences]
-    types = _frequency_types([sentence.ids for sentence in sentences], frequency_token_types)
-    lengths = np.array([len(one) + 2 for one in ids], dtype=np.int64)
-    firsts = np.cumsum([0, *map(len, sentences)])  # of each sentence's tokens, among those of all
+    framed = [np.concatenate([[cls_id], one.ids[: max_tokens - 2], [sep_id]]).astype(np.int32) for one in sentences]
+    lengths = np.array([len(one) for one in framed], dtype=np.int64)
     windows = []
     for first, last in itertools.pairwise(_even_groups(lengths, max_tokens)):
-        size = int(lengths[first:last].sum())
-        input_ids, token_type_ids = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int32)
-        positions, indices = [], []
-        start = 0
-        for sentence in range(first, last):
-            length = len(ids[sentence])
-            input_ids[start], input_ids[start + length + 1] = cls_id, sep_id
-            text = slice(start + 1, start + 1 + length)
-            input_ids[text], token_type_ids[text] = ids[sentence], types[sentence][:length]
-            positions.append(np.arange(text.start, text.stop, dtype=np.int32))
-            indices.append(np.arange(firsts[sentence], firsts[sentence] + length, dtype=np.int32))
-            start += length + 2
-        windows.append(SentenceWindow(input_ids, token_type_ids, np.concatenate(positions), np.concatenate(indices)))
+        ends = np.cumsum(lengths[first:last])
+        windows.append(
+            SentenceWindow(
+                np.concatenate(framed[first:last]),
+                np.repeat(np.asarray(token_types[first:last], dtype=np.int32), lengths[first:last]),
+                (ends - lengths[first:last]).astype(np.int32),
+            )
+        )
     return windows
-
-
-def _frequency_types(sentences: Sequence[IntArray], token_types: int | None) -> list[IntArray]:
-    """For every token of every sentence, the token type of its piece."""
-    if token_types is None or not sentences:
-        return [np.zeros(len(ids), dtype=np.int32) for ids in sentences]
-    pieces, held_by = np.unique(np.concatenate([np.unique(ids) for ids in sentences]), return_counts=True)
-    of_pieces = np.minimum(np.frexp(held_by)[1] - 1, token_types - 1).astype(np.int32)  # frexp: 2 ** exponent > f
-    return [of_pieces[np.searchsorted(pieces, ids)] for ids in sentences]
 
 
 def _held_by(some: IntArray, ids: IntArray) -> BoolArray:

@@ -1,15 +1,12 @@
 import random
 
 import pytest
-from sklearn.metrics import f1_score
 
 from training.metrics import (
     best_over_references,
     character_f1,
     exact_match,
     greedy_oracle,
-    kept_bigrams,
-    macro_f1,
     normalise_answer,
     rouge_l,
     rouge_n,
@@ -91,16 +88,6 @@ def test_rouge_l_is_the_longest_common_subsequence() -> None:
         assert rouge_l(a, b) == pytest.approx(_plain_rouge_l(a, b))
 
 
-def test_macro_f1_is_that_of_scikit_learn() -> None:
-    rng = random.Random(2)
-    for _ in range(50):
-        wanted = rng.choices("abc", k=30)
-        predicted = [label if rng.random() < 0.6 else rng.choice("abcd") for label in wanted]
-        labels = sorted(set(wanted))
-        expected = f1_score(wanted, predicted, labels=labels, average="macro", zero_division=0)
-        assert macro_f1(predicted, wanted) == pytest.approx(expected)
-
-
 def test_the_oracle_takes_what_raises_the_score_most_and_stops() -> None:
     sentences = ["無関係な文。", "京都は都であった。", "寺が多い。", "京都は都"]
     # "京都は都であった" gives 7 of 11 bigrams at once; "寺が多い" gives 3 more; nothing else helps.
@@ -112,9 +99,3 @@ def test_the_oracle_takes_what_raises_the_score_most_and_stops() -> None:
 
 def test_the_oracle_takes_the_first_of_equal_sentences() -> None:
     assert greedy_oracle(["同じ文", "同じ文"], "同じ文", 3) == [0]
-
-
-def test_kept_bigrams_are_those_that_the_summary_holds() -> None:
-    assert kept_bigrams("京都は", "古都京都") == [True, False, False]
-    assert kept_bigrams("古い都", "京 都\n古い") == [True, False, False]
-    assert kept_bigrams("", "京都") == []

@@ -7,6 +7,8 @@ its name: `overlap.f1` stands beside `f1`. Knows nothing of requests or files.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sklearn.metrics import f1_score
+
 from training.data import LabelledText, QuestionExample, SummaryExample
 from training.evaluation.baselines import (
     lexrank,
@@ -21,7 +23,7 @@ from training.evaluation.calibration import expected_calibration_error, halves
 from training.evaluation.predictions import Scored
 from training.evaluation.unanswerable import auroc
 from training.finetune.examples import ORACLE_SENTENCES
-from training.metrics import best_over_references, greedy_oracle, macro_f1, rouge_l, rouge_n
+from training.metrics import best_over_references, greedy_oracle, rouge_l, rouge_n
 
 Figures = dict[str, float]
 
@@ -121,11 +123,16 @@ def label_figures(items: Sequence[Scored]) -> Figures:
     return {
         "n": len(items),
         "accuracy": mean(item.right for item in items),
-        "macro_f1": round(macro_f1([item.given for item in items], wanted), 4),
+        "macro_f1": _macro_f1([item.given for item in items], wanted),
         **_calibration(items),
         **{f"accuracy_{part.name}": part.measure for part in by_length(items)},
         "majority.accuracy": round(max(wanted.count(label) for label in set(wanted)) / len(wanted), 4),
     }
+
+
+def _macro_f1(given: Sequence[str], wanted: Sequence[str]) -> float:
+    """Mean F1 of the classes of the references: a class that only the predictions name has no mean of its own."""
+    return round(float(f1_score(wanted, given, labels=sorted(set(wanted)), average="macro", zero_division=0)), 4)
 
 
 def label_baselines(examples: Sequence[LabelledText], training: Sequence[LabelledText]) -> Figures:
@@ -138,7 +145,7 @@ def label_baselines(examples: Sequence[LabelledText], training: Sequence[Labelle
     figures: Figures = {}
     for name, labels in methods.items():
         figures[f"{name}.accuracy"] = mean(given == label for given, label in zip(labels, wanted, strict=True))
-        figures[f"{name}.macro_f1"] = round(macro_f1(labels, wanted), 4)
+        figures[f"{name}.macro_f1"] = _macro_f1(labels, wanted)
     return figures
 
 

@@ -12,6 +12,7 @@ import torch
 from training.config import read_config
 from training.finetune.loop import Run
 from training.jglue import command as jglue_command
+from training.runs.distributed import joined
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +36,11 @@ def run(args: argparse.Namespace) -> int:
     if jglue_command.is_suite_config(args.config, args.set):
         return jglue_command.finetune(args)
     config = read_config(args.config, args.set)
-    training = Run(config, args.data, args.out)
-    training.resume()
-    training.train()
+    with joined() as processes:
+        training = Run(config, args.data, args.out, processes)
+        training.resume()
+        training.train()
     tail = training.losses[-50:]
-    print(json.dumps({"task": config.task, "steps": training.step, "loss": round(sum(tail) / len(tail), 4)}))
+    if processes.is_first:
+        print(json.dumps({"task": config.task, "steps": training.step, "loss": round(sum(tail) / len(tail), 4)}))
     return 0

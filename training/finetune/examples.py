@@ -3,7 +3,7 @@
 Text goes through the tokenizer and windows of the service, so a model is trained on exactly what it will be served.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from app.packing import Document
+from app.text.sentences import read_sentences, split_sentences
 from app.text.tokenizer import Tokenizer, Tokens
-from app.text.windows import question_windows, sentence_windows, text_windows
-from training.config import ConfigError, FinetuneConfig
+from app.text.windows import question_windows, sentence_windows, text_windows, tokens_of_sentences
+from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
 from training.data import (
+    DataError,
     LabelledText,
     QuestionExample,
     SummaryExample,
@@ -29,7 +31,7 @@ from training.data import (
     read_summaries,
     title_on_its_own,
 )
-from training.metrics import kept_bigrams
+from training.reading_set import MarkedText, marked_texts, reading_questions
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
@@ -38,14 +40,14 @@ ORACLE_SENTENCES = 3
 
 @dataclass(frozen=True)
 class Target:
-    """The right answer to one sequence: a token span, a class, or how much of each token of text a summary keeps."""
+    """The right answer to one sequence: a token span, a class, or the sentences that a summary keeps."""
 
     start: int = 0
     end: int = 0
     label: int = 0
-    positions: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # of the tokens of text
-    kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # share of each, in [0, 1]
-    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # their characters
+    positions: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # of the [CLS] of each sentence
+    kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 1 where a summary keeps it
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 0 where none may
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class TrainingSequence:
 
 
 class ExampleSource:
-    """All examples of a run. `draw(index, rng)` makes one sequence, cropping at random where a text is too long."""
+    """The examples of one data set. `draw(index, rng)` makes one sequence, a random crop where a text is too long."""
 
     labels: tuple[str, ...] = ()
     label_weights: FloatArray | None = None  # of each label in the loss; None: all alike
@@ -65,21 +67,71 @@ class ExampleSource:
         self.draw = draw
 
 
-def build_source(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> ExampleSource:
-    """Read and tokenise the data of a run.
+class Mixture:
+    """The data sets of a run. An epoch reads of each set its share, drawn again for every epoch."""
+
+    def __init__(self, sources: Sequence[ExampleSource], shares: Sequence[float]) -> None:
+        self.sources, self.shares = sources, shares
+        self.labels = sources[0].labels
+        self.label_weights = sources[0].label_weights
+
+    @property
+    def size(self) -> int:
+        """Sequences of one epoch."""
+        return sum(self._counts())
+
+    def _counts(self) -> list[int]:
+        return [round(source.size * share) for source, share in zip(self.sources, self.shares, strict=True)]
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[TrainingSequence]:
+        """The sequences of one epoch in random order; they depend on the generator alone."""
+        picks: list[tuple[int, int]] = []
+        for number, (source, count) in enumerate(zip(self.sources, self._counts(), strict=True)):
+            while count > 0:
+                order = rng.permutation(source.size)[:count]
+                picks += [(number, int(index)) for index in order]
+                count -= len(order)
+        for place in rng.permutation(len(picks)):
+            number, index = picks[place]
+            yield self.sources[number].draw(index, rng)
+
+
+def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> Mixture:
+    """Read and tokenize the data sets of a run.
 
     Raises:
-        ConfigError: the reader does not exist or does not fit the task.
+        ConfigError: a reader does not exist or does not fit the task, or the sets have different classes.
         DataError: the data cannot be read.
     """
-    path = data / config.data
-    if config.task == "qa" and config.reader == "squad":
-        return _questions(config, [*map(title_on_its_own, read_squad(path, config.context))], tokenizer)
-    if config.task == "classify" and config.reader in ("kyoto-categories", "livedoor", "labelled"):
-        return _labelled(config, labelled_split(config.reader, path, config.held_out_percent)[0], tokenizer)
-    if config.task == "summarize" and config.reader in ("kyoto-leads", "summaries"):
-        return _summaries(config, summary_split(config.reader, path, config.held_out_percent)[0], tokenizer)
-    raise ConfigError(f"The reader {config.reader!r} does not give examples for the task {config.task!r}.")
+    sources = [_source(config, one, data, tokenizer) for one in config.sets]
+    for one, source in zip(config.sets, sources, strict=True):
+        if source.size == 0:
+            raise DataError(
+                f"{data / one.data} holds nothing that a model could learn from with max_tokens = {one.max_tokens}."
+            )
+        if source.labels != sources[0].labels:
+            raise ConfigError(
+                f"{one.data} has other classes than {config.sets[0].data}: they cannot be learned together."
+            )
+    return Mixture(sources, [one.share for one in config.sets])
+
+
+def _source(config: FinetuneConfig, one: DataSet, data: Path, tokenizer: Tokenizer) -> ExampleSource:
+    path = data / one.data
+    if config.task == "qa" and one.reader in ("squad", "reading-set"):
+        return _questions(config, one, question_examples(one.reader, path, one.context), tokenizer)
+    if config.task == "classify" and one.reader in ("kyoto-categories", "livedoor", "labelled"):
+        return _labelled(config, one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer)
+    if config.task == "summarize" and one.reader == "reading-set":
+        return _summaries(config, one, marked_texts(path), tokenizer)
+    raise ConfigError(f"The reader {one.reader!r} does not give examples for the task {config.task!r}.")
+
+
+def question_examples(reader: str, path: Path, context: ContextUnit) -> list[QuestionExample]:
+    """The questions of SQuAD JSON, or of a reading set."""
+    if reader == "reading-set":
+        return reading_questions(path)
+    return [*map(title_on_its_own, read_squad(path, context))]
 
 
 def labelled_split(reader: str, path: Path, percent: int) -> tuple[list[LabelledText], list[LabelledText]]:
@@ -117,63 +169,121 @@ def summary_split(reader: str, path: Path, percent: int) -> tuple[list[SummaryEx
 
 
 def _encode_all(texts: Iterable[str], tokenizer: Tokenizer, what: str) -> dict[str, Tokens]:
-    return {text: tokenizer.encode(text) for text in tqdm(sorted(set(texts)), desc=f"tokenising {what}")}
+    return {text: tokenizer.encode(text) for text in tqdm(sorted(set(texts)), desc=f"tokenizing {what}")}
 
 
-def _questions(config: FinetuneConfig, examples: Sequence[QuestionExample], tokenizer: Tokenizer) -> ExampleSource:
+def _questions(
+    config: FinetuneConfig, one: DataSet, examples: Sequence[QuestionExample], tokenizer: Tokenizer
+) -> ExampleSource:
     contexts = _encode_all((example.context for example in examples), tokenizer, "contexts")
-    prepared: list[tuple[Tokens, Tokens, int, int]] = []
-    for example in tqdm(examples, desc="tokenising questions"):
+    prepared: list[_Question] = []
+    for example in tqdm(examples, desc="tokenizing questions"):
         context = contexts[example.context]
-        if not example.answers or not len(context):
+        if not len(context):
             continue
-        text, at = example.answers[0]
-        first = int(np.searchsorted(context.ends, at, side="right"))
-        last = int(np.searchsorted(context.starts, at + len(text), side="left")) - 1
         question = tokenizer.encode(example.question)
+        span = None
+        if example.answers:
+            text, at = example.answers[0]
+            first = int(np.searchsorted(context.ends, at, side="right"))
+            last = int(np.searchsorted(context.starts, at + len(text), side="left")) - 1
+            if first > last:
+                continue
+            span = (first, last)
         # A question that leaves no room for its answer and some context cannot be learned from at this length.
-        if first <= last and len(question) + (last - first) < config.max_tokens // 2:
-            prepared.append((question, context, first, last))
+        answer_tokens = span[1] - span[0] + 1 if span else 0
+        if len(question) + answer_tokens <= one.max_tokens // 2:
+            prepared.append(_Question(question, context, span, example.context))
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
-        question, context, first, last = prepared[index]
-        unanswerable = rng.random() < config.unanswerable_share
-        if unanswerable:
-            other = prepared[int(rng.integers(len(prepared)))]
-            unanswerable = other[1] is not context  # two questions about one text: it may answer both
-            if unanswerable:
-                _, context, first, last = other
-        room = config.max_tokens - len(question) - 3
-        start = 0
-        if len(context) > room:
-            lowest, highest = max(0, last + 1 - room), min(first, len(context) - room)
-            start = int(rng.integers(lowest, highest + 1)) if highest > lowest else max(0, lowest)
+        asked = prepared[index]
+        context, span, must_hold = asked.context, asked.span, asked.span
+        if span is not None:
+            dice = rng.random()
+            if dice < one.unrelated_share:
+                other = prepared[int(rng.integers(len(prepared)))]
+                if other.context is not context:  # two questions about one text: it may answer both
+                    context, span, must_hold = other.context, None, other.span
+            elif dice < one.unrelated_share + one.removed_share:
+                without = _without_sentence(asked, rng)
+                if without is not None:
+                    context, span, must_hold = without[0], None, without[1]
+        room = one.max_tokens - len(asked.question) - 3
+        start = _crop_start(len(context), room, must_hold, rng)
         cropped = context.slice(start, min(start + room, len(context)))
         (window,) = question_windows(
-            question,
+            asked.question,
             cropped,
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
-            max_tokens=config.max_tokens,
+            max_tokens=one.max_tokens,
             doc_stride=max(1, len(cropped)),
             overlap_token_type=2 if config.question_overlap else None,
         )
-        shift = window.context_start - start
         document = Document(window.input_ids, window.token_type_ids, window.question_length)
-        if unanswerable:
+        if span is None:
             return TrainingSequence(document, Target())  # [CLS], which is the null answer
-        end = min(last + shift, len(window.input_ids) - 2)
-        return TrainingSequence(document, Target(start=first + shift, end=end))
+        shift = window.context_start - start
+        end = min(span[1] + shift, len(window.input_ids) - 2)
+        return TrainingSequence(document, Target(start=span[0] + shift, end=end))
 
     return ExampleSource(len(prepared), draw)
 
 
-def _labelled(config: FinetuneConfig, examples: Sequence[LabelledText], tokenizer: Tokenizer) -> ExampleSource:
+@dataclass(frozen=True)
+class _Question:
+    """A tokenized question; `span` is the first and the last token of its answer, None where the text has none."""
+
+    question: Tokens
+    context: Tokens
+    span: tuple[int, int] | None
+    text: str
+
+
+def _crop_start(tokens: int, room: int, must_hold: tuple[int, int] | None, rng: np.random.Generator) -> int:
+    """The first token of a random crop of `room` tokens; one that holds these tokens, where there are any."""
+    if tokens <= room:
+        return 0
+    first, last = must_hold or (tokens, -1)
+    lowest, highest = max(0, last + 1 - room), min(first, tokens - room)
+    return int(rng.integers(lowest, highest + 1)) if highest > lowest else max(0, lowest)
+
+
+def _without_sentence(asked: _Question, rng: np.random.Generator) -> tuple[Tokens, tuple[int, int]] | None:
+    """The context without the sentence of the answer, and the token before the gap; None where the answer stands twice.
+
+    The best teacher of "not stated": all that surrounds an answer is there, and the answer is not.
+    """
+    assert asked.span is not None
+    context, text = asked.context, asked.text
+    start, end = int(context.starts[asked.span[0]]), int(context.ends[asked.span[1]])
+    if text.count(text[start:end]) > 1:
+        return None
+    inside = [s for s in split_sentences(text) if s.start < end and s.end > start]
+    if not inside:
+        return None
+    first = int(np.searchsorted(context.starts, inside[0].start))
+    last = int(np.searchsorted(context.starts, inside[-1].end))
+    rest = Tokens(
+        *(
+            np.concatenate([part[:first], part[last:]])
+            for part in (context.ids, context.starts, context.ends, context.word_starts)
+        )
+    )
+    if not len(rest):
+        return None
+    near = min(max(first - 1, 0), len(rest) - 1)
+    return rest, (near, near)
+
+
+def _labelled(
+    config: FinetuneConfig, one: DataSet, examples: Sequence[LabelledText], tokenizer: Tokenizer
+) -> ExampleSource:
     labels = tuple(sorted({example.label for example in examples}))
-    tokens = [tokenizer.encode(example.text) for example in tqdm(examples, desc="tokenising texts")]
+    tokens = [tokenizer.encode(example.text) for example in tqdm(examples, desc="tokenizing texts")]
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
-        text, room = tokens[index], config.max_tokens - 2
+        text, room = tokens[index], one.max_tokens - 2
         # Half of the crops are the beginning, which is what a reader sees first; the others teach the rest.
         start = int(rng.integers(0, len(text) - room + 1)) if len(text) > room and rng.random() < 0.5 else 0
         (window,) = text_windows(
@@ -181,7 +291,7 @@ def _labelled(config: FinetuneConfig, examples: Sequence[LabelledText], tokenize
             None,
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
-            max_tokens=config.max_tokens,
+            max_tokens=one.max_tokens,
             doc_stride=room,
         )
         document = Document(window.input_ids, window.token_type_ids)
@@ -195,28 +305,28 @@ def _labelled(config: FinetuneConfig, examples: Sequence[LabelledText], tokenize
     return source
 
 
-def _summaries(config: FinetuneConfig, examples: Sequence[SummaryExample], tokenizer: Tokenizer) -> ExampleSource:
+def _summaries(
+    config: FinetuneConfig, one: DataSet, documents: Sequence[MarkedText], tokenizer: Tokenizer
+) -> ExampleSource:
     sequences: list[TrainingSequence] = []
-    for example in tqdm(examples, desc="tokenising and labelling documents"):
-        tokens = [tokenizer.encode(sentence) for sentence in example.sentences]
-        kept = np.concatenate([_kept(*pair, example.summary) for pair in zip(tokens, example.sentences, strict=True)])
-        weights = np.concatenate([one.ends - one.starts for one in tokens]).astype(np.float32)
+    for document in tqdm(documents, desc="tokenizing documents"):
+        sentences = read_sentences(split_sentences(document.text))
+        if not sentences:
+            continue
         windows = sentence_windows(
-            tokens,
+            tokens_of_sentences(tokenizer.encode(document.text), sentences),
+            [sentence.token_type if config.sentence_types else 0 for sentence in sentences],
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
-            max_tokens=config.max_tokens,
-            frequency_token_types=config.frequency_types or None,
+            max_tokens=one.max_tokens,
         )
+        marked = np.array([any(s.start <= mark < s.end for mark in document.marks) for s in sentences], np.float32)
+        counted = np.array([sentence.is_prose for sentence in sentences], np.float32)
+        first = 0
         for window in windows:
-            text = window.token_indices
-            target = Target(positions=window.token_positions, kept=kept[text], weights=weights[text])
-            sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
+            own = slice(first, first + len(window.cls_positions))
+            first = own.stop
+            target = Target(positions=window.cls_positions, kept=marked[own], weights=counted[own])
+            if counted[own].any():
+                sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
     return ExampleSource(len(sequences), lambda index, rng: sequences[index])
-
-
-def _kept(tokens: Tokens, sentence: str, summary: str) -> FloatArray:
-    """Of the bigrams that begin in each token, the share that the summary holds. (tokens,)"""
-    before = np.cumsum([0, *kept_bigrams(sentence, summary)])
-    lengths = np.maximum(tokens.ends - tokens.starts, 1)
-    return np.asarray((before[tokens.ends] - before[tokens.starts]) / lengths, dtype=np.float32)

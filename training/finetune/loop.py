@@ -1,9 +1,8 @@
 """The fine-tuning loop: draw sequences, pack them, loss of the task, step. Knows nothing of command lines."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +12,7 @@ from torch import Tensor
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
 from export.model import BigBird, PackedModel, packed_inputs
 from training.config import FinetuneConfig, TrainingTask
-from training.data import DataError
-from training.finetune.examples import ExampleSource, Target, TrainingSequence, build_source
+from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
 from training.runs.distributed import Processes
 from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer
 from training.runs.initial_model import new_model, save_checkpoint
@@ -23,66 +21,85 @@ from training.runs.trainer import Trainer, build_optimiser
 POOL_BATCHES = 16  # sequences of so many batches are sorted by length before packing, so that block tables are narrow
 
 
-def batches(
-    source: ExampleSource, config: FinetuneConfig, epoch: int, block_size: int
-) -> Iterator[list[TrainingSequence]]:
+def batches(mixture: Mixture, config: FinetuneConfig, epoch: int, block_size: int) -> Iterator[list[TrainingSequence]]:
     """The batches of one epoch: the same for the same seed and epoch, whenever they are asked for."""
     rng = np.random.default_rng([config.seed, epoch])
-    order = rng.permutation(source.size)
-    at = 0
-    while at < len(order):
-        pool: list[TrainingSequence] = []
-        tokens = 0
-        while at < len(order) and tokens < POOL_BATCHES * config.batch_tokens:
-            sequence = source.draw(int(order[at]), rng)
-            pool.append(sequence)
-            tokens += packed_length(len(sequence.document.input_ids), block_size)
-            at += 1
-        pool.sort(key=lambda sequence: len(sequence.document.input_ids))
-        groups: list[list[TrainingSequence]] = [[]]
-        filled = 0
-        for sequence in pool:
-            cost = packed_length(len(sequence.document.input_ids), block_size)
-            if groups[-1] and filled + cost > config.batch_tokens:
-                groups.append([])
-                filled = 0
-            groups[-1].append(sequence)
-            filled += cost
+    sequences = mixture.epoch(np.random.default_rng([config.seed, epoch, 1]))
+    while pool := _up_to(sequences, POOL_BATCHES * config.batch_tokens, block_size):
+        groups = grouped(sorted(pool, key=_length), config.batch_tokens, block_size)
         for index in rng.permutation(len(groups)):
             yield groups[index]
 
 
-def loss_of(
+def _length(sequence: TrainingSequence) -> int:
+    return len(sequence.document.input_ids)
+
+
+def _up_to(sequences: Iterator[TrainingSequence], tokens: int, block_size: int) -> list[TrainingSequence]:
+    """The next sequences, of at least so many tokens together; fewer at the end."""
+    pool: list[TrainingSequence] = []
+    while tokens > 0 and (sequence := next(sequences, None)) is not None:
+        pool.append(sequence)
+        tokens -= packed_length(_length(sequence), block_size)
+    return pool
+
+
+def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int) -> list[list[TrainingSequence]]:
+    """The sequences in their order, in groups of at most so many tokens, or of one sequence."""
+    groups: list[list[TrainingSequence]] = []
+    room = 0
+    for sequence in sequences:
+        cost = packed_length(_length(sequence), block_size)
+        if not groups or cost > room:
+            groups.append([])
+            room = tokens
+        groups[-1].append(sequence)
+        room -= cost
+    return groups
+
+
+def loss_weight(targets: Sequence[Target], task: TrainingTask) -> float:
+    """By how much the loss of these targets counts in a step: their documents, or the characters of their tokens."""
+    if task == "summarize":
+        return float(sum(target.weights.sum() for target in targets))
+    return float(len(targets))
+
+
+def loss_sum(
     outputs: tuple[Tensor, ...],
     batch: PackedBatch,
-    targets: list[Target],
+    targets: Sequence[Target],
     task: TrainingTask,
     label_weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean loss of a packed batch: cross-entropy over each document's own tokens (qa) or classes, or characters."""
+    """Loss of a packed batch, summed over what `loss_weight` counts.
+
+    Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
+    of every token, weighted by its characters (summarize).
+    """
+    device = outputs[0].device
     if task == "classify":
-        wanted_labels = torch.tensor([target.label for target in targets])
-        losses_of_texts = F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none")
-        return losses_of_texts.mean()
+        wanted_labels = torch.tensor([target.label for target in targets], device=device)
+        return F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none").sum()
     if task == "summarize":
         logits = outputs[0][0, :, 0].float()
         places = np.concatenate([t.positions + d.start for t, d in zip(targets, batch.documents, strict=True)])
         kept, weights = (
-            torch.from_numpy(np.concatenate(parts))
+            torch.from_numpy(np.concatenate(parts)).to(device)
             for parts in ([target.kept for target in targets], [target.weights for target in targets])
         )
-        own = logits[torch.from_numpy(places).long()]
-        return F.binary_cross_entropy_with_logits(own, kept, weights, reduction="sum") / weights.sum()
+        own = logits[torch.from_numpy(places).long().to(device)]
+        return F.binary_cross_entropy_with_logits(own, kept, weights, reduction="sum")
     longest = max(d.stop - d.start for d in batch.documents)
-    starts = torch.tensor([d.start for d in batch.documents]).unsqueeze(1)
-    lengths = torch.tensor([d.stop - d.start for d in batch.documents]).unsqueeze(1)
-    place = torch.arange(longest).unsqueeze(0)  # (1, longest)
+    starts = torch.tensor([d.start for d in batch.documents], device=device).unsqueeze(1)
+    lengths = torch.tensor([d.stop - d.start for d in batch.documents], device=device).unsqueeze(1)
+    place = torch.arange(longest, device=device).unsqueeze(0)  # (1, longest)
     index = torch.minimum(starts + place, starts + lengths - 1)  # (D, longest)
     outside = place >= lengths
     losses = []
     for logits, wanted in zip(outputs, ([t.start for t in targets], [t.end for t in targets]), strict=True):
         own = logits[0].float()[index].masked_fill(outside, -1e6)
-        losses.append(F.cross_entropy(own, torch.tensor(wanted)))
+        losses.append(F.cross_entropy(own, torch.tensor(wanted, device=device), reduction="sum"))
     return torch.stack(losses).mean()
 
 
@@ -92,61 +109,65 @@ class Run(Trainer):
     config: FinetuneConfig
     model: BigBird
 
-    def __init__(self, config: FinetuneConfig, data: Path, out: Path) -> None:
+    def __init__(self, config: FinetuneConfig, data: Path, out: Path, processes: Processes | None = None) -> None:
         """Read the data and make the model.
 
         Raises:
             ConfigError: the configuration does not fit the checkpoint, the reader, or what is in the folder already.
             DataError: the data cannot be read, or there is nothing in it to learn from.
         """
-        super().__init__(config, out, Processes())
+        super().__init__(config, out, processes or Processes())
         check_same_config(config, out)
         tokenizer = load_tokenizer(config)
-        adopt_tokenizer(config, out)
-        self.source = build_source(config, data, tokenizer)
-        if self.source.size == 0:
-            raise DataError(
-                f"{data / config.data} holds nothing that a model could learn from with max_tokens = "
-                f"{config.max_tokens}."
-            )
-        weights = self.source.label_weights
-        self.label_weights = None if weights is None else torch.from_numpy(weights)
+        if self.processes.is_first:
+            adopt_tokenizer(config, out)
+        self.mixture = build_mixture(config, data, tokenizer)
+        weights = self.mixture.label_weights
+        self.label_weights = None if weights is None else torch.from_numpy(weights).to(self.processes.device)
         torch.manual_seed(config.seed)
-        self.model = new_model(config, tokenizer, self.source.labels)
+        self.model = new_model(config, tokenizer, self.mixture.labels)
+        self.model.to(self.processes.device)
         self.packed = PackedModel(self.model)
         self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         self.optimiser = build_optimiser(self.model, config)
-        self.description = f"training {config.task}"
+        self.bf16 = self.processes.uses_bf16(config.autocast)
+        self.description = (
+            f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
+        )
         # Random crops change the number of batches a little from epoch to epoch: the first one's is the measure.
-        per_epoch = sum(1 for _ in batches(self.source, config, 0, self.layout.block_size))
+        per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
         self.total = max(1, round(per_epoch * config.epochs))
 
     def save(self, directory: Path) -> None:
-        save_checkpoint(directory, self.model, self.config, self.source.labels)
-
-    def state(self) -> dict[str, Any]:
-        return super().state() | {"rng": torch.get_rng_state()}  # of dropout
-
-    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        super().restore(weights, state)
-        torch.set_rng_state(state["rng"])
+        save_checkpoint(directory, self.model, self.config, self.mixture.labels)
 
     def train_step(self, sequences: list[TrainingSequence], rng: np.random.Generator) -> float:
-        batch = pack([sequence.document for sequence in sequences], self.layout)
-        inputs = {
-            name: torch.from_numpy(batch.inputs[name]) for name in packed_inputs(self.config.task, self.layout.pattern)
-        }
-        if self.config.shifted_share:
-            self._shift_positions(inputs["position_ids"], batch, rng)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.autocast == "bf16"):
-            outputs = self.packed(**inputs)
-        targets = [sequence.target for sequence in sequences]
-        loss = loss_of(outputs, batch, targets, self.config.task, self.label_weights)
+        """One step over all processes: each takes its share of the sequences, in passes of `micro_batch_tokens`."""
+        config, device = self.config, self.processes.device
+        weight = loss_weight([sequence.target for sequence in sequences], config.task)
+        # Dropout follows from the step as all else does: there is no state of a generator to keep.
+        seed = np.random.SeedSequence([config.seed, self.step, self.processes.rank])
+        torch.manual_seed(int(seed.generate_state(1)[0]))
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        value = float(loss.detach())
-        self.descend(value)
-        return value
+        loss = 0.0
+        own = sequences[self.processes.rank :: self.processes.size]
+        for group in grouped(own, config.micro_batch_tokens, self.layout.block_size):
+            batch = pack([sequence.document for sequence in group], self.layout)
+            inputs = {
+                name: torch.from_numpy(batch.inputs[name]) for name in packed_inputs(config.task, self.layout.pattern)
+            }
+            if config.shifted_share:
+                self._shift_positions(inputs["position_ids"], batch, rng)
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+                outputs = self.packed(**{name: tensor.to(device) for name, tensor in inputs.items()})
+            targets = [sequence.target for sequence in group]
+            part = loss_sum(outputs, batch, targets, config.task, self.label_weights) / max(1.0, weight)
+            part.backward()
+            loss += float(part.detach())
+        self.processes.sum_gradients(self.model.parameters())
+        loss = self.processes.sum_of(loss)
+        self.descend(loss)
+        return loss
 
     def _shift_positions(self, position_ids: Tensor, batch: PackedBatch, rng: np.random.Generator) -> None:
         """Move a share of the sequences to a random place on the position axis; a question stays where it is."""
@@ -162,7 +183,7 @@ class Run(Trainer):
         every = (
             batch
             for epoch in itertools.count()
-            for batch in batches(self.source, self.config, epoch, self.layout.block_size)
+            for batch in batches(self.mixture, self.config, epoch, self.layout.block_size)
         )
         for sequences in itertools.islice(every, self.step, self.total):
             yield self.train_step(sequences, np.random.default_rng([self.config.seed, self.step]))

@@ -6,10 +6,10 @@ Knows nothing of how any of it is used.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.types import NormaliserName, SegmenterName
-from training.config import ConfigError, read_values
+from training.config import parse
 from training.jglue.tasks import Reader, TaskName
 
 Rate = Annotated[float, Field(gt=0)]
@@ -46,14 +46,5 @@ class EncoderConfig(BaseModel):
 
 
 def read_encoder_config(path: Path, overrides: list[str]) -> EncoderConfig:
-    """Read a TOML file; `overrides` are "key=value" with a TOML value (bare words are strings).
-
-    Raises:
-        ConfigError: no readable TOML file, an unknown or missing key, a wrong type or a value out of range.
-    """
-    try:
-        return EncoderConfig.model_validate(read_values(path, overrides))
-    except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)
-        parts = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong]
-        raise ConfigError(f"{path.name}: {'; '.join(parts)}.") from error
+    """As `training.config.parse`, for one task of JGLUE."""
+    return parse(EncoderConfig, path, overrides)

@@ -1,6 +1,6 @@
 """The examples of a JGLUE task as sequences for an encoder, and its logits as scores.
 
-Windows and spans are those of the service (`app.text.windows`, `app.decode`). Knows tasks and tokens; nothing of
+Windows and spans are those of the service (`app.text.windows`, `app.tasks.qa`). Knows tasks and tokens; nothing of
 training.
 """
 

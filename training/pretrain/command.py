@@ -8,7 +8,6 @@ Knows nothing of the tasks that come after.
 """
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +48,7 @@ class Pretraining(Trainer):
         tokenizer = load_tokenizer(config)
         self.vocabulary = Vocabulary.read(tokenizer_file(config), tokenizer.cls_id, tokenizer.sep_id)
         self.stream = open_stream(config, data, cache, tokenizer)
-        if not processes.agree_on(json.dumps([dataclasses.asdict(config), self.stream.digest])):
+        if not processes.agree_on(json.dumps([config.model_dump(mode="json"), self.stream.digest])):
             raise ConfigError("The processes were not given the same configuration and the same texts.")
         if processes.is_first:
             adopt_tokenizer(config, out)
@@ -136,7 +135,7 @@ class Pretraining(Trainer):
         places = [sequence.masked + place.start for sequence, place in zip(sequences, batch.documents, strict=True)]
         masked = torch.from_numpy(np.concatenate(places)).to(device)
         targets = torch.from_numpy(np.concatenate([sequence.targets for sequence in sequences])).long().to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.autocast == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.processes.uses_bf16(self.config.autocast)):
             logits = self.model(
                 inputs["input_ids"], inputs["token_type_ids"], inputs["position_ids"], tables_from(inputs), masked
             )

@@ -4,7 +4,6 @@ Knows weights and shapes; nothing of text, masks or steps.
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -114,6 +113,6 @@ def save_masked_lm(directory: Path, model: MaskedLanguageModel, config: Pretrain
         "task": "masked-lm",
         "segmenter": config.segmenter,
         "normaliser": config.normaliser,
-        "training": asdict(config),
+        "training": config.model_dump(mode="json"),
     }
     (directory / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -40,6 +41,14 @@ class Processes:
     def is_first(self) -> bool:
         """Whether this is the process that shows progress and writes the folder."""
         return self.rank == 0
+
+    def uses_bf16(self, autocast: str) -> bool:
+        """Whether matrix products are done in bf16; "auto" asks the device."""
+        if autocast != "auto":
+            return autocast == "bf16"
+        if self.device.type == "cuda":
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+        return cpu_has_bf16()
 
     def sum_of(self, value: float) -> float:
         """A number, summed over all processes."""
@@ -77,6 +86,16 @@ class Processes:
         values: list[str] = [""] * self.size
         dist.all_gather_object(values, value)
         return len(set(values)) == 1
+
+
+def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU multiplies matrices in bf16 faster than in fp32: AMX or AVX-512 BF16, as Linux names them."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return False
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
 @contextmanager

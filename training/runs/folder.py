@@ -3,7 +3,6 @@
 Knows files. Knows nothing of what a model learns or how.
 """
 
-import dataclasses
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from app.errors import NagayomiError
 from app.text.tokenizer import Tokenizer
-from training.config import ConfigError, TrainingConfig, defaults
+from training.config import ConfigError, TrainingConfig
 from training.curve import draw_losses
 
 
@@ -76,10 +75,12 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
     if saved is None:
         return
     # Keys that an older version did not have count as their defaults; how often to save changes no result.
-    before = defaults(type(config)) | saved
+    before = {
+        name: field.default for name, field in type(config).model_fields.items() if not field.is_required()
+    } | saved
     changes = [
         f"{key} was {before.get(key)!r} and is {now!r}"
-        for key, now in dataclasses.asdict(config).items()
+        for key, now in config.model_dump(mode="json").items()
         if key not in ("checkpoint_every", "micro_batch_tokens") and before.get(key) != now
     ]
     if changes:

@@ -6,10 +6,8 @@ Knows weights and shapes; nothing of batches or steps.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,7 +18,6 @@ from export.checkpoint import CheckpointError, read_checkpoint
 from export.model import BigBird, Task, config_dict
 from export.weights import initialise
 from training.config import ConfigError, FinetuneConfig, TrainingConfig
-from training.runs.structured_init import structured_start
 
 
 def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, ...]) -> BigBird:
@@ -34,12 +31,11 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
     if config.task == "qa" and config.question_overlap:
         token_types = 3
     elif config.task == "summarize":
-        token_types = max(2, config.frequency_types)
+        token_types = 3 if config.sentence_types else 2
     model = start_model(config, config.task, tokenizer, num_labels, token_types)
-    if config.max_tokens > model.config.max_position_embeddings:
-        raise ConfigError(
-            f"max_tokens is {config.max_tokens}; the model has {model.config.max_position_embeddings} positions."
-        )
+    longest = max(one.max_tokens for one in config.sets)
+    if longest > model.config.max_position_embeddings:
+        raise ConfigError(f"max_tokens is {longest}; the model has {model.config.max_position_embeddings} positions.")
     return model
 
 
@@ -74,9 +70,6 @@ def start_model(
     _check_shape(shape, tokenizer, token_types)
     model = BigBird(shape, task)
     initialise(model, config.seed)
-    if config.start == "structured":
-        _structured(model, config)
-        return model
     # Sinusoids (Vaswani et al. 2017) as the start of the learned positions: neighbours begin alike, so that places
     # rarely seen in training behave like their neighbours.
     positions = torch.arange(config.max_positions).unsqueeze(1)
@@ -87,14 +80,6 @@ def start_model(
     return model
 
 
-def _structured(model: BigBird, config: TrainingConfig) -> None:
-    try:
-        vectors = np.load(config.word_vectors, allow_pickle=False) if config.word_vectors else None
-        structured_start(model, vectors, config.seed)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"The structured start is not possible: {error}") from error
-
-
 def _from_checkpoint(
     config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool
 ) -> BigBird:
@@ -103,6 +88,7 @@ def _from_checkpoint(
     except CheckpointError as error:
         raise ConfigError(f"The checkpoint cannot be used: {error}") from error
     shape.num_labels = num_labels
+    shape.hidden_dropout_prob = shape.attention_probs_dropout_prob = config.dropout
     if grow and shape.type_vocab_size < token_types:
         weights = _with_token_types(weights, token_types)
         shape.type_vocab_size = token_types
@@ -129,7 +115,7 @@ def _check_shape(shape: BigBirdConfig, tokenizer: Tokenizer, token_types: int) -
     if token_types > shape.type_vocab_size:
         raise ConfigError(
             f"The checkpoint has {shape.type_vocab_size} token types and {token_types} are needed: "
-            "set question_overlap = false for qa, or fewer frequency_types for summarize."
+            "set question_overlap = false for qa, or sentence_types = false for summarize."
         )
 
 
@@ -166,7 +152,7 @@ def save_checkpoint(directory: Path, model: BigBird, config: FinetuneConfig, lab
         "segmenter": config.segmenter,
         "normaliser": config.normaliser,
         "overlap_token_type": 2 if config.task == "qa" and config.question_overlap else None,
-        "frequency_token_types": (config.frequency_types or None) if config.task == "summarize" else None,
-        "training": asdict(config),
+        "sentence_token_types": config.task == "summarize" and config.sentence_types,
+        "training": config.model_dump(mode="json"),
     }
     (directory / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -91,6 +91,7 @@ class Trainer(ABC):
         """
         if not math.isfinite(loss):
             raise Diverged(f"The loss of step {self.step + 1} is {loss}; try a lower learning_rate or clip_norm.")
+        # Parameters without a gradient, such as a pooler that the task does not read, stay as they are.
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.total, self.config)

@@ -19,7 +19,7 @@ from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
 from app.tasks.classify import CLASSIFY
 from app.types import Task
-from app.validation import parse_request, validate
+from app.validation import parse_object, validate
 
 
 def _one_or_two(value: Any) -> Any:
@@ -94,7 +94,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
 
 
 async def _predict(request: Request, service: Service) -> Response:
-    payload = parse_request(await body_of(request, service), PredictRequest)
+    payload = validate(parse_object(await body_of(request, service)), PredictRequest)
     is_batch = _branch(payload.inputs) == "<batch>"
     sequences: Any = payload.inputs if is_batch else [payload.inputs]
     check_batch_size(len(sequences), service.settings)

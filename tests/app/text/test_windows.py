@@ -7,8 +7,17 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from app.errors import InvalidInput
+from app.text.sentences import Sentence
 from app.text.tokenizer import Tokens
-from app.text.windows import SentenceWindow, Window, context_room, question_windows, sentence_windows, text_windows
+from app.text.windows import (
+    SentenceWindow,
+    Window,
+    context_room,
+    question_windows,
+    sentence_windows,
+    text_windows,
+    tokens_of_sentences,
+)
 
 CLS, SEP = 1, 2
 
@@ -36,8 +45,9 @@ def read(text: Tokens, pair: Tokens | None, max_tokens: int, doc_stride: int) ->
     return text_windows(text, pair, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens, doc_stride=doc_stride)
 
 
-def mark(sentences: Sequence[Tokens], max_tokens: int, types: int | None = None) -> list[SentenceWindow]:
-    return sentence_windows(sentences, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens, frequency_token_types=types)
+def mark(sentences: Sequence[Tokens], max_tokens: int, types: Sequence[int] | None = None) -> list[SentenceWindow]:
+    types = [0] * len(sentences) if types is None else types
+    return sentence_windows(sentences, types, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens)
 
 
 def check_windows(windows: list[Window], context: Tokens, max_tokens: int) -> None:
@@ -171,13 +181,12 @@ def test_sentence_windows(sentence_lengths: list[int], max_tokens: int) -> None:
     assert [token for window in windows for token in window.input_ids.tolist()] == [
         token for ids in shown for token in (CLS, *ids, SEP)
     ]
-    all_ids = np.array([token for sentence in sentences for token in sentence.ids.tolist()], dtype=np.int32)
     for window in windows:
         assert 0 < len(window.input_ids) <= max_tokens
         assert not window.token_type_ids.any()
         assert window.input_ids[[0, -1]].tolist() == [CLS, SEP]
-        assert window.input_ids[window.token_positions].tolist() == all_ids[window.token_indices].tolist()
-    assert sum(len(window.token_positions) for window in windows) == sum(map(len, shown))
+        assert window.cls_positions.tolist() == np.flatnonzero(window.input_ids == CLS).tolist()
+    assert sum(len(window.cls_positions) for window in windows) == len(sentences)
     sizes = [len(window.input_ids) for window in windows]
     # Neighbours that would fit in one window are in one.
     assert all(first + second > max_tokens for first, second in itertools.pairwise(sizes))
@@ -195,18 +204,20 @@ def test_one_long_sentence_does_not_make_the_last_window_tiny() -> None:
     assert [len(window.input_ids) for window in windows] == [100, 70, 70, 70]
 
 
-def test_token_types_say_in_how_many_sentences_of_the_document_a_piece_stands() -> None:
-    sentences = [tokens([5, 5, 6]), tokens([5, 7]), tokens([5, 7]), tokens([5])]
+def test_a_sentence_and_its_special_tokens_have_the_sentences_type() -> None:
+    sentences = [tokens([5, 6]), tokens([7]), tokens([])]
 
-    windows = mark(sentences, max_tokens=9, types=2)
+    windows = mark(sentences, max_tokens=7, types=[2, 0, 1])
 
-    # 5 stands in four sentences, 7 in two, 6 in one; special tokens are of type 0. Two types: once, or more often.
-    assert [window.token_type_ids.tolist() for window in windows] == [
-        [0, 1, 1, 0, 0, 0, 1, 1, 0],
-        [0, 1, 1, 0, 0, 1, 0],
-    ]
-    many = mark(sentences, max_tokens=99, types=9)
-    assert [window.token_type_ids.tolist() for window in many] == [[0, 2, 2, 0, 0, 0, 2, 1, 0, 0, 2, 1, 0, 0, 2, 0]]
+    assert [window.token_type_ids.tolist() for window in windows] == [[2, 2, 2, 2], [0, 0, 0, 1, 1]]
+
+
+def test_the_tokens_of_a_sentence_are_those_that_start_in_it() -> None:
+    text = tokens(range(8))  # one character each
+
+    sentences = tokens_of_sentences(text, [Sentence(1, 3), Sentence(3, 4), Sentence(6, 8)])
+
+    assert [sentence.ids.tolist() for sentence in sentences] == [[1, 2], [3], [6, 7]]
 
 
 def test_no_sentences_no_windows() -> None:

@@ -1,0 +1,171 @@
+"""The child process: reads one PDF, or draws pages of it, under limits, and ends.
+
+A message (app/files/pdf/wire.py) comes in on standard input and one leaves on standard output. The process ends when
+its standard input does, whatever it is doing: it never outlives the service. It gets no secrets: see process.py.
+"""
+
+import math
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+
+from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge
+from app.files.document import Document
+from app.files.limits import FileLimits
+from app.files.pdf import wire
+from app.files.pdf.blocks import document
+from app.files.pdf.columns import page_placements
+from app.files.pdf.drawing import draw_page
+from app.files.pdf.glyphs import PageContent, page_content
+from app.files.pdf.paragraphs import PageLines
+
+_UNMAPPED_SHARE = 0.05  # of the characters of a page; below it they are symbols and bullets
+
+
+def main() -> None:
+    """Answer one message."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the whole group; the service decides
+    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed
+    header, (data,) = wire.read(source)
+    limits = FileLimits(**header["limits"])
+    _limit_process(limits)
+    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
+    try:
+        answer = _answer(header, data, limits)
+    except FileError as error:
+        answer = wire.encode({"error": error.error_type, "message": str(error)})
+    except MemoryError:
+        message = f"Reading the PDF needs more than the {limits.max_memory_bytes} bytes of memory that are allowed."
+        answer = wire.encode({"error": FileTooLarge.error_type, "message": message})
+    sink.write(answer)
+    sink.flush()
+    os._exit(0)  # a reader of standard input would hold up the ordinary end
+
+
+def _limit_process(limits: FileLimits) -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (limits.max_memory_bytes, limits.max_memory_bytes))
+    seconds = math.ceil(limits.max_seconds) + 1  # the parent ends it before that, unless the parent is gone
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has no business writing files
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with(source: BinaryIO) -> None:
+    source.read(1)
+    os._exit(1)
+
+
+def _answer(header: dict[str, Any], data: bytes, limits: FileLimits) -> bytes:
+    pdf = _opened(data, limits)
+    if header["task"] == "draw":
+        pictures = [draw_page(_page(pdf, index), header["scale"], limits.max_pixels) for index in header["pages"]]
+        return wire.encode({}, *pictures)
+    return wire.document_message(_read(pdf, limits))
+
+
+def _opened(data: bytes, limits: FileLimits) -> pdfium.PdfDocument:
+    try:
+        pdf = pdfium.PdfDocument(data)
+    except pdfium.PdfiumError as error:
+        if error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
+            raise EncryptedFile("The PDF is encrypted and needs a password; save a copy without one.") from None
+        raise BrokenFile("The file is not a PDF, or a PDF that is cut off or damaged.") from None
+    if len(pdf) > limits.max_pages:
+        raise FileTooLarge(f"The PDF has {len(pdf)} pages; at most {limits.max_pages} are allowed.")
+    if not len(pdf):
+        raise BrokenFile("The PDF has no pages.")
+    return pdf
+
+
+def _page(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
+    if not 0 <= index < len(pdf):
+        raise BrokenFile(f"The PDF has no page {index + 1}; it has {len(pdf)}.")
+    try:
+        return pdf[index]
+    except pdfium.PdfiumError:
+        raise BrokenFile(f"Page {index + 1} of the PDF is damaged.") from None
+
+
+def _read(pdf: pdfium.PdfDocument, limits: FileLimits) -> Document:
+    pages: list[PageLines] = []
+    damaged, unmapped = [], []
+    left = limits.max_characters
+    for index in range(len(pdf)):
+        try:
+            page = pdf[index]
+        except pdfium.PdfiumError:
+            damaged.append(index + 1)
+            pages.append(PageLines(0.0, 0.0, [], scanned=False))
+            continue
+        content = page_content(page, left)
+        page.close()
+        if content is None:
+            raise FileTooLarge(f"The PDF has more than {limits.max_characters} characters, which is the most allowed.")
+        left -= len(content.glyphs)
+        if content.unmapped > _UNMAPPED_SHARE * len(content.glyphs):
+            unmapped.append(index + 1)
+        pages.append(_lines(content))
+    scanned = [number for number, lines in enumerate(pages, 1) if lines.scanned]
+    return document(pages, [*_scan_warnings(scanned), *_damage_warnings(damaged), *_unmapped_warnings(unmapped)])
+
+
+def _lines(content: PageContent) -> PageLines:
+    placements = page_placements(content)
+    return PageLines(content.width, content.height, placements, scanned=content.pictures and not placements)
+
+
+def _scan_warnings(pages: Sequence[int]) -> list[str]:
+    if not pages:
+        return []
+    return [f"{_pages_hold(pages)} no text, only pictures, as a scan does; {_they(pages)} not read."]
+
+
+def _damage_warnings(pages: Sequence[int]) -> list[str]:
+    if not pages:
+        return []
+    return [f"{_named(pages)} of the PDF {'is' if len(pages) == 1 else 'are'} damaged; {_they(pages)} not read."]
+
+
+def _unmapped_warnings(pages: Sequence[int]) -> list[str]:
+    if not pages:
+        return []
+    return [f"{_pages_hold(pages)} characters whose fonts do not say what they mean; they are U+FFFD in the text."]
+
+
+def _pages_hold(pages: Sequence[int]) -> str:
+    return f"{_named(pages)} {'holds' if len(pages) == 1 else 'hold'}"
+
+
+def _they(pages: Sequence[int]) -> str:
+    return "it was" if len(pages) == 1 else "they were"
+
+
+def _named(pages: Sequence[int]) -> str:
+    """Page 3; Pages 3 and 4; Pages 1-5, 8 and 10."""
+    runs: list[list[int]] = []
+    for page in pages:
+        if runs and page == runs[-1][-1] + 1:
+            runs[-1].append(page)
+        else:
+            runs.append([page])
+    names: list[str] = []
+    for run in runs:
+        names += [str(page) for page in run] if len(run) < 3 else [f"{run[0]}-{run[-1]}"]
+    if len(pages) == 1:
+        return f"Page {names[0]}"
+    return f"Pages {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"Pages {names[0]}"
+
+
+if __name__ == "__main__":
+    main()

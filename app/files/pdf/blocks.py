@@ -1,0 +1,133 @@
+"""Paragraphs, rows and furniture become the blocks of one Document, and headings get their levels.
+
+Knows nothing of PDFium or of how lines were joined.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.files.document import BlockKind, Document, DocumentBuilder, Page
+from app.files.pdf import marks
+from app.files.pdf.furniture import find_furniture
+from app.files.pdf.geometry import Box
+from app.files.pdf.lines import Line
+from app.files.pdf.paragraphs import HEADING_SIZE, Item, PageLines, Paragraph, PlacedText, body_size, half_points, items
+from app.files.pdf.tables import TableRow
+
+_LONGEST_HEADING = 80  # characters
+_LONGEST_BOLD_HEADING = 40
+_LOWEST_LEVEL = 6
+
+
+def document(pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
+    """The Document of all pages."""
+    body = body_size(pages)
+    furniture = find_furniture([p.placements for p in pages], [(p.width, p.height) for p in pages], body)
+    found = list(items(pages, furniture, body))
+    kinds = _Kinds([item.content for item in found if isinstance(item.content, Paragraph)], body)
+    assembly = _Assembly()
+    for item in found:
+        assembly.add(item, kinds)
+    return assembly.document(pages, warnings)
+
+
+class _Kinds:
+    """What kind of block each paragraph of a document is."""
+
+    def __init__(self, paragraphs: Sequence[Paragraph], body: float) -> None:
+        self._body = body
+        self._last = paragraphs[-1] if paragraphs else None
+        characters: Counter[bool] = Counter()
+        for paragraph in paragraphs:
+            characters[paragraph.bold] += len(paragraph.text)
+        self._bold_body = characters[True] > characters[False]  # then bold type tells nothing
+        self._levels = sorted({_rank(paragraph) for paragraph in paragraphs if self._is_heading(paragraph)})
+
+    def of(self, paragraph: Paragraph) -> tuple[BlockKind, int]:
+        """The kind, and the level of a heading."""
+        if self._is_heading(paragraph):
+            return "heading", min(self._levels.index(_rank(paragraph)) + 1, _LOWEST_LEVEL)
+        if self._is_bold_heading(paragraph):
+            depth = max(1, marks.number_depth(paragraph.text))
+            return "heading", min(len(self._levels) + depth, _LOWEST_LEVEL)
+        return ("list-item" if marks.begins_item(paragraph.text) else "paragraph"), 0
+
+    def _is_heading(self, paragraph: Paragraph) -> bool:
+        """Whether a paragraph is larger than body text, or is numbered as a chapter, and is no sentence."""
+        text = paragraph.text
+        if len(text) > _LONGEST_HEADING or marks.ends_sentence(text) or "。" in text or text[-1] in "、，":
+            return False
+        return paragraph.size >= HEADING_SIZE * self._body or marks.chapter_rank(text) > 0
+
+    def _is_bold_heading(self, paragraph: Paragraph) -> bool:
+        text = paragraph.text
+        titled = len(text) <= _LONGEST_BOLD_HEADING and not marks.ends_sentence(text) and text[-1] not in "、，：:"
+        return paragraph.bold and not self._bold_body and titled and paragraph is not self._last
+
+
+def _rank(paragraph: Paragraph) -> tuple[float, int]:
+    """Sorts headings by level: larger type first, then by their numbers (第１章 before 第１節)."""
+    return -half_points(paragraph.size), marks.chapter_rank(paragraph.text)
+
+
+class _Assembly:
+    """Writes items into one text and keeps the places of all characters."""
+
+    def __init__(self) -> None:
+        self._builder = DocumentBuilder()
+        self._boxes: list[tuple[int, Box]] = []  # with the offset of the character
+        self._lines: list[tuple[int, int, int]] = []  # start, end and page of each visual line
+
+    def add(self, item: Item, kinds: _Kinds) -> None:
+        content = item.content
+        if isinstance(content, TableRow):
+            self._add_row(content, item.page)
+        elif isinstance(content, Line):
+            placed = PlacedText()
+            placed.add(content, item.page)
+            self._add("furniture", placed, 0)
+        else:
+            kind, level = kinds.of(content)
+            self._add(kind, content.placed, level)
+
+    def _add(self, kind: BlockKind, placed: PlacedText, level: int) -> None:
+        block = self._builder.add(kind, placed.text, level)
+        if block is not None:
+            self._place(block.start, placed)
+
+    def _add_row(self, row: TableRow, page: int) -> None:
+        cells = [PlacedText() for _ in row.cells]
+        for cell, lines in zip(cells, row.cells, strict=True):
+            for line in lines:
+                cell.add(line, page)
+        block = self._builder.add_row([cell.text for cell in cells])
+        if block is not None:
+            for (start, _), cell in zip(block.cells, cells, strict=True):
+                self._place(start, cell)
+
+    def _place(self, start: int, placed: PlacedText) -> None:
+        self._boxes += [(start + offset, box) for offset, box in enumerate(placed.boxes) if box is not None]
+        self._lines += [(start + first, start + last, page) for first, last, page in placed.lines]
+
+    def document(self, pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
+        text = self._builder.text
+        boxes = np.full((len(text), 4), np.nan, dtype=np.float32)
+        if self._boxes:
+            offsets, places = zip(*self._boxes, strict=True)
+            boxes[list(offsets)] = places
+        starts = tuple(start for start, _, _ in self._lines)
+        return Document(text, self._builder.blocks, self._pages(pages), boxes, starts, tuple(warnings))
+
+    def _pages(self, pages: Sequence[PageLines]) -> tuple[Page, ...]:
+        """A page spans its visual lines; one without text spans nothing."""
+        spans: dict[int, tuple[int, int]] = {}
+        for start, end, number in self._lines:
+            spans[number] = (spans.get(number, (start, end))[0], end)
+        found = []
+        at = 0
+        for index, page in enumerate(pages):
+            start, at = spans.get(index, (at, at))
+            found.append(Page(index + 1, start, at, page.width, page.height, page.scanned))
+        return tuple(found)

@@ -1,0 +1,241 @@
+"""The lines and tables of a page in reading order: columns of text one after another, tables where they stand.
+
+Works on flow boxes, so columns of vertical text (upper and lower half of a page) are the same as columns of horizontal
+text. Knows nothing of paragraphs or of other pages.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from app.files.pdf.directions import directions
+from app.files.pdf.geometry import Box, Direction, around
+from app.files.pdf.glyphs import Glyph, PageContent
+from app.files.pdf.lines import Fragment, Line, Placed, fragments, line, rows, without_ruby
+from app.files.pdf.tables import Table, aligned_table, grids, wide_gaps
+
+_GUTTER = 1.5  # em between two columns of text
+_LEAST_COLUMN_LINES = 3
+_LEAST_COLUMN_WIDTH = 8  # em
+_FULL_LINES = 0.5  # of the lines of a column of text reach across most of it
+_MOST_OF_COLUMN = 0.7
+
+
+@dataclass(slots=True)
+class Placement:
+    """A line or a table, and the column it stands in: where the lines of that column start and end."""
+
+    item: Line | Table
+    direction: Direction | None  # None for glyphs turned by no multiple of 90 degrees
+    start: float
+    end: float
+
+
+def page_placements(content: PageContent) -> list[Placement]:
+    """The lines and tables of a page in reading order.
+
+    Text in the direction of most glyphs comes in one piece; before it what stands higher on the page in another
+    direction, after it all the rest.
+    """
+    groups: dict[Direction | None, list[tuple[Glyph, str]]] = {}
+    for glyph, direction, space in _visible(content.glyphs):
+        groups.setdefault(direction, []).append((glyph, space))
+    skew = groups.pop(None, [])
+    if not groups:
+        return _skew_placements(skew)
+    main = max(groups, key=lambda direction: len(groups[direction]) if direction else 0)
+    found = {
+        direction: _flow_placements(direction, group, content.rules) for direction, group in groups.items() if direction
+    }
+    body = found.pop(main) if main else []
+    top = min(_top(placement) for placement in body)
+    others = [placement for placements in found.values() for placement in placements]
+    above = [placement for placement in others if _top(placement) <= top]
+    below = [placement for placement in others if _top(placement) > top]
+    return [*above, *body, *below, *_skew_placements(skew)]
+
+
+def _visible(glyphs: Sequence[Glyph]) -> Iterable[tuple[Glyph, Direction | None, str]]:
+    """The glyphs that are no white space, each with its direction and the white space before it."""
+    visible: list[tuple[Glyph, str]] = []
+    space = ""
+    for glyph in glyphs:
+        if glyph.text.isspace():
+            space = "\u3000" if glyph.text == "\u3000" else space or " "
+        else:
+            visible.append((glyph, space))
+            space = ""
+    ways = directions([glyph for glyph, _ in visible])
+    return [(glyph, way, before) for (glyph, before), way in zip(visible, ways, strict=True)]
+
+
+def _flow_placements(
+    direction: Direction, glyphs: Iterable[tuple[Glyph, str]], rules: Iterable[Box]
+) -> list[Placement]:
+    found_grids = grids(direction.flow(rule) for rule in rules)
+    free: list[Placed] = []
+    for glyph, space in glyphs:
+        placed = Placed(glyph.text, glyph.size, glyph.bold, glyph.box, direction.flow(glyph.box), space)
+        if not any(grid.take(placed) for grid in found_grids):
+            free.append(placed)
+    tables = [grid.table() for grid in found_grids if grid.glyphs]
+    parts: list[Fragment | Table] = [*without_ruby(fragments(free)), *tables]
+    return [
+        Placement(item, direction, start, end) for column in _columns(parts) for item, start, end in _in_column(column)
+    ]
+
+
+def _skew_placements(glyphs: Iterable[tuple[Glyph, str]]) -> list[Placement]:
+    """Turned text, such as a watermark, as one line in the order of the file."""
+    placed = [
+        Placed(glyph.text, glyph.size, glyph.bold, glyph.box, Direction.RIGHT.flow(glyph.box), space)
+        for glyph, space in glyphs
+    ]
+    if not placed:
+        return []
+    flow = around(glyph.flow for glyph in placed)
+    size = median(glyph.size for glyph in placed)
+    return [Placement(Line(placed, flow, size, flow.before), None, flow.start, flow.end)]
+
+
+def _top(placement: Placement) -> float:
+    item = placement.item
+    lines_ = [item] if isinstance(item, Line) else [line_ for row in item.rows for cell in row.cells for line_ in cell]
+    return min(glyph.box.top for line_ in lines_ for glyph in line_.glyphs)
+
+
+def _columns(parts: Sequence[Fragment | Table]) -> list[list[Fragment | Table]]:
+    """Cut what stands on a page into columns, in reading order.
+
+    Lines are taken together as long as they leave the same gutter free; a heading or a table across the page ends the
+    columns above it.
+    """
+    bands = _bands(parts)
+    found: list[list[Fragment | Table]] = []
+    at = 0
+    while at < len(bands):
+        stop, gutter = _columns_from(bands, at)
+        here = [part for band in bands[at:stop] for part in band]
+        if gutter is None:
+            if found and not _is_split(found[-1]):
+                found[-1] += here
+            else:
+                found.append(here)
+        else:
+            before = [part for part in here if part.flow.end <= gutter]
+            after = [part for part in here if part.flow.end > gutter]
+            found += [_Split(column) for side in (before, after) for column in _columns(side)]
+        at = stop
+    return found
+
+
+class _Split(list[Fragment | Table]):
+    """A column that has another one next to it."""
+
+
+def _is_split(column: list[Fragment | Table]) -> bool:
+    return isinstance(column, _Split)
+
+
+def _bands(parts: Sequence[Fragment | Table]) -> list[list[Fragment | Table]]:
+    """Parts in groups between which a straight line across the page can be drawn."""
+    bands: list[list[Fragment | Table]] = []
+    reach = 0.0
+    for part in sorted(parts, key=lambda part: part.flow.before):
+        if bands and part.flow.before < reach - 0.2 * (part.flow.after - part.flow.before):
+            bands[-1].append(part)
+            reach = max(reach, part.flow.after)
+        else:
+            bands.append([part])
+            reach = part.flow.after
+    return bands
+
+
+def _columns_from(bands: Sequence[Sequence[Fragment | Table]], at: int) -> tuple[int, float | None]:
+    """How many bands from `at` on are text in columns, and where their gutter is; or one band, and None."""
+    best: tuple[int, float | None] = (at + 1, None)
+    gaps: list[tuple[float, float]] = []
+    parts: list[Fragment | Table] = []
+    for stop in range(at, len(bands)):
+        parts += bands[stop]
+        if any(isinstance(part, Table) for part in bands[stop]) and len(bands[stop]) == 1:
+            break
+        free = _gaps(bands[stop])
+        gaps = (
+            [
+                (max(low, other_low), min(high, other_high))
+                for low, high in (gaps or [(float("-inf"), float("inf"))])
+                for other_low, other_high in free
+            ]
+            if stop > at
+            else free
+        )
+        gaps = [(low, high) for low, high in gaps if high - low >= _GUTTER * _em(parts)]
+        if not gaps:
+            break
+        for low, high in gaps:
+            if low > float("-inf") and high < float("inf") and _are_columns(parts, (low + high) / 2):
+                best = (stop + 1, (low + high) / 2)
+    return best
+
+
+def _em(parts: Iterable[Fragment | Table]) -> float:
+    sizes = [part.size for part in parts if isinstance(part, Fragment)]
+    return median(sizes) if sizes else 10.0
+
+
+def _gaps(band: Sequence[Fragment | Table]) -> list[tuple[float, float]]:
+    """What a band leaves free, from the far left to the far right of the page."""
+    gaps = []
+    reach = float("-inf")
+    for part in sorted(band, key=lambda part: part.flow.start):
+        if part.flow.start > reach:
+            gaps.append((reach, part.flow.start))
+        reach = max(reach, part.flow.end)
+    return [*gaps, (reach, float("inf"))]
+
+
+def _are_columns(parts: Sequence[Fragment | Table], gutter: float) -> bool:
+    """Whether both sides of the gutter hold running text; the cells of a table are shorter than their column."""
+    for side in ([p for p in parts if p.flow.end <= gutter], [p for p in parts if p.flow.end > gutter]):
+        texts = [part for part in side if isinstance(part, Fragment)]
+        if not texts:
+            return False
+        lines_ = rows(texts)
+        extent = around(part.flow for part in side)
+        width = extent.end - extent.start
+        lengths = [row[-1].flow.end - row[0].flow.start for row in lines_]
+        full = sum(length >= _MOST_OF_COLUMN * width for length in lengths)
+        if len(lines_) < _LEAST_COLUMN_LINES or width < _LEAST_COLUMN_WIDTH * _em(texts):
+            return False
+        if full < _FULL_LINES * len(lines_):
+            return False
+    return True
+
+
+def _in_column(parts: Sequence[Fragment | Table]) -> Iterable[tuple[Line | Table, float, float]]:
+    """The lines and tables of one column in order, each with the start and end of the column."""
+    extent = around(part.flow for part in parts)
+    texts = rows(part for part in parts if isinstance(part, Fragment))
+    items: list[Line | Table] = [part for part in parts if isinstance(part, Table)]
+    for group in _aligned_groups(texts):
+        table = aligned_table(group)
+        items += [table] if table else [line(row) for row in group]
+    items.sort(key=lambda item: item.flow.before)
+    return [(item, extent.start, extent.end) for item in items]
+
+
+def _aligned_groups(texts: Sequence[list[Fragment]]) -> list[list[list[Fragment]]]:
+    """Lines in groups: those in a row that have wide gaps together, every other line alone."""
+    groups: list[list[list[Fragment]]] = []
+    for row in texts:
+        if groups and wide_gaps(row) and wide_gaps(groups[-1][-1]) and _near(groups[-1][-1], row):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _near(first: Sequence[Fragment], second: Sequence[Fragment]) -> bool:
+    em = max(part.size for part in (*first, *second))
+    return min(part.flow.before for part in second) - max(part.flow.after for part in first) < 2 * em

@@ -1,0 +1,230 @@
+"""Lines become paragraphs: hard line ends are joined, through columns and pages, where a sentence goes on.
+
+Two lines are joined without a space, unless both sides are Latin. Knows nothing of headings or lists as such.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+from app.files.pdf import marks
+from app.files.pdf.columns import Placement
+from app.files.pdf.geometry import Box
+from app.files.pdf.lines import Line, spaced
+from app.files.pdf.marks import is_latin
+from app.files.pdf.tables import TableRow
+
+HEADING_SIZE = 1.12  # times the body size; smaller differences are noise
+_SAME_SIZE = 1.08
+_SHORT_BY = 0.5  # em that a full line may leave free, apart from what did not fit on it
+_LEADING = 0.45  # em more than between the lines of a paragraph
+_INDENT = 0.7  # em
+_DEEPEST_HANG = 8.0  # em by which the lines after 第１条 or （１） stand in
+_STEP = 6.0  # points; columns whose edges differ by less have the same edges
+
+
+@dataclass(slots=True)
+class PageLines:
+    """What page_placements() gave for a page, and what the page is."""
+
+    width: float
+    height: float
+    placements: list[Placement]
+    scanned: bool
+
+
+@dataclass(slots=True)
+class PlacedText:
+    """Text put together from lines, with a box for each character but the spaces."""
+
+    text: str = ""
+    boxes: list[Box | None] = field(default_factory=list)
+    lines: list[tuple[int, int, int]] = field(default_factory=list)  # start, end and page of each visual line
+
+    def add(self, line: Line, page: int) -> None:
+        text, boxes = spaced(line)
+        if self.text and is_latin(self.text[-1]) and is_latin(text[0]) and self.text[-1] not in "-\u2010":
+            self.text += " "
+            self.boxes.append(None)
+        self.lines.append((len(self.text), len(self.text) + len(text), page))
+        self.text += text
+        self.boxes += boxes
+
+
+@dataclass(slots=True)
+class Paragraph:
+    """Lines that are read in one go; `placed` is their text."""
+
+    placed: PlacedText
+    size: float
+    bold: bool  # all of it
+    lines: list[tuple[Line, Placement]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return self.placed.text
+
+    @property
+    def last_page(self) -> int:
+        return self.placed.lines[-1][2]
+
+    def add(self, line: Line, placement: Placement, page: int) -> None:
+        self.placed.add(line, page)
+        self.lines.append((line, placement))
+        self.bold = self.bold and all(glyph.bold for glyph in line.glyphs)
+
+
+@dataclass(slots=True)
+class Item:
+    """What stands in the text next: a paragraph, a row of a table, or a line of furniture."""
+
+    page: int  # it begins on
+    content: Paragraph | TableRow | Line
+
+
+def body_size(pages: Sequence[PageLines]) -> float:
+    """The size of most characters, in half points."""
+    sizes: Counter[float] = Counter()
+    for line, _ in _all_lines(pages):
+        sizes[half_points(line.size)] += len(line.glyphs)
+    return sizes.most_common(1)[0][0] if sizes else 10.5
+
+
+def half_points(size: float) -> float:
+    return round(2 * size) / 2
+
+
+def items(pages: Sequence[PageLines], furniture: set[tuple[int, int]], body: float) -> Iterator[Item]:
+    """Everything on all pages in order; `furniture` are (page, placement) indices, `body` is the size of body text.
+
+    A paragraph is never cut by furniture: that of a page stands before the first paragraph that begins on it.
+    """
+    joining = _Joining(pages, furniture, body)
+    open_: Paragraph | None = None
+    for page, lines in enumerate(pages):
+        waiting = [
+            Item(page, placement.item)
+            for index, placement in enumerate(lines.placements)
+            if (page, index) in furniture and isinstance(placement.item, Line)
+        ]
+        for index, placement in enumerate(lines.placements):
+            item = placement.item
+            if (page, index) in furniture:
+                continue
+            if open_ is not None and isinstance(item, Line) and joining.continues(open_, item, placement, page):
+                open_.add(item, placement, page)
+                continue
+            if open_ is not None:
+                yield Item(open_.placed.lines[0][2], open_)
+                open_ = None
+            yield from waiting
+            waiting = []
+            if isinstance(item, Line):
+                open_ = Paragraph(PlacedText(), item.size, bold=True)
+                open_.add(item, placement, page)
+            else:
+                yield from (Item(page, row) for row in item.rows)
+        if (
+            open_ is not None and waiting
+        ):  # one paragraph fills the page: what comes next would stand before its furniture
+            yield Item(open_.placed.lines[0][2], open_)
+            open_ = None
+        yield from waiting
+    if open_ is not None:
+        yield Item(open_.placed.lines[0][2], open_)
+
+
+def _all_lines(pages: Sequence[PageLines]) -> Iterator[tuple[Line, Placement]]:
+    for page in pages:
+        for placement in page.placements:
+            if isinstance(placement.item, Line):
+                yield placement.item, placement
+
+
+class _Joining:
+    """Decides whether a line continues a paragraph, from what is usual in the whole document."""
+
+    def __init__(self, pages: Sequence[PageLines], furniture: set[tuple[int, int]], body: float) -> None:
+        self._body = body
+        self._leading = _usual_leading(pages, body)
+        self._usual_column = _usual_column(pages, furniture)
+
+    def continues(self, paragraph: Paragraph, line: Line, placement: Placement, page: int) -> bool:
+        last, before = paragraph.lines[-1]
+        small, large = sorted((last.size, line.size))
+        if placement.direction != before.direction or large > _SAME_SIZE * small:
+            return False
+        text = spaced(line)[0]
+        gap = (line.over - last.flow.after) / line.size
+        same_column = page == paragraph.last_page and (before.start, before.end) == (placement.start, placement.end)
+        if not same_column or gap < -0.5:
+            return self._goes_on_elsewhere(paragraph, line, placement, text)
+        if gap > self._leading + _LEADING:
+            return False
+        if paragraph.size >= HEADING_SIZE * self._body and _centred(last, line):
+            return True
+        if marks.begins_part(text) and (marks.ends_sentence(paragraph.text) or marks.begins_part(paragraph.text)):
+            return False
+        return self._is_full(paragraph, text) and _aligned(paragraph, line)
+
+    def _goes_on_elsewhere(self, paragraph: Paragraph, line: Line, placement: Placement, text: str) -> bool:
+        """Whether a paragraph goes on in the next column or on the next page: only in mid-sentence."""
+        return (
+            self._is_full(paragraph, text)
+            and not marks.ends_sentence(paragraph.text)
+            and not marks.begins_part(text)
+            and paragraph.size < HEADING_SIZE * self._body
+            and line.flow.start - placement.start < _INDENT * line.size
+        )
+
+    def _is_full(self, paragraph: Paragraph, next_text: str) -> bool:
+        """Whether the last line has no room for what the next line begins with."""
+        line, placement = paragraph.lines[-1]
+        end = placement.end
+        direction, start, usual_end = self._usual_column
+        if placement.direction == direction and abs(placement.start - start) < 2 * _STEP:
+            end = max(end, usual_end)  # a page of short lines only has a narrow column
+        return end - line.flow.end <= (marks.unbreakable_width(next_text) + _SHORT_BY) * line.size
+
+
+def _usual_leading(pages: Sequence[PageLines], body: float) -> float:
+    """The usual distance between two lines of body text, in em."""
+    gaps = []
+    for page in pages:
+        for first, second in pairwise(page.placements):
+            if not (isinstance(first.item, Line) and isinstance(second.item, Line)):
+                continue
+            gap = (second.item.over - first.item.flow.after) / body
+            same = half_points(first.item.size) == half_points(second.item.size) == body
+            if same and 0 <= gap < 2 and first.direction == second.direction:
+                gaps.append(gap)
+    return median(gaps) if gaps else 0.7
+
+
+def _usual_column(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> tuple[object, float, float]:
+    """The direction, start and end of the column that most lines of the document stand in."""
+    found: Counter[tuple[object, int, int]] = Counter()
+    for number, page in enumerate(pages):
+        for index, placement in enumerate(page.placements):
+            if (number, index) not in furniture and isinstance(placement.item, Line):
+                found[placement.direction, round(placement.start / _STEP), round(placement.end / _STEP)] += 1
+    if not found:
+        return None, 0.0, 0.0
+    (direction, start, end), _ = found.most_common(1)[0]
+    return direction, start * _STEP, end * _STEP
+
+
+def _aligned(paragraph: Paragraph, line: Line) -> bool:
+    """Whether a line starts where the paragraph's lines do; the first one may stand in, or out after a mark."""
+    last = paragraph.lines[-1][0]
+    indent = (line.flow.start - last.flow.start) / line.size
+    if len(paragraph.lines) > 1:
+        return abs(indent) < _INDENT
+    return indent < (_DEEPEST_HANG if marks.begins_part(paragraph.text) else _INDENT)
+
+
+def _centred(first: Line, second: Line) -> bool:
+    shift = (first.flow.start + first.flow.end - second.flow.start - second.flow.end) / 2
+    return abs(shift) < second.size

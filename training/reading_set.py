@@ -1,0 +1,114 @@
+"""Reader of reading sets: documents with questions about them and with the sentences that a summary keeps.
+
+One UTF-8 text file a document, which a person can write and check by eye. Lines of five `=` part its three parts:
+
+    kind: 賃貸借契約書
+    =====
+    the text, verbatim
+    =====
+    Q: 賃料はいつまでに支払いますか
+    A: 前月末日
+    Q: 敷金はいくらですか
+    A: 二か月分 @ 敷金として賃料の二か月分
+    Q: 連帯保証人の電話番号は
+    A: -
+    S: 本物件の賃料は月額
+
+An answer stands in the text once, or is followed by " @ " and a passage that stands there once and holds it once.
+Several A lines are alternatives, the best first; "-" says that the text does not answer. An S line names a sentence
+that a summary keeps, by a passage of it. A line end is written as a backslash and n. Knows nothing of tokens or models.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.data import DataError, QuestionExample, files_under
+
+_PART = "\n=====\n"
+
+
+@dataclass(frozen=True)
+class MarkedText:
+    """A document and where the sentences begin that a summary keeps: any code point inside each of them will do."""
+
+    document: str
+    text: str
+    marks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ReadingDocument:
+    """One file. `marks` are places in the text, in the order of importance."""
+
+    id: str
+    text: str
+    questions: tuple[QuestionExample, ...]
+    marks: tuple[int, ...]
+
+
+def read_reading_set(path: Path) -> list[ReadingDocument]:
+    """Every document of a file or a folder.
+
+    Raises:
+        DataError: a file is not of this form; names the file, the line and the fault.
+    """
+    root = path if path.is_dir() else path.parent
+    return [_read(file, str(file.relative_to(root).with_suffix(""))) for file in files_under(path, "*.txt")]
+
+
+def reading_questions(path: Path) -> list[QuestionExample]:
+    """The questions of a reading set; those without an answer too."""
+    return [question for document in read_reading_set(path) for question in document.questions]
+
+
+def marked_texts(path: Path) -> list[MarkedText]:
+    """The documents of a reading set in which sentences are marked."""
+    return [MarkedText(one.id, one.text, one.marks) for one in read_reading_set(path) if one.marks]
+
+
+def _read(file: Path, name: str) -> ReadingDocument:
+    try:
+        raw = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
+    parts = raw.split(_PART)
+    if len(parts) != 3:
+        raise DataError(f"{file} has {len(parts) - 1} lines of =====; a document has two.")
+    head, text, notes = parts
+    asked: list[tuple[str, list[tuple[str, int]]]] = []
+    marks: list[int] = []
+    first_line = head.count("\n") + text.count("\n") + 5
+    for number, line in enumerate(notes.splitlines(), start=first_line):
+        where = f"{file}, line {number}"
+        key, _, value = line.partition(":")
+        value = value.strip()
+        if not line.strip():
+            continue
+        if key == "Q" and value:
+            asked.append((value, []))
+        elif key == "A" and value and asked:
+            if value != "-":
+                asked[-1][1].append(_place(text, value, where))
+        elif key == "S" and value:
+            marks.append(_once(text, value.replace("\\n", "\n"), where))
+        else:
+            raise DataError(f"{where}: it begins with none of Q:, A: and S:, or says nothing.")
+    questions = tuple(
+        QuestionExample(f"{name}#{number}", question, text, tuple(answers), name)
+        for number, (question, answers) in enumerate(asked)
+    )
+    return ReadingDocument(name, text, questions, tuple(marks))
+
+
+def _once(text: str, passage: str, where: str) -> int:
+    if (times := text.count(passage)) != 1:
+        raise DataError(f"{where}: {passage!r} stands {times} times in the text; it must stand there once.")
+    return text.index(passage)
+
+
+def _place(text: str, value: str, where: str) -> tuple[str, int]:
+    """(answer, start) of the value of an A line."""
+    answer, _, passage = (part.strip().replace("\\n", "\n") for part in value.partition(" @ "))
+    if not passage:
+        return answer, _once(text, answer, where)
+    return answer, _once(text, passage, where) + _once(passage, answer, where)

@@ -1,0 +1,363 @@
+"""`nagayomi warm-start`: a BigBird checkpoint out of a BERT, RoBERTa or XLM-R encoder, without any training.
+
+BigBird (Zaheer et al. 2020) and Longformer (Beltagy et al. 2020) were both made of RoBERTa in this way: every weight is
+kept, and the learned positions are repeated until there are enough of them. Up to the positions of the source, the
+states of the new encoder equal those of the source; past them it has to be trained.
+
+With a corpus, the vocabulary loses the pieces that the corpus does not use. Knows weights and vocabularies; trains
+nothing.
+"""
+
+import argparse
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import tokenizers
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+from transformers import BigBirdConfig
+
+from app.errors import InvalidInput
+from app.text.normalizer import normalise
+from app.text.segmenter import build_segmenter, cut_words
+from app.types import NormaliserName, SegmenterName
+from export.checkpoint import CheckpointError, locate, read_weights
+from training.data import corpus_texts, read_texts, text_files
+
+# The families whose encoder is BERT's, and the prefix of their weights in a checkpoint with a head.
+PREFIXES = {"bert": "bert.", "roberta": "roberta.", "xlm-roberta": "roberta."}
+BLOCK_SIZE = 64
+WORD_MARK = "▁"  # SentencePiece's mark of a word's beginning
+MINIMUM_COUNT = 3
+# Scripts of Japanese text: their single characters stay in the vocabulary whether the corpus has them or not.
+_KEPT_SCRIPTS = (
+    "CJK UNIFIED",
+    "CJK COMPATIBILITY IDEOGRAPH",
+    "HIRAGANA",
+    "KATAKANA",
+    "LATIN",
+    "DIGIT",
+    "GREEK",
+    "CYRILLIC",
+)
+
+
+class WarmStartError(InvalidInput):
+    """The encoder cannot become a BigBird; the message says why and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An encoder as read from its directory: configuration, weights without prefix, and tokenizer.json."""
+
+    config: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    tokenizer: dict[str, Any]
+
+
+def read_source(encoder: str) -> Source:
+    """Read a transformers directory, or download a hub id.
+
+    Raises:
+        WarmStartError: it is of another family, has relative positions, or lacks a file.
+    """
+    try:
+        directory = locate(encoder)
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        weights = read_weights(directory)
+    except (CheckpointError, OSError, ValueError) as error:
+        raise WarmStartError(f"The encoder {encoder} cannot be read: {error}") from error
+    family = config.get("model_type")
+    if family not in PREFIXES:
+        raise WarmStartError(f"{encoder} is of the family {family!r}; a warm start takes {', '.join(PREFIXES)}.")
+    if config.get("position_embedding_type", "absolute") != "absolute":
+        raise WarmStartError(f"{encoder} has relative positions; a BigBird needs learned absolute ones.")
+    file = directory / "tokenizer.json"
+    if not file.exists():
+        raise WarmStartError(
+            f"{encoder} has no tokenizer.json. transformers writes one: save its fast tokenizer there."
+        )
+    prefix = PREFIXES[family]
+    bare = {name.removeprefix(prefix): tensor.float() for name, tensor in weights.items()}
+    return Source(config, bare, json.loads(file.read_text(encoding="utf-8")))
+
+
+def bigbird_config(source: Source, vocab_size: int, positions: int, token_types: int) -> BigBirdConfig:
+    """The configuration of the BigBird that has this source's weights."""
+    config = source.config
+    separator = _special_id(source.tokenizer, "[SEP]", "</s>")
+    first = _special_id(source.tokenizer, "[CLS]", "<s>")
+    return BigBirdConfig(
+        vocab_size=vocab_size,
+        hidden_size=config["hidden_size"],
+        num_hidden_layers=config["num_hidden_layers"],
+        num_attention_heads=config["num_attention_heads"],
+        intermediate_size=config["intermediate_size"],
+        hidden_act=config.get("hidden_act", "gelu"),
+        hidden_dropout_prob=config.get("hidden_dropout_prob", 0.1),
+        attention_probs_dropout_prob=config.get("attention_probs_dropout_prob", 0.1),
+        max_position_embeddings=positions,
+        type_vocab_size=token_types,
+        initializer_range=config.get("initializer_range", 0.02),
+        layer_norm_eps=config.get("layer_norm_eps", 1e-12),
+        rescale_embeddings=False,
+        use_bias=True,
+        attention_type="block_sparse",
+        block_size=BLOCK_SIZE,
+        num_random_blocks=3,
+        pad_token_id=config.get("pad_token_id", 0),
+        bos_token_id=first,
+        cls_token_id=first,
+        eos_token_id=separator,
+        sep_token_id=separator,
+    )
+
+
+def _special_id(tokenizer: Mapping[str, Any], *names: str) -> int:
+    for token in tokenizer.get("added_tokens", []):
+        if token["content"] in names:
+            return int(token["id"])
+    raise WarmStartError(f"The tokenizer has none of the special tokens {', '.join(names)}.")
+
+
+def repeated_positions(source: Tensor, first: int, count: int) -> Tensor:
+    """`count` positions: those of the source from row `first` on, again and again. (count, hidden)"""
+    usable = source[first:]
+    return usable[torch.arange(count) % len(usable)]
+
+
+def bigbird_weights(source: Source, kept: list[int], positions: int, token_types: int) -> dict[str, Tensor]:
+    """The weights under BigBird's names.
+
+    Args:
+        kept: the rows of the source's vocabulary in the order of the new one.
+
+    Raises:
+        WarmStartError: the checkpoint lacks a weight of the encoder.
+    """
+    weights = source.weights
+    # RoBERTa's positions begin behind the padding id: create_position_ids_from_input_ids of transformers.
+    first = 0 if source.config["model_type"] == "bert" else int(source.config.get("pad_token_id", 1)) + 1
+    try:
+        types = weights["embeddings.token_type_embeddings.weight"]
+        changed = {
+            "embeddings.word_embeddings.weight": weights["embeddings.word_embeddings.weight"][kept],
+            "embeddings.position_embeddings.weight": repeated_positions(
+                weights["embeddings.position_embeddings.weight"], first, positions
+            ),
+            # Rows past the source's are copies of its first: text reads alike under each of them.
+            "embeddings.token_type_embeddings.weight": torch.cat(
+                [types[:token_types], types[:1].expand(max(0, token_types - len(types)), -1)]
+            ),
+        }
+        names = ["embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"]
+        for layer in range(source.config["num_hidden_layers"]):
+            for part in (
+                *(f"attention.self.{name}" for name in ("query", "key", "value")),
+                *("attention.output.dense", "attention.output.LayerNorm"),
+                *("intermediate.dense", "output.dense", "output.LayerNorm"),
+            ):
+                names += [f"encoder.layer.{layer}.{part}.weight", f"encoder.layer.{layer}.{part}.bias"]
+        unchanged = {name: weights[name] for name in names}
+    except KeyError as error:
+        raise WarmStartError(f"The encoder lacks the weight {error.args[0]}.") from error
+    return {f"bert.{name}": tensor.contiguous() for name, tensor in (changed | unchanged).items()}
+
+
+# --- vocabulary ----------------------------------------------------------------------------------------------------
+
+
+def without_word_marks(vocabulary: list[tuple[str, float]]) -> dict[str, tuple[int, float]]:
+    """Pieces of a SentencePiece vocabulary without the mark of a word's beginning: piece -> (row, score).
+
+    A piece that the vocabulary has with and without the mark keeps the row without: that is how Japanese text, which
+    has no spaces, has been read in training. Control pieces keep their names.
+    """
+    found: dict[str, tuple[int, float]] = {}
+    for marked in (False, True):
+        for row, (piece, score) in enumerate(vocabulary):
+            bare = piece.removeprefix(WORD_MARK)
+            if bare and WORD_MARK not in bare and (piece != bare) is marked:
+                found.setdefault(bare, (row, score))
+    return found
+
+
+def _is_kept_character(piece: str) -> bool:
+    if len(piece) != 1:
+        return False
+    name = unicodedata.name(piece, "")
+    return unicodedata.category(piece)[0] in "PSN" or any(script in name for script in _KEPT_SCRIPTS)
+
+
+def _counted(
+    pieces: tokenizers.Tokenizer, texts: Iterable[str], segmenter: SegmenterName, normaliser: NormaliserName
+) -> Counter[int]:
+    cutter = build_segmenter(segmenter)
+    counts: Counter[int] = Counter()
+    for text in texts:
+        normalised = normalise(text, normaliser).text
+        joined = " ".join(normalised[start:end] for start, end in cut_words(normalised, cutter))
+        counts.update(pieces.encode(joined, add_special_tokens=False).ids)
+    return counts
+
+
+def pruned(
+    tokenizer: dict[str, Any],
+    texts: Iterable[str],
+    *,
+    segmenter: SegmenterName,
+    normaliser: NormaliserName,
+    minimum_count: int = MINIMUM_COUNT,
+) -> tuple[dict[str, Any], list[int]]:
+    """A tokenizer.json with the pieces that the texts use, and the source's row of each.
+
+    Kept are special tokens, pieces seen at least `minimum_count` times, and every single character that the texts hold
+    or that belongs to Japanese text. Where a segmenter cuts words, pieces of SentencePiece lose the mark of a word's
+    beginning, and pieces never cross words.
+
+    Raises:
+        WarmStartError: the vocabulary is neither Unigram nor WordPiece.
+    """
+    model = tokenizer["model"]
+    special = {token["content"] for token in tokenizer.get("added_tokens", [])}
+    if model["type"] == "Unigram":
+        vocabulary = [(piece, float(score)) for piece, score in model["vocab"]]
+        cuts_words = segmenter != "none"
+        rows = without_word_marks(vocabulary) if cuts_words else {p: (i, s) for i, (p, s) in enumerate(vocabulary)}
+        ordered = sorted(rows.items(), key=lambda item: item[1][0])
+        unknown = vocabulary[model["unk_id"]][0]
+        whole = _unigram(tokenizer, ordered, unknown, cuts_words=cuts_words)
+    elif model["type"] == "WordPiece":
+        ordered = [(piece, (row, 0.0)) for piece, row in sorted(model["vocab"].items(), key=lambda item: item[1])]
+        whole = tokenizer
+    else:
+        raise WarmStartError(f"A vocabulary of the type {model['type']} cannot be cut down: leave out --corpus.")
+    counts = _counted(tokenizers.Tokenizer.from_str(json.dumps(whole)), texts, segmenter, normaliser)
+    kept = [
+        (piece, (row, score))
+        for index, (piece, (row, score)) in enumerate(ordered)
+        if piece in special
+        or counts[index] >= minimum_count
+        or (counts[index] and len(piece.removeprefix("##")) == 1)
+        or _is_kept_character(piece.removeprefix("##").removeprefix(WORD_MARK))
+    ]
+    if model["type"] == "Unigram":
+        written = _unigram(tokenizer, kept, unknown, cuts_words=cuts_words)
+    else:
+        written = {**tokenizer, "model": {**model, "vocab": {piece: new for new, (piece, _) in enumerate(kept)}}}
+    places = {piece: new for new, (piece, _) in enumerate(kept)}
+    written["added_tokens"] = [{**token, "id": places[token["content"]]} for token in tokenizer["added_tokens"]]
+    written["post_processor"] = None  # special tokens are the caller's: app.tokenizer puts them
+    return written, [row for _, (row, _) in kept]
+
+
+def _unigram(
+    tokenizer: dict[str, Any], pieces: list[tuple[str, tuple[int, float]]], unknown: str, *, cuts_words: bool
+) -> dict[str, Any]:
+    names = [piece for piece, _ in pieces]
+    model = {
+        **tokenizer["model"],
+        "unk_id": names.index(unknown),
+        "vocab": [[piece, score] for piece, (_, score) in pieces],
+    }
+    changed = {**tokenizer, "model": model}
+    if cuts_words:  # what the segmenter hands over is normalised and cut already
+        changed |= {"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "decoder": None}
+    return changed
+
+
+# --- command -------------------------------------------------------------------------------------------------------
+
+
+def _texts(files: Iterable[Path]) -> Iterator[str]:
+    for path in files:
+        if path.is_dir() and (path / "jaquad").is_dir():
+            yield from corpus_texts(path)
+            continue
+        for file in text_files(path):
+            yield from read_texts(file)
+
+
+def warm_start(
+    encoder: str,
+    out: Path,
+    *,
+    corpus: Iterable[Path] = (),
+    positions: int = 4096,
+    token_types: int = 3,
+    segmenter: SegmenterName = "none",
+    normaliser: NormaliserName = "nfkc",
+) -> dict[str, int]:
+    """Write a BigBird checkpoint; see the module. Returns its sizes.
+
+    Raises:
+        WarmStartError: the encoder or the corpus cannot be used.
+    """
+    source = read_source(encoder)
+    tokenizer = source.tokenizer
+    files = list(corpus)
+    if files:
+        texts = tqdm(_texts(files), desc="counting pieces", unit=" texts")
+        tokenizer, kept = pruned(tokenizer, texts, segmenter=segmenter, normaliser=normaliser)
+    elif segmenter != "none":
+        raise WarmStartError("A segmenter cuts words only with --corpus: the pieces have to be chosen for its words.")
+    else:
+        kept = list(range(len(source.weights["embeddings.word_embeddings.weight"])))
+    new = Source(source.config, source.weights, tokenizer)
+    config = bigbird_config(new, len(kept), positions, token_types)
+    config.pad_token_id = kept.index(config.pad_token_id)
+    weights = bigbird_weights(source, kept, positions, token_types)
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    document = config.to_dict() | {
+        "architectures": ["BigBirdModel"],
+        "nagayomi": {"segmenter": segmenter, "normaliser": normaliser},
+    }
+    (out / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return {"weights": sum(tensor.numel() for tensor in weights.values()), "pieces": len(kept), "positions": positions}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--encoder", required=True, metavar="DIR_OR_HUB_ID", help="a BERT, RoBERTa or XLM-R encoder")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the BigBird checkpoint to write")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="texts (.txt or .jsonl files or folders of them, or a folder of data sets): keep only the pieces they use",
+    )
+    parser.add_argument("--positions", type=int, default=4096, metavar="N", help="tokens of a text (default: 4096)")
+    parser.add_argument(
+        "--token-types", type=int, default=3, metavar="N", help="3 lets questions mark what they share with the text"
+    )
+    parser.add_argument(
+        "--segmenter",
+        choices=get_args(SegmenterName),
+        default="none",
+        help="with --corpus: cut pieces at the words of this segmenter (default: none)",
+    )
+    parser.add_argument("--normaliser", choices=get_args(NormaliserName), default="nfkc", help="(default: nfkc)")
+
+
+def run(args: argparse.Namespace) -> int:
+    sizes = warm_start(
+        args.encoder,
+        args.out,
+        corpus=args.corpus,
+        positions=args.positions,
+        token_types=args.token_types,
+        segmenter=args.segmenter,
+        normaliser=args.normaliser,
+    )
+    print(json.dumps({"out": str(args.out), **sizes}))
+    return 0
