@@ -5,9 +5,11 @@ characters, so that no text can move the cursor or change colours.
 """
 
 import re
+from collections.abc import Iterator
 
 from app.schemas import Answer, ClassifyResponse, LabelResult, QaResponse, SummarizeResponse, Timings, Usage
-from app.text.sentences import split_sentences
+from app.text.sentences import sentences_of
+from app.text.structure import Structure, structure_of
 
 # Characters of its sentence shown on either side of an answer.
 EXCERPT_CHARACTERS = 100
@@ -49,16 +51,28 @@ def _show_answer(answer: Answer, context: str, *, colour: bool) -> str:
 
 
 def _around(answer: Answer, context: str) -> tuple[str, str]:
-    """The text before and after an answer in its sentence, or sentences, cut where it gets long."""
-    touched = [s for s in split_sentences(context) if s.start < answer.end and answer.start < s.end]
-    begin = min([answer.start, *(sentence.start for sentence in touched)])
-    finish = max([answer.end, *(sentence.end for sentence in touched)])
-    before, after = context[begin : answer.start], context[answer.end : finish]
+    """What is read before and after an answer in its sentence, or sentences, cut where it gets long."""
+    structure = structure_of(context)
+    touched = [(start, end) for start, end in _whole_sentences(structure) if start < answer.end and answer.start < end]
+    begin = min([answer.start, *(start for start, _ in touched)])
+    finish = max([answer.end, *(end for _, end in touched)])
+    before = structure.reading.between(begin, answer.start, context)
+    after = structure.reading.between(answer.end, finish, context)
     if len(before) > EXCERPT_CHARACTERS:
         before = "…" + before[-EXCERPT_CHARACTERS:]
     if len(after) > EXCERPT_CHARACTERS:
         after = after[:EXCERPT_CHARACTERS] + "…"
     return before, after
+
+
+def _whole_sentences(structure: Structure) -> Iterator[tuple[int, int]]:
+    """The spans of the sentences, those that had to be cut put together again."""
+    start = None
+    for sentence in sentences_of(structure):
+        start = sentence.start if start is None else start
+        if not sentence.cut:
+            yield start, sentence.end
+            start = None
 
 
 def _show_label(label: LabelResult, *, first: bool) -> str:

@@ -40,6 +40,17 @@ HOSTILE_TEXTS: dict[str, str] = {
     "one letter, often": "a" * 5_000,
     "one stop, often": "。" * 5_000,
     "no punctuation": "東京都は関東地方に位置し人口が多い" * 300,
+    "wrapped lines": (
+        "\u3000東京都の庁舎で開かれた会議には、多くの委員が出席し\nた。次回は秋に開く。議題はまだ決まっておらず、事務\n"
+        "を担う課が整える。\n"
+    ),
+    "page furniture inside a sentence": (
+        "庁舎で開かれた会議には、多くの委員が出席しており、\n議題は決まっておらず、事務を担う課が整えることとさ\n\n"
+        "　　　　－ １ －\n\nれている。次回の日程は、委員の都合を聞いた上で、秋\nに決める。\n\n　　　　－ ２ －\n"
+    ),
+    "mail quotes": "> > 前の\n> >\n> 次の行\n>\n返事。\n>>>>\n＞ 全角\n>",
+    "ruby and markup": "｜青空《あおぞら》の吾輩《わがはい》《》｜《》［＃改ページ］［＃「［＃」の※［＃二の字］］［＃",
+    "ruled table": "┌──┬──┐\n│項目│値　│\n├──┼──┤\n││１　│\n└──┴──┘\n|||\n| a | b\n\t\tc\t\n",
     "private use and unassigned": "\ue000\uf8ff\U000f0000\u0378\uffff。",
     "mathematical letters": "𝐀𝒷𝕮𝟙。",
 }

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,8 +22,8 @@ BLOCK_SEPARATOR = "\n\n"
 ROW_SEPARATOR = "\n"  # between the rows of a table and between the items of a list
 CELL_SEPARATOR = "\t"
 
-# Kinds of which two in a row belong together.
-_CLOSE_KINDS: tuple[BlockKind, ...] = ("table-row", "list-item")
+# Kinds of which two in a row belong together, by what they belong to.
+_TOGETHER: dict[BlockKind, str] = {"table-head": "table", "table-row": "table", "list-item": "list"}
 _CELL_BREAKS = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029]+")
 
 
@@ -164,18 +164,42 @@ class DocumentBuilder:
         start = self._separate(kind)
         return self._append(Block(kind, start, start + len(text), level), text)
 
-    def add_row(self, cells: Sequence[str]) -> Block | None:
-        """Add a row of a table; None where all cells are empty. A line end or a tab in a cell becomes a space."""
+    def add_row(self, cells: Sequence[str], head: bool = False) -> Block | None:
+        """Add a row of a table, or its head; None where all cells are empty.
+
+        A line end or a tab in a cell becomes a space.
+        """
         texts = [_CELL_BREAKS.sub(" ", cell.strip()) for cell in cells]
         if not any(texts):
             return None
-        start = end = self._separate("table-row")
+        kind: BlockKind = "table-head" if head else "table-row"
+        start = end = self._separate(kind)
         spans = []
         for text in texts:
             spans.append((end, end + len(text)))
             end += len(text) + len(CELL_SEPARATOR)
-        row = Block("table-row", start, end - len(CELL_SEPARATOR), cells=tuple(spans))
+        row = Block(kind, start, end - len(CELL_SEPARATOR), cells=tuple(spans))
         return self._append(row, CELL_SEPARATOR.join(texts))
+
+    def add_text(self, text: str, blocks: Sequence[Block]) -> None:
+        """Add blocks with the text that they stand in, as it is from the first of them to the last."""
+        if not blocks:
+            return
+        first = blocks[0].start
+        shift = self._separate(blocks[0].kind) - first
+        for block in blocks:
+            self._blocks.append(
+                replace(
+                    block,
+                    start=block.start + shift,
+                    end=block.end + shift,
+                    cells=tuple((start + shift, end + shift) for start, end in block.cells),
+                    omitted=tuple((start + shift, end + shift) for start, end in block.omitted),
+                )
+            )
+        self._parts.append(text[first : blocks[-1].end])
+        self._length = blocks[-1].end + shift
+        self._same_list = False
 
     def end_list(self) -> None:
         """The next row or item belongs to another table or list than the one before it."""
@@ -208,7 +232,8 @@ class DocumentBuilder:
     def _separate(self, kind: BlockKind) -> int:
         """Write what stands between the last block and one of `kind`; returns where the new one starts."""
         if self._blocks:
-            close = self._same_list and kind in _CLOSE_KINDS and self._blocks[-1].kind == kind
+            group = _TOGETHER.get(kind)
+            close = self._same_list and group is not None and group == _TOGETHER.get(self._blocks[-1].kind)
             separator = ROW_SEPARATOR if close else BLOCK_SEPARATOR
             self._parts.append(separator)
             self._length += len(separator)
@@ -246,7 +271,7 @@ def _check_gap(text: str, start: int, end: int) -> None:
 
 
 def _check_cells(block: Block) -> None:
-    if block.cells and block.kind != "table-row":
+    if block.cells and block.kind not in ("table-row", "table-head"):
         raise ValueError(f"{block} has cells and is no row of a table.")
     at = block.start
     for start, end in block.cells:

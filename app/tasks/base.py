@@ -29,6 +29,7 @@ from app.schemas import (
 from app.settings import Settings
 from app.text.characters import code_points
 from app.text.normalizer import LONGEST_EXPANSION
+from app.text.structure import Structure
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import Window
 from app.types import IntArray, Outputs, ServedTask
@@ -108,8 +109,8 @@ def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Setti
             )
 
 
-def encode(tokenizer: Tokenizer, text: str, field: str) -> Tokens:
-    tokens = tokenizer.encode(text)
+def encode(tokenizer: Tokenizer, text: str, field: str, structure: Structure | None = None) -> Tokens:
+    tokens = tokenizer.encode(text, structure)
     if not len(tokens):
         raise InvalidInput(f"`{field}` holds only invisible characters; it must hold text.")
     return tokens

@@ -4,7 +4,6 @@ Deterministic: equal scores are settled by position. Knows nothing of queues, en
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,15 +15,14 @@ from app.packing import Document
 from app.schemas import Answer, QaRequest, QaResponse, QuestionResult
 from app.settings import Settings
 from app.tasks.base import Budget, TaskSpec, check_characters, documents_of, encode, offsets_of, stride_for
+from app.text.blocks import Block
+from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import Window, context_room, question_windows
 from app.types import BoolArray, FloatArray, IntArray, Outputs
 
 # Spans that share the probability with "no answer"; how many are asked for changes no score.
 N_BEST = 20
-
-# Possessive: a \r\n is never taken for two line ends.
-_BLANK_LINES = re.compile(r"(?:\r\n?+|\n)[^\S\r\n]*+(?:\r\n?+|\n)\s*")
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,9 @@ class PreparedQa:
         check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        self._tokens = encode(tokenizer, request.context, "context")
-        self._paragraphs = paragraph_starts(request.context, self._tokens)
+        structure = structure_of(request.context)
+        self._tokens = encode(tokenizer, request.context, "context", structure)
+        self._blocks = block_starts(structure.blocks, self._tokens)
         self._windows: list[list[Window]] = []
         self.documents: list[Document] = []
         budget = Budget(manifest, settings)
@@ -109,7 +108,7 @@ class PreparedQa:
             [output["start_logits"] for output in outputs],
             [output["end_logits"] for output in outputs],
             self._tokens,
-            self._paragraphs,
+            self._blocks,
             max_answer_tokens=request.max_answer_length,
             temperature=self._temperature,
         )
@@ -134,7 +133,7 @@ def decode_answers(
     start_logits: Sequence[FloatArray],
     end_logits: Sequence[FloatArray],
     tokens: Tokens,
-    paragraphs: IntArray,
+    blocks: IntArray,
     *,
     max_answer_tokens: int,
     temperature: float,
@@ -142,17 +141,17 @@ def decode_answers(
     """The n-best answers over all windows of one question.
 
     A span may start only at a token that its window owns (max context), so no span is counted twice; no answer reaches
-    from one paragraph into another; no two answers overlap. Scores are a softmax over the logits of the `N_BEST` best
-    spans and the null span, [CLS] to [CLS], of whichever window finds it least likely.
+    from one block of the text into another; no two answers overlap. Scores are a softmax over the logits of the
+    `N_BEST` best spans and the null span, [CLS] to [CLS], of whichever window finds it least likely.
 
     Args:
-        paragraphs: the first token of each paragraph, see `paragraph_starts`.
+        blocks: the first token of each block of the text, see `block_starts`.
     """
     null_logit = min(float(start[0] + end[0]) for start, end in zip(start_logits, end_logits, strict=True))
     visible = tokens.ends > tokens.starts
     reach = np.full(len(tokens), len(tokens))
-    if len(paragraphs):
-        bounds = np.append(paragraphs, len(tokens))
+    if len(blocks):
+        bounds = np.append(blocks, len(tokens))
         reach = bounds[np.searchsorted(bounds, np.arange(len(tokens)), side="right")]
     candidates = [
         candidate
@@ -207,7 +206,7 @@ def _window_candidates(
     np.maximum.accumulate(scores, axis=0, out=scores)
     flat = best_within.reshape(-1)  # ((width + 1) * count,)
     places = np.arange(count)
-    # best[i]: of the spans from token i that reach into no other paragraph and, later, into no better span.
+    # best[i]: of the spans from token i that reach into no other block and, later, into no better span.
     best = best_within[np.minimum(reach[own] - window.first_token - places, width), places]
     candidates: list[_Candidate] = []
     while len(candidates) < N_BEST:
@@ -227,10 +226,9 @@ def _window_candidates(
     return candidates
 
 
-def paragraph_starts(text: str, tokens: Tokens) -> IntArray:
-    """The first token of each paragraph but the first; paragraphs are parted by lines that hold nothing to see."""
-    ends = [match.end() for match in _BLANK_LINES.finditer(text)]
-    return np.searchsorted(tokens.starts, ends).astype(np.int32)
+def block_starts(blocks: Sequence[Block], tokens: Tokens) -> IntArray:
+    """The first token of each block but the first."""
+    return np.searchsorted(tokens.starts, [block.start for block in blocks[1:]]).astype(np.int32)
 
 
 def distinct_answers(text: str, spans: Sequence[Span]) -> list[Span]:

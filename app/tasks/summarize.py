@@ -15,7 +15,9 @@ from app.schemas import DEFAULT_SENTENCES, SentenceResult, SummarizeRequest, Sum
 from app.settings import Settings
 from app.tasks.base import Budget, TaskSpec, check_characters, encode, offsets_of
 from app.tasks.repetition import Repetition
-from app.text.sentences import Sentence, read_sentences, split_sentences
+from app.text.characters import CLOSERS, ELLIPSES, ENDERS
+from app.text.sentences import Sentence, read_sentences, sentences_of
+from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer
 from app.text.windows import SentenceWindow, sentence_windows, tokens_of_sentences
 from app.types import DoubleArray, FloatArray, Outputs
@@ -23,7 +25,7 @@ from app.types import DoubleArray, FloatArray, Outputs
 # A sentence of whose bigrams a summary holds this share adds nothing to it: it says the same in other punctuation.
 NOTHING_NEW = 0.9
 
-_CLOSING = tuple("。｡．！？!?…‥」』）)】］]》〉”〟")
+_CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class PreparedSummary:
         check_characters(request.texts, tokenizer, settings)
         self._request = request
         self._temperature = manifest.temperature
-        sentences = split_sentences(request.text)
+        self._structure = structure_of(request.text)
+        sentences = sentences_of(self._structure)
         if not sentences:
             raise InvalidInput("`text` holds only invisible characters; it must hold text.")
         # Headings and heads of tables are read as well, for what stands below them, but no summary holds them. A text
@@ -52,7 +55,7 @@ class PreparedSummary:
         self._sentences = [read[index] for index in self._chosen_from]
         uses_types = manifest.sentence_token_types
         self._windows: list[SentenceWindow] = sentence_windows(
-            tokens_of_sentences(encode(tokenizer, request.text, "text"), read),
+            tokens_of_sentences(encode(tokenizer, request.text, "text", self._structure), read),
             [sentence.token_type if uses_types else 0 for sentence in read],
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
@@ -88,7 +91,9 @@ class PreparedSummary:
             )
             for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
         ]
-        return Summary(join_summary([results[index].text for index in selected]), results)
+        reading = self._structure.reading
+        read = [reading.between(sentences[index].start, sentences[index].end, request.text) for index in selected]
+        return Summary(join_summary(read), results)
 
 
 def sentence_probabilities(

@@ -26,14 +26,19 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
     "markdown-heading": "heading",
     "note": "note",
     "bullet": "list-item",
+    "article-title": "heading",
     "article": "clause",
     "row": "table-row",
 }
 _CHAPTER_LEVELS = {"編": 1, "部": 1, "章": 1, "節": 2, "款": 3, "目": 3}
 _DATE = re.compile(r"(?:令和|平成|昭和|大正|西暦)?\s*[0-9０-９元一二三四五六七八九十〇]{1,4}\s*[年/.／]")
-_ADDRESSED = re.compile(r"(?:様|殿|御中|各位|先生|敬具|草々|敬白|以\s*上|拝啓|前略|記|宛て?|行き?|印|㊞|へ)\Z")
+_ADDRESSED = re.compile(
+    r"(?:(?<![仕模多各異有同一王])様|[皆み]な?[さ様]ま?ん?|殿|御中|各位|先生|敬具|草々|敬白|以\s*上|拝啓|前略|記|宛て?|行き?|印|㊞|へ)\Z"
+)
 _CLOSING_WORD = re.compile(r"(?:敬\s*具|草\s*々|敬\s*白|以\s*上|記|かしこ)\Z")
-_ARTICLE_TITLE = re.compile(r"第.{1,12}?条(?:の.{1,3})?\s*[（(【][^）)】]{1,40}[）)】]\Z")
+# Not a heading but a label with what it is: 代金　車両本体 380,000円; or words that end a sentence.
+_VALUE = re.compile(r"(?<=[^\s0-9０-９一二三四五六七八九十.．)）])\u3000[^\s].*?[0-9０-９]|[：:][^\s]")
+_SENTENCE_LIKE = re.compile("。|(?:です|ます|ました|ません|ください|下さい|でした|でしょう|ましょう)\\Z")
 _STAGE = re.compile(
     r"[〔［\[][^〔〕［］\[\]]{1,60}[〕］\]]\Z|[（(](?:拍手|笑い?|笑声|略|中略|後略|以下略|了|終わり?|完|続く|つづく|以上|文責.{0,20})[）)]\Z"
 )
@@ -53,21 +58,16 @@ class Group:
     cells: Spans = ()
 
 
-def settle_kinds(
-    text: str, lines: Sequence[Line], groups: Sequence[Group], gaps: dict[int, list[tuple[int, int]]]
-) -> None:
+def settle_kinds(text: str, lines: Sequence[Line], groups: Sequence[Group]) -> None:
     """Give every group its kind, its level and its cells."""
-    _Settler(text, lines, groups, gaps).settle()
+    _Settler(text, lines, groups).settle()
 
 
 class _Settler:
-    def __init__(
-        self, text: str, lines: Sequence[Line], groups: Sequence[Group], gaps: dict[int, list[tuple[int, int]]]
-    ) -> None:
+    def __init__(self, text: str, lines: Sequence[Line], groups: Sequence[Group]) -> None:
         self._text = text
         self._lines = lines
         self._groups = groups
-        self._gaps = gaps
         self._aozora = "見出し" in text
 
     def settle(self) -> None:
@@ -84,10 +84,7 @@ class _Settler:
         line, shape = self._lines[group.lines[0]], group.shape
         if kind := _KIND_OF_SHAPE.get(shape):
             if kind == "heading":
-                group.level = max(self._content(group).count("#", 0, 6), 1)
-            if shape == "article" and len(group.lines) == 1 and _ARTICLE_TITLE.match(self._content(group)):
-                group.level = 4
-                return "heading"
+                group.level = 4 if shape == "article-title" else max(self._content(group).count("#", 0, 6), 1)
             return kind
         single = len(group.lines) == 1
         if self._aozora and single and (level := heading_level(self._content(group))):
@@ -111,12 +108,13 @@ class _Settler:
             return "heading" if place + 1 < len(self._groups) else "note"
         if shape == "symbol":
             alike = self._neighbour(place, 1) == shape or self._neighbour(place, -1) == shape
-            if titled and not alike and width <= MAX_MARKED_HEADING_COLUMNS:
+            valued = _VALUE.search(self._content(group)) or "：" in self._content(group)
+            if titled and not alike and not valued and width <= MAX_MARKED_HEADING_COLUMNS:
                 return "heading"
             return "list-item"
-        if group.lines[0] in self._gaps and self._is_row(place, group):
+        if self._lines[group.lines[0]].gaps and self._is_row(place, group):
             return "table-row"
-        if shape == "" and titled and self._plain_heading(place, group, width):
+        if shape in ("", "quotation") and titled and self._plain_heading(place, group, width):
             return "heading"
         return "paragraph"
 
@@ -138,7 +136,7 @@ class _Settler:
         """Whether a short numbered line is the heading of what follows, and not one of several short items."""
         if width > MAX_MARKED_HEADING_COLUMNS or place + 1 == len(self._groups):
             return False
-        if len(self._gaps.get(group.lines[0], ())) > 0 or "、" in self._content(group)[6:]:
+        if self._lines[group.lines[0]].gaps or "、" in self._content(group)[6:] or _VALUE.search(self._content(group)):
             return False
         after, before = self._groups[place + 1], self._near(place, -1)
         if after.shape == group.shape or after.kind == "furniture":
@@ -153,7 +151,7 @@ class _Settler:
             return False
         if content[-1] in "、,，：:；;→＝=…‥」』" or _ADDRESSED.search(content) or _SPECIAL_DATE.match(content):
             return False
-        if "。" in content or len(self._gaps.get(group.lines[0], ())) > 0:
+        if line.gaps or _SENTENCE_LIKE.search(content) or (place and _VALUE.search(content)):
             return False
         if place == 0 and len(self._groups) > 3:
             return line.indent < 20 or line.edge > 3 * line.indent // 2
@@ -176,38 +174,38 @@ class _Settler:
             len(after.lines) > 1
             or ends_sentence(self._text, self._lines[after.lines[-1]])
             or after.shape in STRONG
+            or after.shape == "bracketed"
             or more.indent > line.indent
             or more.edge - more.indent > 2 * width
-            or after.lines[0] in self._gaps
+            or bool(more.gaps)
         )
 
     def _is_row(self, place: int, group: Group) -> bool:
         """Whether a line with wide gaps is a row: it has two, or a neighbour has one as well."""
         if len(group.lines) > 1:
             return False
-        gaps = self._gaps[group.lines[0]]
+        gaps = self._lines[group.lines[0]].gaps
         if len(gaps) >= 2:
             return True
         for step in (-1, 1):
             near = self._near(place, step)
-            if near is not None and near.lines[0] in self._gaps and len(near.lines) == 1:
+            if near is not None and self._lines[near.lines[0]].gaps and len(near.lines) == 1:
                 return not ends_sentence(self._text, self._lines[group.lines[0]])
         return False
 
     def _settle_tables(self) -> None:
-        """The cells of all rows, and the head of each table."""
+        """The cells of all rows, and the head of each table; a rule between two rows ends no table."""
         rows: list[Group] = []
         for place, group in enumerate(self._groups):
+            if group.kind == "furniture" and group.shape == "separator" and rows:
+                if len(rows) == 1 and self._groups[place - 1] is rows[0] and group.lines[0] == rows[0].lines[0] + 1:
+                    rows[0].kind = "table-head"
+                continue
+            if group.kind != "table-row" or (rows and group.lines[0] - rows[-1].lines[0] > 2):
+                self._settle_head(rows)
+                rows = []
             if group.kind == "table-row":
-                line = self._lines[group.lines[0]]
-                group.cells = cells_of(self._text, line, self._gaps.get(group.lines[0], []))
-                first = not rows or self._near(place, -1) is not rows[-1]
-                ruled = self._neighbour(place, 1) == "separator" and group.shape == "row"
-                if first:
-                    self._settle_head(rows)
-                    rows = []
-                    if ruled:
-                        group.kind = "table-head"
+                group.cells = cells_of(self._text, self._lines[group.lines[0]])
                 rows.append(group)
         self._settle_head(rows)
 

@@ -6,6 +6,7 @@ line is in its text is settled by `app.text.structure`.
 
 import re
 
+from app.text.blocks import Spans
 from app.text.characters import CLOSERS, COMMAS, ENDERS, OPENERS
 from app.text.lines import Line
 
@@ -13,8 +14,11 @@ _NUMBER = "[0-9０-９]"
 _KANJI_NUMBER = "[一二三四五六七八九十百〇]"
 _SPACE = "[ \t\u3000]"
 _ORDINAL = f"第{_SPACE}?(?:{_NUMBER}{{1,4}}|{_KANJI_NUMBER}{{1,6}}|[Ｎn○])"
+_ARTICLE = rf"{_ORDINAL}{_SPACE}?条(?:の(?:{_NUMBER}|{_KANJI_NUMBER}){{1,3}})*"
 _RULE = r"[─━―ー－‐–—=＝_＿~〜～*＊+＋\-|｜┌┬┐├┼┤└┴┘│┃┏┳┓┣╋┫┗┻┛═║╔╗╚╝╠╣╦╩╬◇◆□■☆★○●◎△▽×:：.・…‥]"
 # What follows a number that only counts something: 12 月, 3 件.
+# A label is what stands before a wide gap at the beginning of a line: 所在地　　東京都.
+MAX_LABEL_CHARACTERS = 12
 _COUNTER = "[月日年時分秒円人名個件回台本枚つか％%℃℉万千百億歳度倍割階番号頁kmgcKMGC]"
 
 # Strong marks begin a block wherever they stand; in the order in which they are tried.
@@ -22,7 +26,8 @@ _STRONG = {
     "separator": rf"(?:{_RULE}{_SPACE}*+){{3,}}+\Z",
     "markdown-heading": r"\#{1,6}[ \u3000]|={1,4} (?=\S)",
     "chapter": rf"{_ORDINAL}{_SPACE}?(?:編|章|節|款|目|部|話|幕|巻)(?={_SPACE}|\Z|[：:「『（(])",
-    "article": rf"{_ORDINAL}{_SPACE}?条(?:の(?:{_NUMBER}|{_KANJI_NUMBER}){{1,3}})*(?={_SPACE}|\Z|[（(「：:])",
+    "article-title": rf"{_ARTICLE}{_SPACE}?[（(【][^）)】]{{1,40}}[）)】]\Z",
+    "article": rf"{_ARTICLE}(?={_SPACE}|\Z|[（(「：:])",
     "annex": (
         rf"(?:別表|別紙|附{_SPACE}*則|付{_SPACE}*則|別記|様式|目{_SPACE}*次)"
         rf"(?={_SPACE}|\Z|[第（(]|{_NUMBER}|{_KANJI_NUMBER})"
@@ -36,15 +41,19 @@ _STRONG = {
         r"|[\u2460-\u24ff\u2776-\u2793\u3280-\u3289]"
     ),
     "number": (
-        rf"{_NUMBER}{{1,3}}(?:[.．\-－]{_NUMBER}{{1,3}})*(?:[.．](?!{_NUMBER})|[)）])(?=.)|{_NUMBER}{{1,2}}、(?!{_NUMBER})"
+        rf"{_NUMBER}{{1,3}}(?:[.．\-－]{_NUMBER}{{1,3}})*[.．](?!{_NUMBER})(?=.)|{_NUMBER}{{1,2}}、(?!{_NUMBER})"
         rf"|{_NUMBER}{{1,2}}(?:[.．\-－‐―－]{_NUMBER}{{1,2}}){{0,4}}(?:\u3000|[ \t]{{2}}|[ ](?!{_COUNTER}|[0-9]))"
     ),
-    "kana-number": r"[ア-コｱ-ｺ](?:\u3000|[ \t]|[.．)）、])",
-    "kanji-number": rf"{_KANJI_NUMBER}{{1,3}}(?:\u3000|[.．)）])|{_KANJI_NUMBER}{{1,2}}、(?!{_KANJI_NUMBER}|[、。])",
-    "latin-number": r"[a-zA-Zａ-ｚＡ-Ｚ](?:[.．] |[)）])(?=.)|[ⅰ-ⅻⅠ-Ⅻ](?:[.．、\u3000 ]|\Z)",
+    "kana-number": r"[ア-コｱ-ｺ](?:\u3000|[ \t]|[.．、])",
+    "kanji-number": rf"{_KANJI_NUMBER}{{1,3}}(?:\u3000|[.．])|{_KANJI_NUMBER}{{1,2}}、(?!{_KANJI_NUMBER}|[、。])",
+    "latin-number": r"[a-zA-Zａ-ｚＡ-Ｚ][.．] (?=.)|[ⅰ-ⅻⅠ-Ⅻ](?:[.．、\u3000 ]|\Z)",
     "bullet": r"[・･•‣◦▪▫►▶➢➤✓✔☑☐✅❏❑](?=.)|[\-–—*＊+](?=[ \t\u3000])",
     "symbol": r"[□■◆◇●◎★☆▲△▼▽]",
     "question": rf"[QＱAＡ]{_NUMBER}{{1,3}}|[QＱAＡ][.．:：\u3000 ]|問{_NUMBER}{{1,2}}|[問答](?:\u3000|[：:（(])",
+    "time": (
+        rf"{_NUMBER}{{1,2}}[:：]{_NUMBER}{{2}}(?=[-~～－ー]|{_SPACE}|\Z)"
+        rf"|{_NUMBER}{{1,2}}時{_NUMBER}{{1,2}}分(?={_SPACE})"
+    ),
     "copyright": r"(?:©|Ⓒ|\([cC]\) ?[0-9]|Copyright\b|COPYRIGHT\b)",
     "mail-header": (
         r"(?:From|To|Cc|CC|Bcc|Subject|Date|Sent|Reply-To|Message-ID|差出人|宛先|送信者|送信日時|受信日時|件名)\s?[:：]"
@@ -52,24 +61,25 @@ _STRONG = {
 }
 # Weak marks begin a block unless the line before is full and its sentence goes on.
 _WEAK = {
-    "circle": r"[○〇](?!○)",
-    "time": (
-        rf"{_NUMBER}{{1,2}}(?:[:：]{_NUMBER}{{2}}|時{_NUMBER}{{1,2}}分)"
-        rf"|{_NUMBER}{{4}}[/年.\-]{_NUMBER}{{1,2}}[/月.\-]"
+    "half-bracket-number": (
+        rf"(?:{_NUMBER}{{1,3}}(?:[.．-]{_NUMBER}{{1,3}})*|{_KANJI_NUMBER}{{1,3}}|[ア-コｱ-ｺa-zA-Zａ-ｚＡ-Ｚ])[)）](?=.)"
     ),
+    "circle": r"[○〇](?!○)",
+    "date": rf"{_NUMBER}{{4}}[/年.\-]{_NUMBER}{{1,2}}[/月.\-]",
     "dash": r"[─━―—–]{1,3}|[-－]{2}",
     "quotation": r"[「『]",
     "key": rf"[^\s{re.escape(CLOSERS + OPENERS + ENDERS + COMMAS)}:：]{{1,16}}[：:](?!//|{_NUMBER})",
 }
 _SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.values(), *_WEAK.values()))))
 _NAMES = (*_STRONG, *_WEAK)
-STRONG = frozenset(_STRONG)
+STRONG = frozenset((*_STRONG, "row", "page", "head", "label"))
 NUMBERED = frozenset(("article", "bracket-number", "number", "kana-number", "kanji-number", "latin-number"))
 
 _GAP = re.compile(r"(?<=[^\s])(?:\u3000{2,}+|[ \u3000]{3,}+|[ ]\u3000|\u3000[ ]|  (?=[^\s]))(?=[^\s])")
+_PAGE_BEGINS = frozenset("-‐－―—–ー─━~〜<＜pPｐＰペ頁")
 _PAGE = re.compile(
-    rf"(?:[-‐－―—–ー─~〜]{{1,3}}|[\[［(（<＜]|[pPｐＰ]{{1,2}}[.．]?|ページ|頁|Page|PAGE){_SPACE}*{_NUMBER}{{1,4}}"
-    rf"(?:{_SPACE}*[/／]{_SPACE}*{_NUMBER}{{1,4}})?{_SPACE}*(?:[-‐－―—–ー─~〜]{{1,3}}|[\]］)）>＞]|ページ|頁)?\Z"
+    rf"(?:[-‐－―—–ー─━~〜]{{1,40}}|[<＜]|[pPｐＰ]{{1,2}}[.．]?|ページ|頁|Page|PAGE){_SPACE}*{_NUMBER}{{1,4}}(?:-{_NUMBER}{{1,3}})?"
+    rf"(?:{_SPACE}*[/／]{_SPACE}*{_NUMBER}{{1,4}})?{_SPACE}*(?:[-‐－―—–ー─━~〜]{{1,40}}|[>＞]|ページ|頁)?\Z"
     rf"|{_NUMBER}{{1,4}}{_SPACE}*(?:[/／]{_SPACE}*{_NUMBER}{{1,4}}{_SPACE}*(?:ページ|頁)?|ページ|頁)\Z"
 )
 # A running head or foot with the page number in it.
@@ -90,7 +100,7 @@ def shape_of(text: str, line: Line) -> str:
         return "row"
     if "│" in content or "┃" in content or content.count("|") > 1 or (content.count("｜") > 1 and "《" not in content):
         return "row" if any(char not in "─━│┃|-＋+┌┬┐├┼┤└┴┘┏┳┓┣╋┫┗┻┛:= \u3000" for char in content) else "separator"
-    if last - first <= 24 and _PAGE.match(content):
+    if last - first <= 80 and (content[0] in _PAGE_BEGINS or content[0].isdecimal()) and _PAGE.match(content):
         return "page"
     match = _SHAPE.match(text, first, last)
     if match is not None:
@@ -101,12 +111,12 @@ def shape_of(text: str, line: Line) -> str:
     return ""
 
 
-def gaps_of(text: str, line: Line) -> list[tuple[int, int]]:
+def gaps_of(text: str, line: Line) -> Spans:
     """The wide gaps inside a line, which stand between columns."""
     content = text[line.first : line.last]
     if "\u3000\u3000" not in content and "  " not in content and " \u3000" not in content and "\u3000 " not in content:
-        return []
-    return [match.span() for match in _GAP.finditer(text, line.first, line.last)]
+        return ()
+    return tuple(match.span() for match in _GAP.finditer(text, line.first, line.last))
 
 
 def ends_sentence(text: str, line: Line) -> bool:

@@ -25,6 +25,7 @@ class Line:
     indent: int  # columns before `first`
     edge: int  # the column after `last`
     shape: str = ""  # see app.text.line_shapes
+    gaps: tuple[tuple[int, int], ...] = ()  # wide gaps inside it, which stand between columns
 
 
 def lines_of(text: str) -> list[Line]:

@@ -57,6 +57,18 @@ def _is_plain(char: str) -> bool:
     return unicodedata.normalize("NFKC", char) == clean(char) == char and not _joins_previous(char)
 
 
+def refuse_surrogates(text: str) -> None:
+    """
+    Raises:
+        InvalidInput: names the first lone surrogate and its place.
+    """
+    if match := SURROGATE.search(text):
+        raise InvalidInput(
+            f"The text holds a lone surrogate (U+{ord(match.group()):04X}) at character {match.start()}; "
+            "only Unicode characters are allowed."
+        )
+
+
 def normalise(text: str, name: NormaliserName) -> Normalised:
     """Normalise `text` and keep the alignment.
 
@@ -67,11 +79,7 @@ def normalise(text: str, name: NormaliserName) -> Normalised:
     Raises:
         InvalidInput: the text holds a lone surrogate, which is not a character.
     """
-    if match := SURROGATE.search(text):
-        raise InvalidInput(
-            f"The text holds a lone surrogate (U+{ord(match.group()):04X}) at character {match.start()}; "
-            "only Unicode characters are allowed."
-        )
+    refuse_surrogates(text)
     identity = np.arange(len(text) + 1, dtype=np.int32)
     if name == "none":
         return Normalised(text, identity[:-1], identity[1:])

@@ -10,16 +10,16 @@ Time is linear in the text, and no text fails. Knows nothing of words, tokens or
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from app.text.block_kinds import Group, settle_kinds
 from app.text.blocks import Block, Spans
-from app.text.characters import LINE_ENDS
+from app.text.characters import BLANKS, LINE_ENDS
 from app.text.furniture import mark_furniture
-from app.text.line_shapes import gaps_of, shape_of
+from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, shape_of
 from app.text.lines import Line, lines_of
 from app.text.markup import markup_spans
 from app.text.wrapping import continued
@@ -34,6 +34,13 @@ class ReadingText:
 
     text: str
     offsets: IntArray | None  # (characters of the reading text,), strictly increasing; None: the two texts are the same
+
+    def between(self, start: int, end: int, source: str) -> str:
+        """What is read of `source`, the text as sent, from `start` to `end`."""
+        if self.offsets is None:
+            return source[start:end]
+        first, last = np.searchsorted(self.offsets, [start, end]).tolist()
+        return self.text[first:last]
 
     def to_source(self, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
         """Half-open spans of the reading text as spans of the text as sent; empty spans stay empty."""
@@ -87,9 +94,13 @@ def structure_of(text: str) -> Structure:
     for index in visible:
         lines[index].shape = shape_of(text, lines[index])
     mark_furniture(text, lines, visible)
-    gaps = {index: found for index in visible if (found := gaps_of(text, lines[index]))}
+    for index in visible:
+        line = lines[index]
+        line.gaps = gaps_of(text, line)
+        if line.gaps and not line.shape and line.gaps[0][0] - line.first <= MAX_LABEL_CHARACTERS:
+            line.shape = "label"
     body = [index for index in visible if lines[index].shape not in ("page", "head")]
-    goes_on = continued(text, lines, body, [len(gaps.get(index, ())) for index in body])
+    goes_on = continued(text, lines, body)
     groups: list[Group] = []
     open_ = False
     for index, after in zip(body, goes_on, strict=True):
@@ -106,7 +117,7 @@ def structure_of(text: str) -> Structure:
             if place == len(covered) or covered[place][0] > index:
                 groups.append(Group([index], lines[index].shape, kind="furniture"))
     groups.sort(key=lambda group: group.lines[0])
-    settle_kinds(text, lines, groups, gaps)
+    settle_kinds(text, lines, groups)
     markup = markup_spans(text)
     starts = [start for start, _ in markup]
     blocks = []
@@ -116,7 +127,10 @@ def structure_of(text: str) -> Structure:
         blocks.append(
             Block(group.kind, start, end, group.level, group.cells, _omitted(text, lines, group, start, end, inside))
         )
-    return Structure(text, tuple(blocks))
+    structure = Structure(text, tuple(blocks))
+    if markup and set(structure.reading.text) <= set(BLANKS):  # a text of nothing but markup is read as it is
+        return Structure(text, tuple(replace(block, omitted=()) for block in blocks))
+    return structure
 
 
 def _begin(text: str, line: Line) -> int:

@@ -17,15 +17,15 @@ _HEAD_WORDS = re.compile(
 )
 
 
-def cells_of(text: str, line: Line, gaps: list[tuple[int, int]]) -> Spans:
+def cells_of(text: str, line: Line) -> Spans:
     """The spans of the cells of a row, without white space around them; an empty cell is an empty span."""
     content = text[line.first : line.last]
     if "\t" in content:
         bounds = [match.span() for match in re.finditer("\t", content)]
     elif _RULES.search(content):
         bounds = [match.span() for match in _RULES.finditer(content)]
-    elif gaps:
-        bounds = [(start - line.first, end - line.first) for start, end in gaps]
+    elif line.gaps:
+        bounds = [(start - line.first, end - line.first) for start, end in line.gaps]
     else:
         bounds = [match.span() for match in re.finditer(",", content)]
     cells = []
@@ -52,6 +52,6 @@ def is_head(text: str, row: Spans, following: list[Spans]) -> bool:
         return False
     named = sum(bool(_HEAD_WORDS.match(cell)) for cell in filled)
     if any(_DIGIT.search(cell) for cell in filled):
-        return named * 2 >= len(filled)
+        return named > 1 and named * 2 >= len(filled)
     below = any(_DIGIT.search(text[start:end]) for cells in following[:3] for start, end in cells)
-    return below or named * 2 >= len(filled)
+    return (below and len(filled) > 2) or (named > 0 and named * 2 >= len(filled))

@@ -1,7 +1,7 @@
-"""Text to tokens: normalise, segment into words, cut words into pieces, and never lose an offset.
+"""Text to tokens: take what is read, normalise, segment into words, cut words into pieces, and never lose an offset.
 
-Three steps (normalizer.py, segmenter.py, and SentencePiece here), each with its own alignment, composed into one: every
-token knows the half-open code-point span it covers in the text exactly as it was sent.
+Four steps (structure.py, normalizer.py, segmenter.py, and SentencePiece here), each with its own alignment, composed
+into one: every token knows the half-open code-point span it covers in the text exactly as it was sent.
 
 Knows nothing of models, windows or requests. Not thread-safe: MeCab and the Rust tokenizer keep state, so every
 worker thread builds its own `Tokenizer`.
@@ -17,8 +17,9 @@ import numpy.typing as npt
 import tokenizers
 
 from app.errors import BrokenModel
-from app.text.normalizer import Normalised, normalise
+from app.text.normalizer import Normalised, normalise, refuse_surrogates
 from app.text.segmenter import build_segmenter, cut_words
+from app.text.structure import Structure, structure_of
 from app.types import IntArray, NormaliserName, SegmenterName
 
 
@@ -83,8 +84,8 @@ class Tokenizer:
         raise BrokenModel(f"The tokenizer has none of the special tokens {', '.join(names)}.")
 
     def words(self, text: str) -> list[str]:
-        """The normalised words of a text, as the pieces are cut from them."""
-        normalised = normalise(text, self._normaliser).text
+        """The normalised words of a text as it is read, as the pieces are cut from them."""
+        normalised = normalise(structure_of(text).reading.text, self._normaliser).text
         return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter)]
 
     def normalised_length(self, text: str) -> int:
@@ -95,13 +96,18 @@ class Tokenizer:
         """
         return len(normalise(text, self._normaliser).text)
 
-    def encode(self, text: str) -> Tokens:
-        """Tokenise one text.
+    def encode(self, text: str, structure: Structure | None = None) -> Tokens:
+        """Tokenize one text as it is read: a word that was wrapped at the edge of a page is one word.
+
+        Args:
+            structure: of this text, where it is known already; else it is found.
 
         Raises:
             InvalidInput: the text holds a lone surrogate.
         """
-        normalised = normalise(text, self._normaliser)
+        refuse_surrogates(text)
+        reading = (structure or structure_of(text)).reading
+        normalised = normalise(reading.text, self._normaliser)
         words = cut_words(normalised.text, self._segmenter)
         if not words:
             empty = np.zeros(0, dtype=np.int32)
@@ -111,7 +117,9 @@ class Tokenizer:
         ids = np.array(encoding.ids, dtype=np.int32)
         # The unigram model itself knows its special tokens as pieces, and a word of the text may spell one.
         ids[self._is_special[ids]] = self._unknown_id
-        return self.align(normalised, words, joined, ids, encoding.offsets)
+        tokens = self.align(normalised, words, joined, ids, encoding.offsets)
+        starts, ends = reading.to_source(tokens.starts, tokens.ends)
+        return Tokens(ids, starts, ends, tokens.word_starts)
 
     @staticmethod
     def align(

@@ -1,117 +1,164 @@
 """Which lines of a text are wrapped: cut at a column of the page and not where a sentence or paragraph ends.
 
-A text is taken as wrapped at a width when several lines of about that width do not end a sentence and the next line
-goes on as only a cut sentence can: with hiragana, or with what may not begin a sentence at all. Knows lines and
-columns, nothing of blocks.
+A text is taken as wrapped at a width when lines of about that width do not end a sentence, few of their neighbours
+without an end have another width, and the next lines go on as only a cut sentence can: with hiragana, or with what may
+not begin a sentence at all. Knows lines and columns, nothing of blocks.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from app.text.characters import CLOSERS, COMMAS, ENDERS
+from app.text.characters import CLOSERS, COMMAS, FULL_STOPS, OPENERS
 from app.text.line_shapes import STRONG, ends_sentence
 from app.text.lines import Line
 
-# Narrower columns than this (six full-width characters) are not taken for wrapped prose, nor are wider ones.
-_MIN_EDGE, _MAX_EDGE = 12, 240
+# Narrower columns than this (ten full-width characters) are not taken for wrapped prose, nor are wider ones.
+_MIN_EDGE, _MAX_EDGE = 20, 240
+# Below this width, lists of words look like wrapped prose: more has to speak for it.
+_NARROW = 32
+# What continues a paragraph stands no more columns to the right of the line before it than this.
+_MAX_HANGING = 12
 # Lines of one width differ by this many columns: a mark that may not begin a line stays on it or takes its neighbour
 # along, and half-width characters leave a column free.
 _JITTER = 4
 # No line of Japanese begins with these unless it was cut (JIS X 4051, characters that may not begin a line).
-_CANNOT_BEGIN = frozenset("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮんンをヲー々゛゜？！" + ENDERS + COMMAS + CLOSERS)
-_UNPROSE = frozenset(("row", "separator", "page", "head"))
+_CANNOT_BEGIN = frozenset("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮんンをヲー々゛゜" + FULL_STOPS + COMMAS + CLOSERS)
+# Neither does a sentence begin with a particle right before a word in kanji, katakana or Latin letters: に渡します.
+_PARTICLE_FIRST = re.compile("[のにがはへで](?:[一-鿿ァ-ヺA-Za-z]|み[、。にをがはで]|よう[なに]|ため[、にの])")
+# Shapes of lines that are whole as they stand.
+_WHOLE = frozenset(("row", "separator", "markdown-heading", "mail-header", "bracketed", "article-title"))
 
 
-def continued(text: str, lines: Sequence[Line], visible: Sequence[int], columns: Sequence[int]) -> list[bool]:
+@dataclass(slots=True)
+class _Cuts:
+    """Lines of one width that do not end a sentence."""
+
+    count: int = 0
+    goes_on: int = 0  # of these, how many are followed by what begins no sentence in all likelihood
+    must_go_on: int = 0  # and how many by what certainly begins none
+
+
+def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[bool]:
     """For each line of `visible`, whether the next one of `visible` continues its paragraph.
 
     Args:
-        visible: indices of the lines to look at, in order; the lines between them (blank ones, page furniture) are
-            passed over.
-        columns: for each of `visible`, how many wide gaps it has.
+        visible: indices of the lines to look at, in order; of the lines between them, blank lines part paragraphs
+            unless page furniture stands there as well.
     """
     count = len(visible)
     result = [False] * count
     if count < 2:
         return result
     chosen = [lines[index] for index in visible]
-    ends = [ends_sentence(text, line) for line in chosen]
-    prose = [
-        line.shape not in _UNPROSE and gaps < 2 and not (line.indent > 20 and line.indent * 5 > line.edge * 2)
-        for line, gaps in zip(chosen, columns, strict=True)
-    ]
+    ends = [_ends(text, line) for line in chosen]
     near = [visible[i + 1] == visible[i] + 1 for i in range(count - 1)]
     open_ = [
-        prose[i]
-        and prose[i + 1]
+        len(chosen[i].gaps) < 2
+        and len(chosen[i + 1].gaps) < 2
+        and chosen[i].shape not in _WHOLE
         and chosen[i + 1].shape not in STRONG
         and chosen[i].quotes == chosen[i + 1].quotes
-        and _MIN_EDGE <= chosen[i].edge <= _MAX_EDGE
+        and not (chosen[i].indent > 14 and chosen[i].indent * 5 > chosen[i].edge * 2)
+        and chosen[i + 1].indent <= chosen[i].indent + _MAX_HANGING
+        and (near[i] or _bridged(lines, visible[i], visible[i + 1]))
         for i in range(count - 1)
     ]
-    is_full = _full_edges(text, chosen, ends, prose, near, open_)
-    if not is_full:
-        return result
+    full = _full_edges(text, chosen, ends, near, open_)
+    longest = max(full, default=0)
     body = 0  # columns before the first line of the paragraph
     for i in range(count - 1):
         line, after = chosen[i], chosen[i + 1]
-        if i == 0 or not result[i - 1]:
+        started = i == 0 or not result[i - 1]
+        if started:
             body = line.indent
-        if not open_[i] or line.shape in ("markdown-heading", "mail-header", "bracketed"):
+        if not open_[i]:
             continue
-        full = line.edge in is_full
         if not ends[i]:
-            result[i] = (full and (near[i] or after.indent <= body or text[after.first] in _CANNOT_BEGIN)) or (
-                near[i] and text[after.first] in _CANNOT_BEGIN and line.edge * 2 > min(is_full)
+            first = text[after.first]
+            # A line with a long word after it, or cut at a phrase, ends a quarter before the others.
+            fits = line.edge in full or (
+                "ぁ" <= first <= "ゖ" and not after.shape and line.edge + line.edge // 3 in full
             )
-        elif full and near[i] and not after.shape:
-            started = i == 0 or not result[i - 1]
+            result[i] = (fits and after.edge <= longest) or (
+                near[i] and (_must_go_on(text, after) or text[line.last - 1] in COMMAS)
+            )
+        elif line.edge in full and near[i] and not after.shape:
             # The second line of a paragraph stands left of the first, or below the text after a number or bullet.
-            result[i] = after.indent < body if started and not line.shape else after.indent <= chosen[i].indent
-            if started and after.indent == body and body == 0:
-                result[i] = True
+            result[i] = (
+                after.indent < body or body == after.indent == 0
+                if started and not line.shape
+                else after.indent <= line.indent
+            )
     return result
 
 
+def _ends(text: str, line: Line) -> bool:
+    """Whether a line is not cut: it ends a sentence, announces what follows, is an utterance or has a side note."""
+    last = text[line.last - 1]
+    if last in ":：" or ends_sentence(text, line):
+        return True
+    if last in "」』" and text[line.first] in OPENERS:
+        return True
+    return bool(line.gaps) and last in CLOSERS and text[line.gaps[-1][1]] in OPENERS
+
+
+def _must_go_on(text: str, line: Line) -> bool:
+    """Whether a line begins with what begins no sentence, so that the line before it was cut."""
+    return text[line.first] in _CANNOT_BEGIN or _PARTICLE_FIRST.match(text, line.first, line.last) is not None
+
+
+def _bridged(lines: Sequence[Line], before: int, after: int) -> bool:
+    """Whether page furniture stands between two lines, so that a blank line there says nothing."""
+    return any(lines[index].shape in ("page", "head") for index in range(before + 1, after))
+
+
 def _full_edges(
-    text: str,
-    lines: Sequence[Line],
-    ends: Sequence[bool],
-    prose: Sequence[bool],
-    near: Sequence[bool],
-    open_: Sequence[bool],
+    text: str, lines: Sequence[Line], ends: Sequence[bool], near: Sequence[bool], open_: Sequence[bool]
 ) -> frozenset[int]:
     """The columns at which lines are cut; empty for a text that is not wrapped."""
-    pairs: dict[int, list[int]] = {}  # edge -> lines cut there, those that go on with hiragana, those that must go on
-    start = 0
-    for stop in range(1, len(lines) + 1):
-        if stop < len(lines) and near[stop - 1]:
-            continue
-        edges = sorted(lines[i].edge for i in range(start, stop) if prose[i])
-        for i in range(start, min(stop, len(lines) - 1)):
-            if not open_[i] or ends[i] or lines[i].shape in ("bracketed", "mail-header", "markdown-heading"):
-                continue
+    runs: list[dict[int, _Cuts]] = [defaultdict(_Cuts)]  # of lines without a blank line between: edge -> cuts there
+    holders: dict[int, list[int]] = defaultdict(list)  # edge -> runs that have cuts there
+    for i, is_open in enumerate(open_):
+        if is_open and not ends[i] and near[i] and _MIN_EDGE <= lines[i].edge <= _MAX_EDGE:
             edge = lines[i].edge
-            # In a paragraph of lines cut at one width, hardly any is longer.
-            if stop - start > 1 and edges[len(edges) * 3 // 4] > edge + 2 * _JITTER:
-                continue
+            if edge not in runs[-1]:
+                holders[edge].append(len(runs) - 1)
+            cuts = runs[-1][edge]
             before, after = text[lines[i].last - 1], text[lines[i + 1].first]
-            must = after in _CANNOT_BEGIN
-            goes_on = must or "ぁ" <= after <= "ゖ" or _cut_word(before, after)
-            found = pairs.setdefault(edge, [0, 0, 0])
-            found[0] += 1
-            found[1] += goes_on
-            found[2] += must
-        start = stop
+            must = _must_go_on(text, lines[i + 1]) or before in COMMAS
+            cuts.count += 1
+            cuts.must_go_on += must
+            # A line that goes on past the width shows that nothing is cut there: it follows a heading.
+            cuts.goes_on += lines[i + 1].edge <= edge + 2 * _JITTER and (
+                must or (not lines[i + 1].shape and ("ぁ" <= after <= "ゖ" or _cut_word(before, after)))
+            )
+        if not near[i] and runs[-1]:
+            runs.append(defaultdict(_Cuts))
     full: set[int] = set()
-    for edge in pairs:
-        alike = [pairs[e] for e in range(edge - _JITTER, edge + _JITTER + 1) if e in pairs]
-        cut, going_on, sure = (sum(found[k] for found in alike) for k in range(3))
-        enough = cut >= 2 if edge >= 32 else cut >= 4
-        if (enough and going_on >= 2 and going_on * 10 >= cut * 3) or (
-            sure and edge >= 32 and going_on * 10 >= cut * 3
-        ):
-            full.update(range(edge - max(_JITTER, edge // 8), edge + _JITTER + 3))
+    for width in holders:
+        if _is_wrapped_at(width, runs, holders):
+            full.update(range(width - max(_JITTER, width // 8), width + _JITTER + 3))
     return frozenset(full)
+
+
+def _is_wrapped_at(width: int, runs: Sequence[dict[int, _Cuts]], holders: dict[int, list[int]]) -> bool:
+    alike = range(width - _JITTER, width + _JITTER + 1)
+    cuts = goes_on = must_go_on = others = 0
+    for run in {run for edge in alike for run in holders.get(edge, ())}:
+        for edge, found in runs[run].items():
+            if edge in alike:
+                cuts += found.count
+                goes_on += found.goes_on
+                must_go_on += found.must_go_on
+            elif edge * 2 > width:
+                others += found.count
+    if cuts * 2 < others * 3:
+        return False
+    if width < _NARROW:
+        return cuts >= 4 and goes_on * 5 >= cuts * 2 and must_go_on > 0
+    return goes_on * 10 >= cuts * 3 and (goes_on >= 2 or must_go_on > 0)
 
 
 def _cut_word(before: str, after: str) -> bool:

@@ -14,7 +14,7 @@ ALL = [
 
 @pytest.mark.parametrize("error", ALL)
 def test_status_and_type(error: type[NagayomiError]) -> None:
-    assert error.status in {401, 404, 408, 413, 422, 429, 500, 503, 504}
+    assert error.status in {401, 404, 408, 413, 415, 422, 429, 500, 503, 504}
     assert error.error_type.replace("_", "").isalpha()
     assert error.__doc__
 

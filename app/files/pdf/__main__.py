@@ -1,24 +1,19 @@
 """The child process: reads one PDF, or draws pages of it, under limits, and ends.
 
-A message (app/files/pdf/wire.py) comes in on standard input and one leaves on standard output. The process ends when
-its standard input does, whatever it is doing: it never outlives the service. It gets no secrets: see process.py.
+What it does around that is in app/files/child.py.
 """
 
-import math
-import os
-import signal
-import sys
-import threading
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
-from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge
+from app.errors import BrokenFile, EncryptedFile, FileTooLarge
+from app.files import wire
+from app.files.child import answer_one
 from app.files.document import Document
 from app.files.limits import FileLimits
-from app.files.pdf import wire
 from app.files.pdf.blocks import document
 from app.files.pdf.columns import page_placements
 from app.files.pdf.drawing import draw_page
@@ -26,44 +21,6 @@ from app.files.pdf.glyphs import PageContent, page_content
 from app.files.pdf.paragraphs import PageLines
 
 _UNMAPPED_SHARE = 0.05  # of the characters of a page; below it they are symbols and bullets
-
-
-def main() -> None:
-    """Answer one message."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the whole group; the service decides
-    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed
-    header, (data,) = wire.read(source)
-    limits = FileLimits(**header["limits"])
-    _limit_process(limits)
-    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
-    try:
-        answer = _answer(header, data, limits)
-    except FileError as error:
-        answer = wire.encode({"error": error.error_type, "message": str(error)})
-    except MemoryError:
-        message = f"Reading the PDF needs more than the {limits.max_memory_bytes} bytes of memory that are allowed."
-        answer = wire.encode({"error": FileTooLarge.error_type, "message": message})
-    sink.write(answer)
-    sink.flush()
-    os._exit(0)  # a reader of standard input would hold up the ordinary end
-
-
-def _limit_process(limits: FileLimits) -> None:
-    if sys.platform == "win32":
-        return
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (limits.max_memory_bytes, limits.max_memory_bytes))
-    seconds = math.ceil(limits.max_seconds) + 1  # the parent ends it before that, unless the parent is gone
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has no business writing files
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _end_with(source: BinaryIO) -> None:
-    source.read(1)
-    os._exit(1)
 
 
 def _answer(header: dict[str, Any], data: bytes, limits: FileLimits) -> bytes:
@@ -168,4 +125,4 @@ def _named(pages: Sequence[int]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    answer_one(_answer)

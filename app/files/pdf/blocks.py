@@ -10,23 +10,44 @@ import numpy as np
 
 from app.files.document import BlockKind, Document, DocumentBuilder, Page
 from app.files.pdf import marks
-from app.files.pdf.furniture import find_furniture
+from app.files.pdf.furniture import find_footnotes, find_furniture
 from app.files.pdf.geometry import Box
-from app.files.pdf.lines import Line
-from app.files.pdf.paragraphs import HEADING_SIZE, Item, PageLines, Paragraph, PlacedText, body_size, half_points, items
+from app.files.pdf.paragraphs import (
+    HEADING_SIZE,
+    Item,
+    PageLines,
+    Paragraph,
+    PlacedText,
+    body_size,
+    fit_columns,
+    half_points,
+    items,
+    usual_leading,
+)
 from app.files.pdf.tables import TableRow
+from app.text.line_shapes import NUMBERED
 
 _LONGEST_HEADING = 80  # characters
 _LONGEST_BOLD_HEADING = 40
 _LOWEST_LEVEL = 6
+_KIND_OF_SHAPE: dict[str, BlockKind] = {
+    **dict.fromkeys(("chapter", *NUMBERED), "clause"),
+    "bullet": "list-item",
+    "symbol": "list-item",
+    "note": "note",
+}
 
 
 def document(pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
     """The Document of all pages."""
     body = body_size(pages)
-    furniture = find_furniture([p.placements for p in pages], [(p.width, p.height) for p in pages], body)
-    found = list(items(pages, furniture, body))
-    kinds = _Kinds([item.content for item in found if isinstance(item.content, Paragraph)], body)
+    leading = usual_leading(pages, body)
+    placements = [page.placements for page in pages]
+    furniture = find_furniture(placements, [(page.width, page.height) for page in pages], body, leading)
+    fit_columns(pages, furniture)
+    found = items(pages, furniture, find_footnotes(placements, furniture, body), body, leading)
+    text = [item.content for item in found if item.kind == "text" and isinstance(item.content, Paragraph)]
+    kinds = _Kinds(text, body)
     assembly = _Assembly()
     for item in found:
         assembly.add(item, kinds)
@@ -52,12 +73,18 @@ class _Kinds:
         if self._is_bold_heading(paragraph):
             depth = max(1, marks.number_depth(paragraph.text))
             return "heading", min(len(self._levels) + depth, _LOWEST_LEVEL)
-        return ("list-item" if marks.begins_item(paragraph.text) else "paragraph"), 0
+        if marks.is_contents_line(paragraph.text):
+            return "list-item", 0
+        if paragraph.text[0] in "〔［" and paragraph.text[-1] in "〕］":  # 〔拍手〕 in minutes
+            return "note", 0
+        return _KIND_OF_SHAPE.get(marks.shape(paragraph.text), "paragraph"), 0
 
     def _is_heading(self, paragraph: Paragraph) -> bool:
         """Whether a paragraph is larger than body text, or is numbered as a chapter, and is no sentence."""
         text = paragraph.text
         if len(text) > _LONGEST_HEADING or marks.ends_sentence(text) or "。" in text or text[-1] in "、，":
+            return False
+        if marks.is_contents_line(text):
             return False
         return paragraph.size >= HEADING_SIZE * self._body or marks.chapter_rank(text) > 0
 
@@ -67,9 +94,9 @@ class _Kinds:
         return paragraph.bold and not self._bold_body and titled and paragraph is not self._last
 
 
-def _rank(paragraph: Paragraph) -> tuple[float, int]:
-    """Sorts headings by level: larger type first, then by their numbers (第１章 before 第１節)."""
-    return -half_points(paragraph.size), marks.chapter_rank(paragraph.text)
+def _rank(paragraph: Paragraph) -> tuple[float, int, int]:
+    """Sorts headings by level: larger type first, then by their numbers (第１章 before 第１節, 1. before 1.1)."""
+    return -half_points(paragraph.size), marks.chapter_rank(paragraph.text), marks.number_depth(paragraph.text)
 
 
 class _Assembly:
@@ -83,14 +110,12 @@ class _Assembly:
     def add(self, item: Item, kinds: _Kinds) -> None:
         content = item.content
         if isinstance(content, TableRow):
-            self._add_row(content, item.page)
-        elif isinstance(content, Line):
-            placed = PlacedText()
-            placed.add(content, item.page)
-            self._add("furniture", placed, 0)
-        else:
+            self._add_row(content, item.first_page)
+        elif item.kind == "text":
             kind, level = kinds.of(content)
             self._add(kind, content.placed, level)
+        else:
+            self._add(item.kind, content.placed, 0)
 
     def _add(self, kind: BlockKind, placed: PlacedText, level: int) -> None:
         block = self._builder.add(kind, placed.text, level)
@@ -102,7 +127,7 @@ class _Assembly:
         for cell, lines in zip(cells, row.cells, strict=True):
             for line in lines:
                 cell.add(line, page)
-        block = self._builder.add_row([cell.text for cell in cells])
+        block = self._builder.add_row([cell.text for cell in cells], row.head)
         if block is not None:
             for (start, _), cell in zip(block.cells, cells, strict=True):
                 self._place(start, cell)

@@ -14,7 +14,7 @@ from app.files.pdf.glyphs import Glyph, PageContent
 from app.files.pdf.lines import Fragment, Line, Placed, fragments, line, rows, without_ruby
 from app.files.pdf.tables import Table, aligned_table, grids, wide_gaps
 
-_GUTTER = 1.5  # em between two columns of text
+_GUTTER = 0.9  # em between two columns of text
 _LEAST_COLUMN_LINES = 3
 _LEAST_COLUMN_WIDTH = 8  # em
 _FULL_LINES = 0.5  # of the lines of a column of text reach across most of it
@@ -29,6 +29,22 @@ class Placement:
     direction: Direction | None  # None for glyphs turned by no multiple of 90 degrees
     start: float
     end: float
+
+    @property
+    def column(self) -> tuple[Direction | None, float, float]:
+        return self.direction, self.start, self.end
+
+    @property
+    def box(self) -> Box:
+        """Around it, in points from the top left corner of the page."""
+        boxes = [glyph.box for line_ in self._lines() for glyph in line_.glyphs]
+        lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+        return Box(min(lefts), min(tops), max(rights), max(bottoms))
+
+    def _lines(self) -> list[Line]:
+        if isinstance(self.item, Line):
+            return [self.item]
+        return [line_ for row in self.item.rows for cell in row.cells for line_ in cell]
 
 
 def page_placements(content: PageContent) -> list[Placement]:
@@ -48,10 +64,10 @@ def page_placements(content: PageContent) -> list[Placement]:
         direction: _flow_placements(direction, group, content.rules) for direction, group in groups.items() if direction
     }
     body = found.pop(main) if main else []
-    top = min(_top(placement) for placement in body)
+    top = min(placement.box.top for placement in body)
     others = [placement for placements in found.values() for placement in placements]
-    above = [placement for placement in others if _top(placement) <= top]
-    below = [placement for placement in others if _top(placement) > top]
+    above = [placement for placement in others if placement.box.top <= top]
+    below = [placement for placement in others if placement.box.top > top]
     return [*above, *body, *below, *_skew_placements(skew)]
 
 
@@ -96,12 +112,6 @@ def _skew_placements(glyphs: Iterable[tuple[Glyph, str]]) -> list[Placement]:
     flow = around(glyph.flow for glyph in placed)
     size = median(glyph.size for glyph in placed)
     return [Placement(Line(placed, flow, size, flow.before), None, flow.start, flow.end)]
-
-
-def _top(placement: Placement) -> float:
-    item = placement.item
-    lines_ = [item] if isinstance(item, Line) else [line_ for row in item.rows for cell in row.cells for line_ in cell]
-    return min(glyph.box.top for line_ in lines_ for glyph in line_.glyphs)
 
 
 def _columns(parts: Sequence[Fragment | Table]) -> list[list[Fragment | Table]]:

@@ -1,20 +1,24 @@
-"""Page furniture: running heads, running feet and page numbers, known by their place and because they come again.
+"""What does not belong to the running text: running heads and feet, page numbers, footnotes.
 
-Knows nothing of paragraphs.
+Furniture is known by its place and because it comes again, footnotes by their place and size. Knows nothing of
+paragraphs.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from app.files.pdf.columns import Placement
 from app.files.pdf.geometry import Box
 from app.files.pdf.lines import Line, spaced
 
 _EDGE = 0.15  # of the page: furniture stands no further in
-_OUTERMOST = 3  # lines at each edge that may be furniture
+_MOST_ROWS = 3  # of furniture at an edge
+_APART = 0.8  # em, at least, between furniture and the text next to it
+_MORE = 0.3  # em, at least, more than between two lines of text
 _LARGEST = 1.25  # times the size of body text; a larger line that comes again is the title of a form
+_NOTE_SIZE = 0.92  # times the size of body text, at most
 _SAME_PLACE = 3.0  # points
 _DIGITS = re.compile(r"\d+|(?<![A-Za-z])[ivxlc]+(?![A-Za-z])")
 _PAGE_NUMBER = re.compile(
@@ -32,19 +36,23 @@ class _Candidate:
     distance: float  # points from the edge to the far side of the line
     size: float
     text: str
+    outermost: bool  # nothing stands nearer to the edge
 
 
 def find_furniture(
-    pages: Sequence[Sequence[Placement]], sizes: Sequence[tuple[float, float]], body_size: float
+    pages: Sequence[Sequence[Placement]], sizes: Sequence[tuple[float, float]], body_size: float, leading: float
 ) -> set[tuple[int, int]]:
-    """The furniture among the placements, as (page, placement) indices. `sizes` are widths and heights in points."""
+    """The furniture among the placements, as (page, placement) indices.
+
+    `sizes` are widths and heights in points; `leading` is the usual distance between lines of text, in em.
+    """
     candidates = [
         candidate
         for page, placements in enumerate(pages)
-        for candidate in _candidates(page, placements, sizes[page])
+        for candidate in _candidates(page, placements, sizes[page], leading)
         if candidate.size <= _LARGEST * body_size
     ]
-    found = {(c.page, c.index) for c in candidates if _repeated(c, candidates) or _lone_number(c, candidates)}
+    found = {(c.page, c.index) for c in candidates if _repeated(c, candidates) or _is_page_number(c)}
     known = [c for c in candidates if (c.page, c.index) in found]
     found |= {(c.page, c.index) for c in candidates if _in_place_of(c, known)}
     for page, placements in enumerate(pages):
@@ -52,35 +60,75 @@ def find_furniture(
     return found
 
 
-def _candidates(page: int, placements: Sequence[Placement], size: tuple[float, float]) -> list[_Candidate]:
-    """The outermost lines at each edge of a page."""
+def find_footnotes(
+    pages: Sequence[Sequence[Placement]], furniture: set[tuple[int, int]], body_size: float
+) -> set[tuple[int, int]]:
+    """The lines smaller than body text that end a column of it, as (page, placement) indices."""
+    found: set[tuple[int, int]] = set()
+    for page, placements in enumerate(pages):
+        text = [(index, line) for index, line in enumerate(placements) if (page, index) not in furniture]
+        for _, group in groupby(text, key=lambda item: item[1].column):
+            column = list(group)
+            small = 0
+            while small < len(column) and _is_small(column[-1 - small][1], body_size):
+                small += 1
+            if small < len(column):  # a column of small lines alone is no footnote
+                found |= {(page, index) for index, _ in column[len(column) - small :]}
+    return found
+
+
+def _is_small(placement: Placement, body_size: float) -> bool:
+    return isinstance(placement.item, Line) and placement.item.size <= _NOTE_SIZE * body_size
+
+
+def _candidates(
+    page: int, placements: Sequence[Placement], size: tuple[float, float], leading: float
+) -> list[_Candidate]:
+    """The lines near each edge of a page that a gap parts from the text."""
+    found: list[_Candidate] = []
+    for edge in ("top", "bottom", "left", "right"):
+        extent = size[1] if edge in ("top", "bottom") else size[0]
+        places = [_distances(edge, placement.box, size) for placement in placements]
+        nearest = min((near for near, _ in places), default=0.0)
+        for index in _outside(places, placements, leading):
+            near, far = places[index]
+            item = placements[index].item
+            if far <= _EDGE * extent and isinstance(item, Line):
+                found.append(_Candidate(page, index, edge, far, item.size, spaced(item)[0], near == nearest))
+    return found
+
+
+def _distances(edge: str, box: Box, size: tuple[float, float]) -> tuple[float, float]:
+    """Points from an edge of the page to the near and the far side of a box."""
     width, height = size
-    found: dict[str, list[_Candidate]] = defaultdict(list)
-    for index, placement in enumerate(placements):
-        if not isinstance(placement.item, Line):
-            continue
-        box = page_box(placement.item)
-        text = spaced(placement.item)[0]
-        distances = {
-            "top": (box.bottom, height),
-            "bottom": (height - box.top, height),
-            "left": (box.right, width),
-            "right": (width - box.left, width),
-        }
-        for edge, (distance, extent) in distances.items():
-            if distance <= _EDGE * extent:
-                found[edge].append(_Candidate(page, index, edge, distance, placement.item.size, text))
-    return [
-        candidate
-        for at_edge in found.values()
-        for candidate in sorted(at_edge, key=lambda candidate: candidate.distance)[:_OUTERMOST]
-    ]
+    return {
+        "top": (box.top, box.bottom),
+        "bottom": (height - box.bottom, height - box.top),
+        "left": (box.left, box.right),
+        "right": (width - box.right, width - box.left),
+    }[edge]
 
 
-def page_box(line: Line) -> Box:
-    """The box around a line, in points from the top left corner of its page."""
-    lefts, tops, rights, bottoms = zip(*(glyph.box for glyph in line.glyphs), strict=True)
-    return Box(min(lefts), min(tops), max(rights), max(bottoms))
+def _outside(places: Sequence[tuple[float, float]], placements: Sequence[Placement], leading: float) -> list[int]:
+    """The placements nearest to an edge, up to the gap that parts them from the text; none where there is no gap."""
+    outside: list[int] = []
+    reach = size = 0.0
+    rows = 0
+    for index in sorted(range(len(places)), key=lambda index: places[index]):
+        placement = placements[index]
+        own_size = placement.item.size if isinstance(placement.item, Line) else size
+        near, far = places[index]
+        if outside:
+            as_text = placement.direction == placements[outside[-1]].direction  # then lines of text are apart as well
+            apart = max(_APART, leading + _MORE) if as_text else _APART
+            if near - reach >= apart * min(size, own_size):
+                return outside
+        rows += near >= reach
+        if rows > _MOST_ROWS:
+            return []
+        outside.append(index)
+        reach, size = max(reach, far), own_size
+    return outside  # nothing else stands on the page
 
 
 def _repeated(candidate: _Candidate, candidates: Sequence[_Candidate]) -> bool:
@@ -98,11 +146,9 @@ def _key(text: str) -> str:
     return _DIGITS.sub("0", "".join(text.split()))
 
 
-def _lone_number(candidate: _Candidate, candidates: Sequence[_Candidate]) -> bool:
-    """Whether a line is a page number, and nothing stands nearer to that edge."""
-    nearest = min(c.distance for c in candidates if c.page == candidate.page and c.edge == candidate.edge)
-    vertical_edge = candidate.edge in ("top", "bottom")
-    return vertical_edge and candidate.distance == nearest and bool(_PAGE_NUMBER.fullmatch(candidate.text.strip()))
+def _is_page_number(candidate: _Candidate) -> bool:
+    at_end = candidate.outermost and candidate.edge in ("top", "bottom")
+    return at_end and bool(_PAGE_NUMBER.fullmatch(candidate.text.strip()))
 
 
 def _in_place_of(candidate: _Candidate, known: Sequence[_Candidate]) -> bool:

@@ -15,7 +15,7 @@ from app.files.pdf.marks import is_latin
 RUBY_SIZE = 0.7  # of the base text, at most: half as a rule, two thirds where LibreOffice sets it over 9 points
 _SAME_SIZE = 0.75
 _SAME_LINE = 0.5  # of the thinner line
-_WIDE_GAP = 1.6  # em; a full-width space in a justified line is less
+_WIDE_GAP = 1.3  # em; a full-width space in a justified line is less
 _LATIN_GAP = 0.18  # em between two Latin words of a file that has no space characters
 _WORD_GAP = 0.45  # em, on top of what justification puts between all glyphs of the line
 _FULL_WIDTH_GAP = 0.75

@@ -1,54 +1,59 @@
-"""How the lines of a Japanese document begin: clauses, chapters, items of a list. And how sentences end."""
+"""What the text of a line says by how it begins and ends, in terms of app.text: numbers, bullets, what may be parted.
+
+Knows nothing of where the line stands.
+"""
 
 import re
 import unicodedata
 
-_NUMBER = "[0-9０-９一二三四五六七八九十百千〇]+"
-_CHAPTER = re.compile(f"第{_NUMBER}(編|部|章|節|款|目)(?:の{_NUMBER})?(?=$|[\\s　:：])")
-_ARTICLE = re.compile(f"第{_NUMBER}(条|項|号)(?:の{_NUMBER})*(?=$|[\\s　（(、])")
-_ARTICLE_TITLE = re.compile(f"第{_NUMBER}条(?:の{_NUMBER})*[\\s　]*[（(][^）)]{{1,40}}[）)]")
-_ITEM = re.compile(
-    "[（(](?:[0-9０-９]{1,3}|[一二三四五六七八九十]{1,3}|[ア-ンa-zA-Zａ-ｚi-x])[)）]"
-    "|[①-⑳㋐-㋾⑴-⒇]"
-    "|[・･•●○◯◆◇■□▶►※✓➢][\\s　]?"
-    "|[-–*＊][\\s　]"
-    "|[0-9０-９]{1,3}(?:[.．][0-9０-９]{1,2})*[.．、)）\\s　](?![0-9０-９])"
-    "|[一二三四五六七八九十]{1,3}[　、．.]"
-    "|[ア-ン][　、．.)）]"
-)
-_NUMBERED = re.compile(
-    "[0-9０-９]{1,2}(?:[.．－-][0-9０-９]{1,2})*[.．、\\s　](?![0-9０-９])|[一二三四五六七八九十]{1,2}[　、．]"
-)
-_SENTENCE_END = re.compile('[。．！？!?.][」』）)】〕］\\]”"]*$')
-# What may not begin a line (JIS X 4051), and what may not end one.
+from app.text import line_shapes
+from app.text.characters import CLOSERS, COMMAS, ELLIPSES, ENDERS, OPENERS
+from app.text.lines import lines_of
+
+# What may not begin a line of Japanese (JIS X 4051).
 _NOT_FIRST = frozenset(
-    "、。，．・：；？！‼⁇⁈⁉」』）］｝〕〉》】〙〗〟’”»,.:;?!)]}ーぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶ々〻ゝゞヽヾ…‥〜％%°℃"
+    CLOSERS + COMMAS + ENDERS + ELLIPSES + ":;：；・〜％%°℃ー々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
 )
-_NOT_LAST = frozenset("「『（［｛〔〈《【〘〖〝‘“«([{")
+_NOT_LAST = frozenset(OPENERS)
+_CHAPTER = re.compile(r"第\s?[0-9０-９一二三四五六七八九十百〇]+\s?([編部章節款目])")
 _CHAPTER_RANKS = {"編": 1, "部": 1, "章": 2, "節": 3, "款": 4, "目": 5}
+_ARTICLE_TITLE = re.compile(r"第.{1,12}?条(?:の.{1,3})?\s*[（(【][^）)】]{1,40}[）)】]")
 _ARTICLE_RANK = 6
+_CONTENTS_LINE = re.compile(r"(?:[…‥]{2,}|(?:[.．・·･]\s?){4,})\s*[0-9０-９ivxlcIVXLC-]{1,6}$")
+_NUMBER = re.compile("[0-9０-９]+|[一二三四五六七八九十]+")
+
+
+def shape(text: str) -> str:
+    """The shape of a line, as app.text.line_shapes names it; empty for one that begins as running text does."""
+    return line_shapes.shape_of(text, lines_of(text)[0])
+
+
+def begins_part(text: str) -> bool:
+    """Whether a text begins as a clause, a chapter, a note or an item of a list does."""
+    return shape(text) in line_shapes.STRONG
+
+
+def ends_sentence(text: str) -> bool:
+    return line_shapes.ends_sentence(text, lines_of(text)[0])
+
+
+def is_contents_line(text: str) -> bool:
+    """Whether a text is an entry of a table of contents: a leader and a page number at its end."""
+    return bool(_CONTENTS_LINE.search(text))
 
 
 def chapter_rank(text: str) -> int:
     """The rank of a numbered heading, 1 the highest (第１編), 0 for a text that is none."""
-    if chapter := _CHAPTER.match(text):
+    if shape(text) == "chapter" and (chapter := _CHAPTER.match(text)):
         return _CHAPTER_RANKS[chapter[1]]
     return _ARTICLE_RANK if _ARTICLE_TITLE.fullmatch(text) else 0
 
 
 def number_depth(text: str) -> int:
     """How many numbers a text begins with: 1 for ３．, 2 for ３．１, 0 for none."""
-    number = _NUMBERED.match(text)
-    return len(re.findall("[0-9０-９]+|[一二三四五六七八九十]+", number[0])) if number else 0
-
-
-def begins_item(text: str) -> bool:
-    return bool(_ITEM.match(text))
-
-
-def begins_part(text: str) -> bool:
-    """Whether a text begins as a clause, a chapter or an item of a list does."""
-    return bool(_CHAPTER.match(text) or _ARTICLE.match(text) or _ITEM.match(text))
+    if shape(text) not in line_shapes.NUMBERED:
+        return 0
+    return len(_NUMBER.findall(re.split(r"[\s\u3000]", text, maxsplit=1)[0]))
 
 
 def unbreakable_width(text: str) -> float:
@@ -67,7 +72,3 @@ def unbreakable_width(text: str) -> float:
 def is_latin(character: str) -> bool:
     """Whether words of such characters are separated by spaces: no kana, kanji, or full-width form."""
     return unicodedata.east_asian_width(character) not in "WF" and not "\u3000" <= character <= "\u30ff"
-
-
-def ends_sentence(text: str) -> bool:
-    return bool(_SENTENCE_END.search(text))

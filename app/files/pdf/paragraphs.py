@@ -3,11 +3,12 @@
 Two lines are joined without a space, unless both sides are Latin. Knows nothing of headings or lists as such.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 from app.files.pdf import marks
 from app.files.pdf.columns import Placement
@@ -67,6 +68,10 @@ class Paragraph:
         return self.placed.text
 
     @property
+    def first_page(self) -> int:
+        return self.placed.lines[0][2]
+
+    @property
     def last_page(self) -> int:
         return self.placed.lines[-1][2]
 
@@ -78,10 +83,12 @@ class Paragraph:
 
 @dataclass(slots=True)
 class Item:
-    """What stands in the text next: a paragraph, a row of a table, or a line of furniture."""
+    """What stands in the text next, and the pages on which it begins and ends."""
 
-    page: int  # it begins on
-    content: Paragraph | TableRow | Line
+    kind: Literal["text", "furniture", "note"]
+    content: Paragraph | TableRow
+    first_page: int
+    last_page: int
 
 
 def body_size(pages: Sequence[PageLines]) -> float:
@@ -92,48 +99,68 @@ def body_size(pages: Sequence[PageLines]) -> float:
     return sizes.most_common(1)[0][0] if sizes else 10.5
 
 
+def usual_leading(pages: Sequence[PageLines], body: float) -> float:
+    """The usual distance between two lines of body text, in em; `body` is its size."""
+    gaps = []
+    for page in pages:
+        for first, second in pairwise(page.placements):
+            if not (isinstance(first.item, Line) and isinstance(second.item, Line)):
+                continue
+            gap = (second.item.over - first.item.flow.after) / body
+            same = half_points(first.item.size) == half_points(second.item.size) == body
+            if same and 0 <= gap < 2 and first.direction == second.direction:
+                gaps.append(gap)
+    return median(gaps) if gaps else 0.7
+
+
+def fit_columns(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> None:
+    """Let the columns start and end where their text does, without the furniture above and below it."""
+    for number, page in enumerate(pages):
+        columns: dict[object, list[Placement]] = defaultdict(list)
+        for index, placement in enumerate(page.placements):
+            if (number, index) not in furniture:
+                columns[placement.column].append(placement)
+        for placements in columns.values():
+            start = min(placement.item.flow.start for placement in placements)
+            end = max(placement.item.flow.end for placement in placements)
+            for placement in placements:
+                placement.start, placement.end = start, end
+
+
 def half_points(size: float) -> float:
     return round(2 * size) / 2
 
 
-def items(pages: Sequence[PageLines], furniture: set[tuple[int, int]], body: float) -> Iterator[Item]:
-    """Everything on all pages in order; `furniture` are (page, placement) indices, `body` is the size of body text.
+def items(
+    pages: Sequence[PageLines],
+    furniture: set[tuple[int, int]],
+    notes: set[tuple[int, int]],
+    body: float,
+    leading: float,
+) -> list[Item]:
+    """Everything on all pages in order; `furniture` and `notes` are (page, placement) indices.
 
-    A paragraph is never cut by furniture: that of a page stands before the first paragraph that begins on it.
+    A paragraph that goes on on the next page is not cut by what stands between its lines: the furniture of a page comes
+    before the first paragraph that begins on it, and its footnotes before the one that goes on after it.
     """
-    joining = _Joining(pages, furniture, body)
-    open_: Paragraph | None = None
-    for page, lines in enumerate(pages):
-        waiting = [
-            Item(page, placement.item)
-            for index, placement in enumerate(lines.placements)
-            if (page, index) in furniture and isinstance(placement.item, Line)
-        ]
-        for index, placement in enumerate(lines.placements):
-            item = placement.item
-            if (page, index) in furniture:
-                continue
-            if open_ is not None and isinstance(item, Line) and joining.continues(open_, item, placement, page):
-                open_.add(item, placement, page)
-                continue
-            if open_ is not None:
-                yield Item(open_.placed.lines[0][2], open_)
-                open_ = None
-            yield from waiting
-            waiting = []
-            if isinstance(item, Line):
-                open_ = Paragraph(PlacedText(), item.size, bold=True)
-                open_.add(item, placement, page)
-            else:
-                yield from (Item(page, row) for row in item.rows)
-        if (
-            open_ is not None and waiting
-        ):  # one paragraph fills the page: what comes next would stand before its furniture
-            yield Item(open_.placed.lines[0][2], open_)
-            open_ = None
-        yield from waiting
-    if open_ is not None:
-        yield Item(open_.placed.lines[0][2], open_)
+    joining = _Joining(pages, furniture | notes, body, leading)
+
+    def chosen(page: int, indices: set[tuple[int, int]]) -> list[tuple[int, Placement]]:
+        return [(page, placement) for i, placement in enumerate(pages[page].placements) if (page, i) in indices]
+
+    everything = {(page, index) for page in range(len(pages)) for index in range(len(pages[page].placements))}
+    text = everything - furniture - notes
+    waiting = deque(joining.joined("text", [line for page in range(len(pages)) for line in chosen(page, text)]))
+    found: list[Item] = []
+    for page in range(len(pages)):
+        while waiting and waiting[0].first_page < page:
+            found.append(waiting.popleft())
+        for line in chosen(page, furniture):
+            found += joining.joined("furniture", [line])
+        while waiting and waiting[0].last_page == page:
+            found.append(waiting.popleft())
+        found += joining.joined("note", chosen(page, notes))
+    return [*found, *waiting]
 
 
 def _all_lines(pages: Sequence[PageLines]) -> Iterator[tuple[Line, Placement]]:
@@ -146,19 +173,42 @@ def _all_lines(pages: Sequence[PageLines]) -> Iterator[tuple[Line, Placement]]:
 class _Joining:
     """Decides whether a line continues a paragraph, from what is usual in the whole document."""
 
-    def __init__(self, pages: Sequence[PageLines], furniture: set[tuple[int, int]], body: float) -> None:
+    def __init__(self, pages: Sequence[PageLines], apart: set[tuple[int, int]], body: float, leading: float) -> None:
         self._body = body
-        self._leading = _usual_leading(pages, body)
-        self._usual_column = _usual_column(pages, furniture)
+        self._leading = leading
+        self._usual_column = _usual_column(pages, apart)
 
-    def continues(self, paragraph: Paragraph, line: Line, placement: Placement, page: int) -> bool:
+    def joined(
+        self, kind: Literal["text", "furniture", "note"], placements: Iterable[tuple[int, Placement]]
+    ) -> Iterator[Item]:
+        """The paragraphs and the rows of what stands on pages, given with the page."""
+        open_: Paragraph | None = None
+        for page, placement in placements:
+            item = placement.item
+            if open_ is not None and isinstance(item, Line) and self._continues(open_, item, placement, page):
+                open_.add(item, placement, page)
+                continue
+            if open_ is not None:
+                yield Item(kind, open_, open_.first_page, open_.last_page)
+                open_ = None
+            if isinstance(item, Line):
+                open_ = Paragraph(PlacedText(), item.size, bold=True)
+                open_.add(item, placement, page)
+            else:
+                yield from (Item(kind, row, page, page) for row in item.rows)
+        if open_ is not None:
+            yield Item(kind, open_, open_.first_page, open_.last_page)
+
+    def _continues(self, paragraph: Paragraph, line: Line, placement: Placement, page: int) -> bool:
         last, before = paragraph.lines[-1]
         small, large = sorted((last.size, line.size))
         if placement.direction != before.direction or large > _SAME_SIZE * small:
             return False
+        if marks.is_contents_line(paragraph.text) or page > paragraph.first_page + 1:
+            return False  # over three pages: the furniture of the second one would have no place
         text = spaced(line)[0]
         gap = (line.over - last.flow.after) / line.size
-        same_column = page == paragraph.last_page and (before.start, before.end) == (placement.start, placement.end)
+        same_column = page == paragraph.last_page and before.column == placement.column
         if not same_column or gap < -0.5:
             return self._goes_on_elsewhere(paragraph, line, placement, text)
         if gap > self._leading + _LEADING:
@@ -189,26 +239,12 @@ class _Joining:
         return end - line.flow.end <= (marks.unbreakable_width(next_text) + _SHORT_BY) * line.size
 
 
-def _usual_leading(pages: Sequence[PageLines], body: float) -> float:
-    """The usual distance between two lines of body text, in em."""
-    gaps = []
-    for page in pages:
-        for first, second in pairwise(page.placements):
-            if not (isinstance(first.item, Line) and isinstance(second.item, Line)):
-                continue
-            gap = (second.item.over - first.item.flow.after) / body
-            same = half_points(first.item.size) == half_points(second.item.size) == body
-            if same and 0 <= gap < 2 and first.direction == second.direction:
-                gaps.append(gap)
-    return median(gaps) if gaps else 0.7
-
-
-def _usual_column(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> tuple[object, float, float]:
+def _usual_column(pages: Sequence[PageLines], apart: set[tuple[int, int]]) -> tuple[object, float, float]:
     """The direction, start and end of the column that most lines of the document stand in."""
     found: Counter[tuple[object, int, int]] = Counter()
     for number, page in enumerate(pages):
         for index, placement in enumerate(page.placements):
-            if (number, index) not in furniture and isinstance(placement.item, Line):
+            if (number, index) not in apart and isinstance(placement.item, Line):
                 found[placement.direction, round(placement.start / _STEP), round(placement.end / _STEP)] += 1
     if not found:
         return None, 0.0, 0.0

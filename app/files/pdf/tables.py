@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from app.files.pdf.geometry import FlowBox, around
-from app.files.pdf.lines import Fragment, Line, Placed, fragments, line, rows, without_ruby
+from app.files.pdf.lines import Fragment, Line, Placed, fragments, line, rows, spaced, without_ruby
+from app.text.tables import is_head
 
 _TOLERANCE = 2.5  # points by which the ends of two rules that meet may be apart
 _LEAST_ALIGNED_ROWS = 2
@@ -22,13 +23,25 @@ class TableRow:
 
     cells: list[list[Line]]
     flow: FlowBox
+    head: bool = False
 
 
 @dataclass(slots=True)
 class Table:
     rows: list[TableRow]
     flow: FlowBox
-    ruled: bool
+
+    def __post_init__(self) -> None:
+        """Mark the first row if it names the columns."""
+        text = ""
+        spans: list[list[tuple[int, int]]] = []
+        for row in self.rows:
+            spans.append([])
+            for cell in row.cells:
+                start = len(text)
+                text += "".join(spaced(line_)[0] for line_ in cell)
+                spans[-1].append((start, len(text)))
+        self.rows[0].head = is_head(text, tuple(spans[0]), [tuple(row) for row in spans[1:]])
 
 
 @dataclass(slots=True)
@@ -69,7 +82,7 @@ class Grid:
             flow = FlowBox(self.starts[0], self.starts[-1], self.befores[row], self.befores[row + 1])
             if any(texts):
                 table_rows.append(TableRow(texts, flow))
-        return Table(table_rows, self.flow, ruled=True)
+        return Table(table_rows, self.flow)
 
     def _owners(self) -> dict[tuple[int, int], tuple[int, int]]:
         """For each square of the grid the first square of its cell: those without a rule between them are one cell."""
@@ -120,7 +133,7 @@ def aligned_table(lines_: Sequence[Sequence[Fragment]]) -> Table | None:
             cells[bisect_right([start for start, _ in bands], part.flow.start) - 1].append(part)
         flow = around(part.flow for part in row)
         table_rows.append(TableRow([[line(cell)] if cell else [] for cell in cells], flow))
-    return Table(table_rows, around(row.flow for row in table_rows), ruled=False)
+    return Table(table_rows, around(row.flow for row in table_rows))
 
 
 def wide_gaps(row: Sequence[Fragment]) -> bool:

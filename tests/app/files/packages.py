@@ -68,3 +68,38 @@ def docx(body: str, **parts: str) -> bytes:
 def paragraph(text: str, properties: str = "") -> str:
     """A `w:p` with one run."""
     return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def pptx(*slides: str, more: dict[str, str | bytes] | None = None, order: str = "") -> bytes:
+    """A PPTX with these slides (the inner XML of their `p:spTree`), in the order of `order` ("2 1") where it is given.
+
+    `more` are further parts, which replace those of the same name.
+    """
+    numbers = range(1, len(slides) + 1)
+    ids = "".join(f'<p:sldId id="{255 + int(n)}" r:id="rId{n}"/>' for n in (order.split() or numbers))
+    files: dict[str, str | bytes] = {
+        "_rels/.rels": relationships({"rId1": ("officeDocument", "ppt/presentation.xml")}),
+        "ppt/presentation.xml": xml(
+            "p:presentation", f"<p:sldIdLst>{ids}</p:sldIdLst><p:sldSz cx='12700' cy='25400'/>"
+        ),
+        "ppt/_rels/presentation.xml.rels": relationships(
+            {f"rId{n}": ("slide", f"slides/slide{n}.xml") for n in numbers}
+        ),
+    }
+    for number, slide in zip(numbers, slides, strict=True):
+        files[f"ppt/slides/slide{number}.xml"] = xml("p:sld", f"<p:cSld><p:spTree>{slide}</p:spTree></p:cSld>")
+    return pack(files | (more or {}))
+
+
+def shape(text: str, placeholder: str = "", at: tuple[int, int, int, int] | None = None, name: str = "") -> str:
+    """A `p:sp`: one paragraph a line; `placeholder` is `type="title"` and the like, `at` left, top, width, height."""
+    holder = f"<p:ph {placeholder}/>" if placeholder else ""
+    place = ""
+    if at is not None:
+        left, top, width, height = at
+        place = f'<a:xfrm><a:off x="{left}" y="{top}"/><a:ext cx="{width}" cy="{height}"/></a:xfrm>'
+    lines = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in text.split("\n"))
+    return (
+        f"<p:sp><p:nvSpPr><p:cNvPr {name}/><p:nvPr>{holder}</p:nvPr></p:nvSpPr><p:spPr>{place}</p:spPr>"
+        f"<p:txBody>{lines}</p:txBody></p:sp>"
+    )

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks.qa import Span, decode_answers, distinct_answers, paragraph_starts, trim_span
+from app.tasks.qa import Span, block_starts, decode_answers, distinct_answers, trim_span
+from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, question_windows
 from app.types import FloatArray
 
-ONE = np.zeros(0, dtype=np.int32)  # paragraph and no other
+ONE = np.zeros(0, dtype=np.int32)  # block and no other
 
 
 def tokens_of(length: int) -> Tokens:
@@ -104,21 +105,10 @@ def test_n_best_of_one_window_is_exact() -> None:
     assert [(span.start // 2, span.end // 2 - 1) for span in answers.spans] == kept[:20]
 
 
-@pytest.mark.parametrize("gap", ["\n\n", "\r\n\r\n", "\r\r", "\n \u3000\t\n", "\n\n\n\n", "\n\r\n  "])
-def test_a_line_with_nothing_to_see_ends_a_paragraph(gap: str) -> None:
-    text = f"見出し{gap}本文"
-    place = 3 + len(gap)
-    tokens = tokens_at((0, 3), (place, place + 2))
-    assert paragraph_starts(text, tokens).tolist() == [1]
-
-
-@pytest.mark.parametrize("gap", ["\n", "\r\n", "\r", "  ", "\n\u3000"])
-def test_a_line_end_alone_ends_no_paragraph(gap: str) -> None:
-    assert paragraph_starts(f"前{gap}後", tokens_at((0, 1), (1 + len(gap), 2 + len(gap)))).tolist() == []
-
-
-def test_paragraphs_of_a_hostile_text_are_found_in_linear_time() -> None:
-    assert paragraph_starts("\n" + " " * 1_000_000 + "\r\n" * 300_000, tokens_at((0, 1))).tolist() == [1]
+def test_the_tokens_that_begin_a_block_bound_answers() -> None:
+    text = "見出し\n\n本文。\n・項目"
+    tokens = tokens_at((0, 3), (5, 7), (7, 8), (9, 10), (10, 12))
+    assert block_starts(structure_of(text).blocks, tokens).tolist() == [1, 3]
 
 
 def test_temperature_flattens_scores_and_keeps_the_order() -> None:

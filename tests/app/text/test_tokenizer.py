@@ -10,6 +10,7 @@ from tokenizers import models, pre_tokenizers
 
 from app.errors import BrokenModel
 from app.text.normalizer import clean
+from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer
 from app.types import NormaliserName, SegmenterName
 from tests.hostile import HOSTILE_TEXTS
@@ -76,8 +77,11 @@ def check_tokens(tokenizer: Tokenizer, text: str) -> None:
     assert (tokens.ends <= len(text)).all()
     assert (np.diff(tokens.starts) >= 0).all()
     assert not np.isin(tokens.ids, [tokenizer.cls_id, tokenizer.sep_id]).any()
-    # Nothing visible is left out.
+    # Nothing visible is left out but what is not read.
     covered = np.zeros(len(text), dtype=np.bool_)
+    for block in structure_of(text).blocks:
+        for start, end in block.omitted:
+            covered[start:end] = True
     for start, end in zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True):
         covered[start:end] = True
     left = "".join(char for char, seen in zip(text, covered.tolist(), strict=True) if not seen)
@@ -96,6 +100,30 @@ def test_hostile_texts_become_tokens(
 @given(any_text | joining_text)
 def test_any_text_becomes_tokens(trained: Tokenizer, text: str) -> None:
     check_tokens(trained, text)
+
+
+def test_a_wrapped_word_is_one_word_with_its_place_in_the_text_as_sent(trained: Tokenizer) -> None:
+    lines = [
+        "> 三月に東京都の庁舎で開かれた会議に出た委員は、都",
+        "> 民に意見を聞くよう求めた。この件につき、事務局は",
+        "> を改めて報告する。",
+    ]
+    text = "\n".join(lines)
+    tokens = trained.encode(text)
+
+    read = "".join(line[2:] for line in lines)
+    assert tokens.ids.tolist() == trained.encode(read).ids.tolist()
+    places = [place for place in range(len(text)) if text[place] not in "> \n"]
+    assert [text[place] for place in places] == list(read)
+    alone = trained.encode(read)
+    assert tokens.starts.tolist() == [places[start] for start in alone.starts]
+    assert tokens.ends.tolist() == [places[end - 1] + 1 for end in alone.ends]
+
+
+def test_ruby_and_markup_are_no_tokens(trained: Tokenizer) -> None:
+    text = "吾輩《わがはい》は｜東京の猫《ねこ》である［＃「猫」に傍点］。"
+
+    assert trained.encode(text).ids.tolist() == trained.encode("吾輩は東京の猫である。").ids.tolist()
 
 
 def test_tokens_with_word_marker() -> None:

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge, InvalidInput
+from app.files import process
 from app.files.document import Document
 from app.files.limits import FileLimits
-from app.files.pdf import process
 from app.files.pdf.process import draw_pdf, read_pdf
 from tests.app.files import pdf_bytes, source
 from tests.app.files.programs import CHROMIUM, DATA, FONT, LIBREOFFICE, print_html, print_text
@@ -52,8 +52,11 @@ def test_a_pdf_of_a_real_program_comes_back_with_text_and_structure(name: str, d
         (2, "第２章　使う人が守ること"),
         (2, "第３章　図書室を助ける人"),
     ]
-    assert texts_of(document, "table-row") == [part.plain for part in source.LIBRARY if part.kind == "row"]
+    assert texts_of(document, "table-head") + texts_of(document, "table-row") == [
+        part.plain for part in source.LIBRARY if part.kind == "row"
+    ]
     assert texts_of(document, "list-item") == [part.plain for part in source.LIBRARY if part.kind == "item"]
+    assert [text[:3] for text in texts_of(document, "clause")] == [f"第{number}条" for number in "１２３４５６７８"]
     assert texts_of(document, "furniture") == [
         line for page in document.pages for line in (source.HEAD, f"- {page.number} -")
     ]

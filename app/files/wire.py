@@ -1,7 +1,7 @@
-"""What the parent and the child that reads a PDF say to each other: one header of JSON, then bytes.
+"""What the parent and the child that reads a file say to each other: one header of JSON, then bytes.
 
 Neither trusts the other's sizes. A Document travels as JSON, UTF-8 and raw floats; nothing is ever unpickled. Knows
-nothing of processes or PDFium.
+nothing of processes and of kinds of files.
 """
 
 import json
@@ -47,27 +47,34 @@ def _exactly(stream: BinaryIO, length: int) -> bytes:
 
 def document_message(document: Document) -> bytes:
     """A Document as a message."""
-    assert document.boxes is not None
     header = {
-        "blocks": [[block.kind, block.start, block.end, block.level, block.cells] for block in document.blocks],
+        "blocks": [
+            [block.kind, block.start, block.end, block.level, block.cells, block.omitted] for block in document.blocks
+        ],
         "pages": [asdict(page) for page in document.pages],
         "line_starts": document.line_starts,
         "warnings": document.warnings,
     }
-    return encode(header, document.text.encode(), document.boxes.astype("<f4").tobytes())
+    boxes = [] if document.boxes is None else [document.boxes.astype("<f4").tobytes()]
+    return encode(header, document.text.encode(), *boxes)
 
 
 def document_of(header: Mapping[str, Any], blobs: list[bytes]) -> Document:
     """The Document of a message. Raises ValueError, KeyError or TypeError where the message holds none."""
-    text, boxes = blobs
+    text, *boxes = blobs
     return Document(
         text.decode(),
         tuple(
-            Block(kind, start, end, level, tuple((first, last) for first, last in cells))
-            for kind, start, end, level, cells in header["blocks"]
+            Block(kind, start, end, level, _spans(cells), _spans(omitted))
+            for kind, start, end, level, cells, omitted in header["blocks"]
         ),
         tuple(Page(**page) for page in header["pages"]),
-        np.frombuffer(boxes, dtype="<f4").reshape(-1, 4).astype(np.float32),  # (characters, 4)
+        # (characters, 4)
+        np.frombuffer(boxes[0], dtype="<f4").reshape(-1, 4).astype(np.float32) if boxes else None,
         tuple(header["line_starts"]),
         tuple(header["warnings"]),
     )
+
+
+def _spans(pairs: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((start, end) for start, end in pairs)

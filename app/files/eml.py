@@ -1,0 +1,194 @@
+"""Mail (EML, MHTML) -> Document: the subject a heading, From, To and Date furniture, then the best text of each part.
+
+Of alternatives the plain text is read, and the HTML where there is none. Quoted lines (`>`) are notes. Mails inside
+the mail are read as well; attached files are not, and are named in warnings. Charsets are often wrong in Japanese
+mail, also in headers: app/files/encoding.py has the last word. Knows nothing of mail servers and signatures.
+"""
+
+import email
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from email.errors import HeaderParseError, MessageError
+from email.header import decode_header
+from email.message import Message
+from email.policy import Compat32
+
+from app.errors import BrokenFile, FileError, NotText, UnknownEncoding, UnsafeFile
+from app.files.document import Document, DocumentBuilder
+from app.files.encoding import decode
+from app.files.html import read_html
+from app.text.structure import structure_of
+
+MAX_HEADER_CHARACTERS = 10_000  # each decoded one; a longer one is cut, and that is said
+MAX_PARTS = 1_000
+_MAX_NAMED_ATTACHMENTS = 20
+
+# The headers that are shown, in the order in which mail programs show them.
+_SHOWN = ("From", "To", "Cc", "Date")
+_QUOTED = re.compile(r"[ \t]*[>＞]")
+_FOLD = re.compile(r"\s*[\r\n]+\s*")
+
+
+def read_eml(data: bytes) -> Document:
+    """Read a mail. Raises BrokenFile, UnsafeFile, and what read_html raises where the only text is HTML."""
+    reader = _MailReader()
+    try:
+        message = email.message_from_bytes(data, policy=_RawHeaders())
+        reader.add_message(message)
+    except RecursionError:
+        raise UnsafeFile("The mail has parts inside parts, deeper than any mail has.") from None
+    except (MessageError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BrokenFile(f"The mail is damaged: {error}.") from error
+    return reader.build()
+
+
+class _RawHeaders(Compat32):
+    """Gives headers as they came, so that bytes of no charset are not lost before header_text() sees them."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        return value
+
+
+class _MailReader:
+    """Adds the parts of a mail to a builder."""
+
+    def __init__(self) -> None:
+        self._builder = DocumentBuilder()
+        self._warnings: list[str] = []
+        self._attachments: list[str] = []
+        self._parts = 0
+
+    def add_message(self, message: Message) -> None:
+        """Add the headers and the texts of a mail, also of one inside another."""
+        subject = self._header(message, "Subject")
+        if subject:
+            self._builder.add("heading", subject, level=1)
+        for name in _SHOWN:
+            if value := self._header(message, name):
+                self._builder.add("furniture", f"{name}: {value}")
+        self._add_part(message)
+
+    def build(self) -> Document:
+        if self._attachments:
+            named = ", ".join(self._attachments[:_MAX_NAMED_ATTACHMENTS])
+            more = len(self._attachments) - _MAX_NAMED_ATTACHMENTS
+            rest = f" and {more} more" if more > 0 else ""
+            self._warnings.append(f"Attached files were not read: {named}{rest}.")
+        return self._builder.build(list(dict.fromkeys(self._warnings)))
+
+    def _add_part(self, part: Message) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise UnsafeFile(f"The mail has more than {MAX_PARTS:,} parts, as no mail has.")
+        kind = part.get_content_type()
+        if kind == "message/rfc822" and part.is_multipart():
+            for inner in _parts_of(part):
+                self.add_message(inner)
+        elif kind == "multipart/alternative":
+            self._add_best(list(_parts_of(part)))
+        elif kind == "multipart/related":  # the text, and the pictures that it shows
+            for index, inner in enumerate(_parts_of(part)):
+                if index == 0:
+                    self._add_part(inner)
+                elif name := self._file_name(inner):
+                    self._attachments.append(name)
+        elif part.is_multipart():
+            for inner in _parts_of(part):
+                self._add_part(inner)
+        elif part.get_content_disposition() == "attachment" or not kind.startswith("text/") or self._file_name(part):
+            self._attachments.append(self._file_name(part) or f"one without a name ({kind})")
+        else:
+            self._add_text(part, kind)
+
+    def _add_best(self, alternatives: list[Message]) -> None:
+        """The same text in several forms: the plain one, unless it is empty."""
+        plain = [part for part in alternatives if part.get_content_type() == "text/plain" and _payload(part).strip()]
+        others = [part for part in alternatives if part.get_content_type() != "text/plain"]
+        for part in plain[:1] or others[-1:]:
+            self._add_part(part)
+
+    def _add_text(self, part: Message, kind: str) -> None:
+        """Add one text; a text that cannot be read is said, so that the others are not lost."""
+        charset = part.get_param("charset")
+        stated = charset[2] if isinstance(charset, tuple) else charset
+        try:
+            if kind == "text/html":
+                html = read_html(_payload(part), stated)
+                self._warnings += html.warnings
+                self._builder.add_text(html.text, html.blocks)
+                return
+            decoded = decode(_payload(part), stated)
+        except FileError as error:
+            self._warnings.append(f"A part of the mail was not read. {error}")
+            return
+        self._warnings += decoded.warnings
+        text = decoded.text.replace("\r\n", "\n")
+        if str(part.get_param("format", "")).lower() == "flowed":
+            text = unflowed(text, deletes_space=str(part.get_param("delsp", "")).lower() == "yes")
+        blocks = [
+            replace(block, kind="note", level=0, cells=()) if _QUOTED.match(text, block.start) else block
+            for block in structure_of(text).blocks
+        ]
+        self._builder.add_text(text, blocks)
+
+    def _header(self, message: Message, name: str) -> str:
+        value = message.get(name)
+        text = header_text(str(value)) if value is not None else ""
+        if len(text) > MAX_HEADER_CHARACTERS:
+            self._warnings.append(f"The header {name} was cut after {MAX_HEADER_CHARACTERS:,} characters.")
+        return text[:MAX_HEADER_CHARACTERS]
+
+    def _file_name(self, part: Message) -> str:
+        name = part.get_filename()
+        return header_text(name)[:200] if name else ""
+
+
+def header_text(value: str) -> str:
+    """The characters of a header: encoded words, and raw bytes as old Japanese mailers send them."""
+    value = _FOLD.sub(" ", value)
+    try:
+        parts = decode_header(value)
+    except HeaderParseError:
+        parts = [(value, None)]
+    texts = []
+    for content, charset in parts:
+        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+        if isinstance(content, bytes) and charset is None:  # between encoded words, what was raw is escaped again
+            data = content.decode("raw_unicode_escape", "replace").encode("utf-8", "surrogateescape")
+        try:
+            texts.append(decode(data, charset).text)
+        except (NotText, UnknownEncoding):
+            texts.append(data.decode("ascii", "replace"))
+    return "".join(texts).strip()
+
+
+def unflowed(text: str, deletes_space: bool) -> str:
+    """The text of `format=flowed` (RFC 3676) with the lines of a paragraph as one."""
+    lines: list[str] = []
+    flows_from: int | None = None  # the depth of quotation of a line that goes on in the next
+    for line in text.split("\n"):
+        depth = len(line) - len(line.lstrip(">"))
+        content = line[depth:]
+        content = content[1:] if content.startswith(" ") else content
+        if flows_from == depth:
+            lines[-1] += content
+        else:
+            lines.append(">" * depth + (" " if depth else "") + content)
+        flows = content.endswith(" ") and content != "-- "
+        if flows and deletes_space:
+            lines[-1] = lines[-1][:-1]
+        flows_from = depth if flows else None
+    return "\n".join(lines)
+
+
+def _payload(part: Message) -> bytes:
+    """The bytes of a part without its transfer encoding."""
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _parts_of(part: Message) -> Iterator[Message]:
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        yield from (inner for inner in payload if isinstance(inner, Message))

@@ -1,0 +1,60 @@
+"""The reader of each kind of file but PDF, in this process. Only what a kind needs is imported."""
+
+from app.errors import UnsupportedFile
+from app.files.document import Document
+from app.files.encoding import decode
+from app.files.limits import FileLimits
+from app.files.sniff import Kind, check_characters
+
+
+def read_as(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> Document:
+    """Read a file of a known kind; `charset` is what someone stated of a text. Raises FileError in its kinds.
+
+    Office files, HTML, Markdown and mail of strangers belong into a process with limits: see app/files/read.py.
+    """
+    try:
+        document = _read(kind, data, charset, limits)
+    except ImportError as error:
+        raise UnsupportedFile(
+            f"Files of the kind {kind} cannot be read here: the extra `files` is not installed ({error})."
+        ) from None
+    check_characters(len(document.text), limits)
+    return document
+
+
+def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> Document:
+    match kind:
+        case "docx":
+            from app.files.docx import read_docx
+
+            return read_docx(data, limits)
+        case "pptx":
+            from app.files.pptx import read_pptx
+
+            return read_pptx(data, limits)
+        case "html":
+            from app.files.html import read_html
+
+            return read_html(data, charset)
+        case "eml":
+            from app.files.eml import read_eml
+
+            return read_eml(data)
+        case "markdown":
+            from app.files.markdown import read_markdown
+
+            decoded = decode(data, charset)
+            return read_markdown(decoded.text, decoded.warnings)
+        case "table":
+            from app.files.table import read_table
+
+            decoded = decode(data, charset)
+            return read_table(decoded.text, decoded.warnings)
+        case "text":
+            from app.text.structure import structure_of
+
+            decoded = decode(data, charset)
+            check_characters(len(decoded.text), limits)  # before its structure is looked for
+            return Document(decoded.text, structure_of(decoded.text).blocks, warnings=decoded.warnings)
+        case "pdf":
+            raise ValueError("PDF is read by app.files.pdf in a process of its own.")

@@ -1,0 +1,341 @@
+"""HTML -> Document: headings, paragraphs, list items and rows of tables, without what a browser does not show as text.
+
+Left out: scripts, styles, templates, form controls, hidden elements, the small characters of ruby. Navigation, and the
+header and footer of the page, are furniture; asides are notes. The tree is walked without recursion, as it may be as
+deep as the file is long. Lexbor, which builds it, is C and repeats unclosed formatting elements in every later
+paragraph (a file of 74 kB can need 3 GB): read files of strangers in a process with limits. Knows nothing of CSS.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
+
+from app.errors import BrokenFile, UnsafeFile
+from app.files.document import BlockKind, Document, DocumentBuilder
+from app.files.encoding import decode
+from app.files.spacing import collapsed
+
+MAX_DEPTH = 10_000  # of elements that need an end tag; looking for open elements takes time by depth
+MAX_SPAN = 100
+_DECLARATION_BYTES = 4096
+
+_SKIPPED = frozenset({
+    "head", "script", "style", "template", "noscript", "rt", "rp", "rtc", "svg", "canvas", "iframe", "object",
+    "embed", "video", "audio", "select", "datalist", "textarea", "button", "input", "map", "frameset", "noframes",
+    "dialog", "annotation", "annotation-xml",
+})  # fmt: skip
+_BLOCKS = frozenset({
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir", "div",
+    "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header",
+    "hgroup", "hr", "html", "legend", "li", "listing", "main", "menu", "nav", "ol", "optgroup", "option", "p",
+    "plaintext", "pre", "search", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+    "xmp",
+})  # fmt: skip
+_LISTS = frozenset({
+    "ul", "ol", "dl", "menu", "dir",
+})  # fmt: skip
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_PREFORMATTED = frozenset({
+    "pre", "listing", "xmp", "plaintext",
+})  # fmt: skip
+_PARTS = frozenset({
+    "article", "main", "section",
+})  # fmt: skip  # of the page's content, with headers and footers of their own
+_FURNITURE_ROLES = frozenset({
+    "navigation", "banner", "contentinfo", "search", "menubar", "menu", "toolbar",
+})  # fmt: skip
+# The end tag of these may be left out, or they have none.
+_MAY_STAY_OPEN = frozenset({
+    "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "option", "optgroup", "rt", "rp",
+    "rb", "rtc", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
+    "track", "wbr", "html", "head", "body", "frame", "basefont", "bgsound", "keygen",
+})  # fmt: skip
+_RAW_TEXT = frozenset({
+    "script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes",
+})  # fmt: skip
+_TAG = re.compile(r"<!--|<(/?)([a-zA-Z][^\s/>]*)")
+_META_CHARSET = re.compile(rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{1,40})")
+_DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+
+_SPACES_AT_LINE_END = re.compile(r" *\n *")
+
+
+@dataclass(slots=True)
+class _Region:
+    """What an element means for what is in it."""
+
+    tag: str
+    kind: BlockKind | None = None  # furniture or note
+    is_table: bool = False
+
+
+@dataclass(slots=True)
+class _Table:
+    """The row and the cell that are open, and the columns that cells of rows above still fill."""
+
+    cells: list[str] | None = None
+    texts: list[str] = field(default_factory=list)
+    span: int = 1
+    rows_below: int = 0
+    filled: dict[int, int] = field(default_factory=dict)  # column -> rows
+
+
+def read_html(data: bytes, stated: str | None) -> Document:
+    """Read an HTML file. `stated` is the charset of its Content-Type; without one its own `<meta charset>` counts.
+
+    Raises NotText, UnknownEncoding, UnsafeFile or BrokenFile.
+    """
+    decoded = decode(data, stated or declared_charset(data))
+    return read_html_text(decoded.text, decoded.warnings)
+
+
+def read_html_text(text: str, warnings: tuple[str, ...] = ()) -> Document:
+    """Read HTML that is characters already. Raises UnsafeFile or BrokenFile."""
+    check_depth(text)
+    try:
+        root = LexborHTMLParser(text).root
+    except SelectolaxError:
+        raise BrokenFile("The HTML could not be read: it is damaged, or needs more memory than is allowed.") from None
+    reader = _HtmlReader()
+    if root is not None:
+        reader.read(root)
+    return reader.build(warnings)
+
+
+def declared_charset(data: bytes) -> str | None:
+    """The charset that the first bytes of an HTML or XHTML file declare. (What declares UTF-16 in ASCII is UTF-8.)"""
+    head = data[:_DECLARATION_BYTES]
+    match = _META_CHARSET.search(head) or _XML_ENCODING.search(head)
+    if match is None:
+        return None
+    name = match.group(1).decode("ascii")
+    return "utf-8" if name.lower().startswith("utf-16") else name
+
+
+def check_depth(text: str) -> None:
+    """Raise UnsafeFile where more elements are open at once than any page has, before a parser builds them."""
+    depth = position = 0
+    while match := _TAG.search(text, position):
+        position = match.end()
+        if match.group() == "<!--":
+            position = text.find("-->", position) + 3
+            if position < 3:
+                return
+            continue
+        name = match.group(2).lower()
+        if name in _MAY_STAY_OPEN:
+            continue
+        if match.group(1):
+            depth = max(depth - 1, 0)
+            continue
+        if name in _RAW_TEXT:
+            position = text.find("</", position)
+            if position < 0:
+                return
+            continue
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise UnsafeFile(f"The HTML has more than {MAX_DEPTH:,} elements open inside each other, as no page does.")
+
+
+def _events(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
+    """Every node of the tree with True, and every element again with False when all in it has been given."""
+    node: LexborNode | None = root
+    while node is not None:
+        yield node, True
+        child = None if _is_skipped(node) else node.child
+        while child is None and node is not None:
+            yield node, False
+            if node.mem_id == root.mem_id:
+                return
+            child = node.next
+            if child is None:
+                node = node.parent
+        node = child
+
+
+def _is_skipped(node: LexborNode) -> bool:
+    if not node.is_element_node:
+        return False
+    if node.tag in _SKIPPED:
+        return True
+    attributes = node.attributes
+    return "hidden" in attributes or bool(_DISPLAY_NONE.search(attributes.get("style") or ""))
+
+
+class _HtmlReader:
+    """Walks the tree, gathers text up to the next edge of a block, and adds it as what its elements say."""
+
+    def __init__(self) -> None:
+        self._builder = DocumentBuilder()
+        self._parts: list[tuple[str, bool]] = []  # text, and whether its white space counts
+        self._regions: list[_Region] = []
+        self._counts: dict[str, int] = {}  # open elements by tag
+        self._tables: list[_Table] = []
+
+    def read(self, root: LexborNode) -> None:
+        for node, enters in _events(root):
+            if node.is_text_node:
+                if enters:
+                    self._parts.append((node.text_content or "", any(self._counts.get(tag) for tag in _PREFORMATTED)))
+            elif node.is_element_node:
+                if enters:
+                    self._enter(node, node.tag or "")
+                else:
+                    self._leave(node.tag or "")
+        self._flush()
+
+    def build(self, warnings: tuple[str, ...]) -> Document:
+        return self._builder.build(warnings)
+
+    def _enter(self, node: LexborNode, tag: str) -> None:
+        if tag in _BLOCKS:
+            self._flush()
+        region = _Region(tag)
+        if tag == "br":
+            self._parts.append(("\n", True))
+        elif tag == "table":
+            region.is_table = _is_data(node)
+            if region.is_table:
+                self._builder.end_list()
+                self._tables.append(_Table())
+        elif self._tables and tag in ("tr", "td", "th"):
+            self._enter_cell(node, tag)
+        region.kind = self._kind_of(node, tag)
+        self._regions.append(region)
+        self._counts[tag] = self._counts.get(tag, 0) + 1
+
+    def _leave(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            self._flush()
+        region = self._regions.pop()
+        self._counts[tag] -= 1
+        if region.is_table:
+            self._end_row()
+            self._tables.pop()
+            self._builder.end_list()
+        elif self._tables and tag in ("td", "th"):
+            self._end_cell()
+        elif self._tables and tag == "tr":
+            self._end_row()
+        elif tag in _LISTS and not any(self._counts.get(list_) for list_ in _LISTS):
+            self._builder.end_list()
+
+    def _kind_of(self, node: LexborNode, tag: str) -> BlockKind | None:
+        """furniture or note, where an element makes that of what is in it."""
+        if tag == "nav" or node.attributes.get("role") in _FURNITURE_ROLES:
+            return "furniture"
+        if tag in ("header", "footer") and not any(self._counts.get(part) for part in _PARTS):
+            return "furniture"
+        return "note" if tag == "aside" else None
+
+    def _flush(self) -> None:
+        """End the block that is open."""
+        text = _rendered(self._parts)
+        self._parts = []
+        if not text.strip():
+            return
+        if self._tables:
+            self._tables[-1].texts.append(text)
+            return
+        regions = [region for region in self._regions if region.kind]
+        level = next((_HEADINGS[region.tag] for region in reversed(self._regions) if region.tag in _HEADINGS), 0)
+        # The title of a page often stands in its header, that of a menu in the menu.
+        if regions and not (level and all(region.tag == "header" for region in regions)):
+            self._builder.add(regions[0].kind or "furniture", text)
+        elif level:
+            self._builder.add("heading", text, level)
+        elif any(self._counts.get(tag) for tag in ("li", "dt", "dd")):
+            self._builder.add("list-item", text)
+        else:
+            self._builder.add("paragraph", text)
+
+    # --- tables ------------------------------------------------------------------------------------------------------
+
+    def _enter_cell(self, node: LexborNode, tag: str) -> None:
+        table = self._tables[-1]
+        if tag == "tr":
+            self._end_row()
+            table.cells = []
+            return
+        if table.cells is None:
+            table.cells = []
+        self._fill(table)
+        table.span = _span(node.attributes.get("colspan"))
+        table.rows_below = _span(node.attributes.get("rowspan")) - 1
+        table.texts = []
+
+    def _end_cell(self) -> None:
+        table = self._tables[-1]
+        if table.cells is None:
+            return
+        column = len(table.cells)
+        for offset in range(table.span):
+            if table.rows_below:
+                table.filled[column + offset] = table.rows_below
+        table.cells += ["\n".join(table.texts)] + [""] * (table.span - 1)
+        table.texts = []
+
+    def _end_row(self) -> None:
+        table = self._tables[-1]
+        if table.texts:  # a caption, or text between the rows
+            for text in table.texts:
+                self._builder.add("paragraph", text)
+            table.texts = []
+        if table.cells is None:
+            return
+        self._fill(table)
+        kind = next((region.kind for region in self._regions if region.kind), None)
+        if kind:
+            self._builder.add(kind, " ".join(filter(None, table.cells)))
+        else:
+            self._builder.add_row(table.cells)
+        table.cells = None
+
+    @staticmethod
+    def _fill(table: _Table) -> None:
+        """An empty cell for each column that a cell of a row above reaches into."""
+        assert table.cells is not None
+        while (rows := table.filled.get(len(table.cells), 0)) > 0:
+            table.filled[len(table.cells)] = rows - 1
+            table.cells.append("")
+
+
+def _is_data(table: LexborNode) -> bool:
+    """Whether a table has rows of data: two cells in a row, and no headings or tables as one that lays out a page."""
+    if table.attributes.get("role") in ("presentation", "none"):
+        return False
+    cells = most = 0
+    for node, enters in _events(table):
+        if not enters or not node.is_element_node or node.mem_id == table.mem_id:
+            continue
+        if node.tag == "table" or node.tag in _HEADINGS:
+            return False
+        if node.tag == "tr":
+            cells = 0
+        elif node.tag in ("td", "th"):
+            cells += 1
+            most = max(most, cells)
+    return most > 1
+
+
+def _span(text: str | None) -> int:
+    return min(max(int(text), 1), MAX_SPAN) if text and text.isascii() and text.isdigit() and len(text) < 9 else 1
+
+
+def _rendered(parts: list[tuple[str, bool]]) -> str:
+    """The text of a block: white space as a browser shows it, and none for a line end between Japanese characters."""
+    texts: list[str] = []
+    run: list[str] = []
+    for text, is_preformatted in [*parts, ("", True)]:
+        if is_preformatted:
+            texts += [collapsed("".join(run)), text]
+            run = []
+        else:
+            run.append(text)
+    rendered = "".join(texts)
+    is_plain = not any(is_preformatted and text != "\n" for text, is_preformatted in parts)
+    return _SPACES_AT_LINE_END.sub("\n", rendered) if is_plain else rendered

@@ -1,0 +1,133 @@
+"""Markdown -> Document. The text is built without the markup, so that none of it can stand in an answer.
+
+Offsets count in that text and not in the file: `**重要**` is 重要. Numbers of ordered lists are kept, as someone typed
+them; bullets, the marks of headings, links' addresses and HTML tags are not. Front matter is furniture, footnotes are
+notes at the end, code stays as it is. After CommonMark, with tables, strikethrough and footnotes as on GitHub.
+"""
+
+import re
+from collections.abc import Sequence
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.front_matter import front_matter_plugin
+
+from app.files.document import BlockKind, Document, DocumentBuilder
+from app.files.html import read_html_text
+from app.files.spacing import collapsed
+
+# markdown-it drops blocks that are nested deeper; each level of a list counts twice.
+MAX_NESTING = 100
+
+_TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
+_UNREAD_TAGS = ("rt", "rp", "script", "style")
+# CommonMark takes ** next to 「 or 。 for no emphasis; who writes Japanese means one.
+_LEFT_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
+
+
+def read_markdown(text: str, warnings: tuple[str, ...] = ()) -> Document:
+    """Read the characters of a Markdown file. Raises UnsafeFile or BrokenFile for HTML in it that cannot be read."""
+    parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
+    parser.use(footnote_plugin, inline=False).use(front_matter_plugin)
+    tokens = parser.parse(text)
+    if any(token.level >= MAX_NESTING - 2 for token in tokens):
+        warnings = (*warnings, f"What is nested more than {MAX_NESTING} levels deep was not read.")
+    reader = _MarkdownReader()
+    for token in tokens:
+        reader.take(token)
+    return reader.builder.build(warnings)
+
+
+class _MarkdownReader:
+    """Takes the tokens of markdown-it one after the other, and adds a block at the text of each."""
+
+    def __init__(self) -> None:
+        self.builder = DocumentBuilder()
+        self._items = 0  # open list items
+        self._number = ""  # of the item whose first text comes next
+        self._level = 0  # of the open heading
+        self._cells: list[str] | None = None  # of the open row
+        self._in_notes = False
+
+    def take(self, token: Token) -> None:
+        match token.type:
+            case "inline":
+                self._add_inline(token)
+            case "heading_open":
+                self._level = int(token.tag[1])
+            case "heading_close":
+                self._level = 0
+            case "list_item_open":
+                self._items += 1
+                self._number = f"{token.info}{token.markup} " if token.info else ""
+            case "list_item_close":
+                self._items -= 1
+            case "bullet_list_close" | "ordered_list_close" | "table_open" | "table_close":
+                if not self._items:
+                    self.builder.end_list()
+            case "tr_open":
+                self._cells = []
+            case "tr_close":
+                self._add_row()
+            case "fence" | "code_block" | "math_block":
+                self._add(token.content)
+            case "html_block":
+                html = read_html_text(token.content)
+                self.builder.add_text(html.text, html.blocks)
+            case "front_matter":
+                self.builder.add("furniture", token.content)
+            case "footnote_block_open":
+                self._in_notes = True
+            case "footnote_block_close":
+                self._in_notes = False
+
+    def _add_inline(self, token: Token) -> None:
+        text = _inline_text(token.children or ())
+        if self._cells is not None:
+            self._cells.append(text)
+        else:
+            self._add(text)
+
+    def _add(self, text: str) -> None:
+        kind: BlockKind = "note" if self._in_notes else "list-item" if self._items else "paragraph"
+        if self._level:
+            self.builder.add("heading", text, self._level)
+        elif self.builder.add(kind, self._number + text if text.strip() else ""):
+            self._number = ""
+
+    def _add_row(self) -> None:
+        if self._cells and self._in_notes:
+            self.builder.add("note", " ".join(self._cells))
+        elif self._cells:
+            self.builder.add_row(self._cells)
+        self._cells = None
+
+
+def _inline_text(tokens: Sequence[Token]) -> str:
+    """The text of a paragraph: links' texts, code as it is, no tags, no pictures."""
+    parts: list[str] = []
+    run: list[str] = []  # text whose white space and left-over emphasis are still to be settled
+    unread = 0
+    for token in tokens:
+        if token.type == "html_inline":
+            match = _TAG_NAME.match(token.content)
+            name = match.group(2).lower() if match else ""
+            if match and name in _UNREAD_TAGS:
+                unread = max(unread + (-1 if match.group(1) else 1), 0)
+            if name != "br":
+                continue
+        if unread:
+            continue
+        if token.type == "text":
+            run.append(token.content)
+        elif token.type == "softbreak":
+            run.append("\n")
+        elif token.type in ("hardbreak", "html_inline", "code_inline"):
+            parts += [_settled(run), token.content if token.type == "code_inline" else "\n"]
+            run = []
+    return "".join([*parts, _settled(run)])
+
+
+def _settled(run: list[str]) -> str:
+    return _LEFT_EMPHASIS.sub(r"\2", collapsed("".join(run)))

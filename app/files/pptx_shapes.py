@@ -1,0 +1,285 @@
+"""The shapes of a slide: their texts, tables and diagrams, and the order in which someone reads them.
+
+Knows nothing of packages and parts. Places are in English Metric Units from the top left corner of the slide.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from app.files.numbering import format_number
+from app.files.safe_xml import descend
+
+Place = tuple[int, int, int, int]  # left, top, right, bottom
+
+_TITLES = ("title", "ctrTitle")
+_FURNITURE = ("dt", "ftr", "sldNum", "hdr")
+_BULLETED = ("body", "obj")
+_NOWHERE = (0, 1 << 40, 0, 1 << 40)  # what has no place is read last
+_TRUE = ("1", "true", "on")
+# PowerPoint's names of numbers: what it counts with, and what stands around it.
+_NUMBER_SHAPES = {
+    "arabic": "decimal", "arabicDb": "decimalFullWidth", "alphaLc": "lowerLetter", "alphaUc": "upperLetter",
+    "romanLc": "lowerRoman", "romanUc": "upperRoman", "circleNumDb": "decimalEnclosedCircle",
+    "circleNumWdWhite": "decimalEnclosedCircle", "circleNumWdBlack": "decimalEnclosedCircle",
+    "ea1JpnChsDb": "japaneseCounting", "ea1JpnKor": "japaneseCounting", "ea1Chs": "japaneseCounting",
+    "ea1Cht": "japaneseCounting",
+}  # fmt: skip
+_NUMBER_FRAMES = {"ParenBoth": "({})", "ParenR": "{})", "Period": "{}.", "Plain": "{}", "Minus": "{}-", "": "{}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph of a shape."""
+
+    text: str
+    is_list_item: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table."""
+
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a shape says, and where."""
+
+    content: list[Text | Row]
+    place: Place
+    placeholder: str | None  # title, body, ftr …; None for a shape that someone drew
+
+    @property
+    def is_title(self) -> bool:
+        return self.placeholder in _TITLES
+
+    @property
+    def is_furniture(self) -> bool:
+        return self.placeholder in _FURNITURE
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Where a group puts what is in it: x -> x * scale + shift."""
+
+    scale_x: float = 1.0
+    shift_x: float = 0.0
+    scale_y: float = 1.0
+    shift_y: float = 0.0
+
+    def __call__(self, place: Place) -> Place:
+        left, top, right, bottom = place
+        return (
+            round(left * self.scale_x + self.shift_x),
+            round(top * self.scale_y + self.shift_y),
+            round(right * self.scale_x + self.shift_x),
+            round(bottom * self.scale_y + self.shift_y),
+        )
+
+    def inside(self, outer: "_Scale") -> "_Scale":
+        """This scale in a group that has one itself, bounded, so that groups in groups never reach infinity."""
+        return _Scale(
+            _bounded(self.scale_x * outer.scale_x),
+            _bounded(self.shift_x * outer.scale_x + outer.shift_x),
+            _bounded(self.scale_y * outer.scale_y),
+            _bounded(self.shift_y * outer.scale_y + outer.shift_y),
+        )
+
+
+def _bounded(value: float) -> float:
+    return max(min(value, 1e12), -1e12)
+
+
+def read_shapes(
+    tree: Element, inherited: Mapping[tuple[str, str], Place], diagram: Callable[[str], Element | None]
+) -> Iterator[Shape]:
+    """The shapes of a slide in the order of the file, groups opened.
+
+    `inherited` says where the layout puts a placeholder of a (type, index); `diagram` gives the data of a SmartArt.
+    """
+    yield from _shapes(tree, _Scale(), inherited, diagram)
+
+
+def placeholder_places(tree: Element) -> dict[tuple[str, str], Place]:
+    """Where a layout or a master puts its placeholders, by type and index, and by type alone."""
+    places: dict[tuple[str, str], Place] = {}
+    for shape in tree.iter("p:sp"):
+        placeholder = descend(shape, "p:nvSpPr", "p:nvPr", "p:ph")
+        place = _own_place(shape)
+        if placeholder is not None and place is not None:
+            kind = placeholder.get("type", "obj")
+            places[kind, placeholder.get("idx", "")] = place
+            places.setdefault((kind, ""), place)
+            places.setdefault(("", placeholder.get("idx", "")), place)
+    return places
+
+
+def in_reading_order(shapes: list[Shape]) -> list[Shape]:
+    """The title, then line by line from the top, shapes side by side from the left, furniture last.
+
+    Shapes stand side by side when they share half of the lower one's height with the first of their line.
+    """
+    titles = [shape for shape in shapes if shape.is_title]
+    furniture = [shape for shape in shapes if shape.is_furniture]
+    rest = [shape for shape in shapes if not shape.is_title and not shape.is_furniture]
+    lines: list[list[Shape]] = []
+    for shape in sorted(rest, key=lambda shape: (shape.place[1], shape.place[0])):
+        if lines and _side_by_side(lines[-1][0].place, shape.place):
+            lines[-1].append(shape)
+        else:
+            lines.append([shape])
+    ordered = [shape for line in lines for shape in sorted(line, key=lambda shape: shape.place[0])]
+    return titles + ordered + furniture
+
+
+def _side_by_side(first: Place, second: Place) -> bool:
+    shared = min(first[3], second[3]) - max(first[1], second[1])
+    lower = min(first[3] - first[1], second[3] - second[1])
+    apart = first[2] <= second[0] or second[2] <= first[0]
+    return apart and lower > 0 and shared * 2 >= lower
+
+
+def _shapes(
+    parent: Element,
+    scale: _Scale,
+    inherited: Mapping[tuple[str, str], Place],
+    diagram: Callable[[str], Element | None],
+) -> Iterator[Shape]:
+    for child in parent:
+        if child.tag == "mc:AlternateContent":
+            choice = child.find("mc:Choice")
+            alternative = choice if choice is not None and len(choice) else child.find("mc:Fallback")
+            if alternative is not None:
+                yield from _shapes(alternative, scale, inherited, diagram)
+        elif child.tag == "p:grpSp":
+            if not _is_hidden(child, "p:nvGrpSpPr"):
+                yield from _shapes(child, _group_scale(child, scale), inherited, diagram)
+        elif child.tag in ("p:sp", "p:cxnSp"):
+            body = child.find("p:txBody")
+            if body is not None and not _is_hidden(child, "p:nvSpPr"):
+                yield _text_shape(child, body, scale, inherited)
+        elif child.tag == "p:graphicFrame" and not _is_hidden(child, "p:nvGraphicFramePr"):
+            content = _graphic(child, diagram)
+            if content:
+                place = _own_place(child)
+                yield Shape(content, scale(place) if place else _NOWHERE, None)
+
+
+def _is_hidden(shape: Element, properties: str) -> bool:
+    """Whether someone hid the shape in the selection pane."""
+    names = descend(shape, properties, "p:cNvPr")
+    return names is not None and names.get("hidden") in _TRUE
+
+
+def _text_shape(shape: Element, body: Element, scale: _Scale, inherited: Mapping[tuple[str, str], Place]) -> Shape:
+    placeholder = descend(shape, "p:nvSpPr", "p:nvPr", "p:ph")
+    kind = placeholder.get("type", "obj") if placeholder is not None else None
+    place = _own_place(shape)
+    if place is not None:
+        place = scale(place)
+    elif placeholder is not None and kind is not None:
+        index = placeholder.get("idx", "")
+        place = inherited.get((kind, index)) or inherited.get(("", index)) or inherited.get((kind, ""))
+    texts = _texts(body, bulleted=kind in _BULLETED)
+    if kind in _TITLES and texts:  # a title over several lines is one
+        texts = [Text("\n".join(text.text for text in texts if text.text.strip()), False)]
+    return Shape(list(texts), place or _NOWHERE, kind)
+
+
+def _own_place(shape: Element) -> Place | None:
+    for frame in (descend(shape, "p:spPr", "a:xfrm"), shape.find("p:xfrm")):
+        offset, extent = descend(frame, "a:off"), descend(frame, "a:ext")
+        if offset is not None and extent is not None:
+            left, top = _integer(offset, "x"), _integer(offset, "y")
+            return left, top, left + _integer(extent, "cx"), top + _integer(extent, "cy")
+    return None
+
+
+def _group_scale(group: Element, outer: _Scale) -> _Scale:
+    """How the coordinates inside a group become those of the slide."""
+    frame = descend(group, "p:grpSpPr", "a:xfrm")
+    offset, extent = descend(frame, "a:off"), descend(frame, "a:ext")
+    child_offset, child_extent = descend(frame, "a:chOff"), descend(frame, "a:chExt")
+    if offset is None or extent is None or child_offset is None or child_extent is None:
+        return outer
+    scale_x = _integer(extent, "cx") / (_integer(child_extent, "cx") or 1)
+    scale_y = _integer(extent, "cy") / (_integer(child_extent, "cy") or 1)
+    shift_x = _integer(offset, "x") - _integer(child_offset, "x") * scale_x
+    shift_y = _integer(offset, "y") - _integer(child_offset, "y") * scale_y
+    return _Scale(scale_x, shift_x, scale_y, shift_y).inside(outer)
+
+
+def _integer(element: Element, name: str) -> int:
+    """A coordinate; 0 for what is none, and bounded, so that no product of scales overflows."""
+    text = element.get(name, "")
+    if not text.lstrip("-").isdecimal() or len(text) > 18:
+        return 0
+    return max(min(int(text), 1 << 31), -(1 << 31))
+
+
+def _graphic(frame: Element, diagram: Callable[[str], Element | None]) -> list[Text | Row]:
+    """The rows of a table, or the texts of a SmartArt diagram in the order of its points."""
+    data = descend(frame, "a:graphic", "a:graphicData")
+    table = descend(data, "a:tbl")
+    if table is not None:
+        return [Row(_cells(row)) for row in table.iter("a:tr")]
+    links = descend(data, "dgm:relIds")
+    points = diagram(links.get("r:dm", "")) if links is not None else None
+    if points is None:
+        return []
+    return [text for body in points.iter("dgm:t") for text in _texts(body, bulleted=True)]
+
+
+def _cells(row: Element) -> list[str]:
+    """The cells of a row, empty where a merged cell goes on."""
+    cells = []
+    for cell in row.iter("a:tc"):
+        merged = cell.get("hMerge") in _TRUE or cell.get("vMerge") in _TRUE
+        body = cell.find("a:txBody")
+        texts = _texts(body, bulleted=False) if body is not None and not merged else []
+        cells.append("\n".join(text.text for text in texts))
+    return cells
+
+
+def _texts(body: Element, bulleted: bool) -> list[Text]:
+    """The paragraphs of a text body. `bulleted`: its master gives bullets to paragraphs that say nothing of it."""
+    texts = []
+    counts: dict[tuple[int, str], int] = {}
+    for paragraph in body.iter("a:p"):
+        properties = paragraph.find("a:pPr")
+        numbered = descend(properties, "a:buAutoNum")
+        text = _line(paragraph)
+        level = _integer(properties, "lvl") if properties is not None else 0
+        if not text.strip():
+            continue
+        counts = {key: count for key, count in counts.items() if key[0] <= level}
+        if numbered is not None:
+            kind = numbered.get("type", "arabicPeriod")
+            start = max(_integer(numbered, "startAt"), 1)
+            counts[level, kind] = counts.get((level, kind), start - 1) + 1
+            text = _number(counts[level, kind], kind) + " " + text.lstrip()
+        bullet = numbered is not None or descend(properties, "a:buChar") is not None
+        texts.append(Text(text, bullet or (bulleted and descend(properties, "a:buNone") is None)))
+    return texts
+
+
+def _line(paragraph: Element) -> str:
+    parts = []
+    for child in paragraph:
+        if child.tag == "a:br":
+            parts.append("\n")
+        elif child.tag in ("a:r", "a:fld"):
+            parts.append(child.findtext("a:t") or "")
+        elif child.tag not in ("a:pPr", "a:endParaRPr"):  # a formula, in one of two forms
+            parts += [text.text or "" for text in child.iter("m:t")]
+    return "".join(parts)
+
+
+def _number(count: int, kind: str) -> str:
+    for frame in ("ParenBoth", "ParenR", "Period", "Plain", "Minus", ""):
+        shape = _NUMBER_SHAPES.get(kind.removesuffix(frame))
+        if kind.endswith(frame) and shape is not None:
+            return _NUMBER_FRAMES[frame].format(format_number(count, shape))
+    return f"{count}."

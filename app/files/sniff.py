@@ -1,0 +1,223 @@
+"""What kind of file some bytes are: by what they begin with and what is in them, not by their name.
+
+Names and content types only choose between kinds of text that look alike: Markdown, tables and plain text. Kinds that
+are not read get a sentence that says what they are and what is accepted.
+"""
+
+import re
+from pathlib import PurePath
+from typing import Literal, NoReturn
+
+from app.errors import EncryptedFile, FileError, FileTooLarge, UnsupportedFile
+from app.files.limits import FileLimits
+from app.files.ooxml import Package
+
+Kind = Literal["pdf", "docx", "pptx", "html", "markdown", "eml", "table", "text"]
+
+ACCEPTED = "PDF, DOCX, PPTX, HTML, Markdown, EML, CSV, TSV and plain text"
+
+_HEAD_BYTES = 16_384
+# PDF's standard lets a kilobyte of anything stand before its mark, and programs use that.
+_PDF_MARK_WITHIN = 1024
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+# (offset, bytes, what it is)
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"{\\rtf", "an RTF document; save it as DOCX"),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture; text in pictures is not read"),
+    (0, b"\xff\xd8\xff", "a JPEG picture; text in pictures is not read"),
+    (0, b"GIF87a", "a GIF picture; text in pictures is not read"),
+    (0, b"GIF89a", "a GIF picture; text in pictures is not read"),
+    (0, b"II*\0", "a TIFF picture; text in pictures is not read"),
+    (0, b"MM\0*", "a TIFF picture; text in pictures is not read"),
+    (6, b"\0\0\0\0", "a BMP picture; text in pictures is not read"),
+    (8, b"WEBP", "a WebP picture; text in pictures is not read"),
+    (0, b"8BPS", "a Photoshop picture; text in pictures is not read"),
+    (4, b"ftyphei", "a HEIC picture; text in pictures is not read"),
+    (4, b"ftypmif", "a HEIC picture; text in pictures is not read"),
+    (4, b"ftypavif", "an AVIF picture; text in pictures is not read"),
+    (4, b"ftyp", "a video or sound file; speech is not read"),
+    (8, b"WAVE", "a sound file; speech is not read"),
+    (8, b"AVI ", "a video; speech is not read"),
+    (0, b"ID3", "an MP3 sound file; speech is not read"),
+    (0, b"\xff\xfb", "an MP3 sound file; speech is not read"),
+    (0, b"\xff\xf3", "an MP3 sound file; speech is not read"),
+    (0, b"OggS", "an Ogg sound file; speech is not read"),
+    (0, b"fLaC", "a FLAC sound file; speech is not read"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video; speech is not read"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; send the files in it"),
+    (0, b"Rar!\x1a\x07", "a RAR archive; send the files in it"),
+    (2, b"-lh", "an LZH archive; send the files in it"),
+    (0, b"MSCF", "a CAB archive; send the files in it"),
+    (0, b"\x1f\x8b", "a file packed with gzip; unpack it"),
+    (0, b"BZh", "a file packed with bzip2; unpack it"),
+    (0, b"\xfd7zXZ\0", "a file packed with xz; unpack it"),
+    (0, b"\x28\xb5\x2f\xfd", "a file packed with zstd; unpack it"),
+    (257, b"ustar", "a tar archive; send the files in it"),
+    (0, b"MZ", "a program for Windows"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"SQLite format 3\0", "a SQLite database"),
+    (0, b"%!PS", "a PostScript file; save it as PDF"),
+)
+# Some letters begin texts as well ("MZ", "BM", "ID3", "BZh"): these count only where the bytes are no text.
+_NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ZIP_KINDS = (
+    ("xl/workbook.xml", "an Excel workbook (XLSX); save the sheet as CSV"),
+    ("xl/workbook.bin", "an Excel workbook (XLSB); save the sheet as CSV"),
+    ("visio/document.xml", "a Visio drawing; save it as PDF"),
+    ("META-INF/container.xml", "an EPUB book"),
+    ("mimetype", "an OpenDocument file; save it as DOCX, PPTX or PDF"),
+    ("META-INF/MANIFEST.MF", "a Java archive"),
+)
+_OLE_KINDS = (
+    ("WordDocument", "a Word document of the old binary kind (DOC); save it as DOCX"),
+    ("Workbook", "an Excel workbook of the old binary kind (XLS); save the sheet as CSV"),
+    ("PowerPoint Document", "a PowerPoint presentation of the old binary kind (PPT); save it as PPTX"),
+    ("__properties_version1.0", "an Outlook message (MSG); save it as EML"),
+)
+_MAIL_HEADER = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):[ \t]?|[ \t]|From ")
+_MAIL_NAMES = frozenset({
+    b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"received", b"return-path", b"mime-version",
+    b"content-type", b"delivered-to", b"reply-to", b"dkim-signature", b"content-transfer-encoding",
+    b"snapshot-content-location",
+})  # fmt: skip
+# Without one of these, "From: …" and "Subject: …" may be lines that someone typed.
+_MAIL_PROOFS = frozenset({b"message-id", b"received", b"return-path", b"mime-version", b"delivered-to"})
+_BEFORE_HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*", re.DOTALL)
+_HTML_START = re.compile(
+    r"<(?:!doctype\s+html|html|head|body|title|meta|link|script|style|div|table|h[1-6]|p|br|font|center|article|section|"
+    r"main|header|nav|ul|ol|a|b|span|iframe)\b", re.IGNORECASE
+)  # fmt: skip
+_HTML_PROOF = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_HTML_TAG = re.compile(r"</?(?:p|div|br|h[1-6]|table|tr|td|ul|ol|li|a|span|b|font|html|body)\b[^<>]*>", re.IGNORECASE)
+
+_BY_EXTENSION: dict[str, Kind] = {
+    ".md": "markdown", ".markdown": "markdown", ".mkd": "markdown", ".mdown": "markdown", ".qmd": "markdown",
+    ".csv": "table", ".tsv": "table", ".tab": "table", ".html": "html", ".htm": "html", ".xhtml": "html",
+    ".eml": "eml", ".mht": "eml", ".mhtml": "eml",
+}  # fmt: skip
+_BY_CONTENT_TYPE: dict[str, Kind] = {
+    "text/markdown": "markdown", "text/x-markdown": "markdown", "text/csv": "table", "application/csv": "table",
+    "text/tab-separated-values": "table", "text/html": "html", "application/xhtml+xml": "html",
+    "message/rfc822": "eml", "multipart/related": "eml",
+}  # fmt: skip
+
+
+def kind_of(data: bytes, name: str | None, content_type: str | None, limits: FileLimits) -> Kind:
+    """The kind of a file.
+
+    Raises UnsupportedFile for a kind that is not read, EncryptedFile for an office file with a password, and what
+    Package raises for a damaged or hostile archive.
+    """
+    head = data[:_HEAD_BYTES]
+    if _is_pdf(data):
+        return "pdf"
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+        return _zip_kind(data, limits)
+    if head.startswith(_OLE):
+        _refuse_ole(data)
+    for offset, magic, what in _MAGIC:
+        if head.startswith(magic, offset) and _is_magic(head, magic):
+            raise unsupported(what)
+    return _text_kind(data, name, content_type)
+
+
+def unsupported(what: str) -> UnsupportedFile:
+    """The error for a file that is `what`."""
+    return UnsupportedFile(f"The file is {what}. Accepted are {ACCEPTED}.")
+
+
+def _is_pdf(data: bytes) -> bool:
+    """A PDF begins with its mark, or has it soon and its trailer as well; a text may only speak of it."""
+    at = data[:_PDF_MARK_WITHIN].find(b"%PDF-")
+    return at >= 0 and (not data[:at].strip(b"\xef\xbb\xbf \t\r\n\0") or b"startxref" in data[-_PDF_MARK_WITHIN:])
+
+
+def _is_magic(head: bytes, magic: bytes) -> bool:
+    if magic == b"\0\0\0\0":
+        return head.startswith(b"BM")
+    return magic in (b"{\\rtf", b"%!PS") or _NOT_IN_TEXT.search(head) is not None
+
+
+def _zip_kind(data: bytes, limits: FileLimits) -> Kind:
+    package = Package(data, limits)
+    main = package.main_part() or ""
+    for part, kind in (("word/document.xml", "docx"), ("ppt/presentation.xml", "pptx")):
+        if package.has(part) or main.startswith(part.partition("/")[0] + "/"):
+            return "docx" if kind == "docx" else "pptx"
+    for part, what in _ZIP_KINDS:
+        if package.has(part):
+            raise unsupported(what)
+    raise unsupported("a zip archive; send the files in it")
+
+
+def _refuse_ole(data: bytes) -> NoReturn:
+    """An OLE file names its streams in UTF-16."""
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        raise EncryptedFile("The file is protected with a password; save it without one.")
+    for stream, what in _OLE_KINDS:
+        if stream.encode("utf-16-le") in data:
+            raise unsupported(what)
+    raise unsupported("an office document of an old binary kind; save it as DOCX, PPTX or PDF")
+
+
+def _text_kind(data: bytes, name: str | None, content_type: str | None) -> Kind:
+    """Between the kinds of text: by structure where it is clear, else by what is stated."""
+    stated = _stated_kind(name, content_type)
+    if _is_mail(data, stated == "eml"):
+        return "eml"
+    head = _characters(data[:_HEAD_BYTES])
+    body = head[len(_BEFORE_HTML.match(head).group()) :]  # type: ignore[union-attr]  # it matches the empty text
+    if _HTML_PROOF.match(body):
+        return "html"
+    if head.lstrip("\ufeff \t\r\n").startswith("<?xml") or body.lower().startswith("<svg"):
+        raise unsupported("XML of a kind that is not read")
+    if stated == "html" and _HTML_TAG.search(head):
+        return "html"
+    if stated in ("markdown", "table"):
+        return stated
+    if _HTML_START.match(body) and len(_HTML_TAG.findall(head)) > 1:
+        return "html"
+    return "text"
+
+
+def _stated_kind(name: str | None, content_type: str | None) -> Kind | None:
+    """What the name says, or the content type; a browser takes the type from the name and often guesses text/plain."""
+    extension = PurePath(name.replace("\\", "/")).suffix.lower() if name else ""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    return _BY_EXTENSION.get(extension) or _BY_CONTENT_TYPE.get(media_type)
+
+
+def _is_mail(data: bytes, is_stated: bool) -> bool:
+    """Whether the file begins with headers of mail up to an empty line."""
+    names = set()
+    for line in data[:_HEAD_BYTES].lstrip(b"\xef\xbb\xbf").split(b"\n"):
+        if not line.strip(b"\r"):
+            break
+        match = _MAIL_HEADER.match(line)
+        if match is None:
+            return False
+        if match.group(1):
+            names.add(match.group(1).lower())
+    return len(names & _MAIL_NAMES) >= (1 if is_stated else 3) and (is_stated or bool(names & _MAIL_PROOFS))
+
+
+def _characters(head: bytes) -> str:
+    """The ASCII of a text, also where it is UTF-16 with a mark."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head[: len(head) // 2 * 2].decode("utf-16", "replace")
+    return head.decode("latin-1").removeprefix("ï»¿")
+
+
+def check_size(data: bytes, limits: FileLimits) -> None:
+    """Raise FileTooLarge past `limits.max_file_bytes`, and FileError for nothing at all."""
+    if len(data) > limits.max_file_bytes:
+        raise FileTooLarge(f"The file has {len(data):,} bytes; {limits.max_file_bytes:,} are allowed.")
+    if not data:
+        raise FileError("The file is empty: it has no bytes.")
+
+
+def check_characters(characters: int, limits: FileLimits) -> None:
+    """Raise FileTooLarge past `limits.max_characters`."""
+    if characters > limits.max_characters:
+        raise FileTooLarge(f"The file has {characters:,} characters of text; {limits.max_characters:,} are allowed.")

@@ -1,0 +1,51 @@
+"""CSV and TSV -> Document: every record a row, every field a cell.
+
+The delimiter is the one of comma, tab and semicolon that gives most rows the same number of fields. Knows nothing of
+what the columns mean.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+from app.errors import BrokenFile
+from app.files.document import Document, DocumentBuilder
+
+MAX_FIELD_CHARACTERS = 1_000_000
+_DELIMITERS = ",\t;"
+_SAMPLE_ROWS = 50
+
+
+def read_table(text: str, warnings: tuple[str, ...] = ()) -> Document:
+    """Read the characters of a CSV or TSV file. Raises BrokenFile for a field that is longer than any cell."""
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    builder = DocumentBuilder()
+    try:
+        for row in _rows(text, _delimiter(text)):
+            builder.add_row(row)
+    except csv.Error as error:
+        rows = len(builder.blocks)
+        raise BrokenFile(f"The table is damaged after {rows} rows, as by a lost quotation mark: {error}.") from None
+    return builder.build(warnings)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter under which most rows of the beginning have the same number, more than one, of fields."""
+    best, most = ",", (0, 0)
+    for delimiter in _DELIMITERS:
+        try:
+            sizes = Counter(len(row) for row in islice(_rows(text, delimiter), _SAMPLE_ROWS) if row)
+        except csv.Error:
+            continue
+        sizes.pop(1, None)
+        if sizes:
+            size, rows = sizes.most_common(1)[0]
+            if (rows, size) > most:
+                best, most = delimiter, (rows, size)
+    return best

@@ -1,0 +1,185 @@
+"""What of a page is read, as what, and what hostile pages cost. The fixture of LibreOffice is made by, in its folder,
+`soffice --headless --convert-to "html:HTML (StarWriter)" minutes.fodt`.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import UnsafeFile
+from app.files.document import Document
+from app.files.html import read_html
+
+DATA = Path(__file__).parent / "data"
+
+
+def _read(html: str | bytes, stated: str | None = None) -> Document:
+    return read_html(html.encode() if isinstance(html, str) else html, stated)
+
+
+def _blocks(html: str | bytes) -> list[tuple[str, str]]:
+    document = _read(html)
+    return [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
+
+
+def test_a_page_written_by_libreoffice_comes_back_whole() -> None:
+    document = _read((DATA / "minutes.html").read_bytes())
+    blocks = [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
+    assert blocks[1:4] == [
+        ("paragraph", "図書館協議会議事録"),
+        ("heading", "開会"),
+        ("paragraph", "委員長の葛󠄀西𠮷江が開会を告げ、欠席の届けが二件あったと報告した。傍聴は七人である1。"),
+    ]
+    assert ("table-row", "費目\t金額\t") in blocks
+    assert ("table-row", "\t今年度\t来年度") in blocks
+    assert ("list-item", "夏の間は午前九時とする。") in blocks
+    assert document.heading_path(document.text.index("夏の間")) == ("議題", "開館時間の見直し")
+
+
+def test_scripts_styles_templates_controls_and_hidden_elements_are_no_text() -> None:
+    html = (
+        "<title>題</title><body><script>if (a<b) x()</script><style>p{}</style><template><p>型</p></template>"
+        "<noscript>JavaScript</noscript><select><option>選ぶ</select><textarea>書く</textarea><button>押す</button>"
+        "<p hidden>隠す</p><div style='color:red; display : NONE'>隠す</div><svg><text>図</text></svg><!-- 覚え -->"
+        "<p>本文</p>"
+    )
+    assert _blocks(html) == [("paragraph", "本文")]
+
+
+def test_the_base_text_of_ruby_is_kept_without_a_gap() -> None:
+    assert (
+        _read("<p><ruby>汐入<rp>（</rp><rt>しおいり</rt><rp>）</rp></ruby>川の<ruby>葦<rt>あし</ruby>。").text
+        == "汐入川の葦。"
+    )
+
+
+def test_line_ends_in_the_source_are_spaces_between_latin_words_only() -> None:
+    assert (
+        _read("<p>日本\n  語の<b>文</b>\r\nと\n<i>斜体</i>と some\n text、\n\tmore").text
+        == "日本語の文と斜体と some text、 more"
+    )
+
+
+def test_spaces_of_japanese_and_unbroken_ones_are_kept() -> None:
+    assert (
+        _read("<p>氏名　　葛󠄀西&nbsp;𠮷江&emsp;様&amp;&#x1f466;&#xD800;").text == "氏名　　葛󠄀西\xa0𠮷江\u2003様&👦\ufffd"
+    )
+
+
+def test_preformatted_text_keeps_its_white_space() -> None:
+    assert _read("<pre>\n  一\n    二  三\n</pre><p>後").text == "一\n    二  三\n\n後"
+
+
+def test_a_break_is_a_line_end() -> None:
+    assert _read("<p>一行目 <br>\n 二行目<br/>三行目").text == "一行目\n二行目\n三行目"
+
+
+def test_blocks_end_where_elements_do_also_without_end_tags() -> None:
+    html = "前<h1>題<small>副</small></h1>中<p>段一<p>段二<div>箱<div>内</div>後</div>"
+    html += "<ul><li>甲<ul><li>子</ul><li>乙</ul><dl><dt>語<dd>意味</dl>"
+    assert _blocks(html) == [
+        ("paragraph", "前"), ("heading", "題副"), ("paragraph", "中"), ("paragraph", "段一"), ("paragraph", "段二"),
+        ("paragraph", "箱"), ("paragraph", "内"), ("paragraph", "後"), ("list-item", "甲"), ("list-item", "子"),
+        ("list-item", "乙"), ("list-item", "語"), ("list-item", "意味"),
+    ]  # fmt: skip
+
+
+def test_headings_have_levels() -> None:
+    assert [block.level for block in _read("<h1>一</h1><h3>三</h3><h6>六</h6>").blocks] == [1, 3, 6]
+
+
+def test_navigation_headers_and_footers_of_the_page_are_furniture_and_asides_notes() -> None:
+    html = (
+        "<header><h1>市の広報</h1><p>毎月一日</p></header><nav><h2>目次</h2><a>一</a></nav>"
+        "<div role='search'>探す</div>"
+        "<main><article><header><h2>記事</h2><p>記者</p></header><p>本文</p><footer>出典</footer></article>"
+        "<aside><p>余談</p></aside></main><footer><p>© 市</p><table><tr><td>電話<td>１</table></footer>"
+    )
+    assert _blocks(html) == [
+        ("heading", "市の広報"), ("furniture", "毎月一日"), ("furniture", "目次"), ("furniture", "一"),
+        ("furniture", "探す"), ("heading", "記事"), ("paragraph", "記者"), ("paragraph", "本文"), ("paragraph", "出典"),
+        ("note", "余談"), ("furniture", "© 市"), ("furniture", "電話 １"),
+    ]  # fmt: skip
+
+
+def test_merged_cells_stand_once_and_columns_stay_below_each_other() -> None:
+    html = (
+        "<table><caption>料金</caption><thead><tr><th rowspan=2>区分<th colspan=2>円</thead>"
+        "<tr><td>平日<td>休日<tr><td>大人<td>300<td><p>400</p><p>（税込）</p></table>"
+    )
+    document = _read(html)
+    assert [document.text[block.start : block.end] for block in document.blocks] == [
+        "料金", "区分\t円\t", "\t平日\t休日", "大人\t300\t400 （税込）"
+    ]  # fmt: skip
+    cells = document.blocks[2].cells
+    assert [document.text[start:end] for start, end in cells] == ["", "平日", "休日"]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<table><tr><td>一<tr><td>二</table>",
+        "<table role=presentation><tr><td>一<td>二</table>",
+        "<table><tr><td><table><tr><td>一</table><td>二</table>",
+    ],
+    ids=["one column", "said to be none", "tables inside"],
+)
+def test_a_table_that_lays_out_a_page_is_no_table(html: str) -> None:
+    assert _blocks(html) == [("paragraph", "一"), ("paragraph", "二")]
+
+
+@pytest.mark.parametrize(
+    ("declaration", "encoding"),
+    [
+        ('<meta charset="Shift_JIS">', "cp932"),
+        ('<meta http-equiv="Content-Type" content="text/html; charset=EUC-JP">', "euc_jp"),
+        ('<?xml version="1.0" encoding="EUC-JP"?><html>', "euc_jp"),
+        ("<meta charset=iso-2022-jp>", "iso2022_jp"),
+        ("", "cp932"),
+        ("<meta charset=utf-16>", "utf-8"),
+    ],
+)
+def test_the_charset_is_the_declared_one_or_what_the_bytes_are(declaration: str, encoding: str) -> None:
+    document = _read(f"{declaration}<p>日本語の文章です。</p>".encode(encoding))
+    assert (document.text, document.warnings) == ("日本語の文章です。", ())
+
+
+def test_a_wrong_declaration_is_said() -> None:
+    document = _read("<meta charset=euc-jp><p>これは日本語の文章です。</p>".encode())
+    assert document.text == "これは日本語の文章です。"
+    assert document.warnings == ("The stated charset 'euc-jp' is wrong: the bytes are utf-8 and were read as such.",)
+
+
+def test_the_charset_of_the_content_type_counts_before_the_declaration() -> None:
+    assert _read("<meta charset=utf-8><p>日本語の文章です。</p>".encode("cp932"), "shift_jis").warnings == ()
+
+
+def test_a_million_nested_elements_are_refused_before_they_are_parsed() -> None:
+    with pytest.raises(UnsafeFile, match="more than 10,000 elements open inside each other"):
+        _read("<div>" * 1_000_000)
+
+
+def test_nine_thousand_nested_elements_are_read() -> None:
+    assert _read("<div>" * 9_000 + "底").text == "底"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "",
+        "<",
+        "<!--",
+        "<script>",
+        "<table>" * 2_000,
+        "</p>" * 50_000,
+        "<p " + "a=1 " * 50_000 + ">",
+        "&" * 50_000,
+    ],
+    ids=["empty", "open tag", "open comment", "open script", "tables", "end tags", "attributes", "entities"],
+)
+def test_what_is_hardly_html_has_hardly_any_text(html: str) -> None:
+    assert _read(html).text in ("", "<", html)
+
+
+def test_a_span_of_a_billion_columns_is_cut() -> None:
+    assert len(_read("<table><tr><td colspan=99999999>広い<td>隣</table>").blocks[0].cells) == 101
