@@ -339,6 +339,7 @@ COMMANDS: dict[str, Command] = {
     "qa": Command("Answer a question from a text, in the text's own words.", _add_qa_arguments, _run_qa),
     "summarize": Command("Choose a text's most important sentences.", _add_summarize_arguments, _run_summarize),
     "classify": Command("Label a text.", _add_classify_arguments, _run_classify),
+    "extract": _handed_over("Print the text of files, or their structure.", "app.files.command", "files"),
     "batch": _handed_over("Answer every line of a JSONL file.", "app.bulk.command", "ray"),
     "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),
     "engine": _handed_over("Build TensorRT engines, or check a graph for them.", "export.tensorrt_command", "export"),

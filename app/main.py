@@ -18,9 +18,11 @@ from starlette.routing import Match, Mount
 from app import __version__
 from app.engine.process import check_provider
 from app.errors import NagayomiError
+from app.files.extraction import Extractor
 from app.http import operations
 from app.http.compat import hugging_face, kserve, tei
 from app.http.endpoints import add_tasks
+from app.http.files import add_files
 from app.http.middleware import add_middleware
 from app.http.openapi import ERROR_RESPONSES, key_schemes
 from app.http.pages import add_page
@@ -74,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
     add_tasks(app, service)
+    add_files(app, settings, Extractor(settings.file_limits, settings.file_processes), ERROR_RESPONSES)
     app.include_router(operations.routes(service))
     for format_ in (hugging_face, tei, kserve):
         app.include_router(format_.routes(service, ERROR_RESPONSES))

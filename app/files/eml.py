@@ -21,7 +21,7 @@ from app.files.html import read_html
 from app.text.structure import structure_of
 
 MAX_HEADER_CHARACTERS = 10_000  # each decoded one; a longer one is cut, and that is said
-MAX_PARTS = 1_000
+MAX_PARTS = 300
 _MAX_NAMED_ATTACHMENTS = 20
 
 # The headers that are shown, in the order in which mail programs show them.
@@ -32,12 +32,13 @@ _FOLD = re.compile(r"\s*[\r\n]+\s*")
 
 def read_eml(data: bytes) -> Document:
     """Read a mail. Raises BrokenFile, UnsafeFile, and what read_html raises where the only text is HTML."""
+    lower = data.lower()
+    if lower.count(b"multipart/") + lower.count(b"message/rfc822") > MAX_PARTS:
+        raise _too_many_parts()  # before the parser, which goes one call deeper for each of them
     reader = _MailReader()
     try:
         message = email.message_from_bytes(data, policy=_RawHeaders())
         reader.add_message(message)
-    except RecursionError:
-        raise UnsafeFile("The mail has parts inside parts, deeper than any mail has.") from None
     except (MessageError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BrokenFile(f"The mail is damaged: {error}.") from error
     return reader.build()
@@ -80,7 +81,7 @@ class _MailReader:
     def _add_part(self, part: Message) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise UnsafeFile(f"The mail has more than {MAX_PARTS:,} parts, as no mail has.")
+            raise _too_many_parts()
         kind = part.get_content_type()
         if kind == "message/rfc822" and part.is_multipart():
             for inner in _parts_of(part):
@@ -142,6 +143,10 @@ class _MailReader:
     def _file_name(self, part: Message) -> str:
         name = part.get_filename()
         return header_text(name)[:200] if name else ""
+
+
+def _too_many_parts() -> UnsafeFile:
+    return UnsafeFile(f"The mail has more than {MAX_PARTS:,} parts, as no mail has.")
 
 
 def header_text(value: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from app.errors import BrokenFile, UnsafeFile
+from app.errors import FileTooLarge, UnsafeFile
 from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.encoding import decode
 from app.files.spacing import collapsed
@@ -86,19 +86,19 @@ class _Table:
 def read_html(data: bytes, stated: str | None) -> Document:
     """Read an HTML file. `stated` is the charset of its Content-Type; without one its own `<meta charset>` counts.
 
-    Raises NotText, UnknownEncoding, UnsafeFile or BrokenFile.
+    Raises NotText, UnknownEncoding, UnsafeFile or FileTooLarge.
     """
     decoded = decode(data, stated or declared_charset(data))
     return read_html_text(decoded.text, decoded.warnings)
 
 
 def read_html_text(text: str, warnings: tuple[str, ...] = ()) -> Document:
-    """Read HTML that is characters already. Raises UnsafeFile or BrokenFile."""
+    """Read HTML that is characters already. Raises UnsafeFile or FileTooLarge."""
     check_depth(text)
     try:
         root = LexborHTMLParser(text).root
-    except SelectolaxError:
-        raise BrokenFile("The HTML could not be read: it is damaged, or needs more memory than is allowed.") from None
+    except SelectolaxError:  # every text is HTML; it fails where memory does
+        raise FileTooLarge("Reading the HTML needs more memory than is allowed.") from None
     reader = _HtmlReader()
     if root is not None:
         reader.read(root)

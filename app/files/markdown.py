@@ -27,7 +27,7 @@ _LEFT_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
 
 
 def read_markdown(text: str, warnings: tuple[str, ...] = ()) -> Document:
-    """Read the characters of a Markdown file. Raises UnsafeFile or BrokenFile for HTML in it that cannot be read."""
+    """Read the characters of a Markdown file. Raises UnsafeFile or FileTooLarge for HTML in it that cannot be read."""
     parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
     parser.use(footnote_plugin, inline=False).use(front_matter_plugin)
     tokens = parser.parse(text)

@@ -25,6 +25,10 @@ RATIO_MATTERS_FROM_BYTES = 5_000_000
 _CHUNK_BYTES = 1 << 20
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# All that zipfile raises for damaged archives; ValueError is for offsets before the beginning of the file.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError, NotImplementedError, ValueError
+)  # fmt: skip
 _ENTRY_SIGNATURE = b"PK\x01\x02"
 _ENCRYPTED_FLAG = 0x1
 
@@ -48,7 +52,7 @@ class Package:
             raise UnsafeFile(f"The zip archive has more than {MAX_ENTRIES:,} entries, as no document does.")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError) as error:
+        except _ZIP_ERRORS as error:
             raise BrokenFile(f"The file is damaged or cut off: its zip archive cannot be read ({error}).") from None
         self._entries = {entry.filename.replace("\\", "/").lstrip("/").lower(): entry for entry in self._zip.infolist()}
         self._bytes_left = limits.max_unpacked_bytes
@@ -73,7 +77,7 @@ class Package:
                     chunks.append(chunk)
                     size += len(chunk)
                     self._check(part, size, entry.compress_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        except _ZIP_ERRORS as error:
             raise BrokenFile(f"The file is damaged or cut off: {part} cannot be unpacked ({error}).") from None
         self._bytes_left -= size
         return b"".join(chunks)

@@ -13,7 +13,7 @@ from app.files.formats import read_as
 from app.files.limits import FileLimits
 from app.files.pdf.process import read_pdf
 from app.files.process import ask_for_document
-from app.files.sniff import check_size, kind_of
+from app.files.sniff import Kind, kind_of
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']{1,40})", re.IGNORECASE)
 
@@ -26,16 +26,20 @@ async def read_file(
     `charset` counts before the one in the content type. Raises UnsupportedFile for kinds that are not read, and
     BrokenFile, EncryptedFile, UnsafeFile, UnknownEncoding or FileTooLarge, each with a sentence for the user.
     """
-    check_size(data, limits)
     kind = await asyncio.to_thread(kind_of, data, name, content_type, limits)
     if charset is None and (match := _CHARSET.search(content_type or "")):
         charset = match.group(1)
+    return await read_kind(kind, data, charset, limits)
+
+
+async def read_kind(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> Document:
+    """The Document of a file whose kind app/files/sniff.py has found. Raises as read_file does."""
     if kind == "pdf":
         document = await read_pdf(data, limits)
     elif kind in ("text", "table"):
         document = await asyncio.to_thread(read_as, kind, data, charset, limits)
     else:
         document = await ask_for_document("app.files", {"kind": kind, "charset": charset}, data, limits)
-    if not document.text and not document.warnings:
+    if not document.blocks and not document.warnings:
         return replace(document, warnings=("The file holds no text.",))
     return document

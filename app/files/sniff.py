@@ -106,9 +106,10 @@ _BY_CONTENT_TYPE: dict[str, Kind] = {
 def kind_of(data: bytes, name: str | None, content_type: str | None, limits: FileLimits) -> Kind:
     """The kind of a file.
 
-    Raises UnsupportedFile for a kind that is not read, EncryptedFile for an office file with a password, and what
-    Package raises for a damaged or hostile archive.
+    Raises FileTooLarge past `limits.max_file_bytes`, FileError for nothing at all, UnsupportedFile for a kind that is
+    not read, EncryptedFile for an office file with a password, and what Package raises for a damaged archive.
     """
+    _check_size(data, limits)
     head = data[:_HEAD_BYTES]
     if _is_pdf(data):
         return "pdf"
@@ -209,8 +210,7 @@ def _characters(head: bytes) -> str:
     return head.decode("latin-1").removeprefix("ï»¿")
 
 
-def check_size(data: bytes, limits: FileLimits) -> None:
-    """Raise FileTooLarge past `limits.max_file_bytes`, and FileError for nothing at all."""
+def _check_size(data: bytes, limits: FileLimits) -> None:
     if len(data) > limits.max_file_bytes:
         raise FileTooLarge(f"The file has {len(data):,} bytes; {limits.max_file_bytes:,} are allowed.")
     if not data:

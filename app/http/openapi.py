@@ -13,6 +13,8 @@ from app.http.request import TIMEOUT_HEADER
 from app.schemas import ErrorResponse
 from app.settings import Settings
 
+FORM = "multipart/form-data"
+
 Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI's routes take them
 
 ERRORS: dict[int, str] = {
@@ -73,3 +75,19 @@ def timeout_parameter(settings: Settings) -> dict[str, Any]:
         "description": "Milliseconds that the client waits. After that the answer is 504, and the work is dropped.",
         "schema": {"type": "integer", "minimum": 1, "maximum": int(settings.max_request_timeout_s * 1000)},
     }
+
+
+def form_body(model: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes a file, or several, and the fields of `model` as multipart/form-data."""
+    return {"requestBody": {"required": True, "content": {FORM: {"schema": form_schema(model, several=several)}}}}
+
+
+def form_schema(model: type[BaseModel], *, several: bool) -> dict[str, Any]:
+    """The fields of a form: those of `model`, less documents, and the files."""
+    schema = _inlined(model)
+    schema["properties"].pop("documents", None)
+    file = {"type": "string", "format": "binary", "description": "A file, with its name."}
+    files = {"type": "array", "items": file, "minItems": 1} if several else file
+    schema["properties"] = {"file": files, **schema["properties"]}
+    schema["required"] = ["file", *(name for name in schema.get("required", ()) if name != "documents")]
+    return schema

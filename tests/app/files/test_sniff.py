@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge, UnsupportedFile
 from app.files.limits import FileLimits
-from app.files.sniff import check_size, kind_of
+from app.files.sniff import kind_of
 from tests.app.files.packages import docx, pack, paragraph, pptx, shape
 
 DATA = Path(__file__).parent / "data"
@@ -125,6 +125,6 @@ def test_a_docx_whose_main_part_has_another_name_is_known() -> None:
 
 def test_the_size_is_checked_first() -> None:
     with pytest.raises(FileTooLarge, match="The file has 11 bytes; 10 are allowed"):
-        check_size(b"x" * 11, FileLimits(max_file_bytes=10))
+        kind_of(b"x" * 11, None, None, FileLimits(max_file_bytes=10))
     with pytest.raises(FileError, match="The file is empty"):
-        check_size(b"", LIMITS)
+        kind_of(b"", "a.pdf", None, LIMITS)

@@ -1,0 +1,78 @@
+"""`nagayomi extract`: the text of files of every kind that is read, or their structure as JSON.
+
+Warnings and what cannot be read go to standard error with the file's name; the other files are read all the same.
+Exit codes are those of app/cli.py: 2 when any file could not be read.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from app.errors import FileError, InvalidInput
+from app.files.document import Document
+from app.files.limits import FileLimits
+from app.files.read import read_kind
+from app.files.sniff import ACCEPTED, Kind, kind_of
+
+STANDARD_INPUT = "-"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `nagayomi extract`."""
+    parser.add_argument("files", metavar="FILE", nargs="+", help=f"{ACCEPTED}; - is standard input")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per file: text, blocks, pages")
+    parser.add_argument("--charset", metavar="NAME", help="how text files are encoded (default: what their bytes are)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every file; 2 when any could not be read."""
+    return asyncio.run(_extract(args.files, args.charset, args.json))
+
+
+async def _extract(names: list[str], charset: str | None, as_json: bool) -> int:
+    limits = FileLimits()
+    code = 0
+    for number, name in enumerate(names):
+        try:
+            data = await asyncio.to_thread(_bytes_of, name)
+            kind = kind_of(data, None if name == STANDARD_INPUT else name, None, limits)
+            document = await read_kind(kind, data, charset, limits)
+        except (FileError, InvalidInput) as error:
+            print(f"nagayomi: {name}: {error}", file=sys.stderr)
+            code = 2
+            continue
+        for warning in document.warnings:
+            print(f"nagayomi: {name}: {warning}", file=sys.stderr)
+        if as_json:
+            print(json.dumps(as_dict(name, kind, document), ensure_ascii=False))
+        else:
+            print(("\n" if number else "") + document.text)
+    return code
+
+
+def as_dict(name: str, kind: Kind, document: Document) -> dict[str, Any]:
+    """A file as JSON has it: spans are half-open, in code points of the text."""
+    return {
+        "document": name,
+        "kind": kind,
+        "text": document.text,
+        "blocks": [
+            {"kind": block.kind, "start": block.start, "end": block.end, "level": block.level, "cells": block.cells}
+            for block in document.blocks
+        ],
+        "pages": [asdict(page) for page in document.pages],
+        "warnings": document.warnings,
+    }
+
+
+def _bytes_of(name: str) -> bytes:
+    if name == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"it cannot be opened: {error.strerror}.") from None
