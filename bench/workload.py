@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-SAMPLE = Path(__file__).parents[1] / "app" / "static" / "sample.txt"
+SAMPLE = Path(__file__).parents[1] / "app" / "static" / "samples" / "history.txt"
 QUESTION = "工事の責任者は誰でしたか"  # of SAMPLE
 SHORTEST, LONGEST = 32, 16_384  # tokens of a document in the log-normal mix
 

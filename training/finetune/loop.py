@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from torch import Tensor
 
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
 from export.model import BigBird, PackedModel, packed_inputs
-from training.config import FinetuneConfig, TrainingTask
+from training.config import ConfigError, FinetuneConfig, TrainingTask
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
+from training.finetune.fitted_head import fit_head
 from training.runs.distributed import Processes
-from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer
+from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint
 from training.runs.initial_model import new_model, save_checkpoint
 from training.runs.trainer import Trainer, build_optimiser
 
@@ -59,7 +61,7 @@ def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int)
 
 
 def loss_weight(targets: Sequence[Target], task: TrainingTask) -> float:
-    """By how much the loss of these targets counts in a step: their documents, or the characters of their tokens."""
+    """By how much the loss of these targets counts in a step: their documents, or the sentences that may be kept."""
     if task == "summarize":
         return float(sum(target.weights.sum() for target in targets))
     return float(len(targets))
@@ -75,7 +77,7 @@ def loss_sum(
     """Loss of a packed batch, summed over what `loss_weight` counts.
 
     Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
-    of every token, weighted by its characters (summarize).
+    of the mean logit of each sentence (summarize).
     """
     device = outputs[0].device
     if task == "classify":
@@ -83,13 +85,16 @@ def loss_sum(
         return F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none").sum()
     if task == "summarize":
         logits = outputs[0][0, :, 0].float()
-        places = np.concatenate([t.positions + d.start for t, d in zip(targets, batch.documents, strict=True)])
+        means = [
+            part.mean()
+            for target, document in zip(targets, batch.documents, strict=True)
+            for part in logits[document].split(np.diff(target.starts, append=document.stop - document.start).tolist())
+        ]
         kept, weights = (
             torch.from_numpy(np.concatenate(parts)).to(device)
             for parts in ([target.kept for target in targets], [target.weights for target in targets])
         )
-        own = logits[torch.from_numpy(places).long().to(device)]
-        return F.binary_cross_entropy_with_logits(own, kept, weights, reduction="sum")
+        return F.binary_cross_entropy_with_logits(torch.stack(means), kept, weights, reduction="sum")
     longest = max(d.stop - d.start for d in batch.documents)
     starts = torch.tensor([d.start for d in batch.documents], device=device).unsqueeze(1)
     lengths = torch.tensor([d.stop - d.start for d in batch.documents], device=device).unsqueeze(1)
@@ -127,16 +132,27 @@ class Run(Trainer):
         torch.manual_seed(config.seed)
         self.model = new_model(config, tokenizer, self.mixture.labels)
         self.model.to(self.processes.device)
+        self.bf16 = self.processes.uses_bf16(config.autocast)
+        if config.head == "fitted":
+            self._fit_head()
         self.packed = PackedModel(self.model)
         self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         self.optimiser = build_optimiser(self.model, config)
-        self.bf16 = self.processes.uses_bf16(config.autocast)
         self.description = (
             f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
         )
         # Random crops change the number of batches a little from epoch to epoch: the first one's is the measure.
         per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
-        self.total = max(1, round(per_epoch * config.epochs))
+        self.total = max(1, round(per_epoch * config.epochs)) if config.epochs else 0
+
+    def _fit_head(self) -> None:
+        if self.config.task != "summarize":
+            raise ConfigError('head = "fitted" is for the task summarize.')
+        if whole_checkpoint(self.out) is None:  # a run that goes on has its head in the checkpoint
+            layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
+            fit_head(
+                self.model, self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1])), layout, bf16=self.bf16
+            )
 
     def save(self, directory: Path) -> None:
         save_checkpoint(directory, self.model, self.config, self.mixture.labels)
@@ -150,18 +166,25 @@ class Run(Trainer):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         self.optimiser.zero_grad(set_to_none=True)
         loss = 0.0
-        own = sequences[self.processes.rank :: self.processes.size]
-        for group in grouped(own, config.micro_batch_tokens, self.layout.block_size):
+        # Drawn for all of the step, so that the number of processes changes nothing.
+        shifts = [self._shift(sequence, rng) for sequence in sequences]
+        moved = [replace(sequence, shift=shift) for sequence, shift in zip(sequences, shifts, strict=True)]
+        own = moved[self.processes.rank :: self.processes.size]
+        # A process that a short step leaves without a sequence reads one that counts nothing: all must have gradients.
+        share = 1 / max(1.0, weight) if own else 0.0
+        for group in grouped(own or moved[:1], config.micro_batch_tokens, self.layout.block_size):
             batch = pack([sequence.document for sequence in group], self.layout)
             inputs = {
                 name: torch.from_numpy(batch.inputs[name]) for name in packed_inputs(config.task, self.layout.pattern)
             }
-            if config.shifted_share:
-                self._shift_positions(inputs["position_ids"], batch, rng)
+            for sequence, place in zip(group, batch.documents, strict=True):
+                # [CLS] and a question stay where they are.
+                first = place.start + max(1, sequence.document.question_length)
+                inputs["position_ids"][0, first : place.stop] += sequence.shift
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
                 outputs = self.packed(**{name: tensor.to(device) for name, tensor in inputs.items()})
             targets = [sequence.target for sequence in group]
-            part = loss_sum(outputs, batch, targets, config.task, self.label_weights) / max(1.0, weight)
+            part = loss_sum(outputs, batch, targets, config.task, self.label_weights) * share
             part.backward()
             loss += float(part.detach())
         self.processes.sum_gradients(self.model.parameters())
@@ -169,14 +192,11 @@ class Run(Trainer):
         self.descend(loss)
         return loss
 
-    def _shift_positions(self, position_ids: Tensor, batch: PackedBatch, rng: np.random.Generator) -> None:
-        """Move a share of the sequences to a random place on the position axis; a question stays where it is."""
-        for document in batch.documents:
-            length = document.stop - document.start
-            if rng.random() < self.config.shifted_share:
-                question = int(batch.inputs["question_mask"][0, document].sum())
-                shift = int(rng.integers(0, self.model.config.max_position_embeddings - length + 1))
-                position_ids[0, document.start + question + 1 : document.stop] += shift
+    def _shift(self, sequence: TrainingSequence, rng: np.random.Generator) -> int:
+        """How far a sequence is moved along the position axis: a share of them by any number of positions."""
+        if rng.random() >= self.config.shifted_share:
+            return 0
+        return int(rng.integers(0, self.model.config.max_position_embeddings - _length(sequence) + 1))
 
     def steps(self) -> Iterator[float]:
         """Where a run stands in its batches is a count of steps and nothing else."""
