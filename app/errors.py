@@ -56,6 +56,13 @@ class BodyTooLarge(NagayomiError):
     error_type = "body_too_large"
 
 
+class UnsupportedMediaType(NagayomiError):
+    """The body is of a type that the endpoint does not take."""
+
+    status = 415
+    error_type = "unsupported_media_type"
+
+
 class RequestTooLarge(NagayomiError):
     """The body is small enough, but its texts would cost more than one request may."""
 
@@ -79,6 +86,13 @@ class ModelNotFound(NagayomiError):
 
     status = 404
     error_type = "model_not_found"
+
+
+class JobNotFound(NagayomiError):
+    """There is no job of that id, or it is not the caller's."""
+
+    status = 404
+    error_type = "job_not_found"
 
 
 class Overloaded(NagayomiError):

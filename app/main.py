@@ -23,8 +23,10 @@ from app import __version__
 from app.callers import caller_of, timeout_parameter
 from app.engine.process import check_provider
 from app.errors import NagayomiError
+from app.files.extraction import Extractor
 from app.http.compat import hugging_face, kserve, tei
 from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
+from app.http.files import add_files
 from app.http.openapi import Responses, json_body
 from app.http.pages import add_page
 from app.layers import add_layers, key_schemes
@@ -117,6 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
     _add_tasks(app, service)
+    add_files(app, settings, Extractor(settings.file_limits, settings.file_processes), _RESPONSES)
     app.include_router(_operations(service))
     for format_ in (hugging_face, tei, kserve):
         app.include_router(format_.routes(service, _RESPONSES))

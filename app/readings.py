@@ -131,7 +131,7 @@ def _stride(manifest: Manifest, room: int, overlap: int | None = None) -> int:
     return room - overlap
 
 
-def _offsets(text: str, unit: OffsetUnit) -> Sequence[int]:
+def offsets_of(text: str, unit: OffsetUnit) -> Sequence[int]:
     return range(len(text) + 1) if unit == "codepoint" else utf16_offsets(text).tolist()
 
 
@@ -178,7 +178,7 @@ class QaReading:
             self.documents += documents
 
     def decode(self, outputs: Sequence[Outputs]) -> list[QuestionResult]:
-        offsets = _offsets(self._request.context, self._request.offset_unit)
+        offsets = offsets_of(self._request.context, self._request.offset_unit)
         results: list[QuestionResult] = []
         first = 0
         for question, windows in zip(self._request.questions, self._windows, strict=True):
@@ -258,7 +258,7 @@ class SummaryReading:
             max_characters=request.max_characters,
             diversity=request.diversity,
         )
-        offsets = _offsets(request.text, request.offset_unit)
+        offsets = offsets_of(request.text, request.offset_unit)
         chosen = set(selected)
         results = [
             SentenceResult(

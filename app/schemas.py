@@ -12,9 +12,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from app.document_schemas import Box, DocumentInfo, SentenceSpan
+
 MAX_TOP_K = 20
 MAX_ANSWER_TOKENS = 512
 DEFAULT_SENTENCES = 3
+MAX_ID_CHARACTERS = 255
+DEFAULT_PAGE_WIDTH = 1000  # pixels of a page's picture
 
 OffsetUnit = Literal["codepoint", "utf16"]
 
@@ -65,6 +69,13 @@ Texts = Annotated[
 ]
 
 
+DocumentId = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ID_CHARACTERS, json_schema_extra={"pattern": f"^{_NO_NUL}$"}),
+    AfterValidator(_characters),
+]
+
+
 def at_most_one(*names: str) -> JsonDict:
     """For the OpenAPI schema: all of these fields but one are null or missing."""
     return {"anyOf": [{"properties": {other: {"type": "null"} for other in names if other != name}} for name in names]}
@@ -78,13 +89,38 @@ class _Request(BaseModel):
     )
 
 
-class QaRequest(_Request):
-    """Questions about one text."""
+class DocumentText(BaseModel):
+    """One of several texts of a request."""
 
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    id: DocumentId | None = Field(
+        default=None, description="What answers name it by. Without it, its place among them, counted from 0."
+    )
+    text: Text
+
+
+def _named(documents: list[DocumentText]) -> list[DocumentText]:
+    """Every document with an id of its own."""
+    named = [document.model_copy(update={"id": document.id or str(index)}) for index, document in enumerate(documents)]
+    ids = [document.id for document in named]
+    for index, id_ in enumerate(ids):
+        if id_ in ids[:index]:
+            raise PydanticCustomError(
+                "documents",
+                "names document {index} like document {first}, counted from 0; every id may stand once",
+                {"index": index, "first": ids.index(id_)},
+            )
+    return named
+
+
+Documents = Annotated[list[DocumentText], Field(min_length=1), AfterValidator(_named)]
+
+
+class _QaFields(_Request):
     model_config = ConfigDict(json_schema_extra=at_most_one("doc_stride", "window_overlap"))
 
     question: Texts = Field(description="A question, or a list of questions about the same text.")
-    context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
     top_k: int = Field(
         default=1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first; no answer twice."
     )
@@ -117,10 +153,6 @@ class QaRequest(_Request):
     def questions(self) -> list[str]:
         return self.question if isinstance(self.question, list) else [self.question]
 
-    @property
-    def texts(self) -> list[str]:
-        return [self.context, *self.questions]
-
     @model_validator(mode="after")
     def _one_stride(self) -> Self:
         if self.doc_stride is not None and self.window_overlap is not None:
@@ -128,12 +160,29 @@ class QaRequest(_Request):
         return self
 
 
-class SummarizeRequest(_Request):
-    """A text to choose the most important sentences of. At most one of the three lengths may be given."""
+class QaRequest(_QaFields):
+    """Questions about one text."""
 
+    context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.context, *self.questions]
+
+
+class QaDocumentsRequest(_QaFields):
+    """Questions about several texts: each is answered from all of them."""
+
+    documents: Documents = Field(description="The texts to find the answers in. Limits in /info hold for their sum.")
+
+    @property
+    def texts(self) -> list[str]:
+        return [*(document.text for document in self.documents), *self.questions]
+
+
+class _SummarizeFields(_Request):
     model_config = ConfigDict(json_schema_extra=at_most_one("max_sentences", "ratio", "max_characters"))
 
-    text: Text = Field(description="The text to summarise, of any length within the limits in /info.")
     max_sentences: int | None = Field(
         default=None, ge=1, description=f"Sentences at most; {DEFAULT_SENTENCES} when no length is given."
     )
@@ -151,10 +200,6 @@ class SummarizeRequest(_Request):
     )
     offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
 
-    @property
-    def texts(self) -> list[str]:
-        return [self.text]
-
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         given = [name for name in ("max_sentences", "ratio", "max_characters") if getattr(self, name) is not None]
@@ -167,16 +212,73 @@ class SummarizeRequest(_Request):
         return self
 
 
-class ClassifyRequest(_Request):
+class SummarizeRequest(_SummarizeFields):
+    """A text to choose the most important sentences of. At most one of the three lengths may be given."""
+
+    text: Text = Field(description="The text to summarise, of any length within the limits in /info.")
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.text]
+
+
+class SummarizeDocumentsRequest(_SummarizeFields):
+    """Several texts, each to be summarised by itself; the length is that of each summary."""
+
+    documents: Documents = Field(description="The texts to summarise. Limits in /info hold for their sum.")
+
+    @property
+    def texts(self) -> list[str]:
+        return [document.text for document in self.documents]
+
+
+class _ClassifyFields(_Request):
+    text_pair: Text | None = Field(default=None, description="A second text, for models trained on pairs.")
+    top_k: int | None = Field(default=None, ge=1, description="Labels at most, most probable first. Without it, all.")
+
+
+class ClassifyRequest(_ClassifyFields):
     """A text, or a pair of texts, to label."""
 
     text: Text = Field(description="The text to classify, of any length within the limits in /info.")
-    text_pair: Text | None = Field(default=None, description="A second text, for models trained on pairs.")
-    top_k: int | None = Field(default=None, ge=1, description="Labels at most, most probable first. Without it, all.")
 
     @property
     def texts(self) -> list[str]:
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
+
+
+class ClassifyDocumentsRequest(_ClassifyFields):
+    """Several texts, each to be labelled by itself, or each as a pair with the same second text."""
+
+    documents: Documents = Field(description="The texts to classify. Limits in /info hold for their sum.")
+
+    @property
+    def texts(self) -> list[str]:
+        pair = [] if self.text_pair is None else [self.text_pair]
+        return [*(document.text for document in self.documents), *pair]
+
+
+class ExtractFields(BaseModel):
+    """What /extract takes next to a file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    boxes: bool = Field(default=False, description="Give the boxes of each block, one for each visual line.")
+    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
+
+
+class RenderFields(BaseModel):
+    """What /render takes next to a file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    page: int = Field(default=1, ge=1, description="Which page, counted from 1.")
+    width: int = Field(
+        default=DEFAULT_PAGE_WIDTH,
+        ge=16,
+        le=10_000,
+        description="Pixels of the picture from left to right. A picture past the limit of pixels comes out smaller.",
+    )
 
 
 class _Response(BaseModel):
@@ -190,6 +292,11 @@ class Answer(_Response):
     start: int
     end: int
     score: float = Field(description="Probability among the best answers and no answer, in [0, 1].")
+    document: str | None = Field(default=None, description="Which document; null where `context` was sent.")
+    page: int | None = Field(default=None, description="The page it begins on; null for documents without pages.")
+    heading: list[str] | None = Field(default=None, description="The headings above it, the highest level first.")
+    boxes: list[Box] | None = Field(default=None, description="Where it stands on pages of a PDF, line by line.")
+    sentence: SentenceSpan | None = Field(default=None, description="The sentence that holds it.")
 
 
 class QuestionResult(_Response):
@@ -215,6 +322,13 @@ class SentenceResult(_Response):
         "sentences of one text."
     )
     selected: bool
+    page: int | None = Field(default=None, description="The page it begins on; null for documents without pages.")
+    heading: list[str] | None = Field(
+        default=None, description="Of a selected sentence: the headings above it, the highest level first."
+    )
+    boxes: list[Box] | None = Field(
+        default=None, description="Of a selected sentence: where it stands on pages of a PDF, line by line."
+    )
 
 
 class LabelResult(_Response):
@@ -265,6 +379,43 @@ class ClassifyResponse(_Result):
     """Labels, most probable first."""
 
     labels: list[LabelResult]
+
+
+class DocumentSummary(_Response):
+    """The summary of one of several documents, and every sentence of it in order."""
+
+    document: str
+    summary: str
+    sentences: list[SentenceResult]
+
+
+class DocumentLabels(_Response):
+    """The labels of one of several documents, most probable first."""
+
+    document: str
+    labels: list[LabelResult]
+
+
+class _DocumentsResult(_Result):
+    documents: list[DocumentInfo] = Field(description="What was read, in the order sent.")
+
+
+class QaDocumentsResponse(_DocumentsResult):
+    """One result per question, in the order asked, with the best answers of all documents."""
+
+    results: list[QuestionResult]
+
+
+class SummarizeDocumentsResponse(_DocumentsResult):
+    """One summary per document, in the order sent."""
+
+    results: list[DocumentSummary]
+
+
+class ClassifyDocumentsResponse(_DocumentsResult):
+    """The labels of each document, in the order sent."""
+
+    results: list[DocumentLabels]
 
 
 class ErrorResponse(_Response):

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+FORM = "multipart/form-data"
+
 Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI's routes take them
 
 
@@ -33,3 +35,19 @@ def _inlined(model: type[BaseModel]) -> dict[str, Any]:
 
     resolved: dict[str, Any] = resolve(schema)
     return resolved
+
+
+def form_body(model: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes a file, or several, and the fields of `model` as multipart/form-data."""
+    return {"requestBody": {"required": True, "content": {FORM: {"schema": form_schema(model, several=several)}}}}
+
+
+def form_schema(model: type[BaseModel], *, several: bool) -> dict[str, Any]:
+    """The fields of a form: those of `model`, less documents, and the files."""
+    schema = _inlined(model)
+    schema["properties"].pop("documents", None)
+    file = {"type": "string", "format": "binary", "description": "A file, with its name."}
+    files = {"type": "array", "items": file, "minItems": 1} if several else file
+    schema["properties"] = {"file": files, **schema["properties"]}
+    schema["required"] = ["file", *(name for name in schema.get("required", ()) if name != "documents")]
+    return schema

@@ -26,7 +26,7 @@ _UNMAPPED_SHARE = 0.05  # of the characters of a page; below it they are symbols
 def _answer(header: dict[str, Any], data: bytes, limits: FileLimits) -> bytes:
     pdf = _opened(data, limits)
     if header["task"] == "draw":
-        pictures = [draw_page(_page(pdf, index), header["scale"], limits.max_pixels) for index in header["pages"]]
+        pictures = [draw_page(_page(pdf, index), header["width"], limits.max_pixels) for index in header["pages"]]
         return wire.encode({}, *pictures)
     return wire.document_message(_read(pdf, limits))
 

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pypdfium2 as pdfium
 
 
-def draw_page(page: pdfium.PdfPage, scale: float, max_pixels: int) -> bytes:
-    """A page as PNG, `scale` pixels to a point, or as many as `max_pixels` in all allow."""
-    width, height = page.get_size()
-    scale = min(scale, (max_pixels / (width * height)) ** 0.5)
+def draw_page(page: pdfium.PdfPage, pixels_across: int, max_pixels: int) -> bytes:
+    """A page as PNG, `pixels_across` pixels wide, or as wide as `max_pixels` in all allow."""
+    width, height = page.get_size()  # in points
+    scale = min(pixels_across / width, (max_pixels / (width * height)) ** 0.5)
     bitmap = page.render(scale=scale, rev_byteorder=True)
     pixels = np.asarray(bitmap.to_numpy())  # (height, width, 3 or 4), red first
     return _png(np.ascontiguousarray(pixels[:, :, :3]))

@@ -25,16 +25,16 @@ async def read_pdf(data: bytes, limits: FileLimits) -> Document:
     return await ask_for_document(_CHILD, {"task": "read"}, data, limits)
 
 
-async def draw_pdf(data: bytes, pages: Sequence[int], scale: float, limits: FileLimits) -> list[bytes]:
-    """The pages with these numbers, from 1, as PNG, `scale` pixels to a point.
+async def draw_pdf(data: bytes, pages: Sequence[int], width: int, limits: FileLimits) -> list[bytes]:
+    """The pages with these numbers, from 1, as PNG, `width` pixels from left to right.
 
     A page that would have more than `limits.max_pixels` is drawn smaller. Raises as read_pdf does, and InvalidInput for
-    a scale that is not above 0.
+    a width below 1.
     """
-    if not 0 < scale <= 100:
-        raise InvalidInput(f"The scale is {scale}; it must be above 0 and at most 100.")
+    if width < 1:
+        raise InvalidInput(f"The width is {width} pixels; it must be at least 1.")
     most = limits.max_pixels * _MAX_PNG_BYTES_PER_PIXEL * len(pages)
-    request = {"task": "draw", "pages": [page - 1 for page in pages], "scale": scale}
+    request = {"task": "draw", "pages": [page - 1 for page in pages], "width": width}
     _check_installed()
     _, pictures = await ask(_CHILD, request, data, limits, most)
     return pictures

@@ -1,0 +1,62 @@
+"""The files of requests: read, or drawn, a few at the same time.
+
+Knows app/files/read.py and the limits; nothing of HTTP or of the command line.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from app.errors import InvalidInput
+from app.files.document import Document
+from app.files.limits import FileLimits
+from app.files.pdf.process import draw_pdf
+from app.files.read import read_kind
+from app.files.sniff import Kind, kind_of
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """A file as it came."""
+
+    name: str
+    data: bytes
+    content_type: str | None = None  # what somebody said that it is, without parameters
+    charset: str | None = None  # what somebody said that its text is in
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A file that was read."""
+
+    name: str
+    kind: Kind
+    document: Document
+
+
+class Extractor:
+    """Reads files within limits, `at_once` of them at the same time; the others wait."""
+
+    def __init__(self, limits: FileLimits, at_once: int) -> None:
+        self._limits = limits
+        self._turns = asyncio.Semaphore(at_once)
+
+    async def read(self, file: SentFile) -> Extracted:
+        """The Document of a file. Raises FileError, in a sentence without the file's name."""
+        async with self._turns:
+            kind = await self._kind(file)
+            document = await read_kind(kind, file.data, file.charset, self._limits)
+        return Extracted(file.name, kind, document)
+
+    async def draw(self, file: SentFile, page: int, width: int) -> bytes:
+        """One page of a PDF as PNG, `width` pixels from left to right.
+
+        Raises InvalidInput for a file of another kind, and FileError, in a sentence without the file's name.
+        """
+        async with self._turns:
+            if await self._kind(file) != "pdf":
+                raise InvalidInput("Only pages of PDF files can be drawn.")
+            (picture,) = await draw_pdf(file.data, [page], width, self._limits)
+        return picture
+
+    async def _kind(self, file: SentFile) -> Kind:
+        return await asyncio.to_thread(kind_of, file.data, file.name, file.content_type, self._limits)

@@ -1,0 +1,102 @@
+"""The endpoints that take a file and no model: POST /extract gives its text and structure, POST /render a page.
+
+Knows forms and the extractor; nothing of tasks.
+"""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.document_schemas import BlockResult, Box, ExtractResponse, PageResult
+from app.files.document import Document
+from app.files.extraction import Extracted, Extractor
+from app.http.forms import read_form, values_of
+from app.http.openapi import Responses, form_body
+from app.readings import offsets_of
+from app.schemas import ExtractFields, RenderFields
+from app.settings import Settings
+from app.transport import unless_disconnected
+from app.validation import validate
+
+
+def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Responses) -> None:
+    """Add the two endpoints."""
+
+    async def extract(request: Request) -> Response:
+        form = await read_form(request, settings, max_files=1)
+        fields = validate(values_of(form, ExtractFields), ExtractFields)
+        extracted = await unless_disconnected(request, extractor.read(form.files[0]))
+        offsets = offsets_of(extracted.document.text, fields.offset_unit)
+        result = _result(extracted, offsets, with_boxes=fields.boxes)
+        return Response(result.model_dump_json(), media_type="application/json")
+
+    async def render(request: Request) -> Response:
+        form = await read_form(request, settings, max_files=1)
+        fields = validate(values_of(form, RenderFields), RenderFields)
+        picture = await unless_disconnected(request, extractor.draw(form.files[0], fields.page, fields.width))
+        return Response(picture, media_type="image/png")
+
+    app.router.add_api_route(
+        "/extract",
+        extract,
+        methods=["POST"],
+        tags=["files"],
+        summary="The text of a file, with its structure",
+        response_model=ExtractResponse,
+        responses=errors,
+        openapi_extra=form_body(ExtractFields),
+    )
+    app.router.add_api_route(
+        "/render",
+        render,
+        methods=["POST"],
+        tags=["files"],
+        summary="A page of a PDF as a picture",
+        response_class=Response,
+        responses={**errors, 200: {"content": {"image/png": {}}, "description": "The page as PNG."}},
+        openapi_extra=form_body(RenderFields),
+    )
+
+
+def _result(extracted: Extracted, offsets: Sequence[int], *, with_boxes: bool) -> ExtractResponse:
+    document = extracted.document
+    return ExtractResponse(
+        document=extracted.name,
+        kind=extracted.kind,
+        text=document.text,
+        blocks=[
+            BlockResult(
+                kind=block.kind,
+                start=offsets[block.start],
+                end=offsets[block.end],
+                level=block.level,
+                cells=[(offsets[start], offsets[end]) for start, end in block.cells],
+                boxes=boxes_of(document, block.start, block.end) if with_boxes else None,
+            )
+            for block in document.blocks
+        ],
+        pages=[
+            PageResult(
+                number=page.number,
+                start=offsets[page.start],
+                end=offsets[page.end],
+                width=page.width,
+                height=page.height,
+                scanned=page.scanned,
+            )
+            for page in document.pages
+        ],
+        warnings=list(document.warnings),
+    )
+
+
+def boxes_of(document: Document, start: int, end: int) -> list[Box] | None:
+    """The boxes of a span, one for each visual line; None for a document without boxes."""
+    if document.boxes is None:
+        return None
+    return [
+        Box(page=box.page, left=box.left, top=box.top, right=box.right, bottom=box.bottom)
+        for box in document.boxes_of(start, end)
+    ]

@@ -1,0 +1,221 @@
+"""Reads multipart/form-data: files and fields, bounded while they arrive.
+
+Files are held in memory and never written to disk. Plain fields become the values that the same field has in JSON.
+Knows nothing of what files hold.
+"""
+
+import asyncio
+import json
+import re
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union, get_args, get_origin
+
+import multipart
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from app.errors import BodyTimeout, BodyTooLarge, InvalidInput, MalformedBody, NagayomiError, UnsupportedMediaType
+from app.files.extraction import SentFile
+from app.http.openapi import FORM
+from app.settings import Settings
+
+FILE_FIELD = "file"
+
+_MAX_FIELDS = 100  # parts that are no files
+_MAX_NAME = 255
+_CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass
+class Form:
+    """What a form holds, in the order sent. A field that stands more than once has all its values."""
+
+    files: list[SentFile] = field(default_factory=list)
+    fields: dict[str, list[str]] = field(default_factory=dict)
+
+
+def media_type(request: Request) -> str:
+    """The media type of a body without its parameters, in lower case; empty where none is stated."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_form(request: Request, settings: Settings, max_files: int) -> Form:
+    """The form, never holding more than `max_upload_bytes` of it.
+
+    Raises:
+        UnsupportedMediaType: the body is of another type.
+        MalformedBody: it is not what its type says, or ends too early.
+        BodyTooLarge: by its announced length, or by what has arrived.
+        BodyTimeout: it was not there in time.
+        InvalidInput: it holds too many files or fields, or none where there must be one.
+    """
+    if (sent := media_type(request)) != FORM:
+        shown = f"{sent[:_MAX_NAME]!r}" if sent else "of no stated type"
+        raise UnsupportedMediaType(f"The body is {shown}; send the file as a part named `{FILE_FIELD}` of {FORM}.")
+    reading = _Reading(request, max_files)
+    too_large = _announced(request) > settings.max_upload_bytes
+    if too_large and request.headers.get("expect", "").lower() == "100-continue":
+        raise _too_large(settings.max_upload_bytes)
+    failure: NagayomiError | None = _too_large(settings.max_upload_bytes) if too_large else None
+    size = 0
+    try:
+        async with asyncio.timeout(settings.upload_timeout_s):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if failure is None:
+                    try:
+                        if size > settings.max_upload_bytes:
+                            raise _too_large(settings.max_upload_bytes)
+                        reading.feed(chunk)
+                    except (BodyTooLarge, InvalidInput, MalformedBody) as error:
+                        # Clients read the response only after sending the body, so drain it, within limits.
+                        failure = error
+                        reading.form.files.clear()
+                elif size > 2 * settings.max_upload_bytes:
+                    break
+    except TimeoutError:
+        raise failure or BodyTimeout(
+            f"The body did not arrive within {settings.upload_timeout_s:g} seconds, all that an upload may take."
+        ) from None
+    if failure is not None:
+        raise failure
+    return reading.end()
+
+
+class _Reading:
+    """A form that is arriving."""
+
+    def __init__(self, request: Request, max_files: int) -> None:
+        self.form = Form()
+        self._max_files = max_files
+        self._part: multipart.MultipartSegment | None = None
+        self._content: list[bytes] = []
+        _, options = multipart.parse_options_header(request.headers["content-type"])
+        try:
+            self._parser = multipart.PushMultipartParser(options.get("boundary", ""), strict=True)
+        except multipart.MultipartError as error:
+            raise _malformed(error) from None
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the body."""
+        try:
+            for event in self._parser.parse(chunk) if chunk else ():
+                if isinstance(event, multipart.MultipartSegment):
+                    self._part = event
+                    _check_part(event, self.form, self._max_files)
+                elif event is not None:
+                    self._content.append(event)
+                elif self._part is not None:
+                    _add(self.form, self._part, b"".join(self._content))
+                    self._content.clear()
+        except multipart.MultipartError as error:
+            raise _malformed(error) from None
+
+    def end(self) -> Form:
+        """The form, once all of the body has arrived."""
+        try:
+            self._parser.close()
+        except multipart.MultipartError as error:
+            raise _malformed(error) from None
+        if not self.form.files:
+            raise InvalidInput(
+                f"The form holds no file; send each document as a part named `{FILE_FIELD}` with a file name."
+            )
+        return self.form
+
+
+def _announced(request: Request) -> int:
+    length = request.headers.get("content-length", "")
+    return int(length[:20]) if length.isdigit() else 0
+
+
+def _malformed(error: multipart.MultipartError) -> MalformedBody:
+    reason = str(error.args[0])
+    return MalformedBody(f"The body is not {FORM} as its header says: {reason[:1].lower()}{reason[1:]}.")
+
+
+def _check_part(part: multipart.MultipartSegment, form: Form, max_files: int) -> None:
+    """Refuse a part before its content is read."""
+    if part.filename is None:
+        if part.name == FILE_FIELD:
+            raise InvalidInput(f"A part named `{FILE_FIELD}` has no file name; files have one, fields have none.")
+        if sum(map(len, form.fields.values())) == _MAX_FIELDS:
+            raise InvalidInput(f"The form holds more than {_MAX_FIELDS} fields, the most that one may hold.")
+    elif part.name != FILE_FIELD:
+        raise InvalidInput(f"A file is in a part named {part.name[:60]!r}; files are sent as `{FILE_FIELD}`.")
+    elif len(form.files) == max_files:
+        files = "one file is" if max_files == 1 else f"{max_files} files are"
+        raise InvalidInput(f"The form holds more files than are allowed; {files} allowed in one request.")
+
+
+def _add(form: Form, part: multipart.MultipartSegment, content: bytes) -> None:
+    if part.filename is not None:
+        name = _distinct(_file_name(part.filename), form.files)
+        form.files.append(SentFile(name, content, part.content_type, part.charset))
+        return
+    try:
+        form.fields.setdefault(part.name, []).append(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise MalformedBody(
+            f"The field {part.name[:60]!r} is not UTF-8: byte {error.start} cannot be decoded."
+        ) from None
+
+
+def _file_name(sent: str) -> str:
+    """The last part of a path, without what no file's name holds."""
+    name = _CONTROLS.sub("", re.split(r"[/\\]", sent)[-1]).strip()
+    return name[-_MAX_NAME:] or "file"
+
+
+def _distinct(name: str, files: Sequence[SentFile]) -> str:
+    """The name, with a number where another file has it."""
+    taken = {file.name for file in files}
+    number = 2
+    distinct = name
+    while distinct in taken:
+        distinct = f"{name} ({number})"
+        number += 1
+    return distinct
+
+
+def values_of(form: Form, model: type[BaseModel]) -> dict[str, Any]:
+    """The fields of a form as the JSON of `model` has them: text where it has text, else numbers and truth values.
+
+    Raises:
+        InvalidInput: a field stands more than once that is no list.
+    """
+    values: dict[str, Any] = {}
+    for name, texts in form.fields.items():
+        types_ = _types_of(model.model_fields[name].annotation) if name in model.model_fields else {str}
+        if len(texts) > 1 and list not in types_:
+            raise InvalidInput(f"`{name[:60]}` stands {len(texts)} times in the form; it may stand once.")
+        read = [text if str in types_ else _scalar(text) for text in texts]
+        values[name] = read if len(read) > 1 else read[0]
+    return values
+
+
+def _types_of(annotation: Any) -> set[Any]:
+    """The plain types that a field takes."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return {type(value) for value in get_args(annotation)}
+    if origin is Union or origin is types.UnionType:
+        return set().union(*map(_types_of, get_args(annotation)))
+    if hasattr(annotation, "__metadata__"):
+        return _types_of(get_args(annotation)[0])
+    return {origin or annotation}
+
+
+def _scalar(text: str) -> Any:
+    """A number, a truth value or null; any other text as it stands, for the schema to say what it must be."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return text if isinstance(value, str | list | dict) else value
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {limit} bytes, the most that one upload may have.")

@@ -1,0 +1,203 @@
+"""Long work that a client need not wait for: jobs, in memory, bounded in number, size and age.
+
+A job belongs to its owner, the name of a key, and nobody else finds it. It runs until it is done, fails or is
+cancelled; its result is kept for a while after that. Where there is no room, finished jobs whose result somebody has
+fetched make room first; a result that nobody has fetched is never dropped before its time. A restart of the process
+forgets all jobs. Everything here runs on the event loop. Knows nothing of HTTP and of what a job does.
+"""
+
+import asyncio
+import contextvars
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.errors import JobNotFound, NagayomiError, Overloaded, Unavailable
+
+JobState = Literal["running", "done", "failed", "cancelled"]
+
+logger = logging.getLogger("nagayomi.jobs")
+
+_ID_BYTES = 16
+_RETRY_AFTER_S = 10
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """How many jobs there may be, how large, and for how long."""
+
+    max_jobs: int
+    max_owner_jobs: int  # of one owner, where owners have names
+    max_bytes: int  # of what all jobs hold: bodies while they run, results after that
+    keep_s: float  # after its end
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work and what is known of it."""
+
+    owner: str
+    size: int  # bytes it holds
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(_ID_BYTES))
+    state: JobState = "running"
+    windows: int | None = None  # of all its texts; None until they are tokenised
+    windows_done: int = 0
+    result: bytes | None = None  # JSON
+    error: NagayomiError | None = None
+    fetched: bool = False  # somebody has had its result
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: "asyncio.Task[None] | None" = None
+
+    def report(self, done: int, windows: int) -> None:
+        """Note how far it is."""
+        self.windows_done, self.windows = done, windows
+        self.notify()
+
+    def notify(self) -> None:
+        """Wake everyone who follows it."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changes(self, every_s: float) -> AsyncIterator[bool]:
+        """Its changes until it is over: True for one, or several at once; False after `every_s` seconds without one."""
+        while self.state == "running":
+            changed = self._changed
+            try:
+                async with asyncio.timeout(every_s):
+                    await changed.wait()
+            except TimeoutError:
+                yield False
+            else:
+                yield True
+
+
+Work = Callable[[Job], Awaitable[bytes]]
+
+
+class Jobs:
+    """All jobs of one process."""
+
+    def __init__(self, limits: JobLimits) -> None:
+        self._limits = limits
+        self._jobs: dict[str, Job] = {}  # oldest first
+
+    @property
+    def running(self) -> int:
+        """Jobs that are not over."""
+        return sum(job.state == "running" for job in self._jobs.values())
+
+    def start(self, owner: str, size: int, work: Work) -> Job:
+        """Run `work`, which gives the result as JSON, in the background.
+
+        Args:
+            size: bytes that it holds while it runs.
+
+        Raises:
+            Overloaded: there is no room; says why.
+        """
+        limits = self._limits
+        if owner:
+            self._make_room(lambda: self._count(owner) < limits.max_owner_jobs, owner)
+            if self._count(owner) >= limits.max_owner_jobs:
+                raise self._full(f"The key {owner} has {limits.max_owner_jobs} jobs, as many as one key may have")
+        self._make_room(lambda: self._count() < limits.max_jobs and self._bytes() + size <= limits.max_bytes)
+        if self._count() >= limits.max_jobs:
+            raise self._full(f"The server keeps {limits.max_jobs} jobs, as many as it may")
+        if self._bytes() + size > limits.max_bytes:
+            raise self._full(f"The jobs of the server hold {self._bytes()} bytes of {limits.max_bytes} that they may")
+        job = Job(owner, size)
+        self._jobs[job.id] = job
+        # A context of its own: the request that started it is over before it is.
+        job._task = asyncio.get_running_loop().create_task(self._run(job, work), context=contextvars.Context())
+        return job
+
+    def find(self, owner: str, job_id: str) -> Job:
+        """
+        Raises:
+            JobNotFound: there is none, or it is somebody else's.
+        """
+        job = self._jobs.get(job_id)
+        if job is None or job.owner != owner:
+            raise JobNotFound(
+                "There is no such job: it never was, its result was kept for its time, it was deleted, or the server "
+                "was started again since."
+            )
+        return job
+
+    def remove(self, owner: str, job_id: str) -> Job:
+        """Cancel a job that runs; forget it either way.
+
+        Raises:
+            JobNotFound: see `find`.
+        """
+        job = self.find(owner, job_id)
+        self._forget(job)
+        if job.state == "running":
+            self._end(job, "cancelled")
+            if job._task is not None:
+                job._task.cancel()
+        return job
+
+    async def close(self) -> None:
+        """Cancel all that run, and forget everything."""
+        jobs = list(self._jobs.values())
+        tasks = [job._task for job in jobs if job._task is not None and not job._task.done()]
+        for job in jobs:
+            self.remove(job.owner, job.id)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, job: Job, work: Work) -> None:
+        state: JobState = "failed"
+        try:
+            result = await work(job)
+            if len(result) > self._limits.max_bytes:
+                raise Overloaded(
+                    f"The result has {len(result)} bytes; all jobs together may hold {self._limits.max_bytes}. Ask for "
+                    "less, or without respond-async.",
+                    _RETRY_AFTER_S,
+                )
+            job.size, job.result, state = len(result), result, "done"
+        except NagayomiError as error:
+            job.size, job.error = 0, error
+        except asyncio.CancelledError:
+            if job.state == "running":  # by a server that stops
+                job.error = Unavailable("The service is shutting down.")
+                self._end(job, "failed")
+            raise
+        except Exception:  # the last line, as app/http/middleware.py has it for requests
+            logger.exception("job %s failed", job.id)
+            job.error = NagayomiError("Something went wrong on the server; the log has it under the id of the job.")
+        if job.state == "running":
+            self._end(job, state)
+            self._make_room(lambda: self._bytes() <= self._limits.max_bytes)
+            asyncio.get_running_loop().call_later(self._limits.keep_s, self._forget, job)
+
+    def _end(self, job: Job, state: JobState) -> None:
+        job.state = state
+        job.notify()
+
+    def _make_room(self, enough: Callable[[], bool], owner: str | None = None) -> None:
+        """Forget finished jobs whose result was fetched, the oldest first, until there is enough."""
+        for job in list(self._jobs.values()):
+            if enough():
+                return
+            if job.state != "running" and job.fetched and owner in (None, job.owner):
+                self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        self._jobs.pop(job.id, None)
+
+    def _count(self, owner: str | None = None) -> int:
+        return sum(owner in (None, job.owner) for job in self._jobs.values())
+
+    def _bytes(self) -> int:
+        return sum(job.size for job in self._jobs.values())
+
+    def _full(self, why: str) -> Overloaded:
+        return Overloaded(
+            f"{why}; delete one, fetch one that is done, or try again later: a result is kept for "
+            f"{self._limits.keep_s:g} seconds.",
+            _RETRY_AFTER_S,
+        )
