@@ -59,6 +59,7 @@ class Metric(_Part):
     dataset: str
     n: int = Field(ge=0)
     values: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)  # 95 %, bootstrap over documents
     command: str
 
 
@@ -91,6 +92,8 @@ class Manifest(_Part):
     graphs: dict[GpuTarget, Graph] = Field(default_factory=dict)  # those exported for a GPU, by their target
     doc_stride: int = Field(default=2048, ge=1)
     temperature: float = Field(default=1.0, gt=0)
+    # A question whose `score_diff` is above has no answer in the text, says the model; None: it does not say.
+    null_score_diff_threshold: float | None = None
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     files: dict[str, str]

@@ -94,7 +94,7 @@ class FinetuneConfig(TrainingConfig):
     """A fine-tuning run."""
 
     task: TrainingTask
-    sets: tuple[DataSet, ...] = Field(min_length=1)
+    sets: tuple[DataSet, ...] = Field(min_length=1, strict=False)  # not strict: TOML has lists, and no tuples
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
     sentence_types: bool = True  # a token type of each sentence says where it stands: Sentence.token_type (summarize)
     class_balance: Share = 0.0  # 0 counts every text alike, 1 every class, which helps those with few texts (classify)
@@ -168,18 +168,9 @@ def parse(kind: type[Config], path: Path, overrides: list[str]) -> Config:
     """
     values = read_values(path, overrides)
     try:
-        # In JSON mode a list is a tuple and 1 is a float, and all else stays strict.
-        return kind.model_validate(_as_json_would(values), strict=None)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{path.name}: {explained(error)}.") from error
-
-
-def _as_json_would(value: Any) -> Any:
-    return (
-        tuple(map(_as_json_would, value))
-        if isinstance(value, list)
-        else ({key: _as_json_would(item) for key, item in value.items()} if isinstance(value, dict) else value)
-    )
 
 
 def explained(error: ValidationError) -> str:

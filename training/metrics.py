@@ -87,17 +87,3 @@ def greedy_oracle(sentences: Sequence[str], reference: str, limit: int) -> list[
         chosen.append(-negative)
         current = current + grams[-negative]
     return sorted(chosen)
-
-
-def macro_f1(predicted: Sequence[str], wanted: Sequence[str]) -> float:
-    """Mean over the classes of the references of F1 per class."""
-    scores = []
-    for label in sorted(set(wanted)):
-        hits = sum(p == w == label for p, w in zip(predicted, wanted, strict=True))
-        if hits == 0:
-            scores.append(0.0)
-            continue
-        precision = hits / sum(p == label for p in predicted)
-        recall = hits / sum(w == label for w in wanted)
-        scores.append(2 * precision * recall / (precision + recall))
-    return sum(scores) / len(scores)

@@ -19,7 +19,7 @@ Several A lines are alternatives, the best first; "-" says that the text does no
 that a summary keeps, by a passage of it. A line end is written as a backslash and n. Knows nothing of tokens or models.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.data import DataError, QuestionExample, files_under
@@ -75,29 +75,46 @@ def _read(file: Path, name: str) -> ReadingDocument:
     if len(parts) != 3:
         raise DataError(f"{file} has {len(parts) - 1} lines of =====; a document has two.")
     head, text, notes = parts
-    asked: list[tuple[str, list[tuple[str, int]]]] = []
+    asked: list[_Asked] = []
     marks: list[int] = []
     first_line = head.count("\n") + text.count("\n") + 5
-    for number, line in enumerate(notes.splitlines(), start=first_line):
+    # Not splitlines: only "\n" ends a line here, as in the text.
+    for number, line in enumerate(notes.split("\n"), start=first_line):
         where = f"{file}, line {number}"
         key, _, value = line.partition(":")
         value = value.strip()
         if not line.strip():
             continue
         if key == "Q" and value:
-            asked.append((value, []))
+            asked.append(_Asked(value, where))
         elif key == "A" and value and asked:
-            if value != "-":
-                asked[-1][1].append(_place(text, value, where))
+            asked[-1].answers.append(None if value == "-" else _place(text, value, where))
         elif key == "S" and value:
             marks.append(_once(text, value.replace("\\n", "\n"), where))
         else:
             raise DataError(f"{where}: it begins with none of Q:, A: and S:, or says nothing.")
     questions = tuple(
-        QuestionExample(f"{name}#{number}", question, text, tuple(answers), name)
-        for number, (question, answers) in enumerate(asked)
+        QuestionExample(f"{name}#{number}", one.question, text, one.checked_answers(), name)
+        for number, one in enumerate(asked)
     )
     return ReadingDocument(name, text, questions, tuple(marks))
+
+
+@dataclass
+class _Asked:
+    """A Q line and the A lines under it; None stands for "-"."""
+
+    question: str
+    where: str
+    answers: list[tuple[str, int] | None] = field(default_factory=list)
+
+    def checked_answers(self) -> tuple[tuple[str, int], ...]:
+        places = tuple(answer for answer in self.answers if answer is not None)
+        if not self.answers:
+            raise DataError(f'{self.where}: the question has no A line; "A: -" says that the text does not answer it.')
+        if len(places) not in (0, len(self.answers)):
+            raise DataError(f'{self.where}: the question has answers and "-", which says that there is none.')
+        return places
 
 
 def _once(text: str, passage: str, where: str) -> int:

@@ -31,6 +31,7 @@ from training.data import corpus_texts, read_texts, text_files
 
 # The families whose encoder is BERT's, and the prefix of their weights in a checkpoint with a head.
 PREFIXES = {"bert": "bert.", "roberta": "roberta.", "xlm-roberta": "roberta."}
+_NEEDED_KEYS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "pad_token_id")
 BLOCK_SIZE = 64
 WORD_MARK = "▁"  # SentencePiece's mark of a word's beginning
 MINIMUM_COUNT = 3
@@ -68,8 +69,10 @@ def read_source(encoder: str) -> Source:
     """
     try:
         directory = locate(encoder)
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = _json_object(directory / "config.json")
         weights = read_weights(directory)
+        file = directory / "tokenizer.json"
+        tokenizer = _json_object(file) if file.exists() else None
     except (CheckpointError, OSError, ValueError) as error:
         raise WarmStartError(f"The encoder {encoder} cannot be read: {error}") from error
     family = config.get("model_type")
@@ -77,14 +80,22 @@ def read_source(encoder: str) -> Source:
         raise WarmStartError(f"{encoder} is of the family {family!r}; a warm start takes {', '.join(PREFIXES)}.")
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise WarmStartError(f"{encoder} has relative positions; a BigBird needs learned absolute ones.")
-    file = directory / "tokenizer.json"
-    if not file.exists():
+    if tokenizer is None:
         raise WarmStartError(
             f"{encoder} has no tokenizer.json. transformers writes one: save its fast tokenizer there."
         )
+    if missing := [name for name in _NEEDED_KEYS if not isinstance(config.get(name), int)]:
+        raise WarmStartError(f"The config.json of {encoder} lacks {', '.join(missing)}.")
     prefix = PREFIXES[family]
     bare = {name.removeprefix(prefix): tensor.float() for name, tensor in weights.items()}
-    return Source(config, bare, json.loads(file.read_text(encoding="utf-8")))
+    return Source(config, bare, tokenizer)
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{file.name} does not hold a JSON object")
+    return content
 
 
 def bigbird_config(source: Source, vocab_size: int, positions: int, token_types: int) -> BigBirdConfig:
@@ -110,7 +121,7 @@ def bigbird_config(source: Source, vocab_size: int, positions: int, token_types:
         attention_type="block_sparse",
         block_size=BLOCK_SIZE,
         num_random_blocks=3,
-        pad_token_id=config.get("pad_token_id", 0),
+        pad_token_id=config["pad_token_id"],
         bos_token_id=first,
         cls_token_id=first,
         eos_token_id=separator,
@@ -142,11 +153,14 @@ def bigbird_weights(source: Source, kept: list[int], positions: int, token_types
     """
     weights = source.weights
     # RoBERTa's positions begin behind the padding id: create_position_ids_from_input_ids of transformers.
-    first = 0 if source.config["model_type"] == "bert" else int(source.config.get("pad_token_id", 1)) + 1
+    first = 0 if source.config["model_type"] == "bert" else int(source.config["pad_token_id"]) + 1
     try:
         types = weights["embeddings.token_type_embeddings.weight"]
+        words = weights["embeddings.word_embeddings.weight"]
+        if max(kept) >= len(words):
+            raise WarmStartError(f"The tokenizer has {max(kept) + 1} pieces, the encoder {len(words)} embeddings.")
         changed = {
-            "embeddings.word_embeddings.weight": weights["embeddings.word_embeddings.weight"][kept],
+            "embeddings.word_embeddings.weight": words[kept],
             "embeddings.position_embeddings.weight": repeated_positions(
                 weights["embeddings.position_embeddings.weight"], first, positions
             ),
@@ -198,6 +212,8 @@ def _counted(
     pieces: tokenizers.Tokenizer, texts: Iterable[str], segmenter: SegmenterName, normaliser: NormaliserName
 ) -> Counter[int]:
     cutter = build_segmenter(segmenter)
+    pieces.no_truncation()
+    pieces.no_padding()
     counts: Counter[int] = Counter()
     for text in texts:
         normalised = normalise(text, normaliser).text
@@ -221,53 +237,58 @@ def pruned(
     beginning, and pieces never cross words.
 
     Raises:
-        WarmStartError: the vocabulary is neither Unigram nor WordPiece.
+        WarmStartError: the vocabulary is neither Unigram nor WordPiece, or has no piece for what is unknown.
     """
     model = tokenizer["model"]
-    special = {token["content"] for token in tokenizer.get("added_tokens", [])}
+    added = {token["content"]: int(token["id"]) for token in tokenizer.get("added_tokens", [])}
+    cuts_words = segmenter != "none"
     if model["type"] == "Unigram":
         vocabulary = [(piece, float(score)) for piece, score in model["vocab"]]
-        cuts_words = segmenter != "none"
+        unknown = None if model.get("unk_id") is None else vocabulary[model["unk_id"]][0]
         rows = without_word_marks(vocabulary) if cuts_words else {p: (i, s) for i, (p, s) in enumerate(vocabulary)}
-        ordered = sorted(rows.items(), key=lambda item: item[1][0])
-        unknown = vocabulary[model["unk_id"]][0]
-        whole = _unigram(tokenizer, ordered, unknown, cuts_words=cuts_words)
     elif model["type"] == "WordPiece":
-        ordered = [(piece, (row, 0.0)) for piece, row in sorted(model["vocab"].items(), key=lambda item: item[1])]
-        whole = tokenizer
+        unknown = model["unk_token"] if model["unk_token"] in model["vocab"] else None
+        rows = {piece: (row, 0.0) for piece, row in model["vocab"].items()}
     else:
         raise WarmStartError(f"A vocabulary of the type {model['type']} cannot be cut down: leave out --corpus.")
+    if unknown is None:
+        raise WarmStartError("The vocabulary has no piece for what is unknown; without one it cannot be cut down.")
+    ordered = sorted(rows.items(), key=lambda item: item[1][0])
+    whole = _with_vocabulary(tokenizer, ordered, unknown, cuts_words=cuts_words)
     counts = _counted(tokenizers.Tokenizer.from_str(json.dumps(whole)), texts, segmenter, normaliser)
     kept = [
-        (piece, (row, score))
-        for index, (piece, (row, score)) in enumerate(ordered)
-        if piece in special
+        (piece, place)
+        for index, (piece, place) in enumerate(ordered)
+        if piece in added
+        or piece == unknown
         or counts[index] >= minimum_count
         or (counts[index] and len(piece.removeprefix("##")) == 1)
         or _is_kept_character(piece.removeprefix("##").removeprefix(WORD_MARK))
     ]
-    if model["type"] == "Unigram":
-        written = _unigram(tokenizer, kept, unknown, cuts_words=cuts_words)
-    else:
-        written = {**tokenizer, "model": {**model, "vocab": {piece: new for new, (piece, _) in enumerate(kept)}}}
-    places = {piece: new for new, (piece, _) in enumerate(kept)}
-    written["added_tokens"] = [{**token, "id": places[token["content"]]} for token in tokenizer["added_tokens"]]
-    written["post_processor"] = None  # special tokens are the caller's: app.tokenizer puts them
-    return written, [row for _, (row, _) in kept]
+    # Tokens that were added to a vocabulary follow its pieces.
+    outside = [index for token, index in added.items() if token not in rows]
+    written = _with_vocabulary(tokenizer, kept, unknown, cuts_words=cuts_words)
+    written["post_processor"] = None  # special tokens are the caller's: app.text.tokenizer puts them
+    return written, [row for _, (row, _) in kept] + outside
 
 
-def _unigram(
+def _with_vocabulary(
     tokenizer: dict[str, Any], pieces: list[tuple[str, tuple[int, float]]], unknown: str, *, cuts_words: bool
 ) -> dict[str, Any]:
-    names = [piece for piece, _ in pieces]
-    model = {
-        **tokenizer["model"],
-        "unk_id": names.index(unknown),
-        "vocab": [[piece, score] for piece, (_, score) in pieces],
-    }
-    changed = {**tokenizer, "model": model}
-    if cuts_words:  # what the segmenter hands over is normalised and cut already
-        changed |= {"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "decoder": None}
+    """The tokenizer.json with these pieces, numbered in their order, and its added tokens under their new numbers."""
+    places = {piece: index for index, (piece, _) in enumerate(pieces)}
+    for token in tokenizer.get("added_tokens", []):
+        places.setdefault(token["content"], len(places))
+    changed = dict(tokenizer)
+    if tokenizer["model"]["type"] == "Unigram":
+        scored = [[piece, score] for piece, (_, score) in pieces]
+        changed["model"] = {**tokenizer["model"], "unk_id": places[unknown], "vocab": scored}
+        if cuts_words:  # what the segmenter hands over is normalised and cut already
+            changed |= {"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "decoder": None}
+    else:
+        vocabulary = {piece: places[piece] for piece, _ in pieces}
+        changed["model"] = {**tokenizer["model"], "vocab": vocabulary}
+    changed["added_tokens"] = [{**token, "id": places[token["content"]]} for token in tokenizer.get("added_tokens", [])]
     return changed
 
 
@@ -296,8 +317,12 @@ def warm_start(
     """Write a BigBird checkpoint; see the module. Returns its sizes.
 
     Raises:
-        WarmStartError: the encoder or the corpus cannot be used.
+        WarmStartError: the encoder or a number cannot be used.
+        DataError: the corpus cannot be read.
     """
+    for name, number, least in (("positions", positions, BLOCK_SIZE), ("token types", token_types, 1)):
+        if number < least:
+            raise WarmStartError(f"{number} {name} are too few; at least {least} are needed.")
     source = read_source(encoder)
     tokenizer = source.tokenizer
     files = list(corpus)
@@ -310,7 +335,9 @@ def warm_start(
         kept = list(range(len(source.weights["embeddings.word_embeddings.weight"])))
     new = Source(source.config, source.weights, tokenizer)
     config = bigbird_config(new, len(kept), positions, token_types)
-    config.pad_token_id = kept.index(config.pad_token_id)
+    if source.config["pad_token_id"] not in kept:
+        raise WarmStartError("The tokenizer lists its padding piece under no added token, so that it was cut away.")
+    config.pad_token_id = kept.index(source.config["pad_token_id"])
     weights = bigbird_weights(source, kept, positions, token_types)
     out.mkdir(parents=True, exist_ok=True)
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})

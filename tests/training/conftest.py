@@ -9,6 +9,7 @@ import tokenizers
 from tokenizers import models, pre_tokenizers
 
 from app.text.tokenizer import Tokenizer
+from training.config import DataSet
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHARACTERS = "0123456789はどこにあるか。駅寺城川山町村島森橋"
@@ -66,6 +67,13 @@ def write_jsonl(path: Path, records: list[object]) -> Path:
     return path
 
 
+def reading_file(path: Path, text: str, notes: list[str]) -> Path:
+    """A document of a reading set: `notes` are its Q, A and S lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n=====\n".join(["kind: 試験", text, "\n".join(notes)]) + "\n", encoding="utf-8")
+    return path
+
+
 @pytest.fixture(scope="session")
 def places_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with places.json: 24 contexts of four places with a number each, and a question about one."""
@@ -82,11 +90,9 @@ def places_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def places_config(tokenizer: Path, **changes: object) -> str:
-    """The TOML of a run that takes a second: one layer, 16 wide."""
+    """The TOML of a run that takes a second: one layer, 16 wide. `changes` of keys of a data set are the only set's."""
     values: dict[str, object] = {
         "task": "qa",
-        "reader": "squad",
-        "data": "places.json",
         "tokenizer": str(tokenizer),
         "normaliser": "none",
         "segmenter": "none",
@@ -95,11 +101,14 @@ def places_config(tokenizer: Path, **changes: object) -> str:
         "heads": 2,
         "intermediate": 32,
         "max_positions": 64,
-        "max_tokens": 24,
         "shifted_share": 0.3,
         "epochs": 3.0,
         "batch_tokens": 256,
         "learning_rate": 0.02,
+        "autocast": "none",
         "checkpoint_every": 4,
     }
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in (values | changes).items())
+    data: dict[str, object] = {"reader": "squad", "data": "places.json", "max_tokens": 24}
+    own = {key: value for key, value in changes.items() if key in DataSet.model_fields}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in (values | changes).items() if key not in own]
+    return "\n".join([*lines, "[[sets]]", *(f"{key} = {json.dumps(value)}" for key, value in (data | own).items()), ""])

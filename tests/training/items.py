@@ -5,12 +5,15 @@ from typing import Any
 from training.evaluation.predictions import Scored
 
 
-def item(given: str = "答", wanted: str = "答", **changes: Any) -> Scored:
-    """An item that is right when `given` is what was wanted; sure of it by `score`, the rest is the null score's."""
+def item(given: str = "答", wanted: str | tuple[str, ...] = "答", **changes: Any) -> Scored:
+    """An item that is right when `given` is what was wanted; sure of it by `score`, the rest is the null score's.
+
+    A question that its text does not answer wants `()`.
+    """
     score = changes.pop("score", 0.5)
     fields: dict[str, Any] = {
         "asked": "問",
-        "wanted": (wanted,),
+        "wanted": (wanted,) if isinstance(wanted, str) else wanted,
         "given": given,
         "measure": float(given == wanted),
         "right": given == wanted,

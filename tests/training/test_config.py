@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from training.config import ConfigError, read_config, read_pretrain_config
+from training.config import ConfigError, DataSet, read_config, read_pretrain_config
 
-MINIMAL = 'task = "qa"\nreader = "squad"\ndata = "d"\ntokenizer = "t.json"\n'
+SET = '[[sets]]\nreader = "squad"\ndata = "d"\n'
+MINIMAL = 'task = "qa"\ntokenizer = "t.json"\n' + SET
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.toml"))
 
 
@@ -21,10 +22,14 @@ def test_the_projects_own_configs_are_valid(file: Path) -> None:
 
 
 def test_values_and_overrides(tmp_path: Path) -> None:
-    file = _config(tmp_path, MINIMAL + "epochs = 2\n")
-    config = read_config(file, ["layers=3", "learning_rate=1e-4", "context=article", 'data="x y"', "seed=7"])
-    assert (config.epochs, config.layers, config.learning_rate) == (2.0, 3, 1e-4)
-    assert (config.context, config.data, config.seed) == ("article", "x y", 7)
+    file = _config(tmp_path, "epochs = 2\n" + MINIMAL + SET)
+    overrides = ["layers=3", "learning_rate=1e-4", "seed=7", "sets.1.share=2", "sets.1.context=article"]
+    config = read_config(file, [*overrides, 'sets.1.data="x y"', "sets.0.max_tokens=512"])
+    assert (config.epochs, config.layers, config.learning_rate, config.seed) == (2.0, 3, 1e-4, 7)
+    assert config.sets == (
+        DataSet(reader="squad", data="d", max_tokens=512),
+        DataSet(reader="squad", data="x y", share=2.0, context="article"),
+    )
     assert isinstance(config.epochs, float)
 
 
@@ -32,24 +37,32 @@ def test_values_and_overrides(tmp_path: Path) -> None:
     ("text", "overrides", "message"),
     [
         ("task = ", [], "cannot be read"),
-        ('task = "qa"\nreader = "squad"\n', [], "lacks data"),
-        (MINIMAL + "layer = 3\n", [], "Unknown key 'layer'"),
-        (MINIMAL, ["layer=3"], "Unknown key 'layer'"),
+        ('task = "qa"\ntokenizer = "t"\n', [], "sets: Field required"),
+        (MINIMAL, ["sets=[]"], "sets: Tuple should have at least 1 item"),
+        (MINIMAL, ["sets=[{reader='squad'}]"], "sets.0.data: Field required"),
+        ("layer = 3\n" + MINIMAL, [], "layer: Extra inputs are not permitted"),
+        (MINIMAL + "share_ = 3\n", [], "sets.0.share_: Extra inputs are not permitted"),
+        (MINIMAL, ["layer=3"], "layer: Extra inputs are not permitted"),
         (MINIMAL, ["layers"], "--set takes KEY=VALUE, not 'layers'"),
-        (MINIMAL, ["layers=three"], "layers is 'three'; it takes a value of type int"),
-        (MINIMAL, ["layers=true"], "layers is True; it takes a value of type int"),
-        (MINIMAL, ["epochs=true"], "epochs is True; it takes a value of type float"),
-        (MINIMAL, ["layers=0"], "layers is 0; it must be at least 1"),
-        (MINIMAL, ["epochs=-1.0"], "epochs is -1.0; it must be a number above 0"),
-        (MINIMAL, ["learning_rate=nan"], "learning_rate is nan; it must be a number above 0"),
-        (MINIMAL, ["dropout=1.5"], "dropout is 1.5; it must be between 0 and 1"),
-        (MINIMAL, ["held_out_percent=100"], "held_out_percent is 100; it must be between 0 and 99"),
-        (MINIMAL, ["seed=-1"], "seed is -1; it must not be negative"),
-        (MINIMAL, ["frequency_types=-1"], "frequency_types is -1; it must not be negative"),
+        (MINIMAL, ["sets.1.share=1"], "--set sets.1.share: run.toml has no such place."),
+        (MINIMAL, ["sets.a.share=1"], "--set sets.a.share: run.toml has no such place."),
+        (MINIMAL, ["task.a=1"], "--set task.a: run.toml has no such place."),
+        (MINIMAL, ["layers=three"], "layers: Input should be a valid integer"),
+        (MINIMAL, ["layers=true"], "layers: Input should be a valid integer"),
+        (MINIMAL, ["epochs=true"], "epochs: Input should be a valid number"),
+        (MINIMAL, ["layers=0"], "layers: Input should be greater than or equal to 1"),
+        (MINIMAL, ["epochs=-1.0"], "epochs: Input should be greater than 0"),
+        (MINIMAL, ["learning_rate=nan"], "learning_rate: Input should be a finite number"),
+        (MINIMAL, ["dropout=1.5"], "dropout: Input should be less than or equal to 1"),
+        (MINIMAL, ["sets.0.share=0"], "sets.0.share: Input should be greater than 0"),
+        (MINIMAL, ["sets.0.removed_share=2"], "sets.0.removed_share: Input should be less than or equal to 1"),
+        (MINIMAL, ["sets.0.held_out_percent=100"], "sets.0.held_out_percent: Input should be less than or equal to 99"),
+        (MINIMAL, ["sets.0.max_tokens=7"], "sets.0.max_tokens: Input should be greater than or equal to 8"),
+        (MINIMAL, ["seed=-1"], "seed: Input should be greater than or equal to 0"),
         (MINIMAL, ["heads=3"], "hidden (256) must be an even multiple of heads (3)"),
-        (MINIMAL, ["task=translate"], "task is 'translate'; allowed are qa, classify, summarize"),
-        (MINIMAL, ["segmenter=chasen"], "segmenter is 'chasen'; allowed are none, mecab-jumandic, jumanpp"),
-        (MINIMAL, ["autocast=fp16"], "autocast is 'fp16'; allowed are none, bf16"),
+        (MINIMAL, ["task=translate"], "task: Input should be 'qa', 'classify' or 'summarize'"),
+        (MINIMAL, ["segmenter=chasen"], "segmenter: Input should be 'none', 'mecab-jumandic' or 'jumanpp'"),
+        (MINIMAL, ["autocast=fp16"], "autocast: Input should be 'auto', 'none' or 'bf16'"),
         (MINIMAL, ['tokenizer=""'], "tokenizer is missing"),
     ],
 )
@@ -57,6 +70,11 @@ def test_what_is_wrong_is_said_in_words(text: str, overrides: list[str], message
     with pytest.raises(ConfigError) as caught:
         read_config(_config(tmp_path, text), overrides)
     assert message in str(caught.value)
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^run\.toml: layers: .* greater than or equal to 1; sets\.0\.data: "):
+        read_config(_config(tmp_path, MINIMAL), ["layers=0", "sets.0.data=3"])
 
 
 def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
@@ -81,21 +99,21 @@ def test_tables_and_their_overrides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("corpus=false", "There is nothing to read"),
-        ("texts={a=0}", "the share of a is 0.0; it must be above 0 and at most 1"),
-        ("texts={a=2}", "the share of a is 2.0"),
-        ('texts={a="x"}', "texts is {'a': 'x'}; it takes a table of numbers"),
-        ("texts=a.txt", "texts is 'a.txt'; it takes a table of numbers"),
-        ("lengths={}", "lengths is empty"),
+        ("corpus=false", "there is nothing to read"),
+        ("texts={a=0}", "texts.a: Input should be greater than 0"),
+        ("texts={a=2}", "texts.a: Input should be less than or equal to 1"),
+        ('texts={a="x"}', "texts.a: Input should be a valid number"),
+        ("texts=a.txt", "texts: Input should be a valid dictionary"),
+        ("lengths={}", "lengths: Dictionary should have at least 1 item"),
         ("lengths={a=1}", "lengths: 'a' is no length"),
         ("lengths={4=1}", "lengths: '4' is no length; it must be a number of tokens, at least 8"),
-        ("lengths={128=0}", "lengths: the share of 128 is 0.0"),
-        ("lengths={128=true}", "it takes a table of numbers"),
+        ("lengths={128=0}", "lengths.128: Input should be greater than 0"),
+        ("lengths={128=true}", "lengths.128: Input should be a valid number"),
         ("batch_tokens=64", "batch_tokens is 64; it must hold one sequence of 4096 tokens"),
-        ("micro_batch_tokens=0", "micro_batch_tokens is 0; it must be at least 1"),
-        ("mask_rate=0", "mask_rate is 0; without a masked word there is nothing to learn"),
-        ("steps=0", "steps is 0; it must be at least 1"),
-        ("task=qa", "Unknown key 'task'"),
+        ("micro_batch_tokens=0", "micro_batch_tokens: Input should be greater than or equal to 1"),
+        ("mask_rate=0", "mask_rate: Input should be greater than 0"),
+        ("steps=0", "steps: Input should be greater than or equal to 1"),
+        ("task=qa", "task: Extra inputs are not permitted"),
     ],
 )
 def test_what_is_wrong_with_pretraining_is_said_in_words(override: str, message: str, tmp_path: Path) -> None:

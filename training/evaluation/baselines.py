@@ -67,6 +67,17 @@ def random_labels(training: Sequence[str], count: int) -> list[str]:
     return random.Random(0).choices(training, k=count)
 
 
+def lead_sentences(sentences: Sequence[str], limit: int) -> list[int]:
+    return list(range(min(limit, len(sentences))))
+
+
+def centroid(sentences: Sequence[str], limit: int) -> list[int]:
+    """Indices of the sentences nearest the mean of all in TF-IDF of characters (Radev et al. 2004)."""
+    vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 2)).fit_transform(sentences)
+    nearness = np.asarray(vectors @ vectors.mean(axis=0).T).ravel()
+    return sorted(np.argsort(-nearness.round(12), kind="stable")[:limit].tolist())
+
+
 def random_sentences(sentences: Sequence[str], limit: int) -> list[int]:
     return sorted(random.Random(sentences[0]).sample(range(len(sentences)), min(limit, len(sentences))))
 

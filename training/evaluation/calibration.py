@@ -31,11 +31,16 @@ class Bin:
     accuracy: float
 
 
+def is_fitted_on(item: Scored) -> bool:
+    """Whether an item's document is in the half for fitting: each document is in the same half whatever is scored."""
+    return in_held_out_split(item.document, FITTING_PERCENT)
+
+
 def halves(items: Sequence[Scored]) -> tuple[list[Scored], list[Scored]]:
-    """(to fit on, to measure on), split by document: each document is in the same half whatever else is scored."""
+    """(to fit on, to measure on), split by document."""
     split: tuple[list[Scored], list[Scored]] = ([], [])
     for item in items:
-        split[not in_held_out_split(item.document, FITTING_PERCENT)].append(item)
+        split[not is_fitted_on(item)].append(item)
     return split
 
 
@@ -44,7 +49,7 @@ def reliability(items: Sequence[Scored]) -> list[Bin]:
     answered = [item for item in items if item.given and item.probabilities]
     confidence = np.array([item.probabilities[0] for item in answered])
     right = np.array([item.right for item in answered], dtype=np.float64)
-    places = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(int)
+    places = _bins(confidence)
     bins = []
     for place in range(BINS):
         inside = places == place
@@ -54,10 +59,19 @@ def reliability(items: Sequence[Scored]) -> list[Bin]:
     return bins
 
 
-def expected_calibration_error(items: Sequence[Scored]) -> float:
-    """Mean over the items of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017)."""
-    bins = reliability(items)
-    return sum(b.n * abs(b.accuracy - b.confidence) for b in bins) / sum(b.n for b in bins)
+def calibration_error(confidence: Floats, right: Floats) -> float:
+    """Mean over the items of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017).
+
+    Args:
+        confidence, right: (items,) the score of the given answer, and 1 where it is right.
+    """
+    places = _bins(confidence)
+    # Of a bin of n items, n |accuracy - mean confidence| is the difference of the two sums.
+    return float(np.abs(np.bincount(places, right - confidence)).sum() / len(confidence))
+
+
+def _bins(confidence: Floats) -> npt.NDArray[np.int64]:
+    return np.asarray(np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1), dtype=np.int64)
 
 
 def rescaled(item: Scored, factor: float) -> Scored:
@@ -91,6 +105,36 @@ def fit_temperature(items: Sequence[Scored], served_at: float) -> float:
     low, high = (np.log(temperature / served_at) for temperature in TEMPERATURES)
     best = minimize_scalar(log_loss, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
     return round(served_at * float(np.exp(best.x)), 3)
+
+
+def fit_answerability(items: Sequence[Scored]) -> float:
+    """The threshold of `score_diff` that tells best, by balanced accuracy, which questions the text does not answer.
+
+    Balanced: the mean of the shares that are told rightly of the questions with an answer and of those without one, so
+    that the threshold does not depend on how many there are of each. Of equally good ones, the middle one.
+
+    Raises:
+        DataError: all of the questions, or none, have an answer.
+    """
+    has_answer = np.array([bool(item.wanted) for item in items], dtype=np.bool_)
+    if has_answer.all() or not has_answer.any():
+        raise DataError(
+            "A threshold of answerability needs questions with an answer and questions without one to be fitted on; "
+            f"of the {len(items)} in the half of the documents that is for fitting, {int(has_answer.sum())} have one."
+        )
+    diffs = np.array([item.score_diff for item in items])
+    order = np.argsort(diffs, kind="stable")
+    ranked, answered = diffs[order], has_answer[order]
+    # For each cut: how many with an answer lie at or below it, and how many without one above it.
+    below = np.concatenate([[0], np.cumsum(answered)]) / answered.sum()
+    above = 1 - np.concatenate([[0], np.cumsum(~answered)]) / (~answered).sum()
+    between = np.flatnonzero(np.diff(ranked)) + 1  # cuts between different values, as k: after k items
+    cuts = np.concatenate([[0], between, [len(ranked)]])
+    balanced = (below + above)[cuts]
+    best = cuts[np.isclose(balanced, balanced.max())]
+    cut = int(best[len(best) // 2])
+    low, high = ranked[max(cut - 1, 0)], ranked[min(cut, len(ranked) - 1)]
+    return round(float(low + high) / 2, 3)
 
 
 def _logarithms(items: Sequence[Scored]) -> Floats:

@@ -18,38 +18,57 @@ from app.errors import InvalidInput
 from app.manifest import Manifest, Metric
 from app.service import Service
 from app.settings import Settings
-from training.data import DataError, LabelledText, QuestionExample, SummaryExample, read_squad, title_on_its_own
-from training.evaluation.calibration import fit_temperature, halves, rescaled
-from training.evaluation.model_card import record, record_temperature
-from training.evaluation.predictions import Scored, ask_labels, ask_questions, ask_summaries, evaluation_settings
+from training.data import DataError, LabelledText, QuestionExample, SummaryExample
+from training.evaluation.calibration import fit_answerability, fit_temperature, halves, rescaled
+from training.evaluation.model_card import record, record_temperature, record_threshold
+from training.evaluation.predictions import (
+    Choice,
+    Scored,
+    ask_labels,
+    ask_marks,
+    ask_questions,
+    ask_summaries,
+    evaluation_settings,
+)
 from training.evaluation.report import write_failures, write_report
 from training.evaluation.scores import (
     Figures,
+    Scores,
     label_baselines,
-    label_figures,
+    label_scores,
     question_baselines,
-    question_figures,
-    summary_baselines,
-    summary_figures,
+    question_scores,
 )
+from training.evaluation.summary_scores import mark_baselines, mark_scores, summary_baselines, summary_scores
 from training.evaluation.unanswerable import unrelated
-from training.finetune.examples import labelled_split, summary_split
+from training.finetune.examples import labelled_split, question_examples, summary_split
 from training.jglue import command as jglue_command
+from training.reading_set import MarkedText, marked_texts
 
 Item = TypeVar("Item")
 
-_READERS = {"classify": ("labelled", "kyoto-categories", "livedoor"), "summarize": ("summaries", "kyoto-leads")}
+READING_SET = "reading-set"
+DEFAULT_PERCENT = 10  # what training holds out
+# The readers of each task; without --reader, the first.
+_READERS = {
+    "qa": ("squad", READING_SET),
+    "classify": ("labelled", "kyoto-categories", "livedoor"),
+    "summarize": ("summaries", "kyoto-leads", READING_SET),
+}
+# Those of data sets without a split of their own, of which training holds a part out.
+_SPLIT_READERS = ("labelled", "kyoto-categories", "livedoor", "summaries", "kyoto-leads")
 
 
 @dataclass(frozen=True)
 class Data:
-    """What is scored, of one of the three kinds; `training` is what a baseline may learn from."""
+    """What is scored, of one of four kinds; `training` is what a baseline may learn from."""
 
     questions: Sequence[QuestionExample] = ()
     beside_others: Sequence[QuestionExample] = ()
     texts: Sequence[LabelledText] = ()
     training: Sequence[LabelledText] = ()
     documents: Sequence[SummaryExample] = ()
+    marked: Sequence[MarkedText] = ()
 
 
 @dataclass(frozen=True)
@@ -58,16 +77,21 @@ class Answered:
 
     items: list[Scored]
     beside_others: list[Scored] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)  # of sentences, where they are marked
 
 
 def _read(args: argparse.Namespace) -> Data:
     if args.task == "qa":
-        pool = [title_on_its_own(example) for example in read_squad(args.data, args.context)]
+        pool = question_examples(args.reader or "squad", args.data, args.context)
         questions = _scored_part(pool, lambda example: len(example.context), args)
-        return Data(questions=questions, beside_others=unrelated(questions, pool) if args.null else ())
+        answered = [example for example in questions if example.answers]
+        return Data(questions=questions, beside_others=unrelated(answered, pool) if args.null else ())
+    if args.reader == READING_SET:
+        marked = marked_texts(args.data)
+        return Data(marked=_scored_part(marked, lambda document: len(document.text), args))
     # A file of the user's own is scored whole; of a data set without a split, what training held out.
-    reader = args.reader or ("labelled" if args.task == "classify" else "summaries")
-    percent = args.held_out_percent if args.reader else 100
+    reader = args.reader or _READERS[args.task][0]
+    percent = (args.held_out_percent or DEFAULT_PERCENT) if args.reader else 100
     if args.task == "classify":
         training, texts = labelled_split(reader, args.data, percent)
         if args.baselines and not training:
@@ -97,29 +121,42 @@ async def _ask(args: argparse.Namespace, data: Data) -> Answered:
             return Answered(items, others)
         if data.texts:
             return Answered(await ask_labels(service, args.model, data.texts))
+        if data.marked:
+            choices = await ask_marks(service, args.model, data.marked)
+            return Answered([choice.scored() for choice in choices], choices=choices)
         return Answered(await ask_summaries(service, args.model, data.documents))
 
 
-def _figures(args: argparse.Namespace, data: Data, answered: Answered) -> Figures:
+def _scores(args: argparse.Namespace, data: Data, answered: Answered, threshold: float | None) -> Scores:
     """Figures of the model, and with --baselines those of simple methods on the same items."""
     if args.task == "qa":
-        figures = question_figures(answered.items, answered.beside_others)
-        return figures | (question_baselines(data.questions, data.beside_others) if args.baselines else {})
+        scores = question_scores(answered.items, answered.beside_others, threshold)
+        return scores.beside(question_baselines(data.questions, data.beside_others)) if args.baselines else scores
     if args.task == "classify":
-        figures = label_figures(answered.items)
-        return figures | (label_baselines(data.texts, data.training) if args.baselines else {})
-    figures = summary_figures(answered.items, data.documents)
-    return figures | (summary_baselines(data.documents, figures) if args.baselines else {})
+        scores = label_scores(answered.items)
+        return scores.beside(label_baselines(data.texts, data.training)) if args.baselines else scores
+    if answered.choices:
+        scores = mark_scores(answered.choices, answered.items)
+        return scores.beside(mark_baselines(answered.choices)) if args.baselines else scores
+    scores = summary_scores(answered.items, data.documents)
+    return scores.beside(summary_baselines(data.documents, scores.values)) if args.baselines else scores
 
 
-def _fit(directory: Path, answered: Answered) -> tuple[float, Answered]:
-    """Fit a temperature, write it into the model's manifest, and give what the service would have said at it."""
-    served_at = Manifest.read(directory).temperature
-    temperature = fit_temperature(halves(answered.items)[0], served_at)
-    record_temperature(directory, temperature)
-    factor = temperature / served_at
-    items = [rescaled(item, factor) for item in answered.items]
-    return temperature, Answered(items, [rescaled(item, factor) for item in answered.beside_others])
+def _fit(args: argparse.Namespace, directory: Path, answered: Answered) -> tuple[Figures, Answered]:
+    """Fit what was asked for, write it into the model's manifest, and give what the service would have said with it."""
+    fitted: Figures = {}
+    on = halves(answered.items)[0]
+    if args.fit_temperature:
+        served_at = Manifest.read(directory).temperature
+        fitted["temperature"] = fit_temperature(on, served_at)
+        record_temperature(directory, fitted["temperature"])
+        factor = fitted["temperature"] / served_at
+        items = [rescaled(item, factor) for item in answered.items]
+        answered = Answered(items, [rescaled(item, factor) for item in answered.beside_others])
+    if args.fit_answerability:
+        fitted["null_score_diff_threshold"] = fit_answerability(on)
+        record_threshold(directory, fitted["null_score_diff_threshold"])
+    return fitted, answered
 
 
 def _count(text: str) -> int:
@@ -157,15 +194,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reader",
-        choices=[reader for readers in _READERS.values() for reader in readers],
-        help="format of --data; default: JSONL of {text, label} or of {sentences or text, summary}, all of it scored",
+        choices=list(dict.fromkeys(reader for readers in _READERS.values() for reader in readers)),
+        help="format of --data; default: SQuAD JSON, or JSONL of {text, label} or of {sentences or text, summary}, all "
+        "of it scored. reading-set: documents with questions, of which some have no answer, and with marked sentences",
     )
     parser.add_argument(
         "--held-out-percent",
         type=_count,
-        default=10,
         metavar="PERCENT",
-        help="with --reader: the share that training held out, of which the score is (default: 10)",
+        help="with a --reader of a data set without a split: the share that training held out, of which the score is "
+        f"(default: {DEFAULT_PERCENT})",
     )
     parser.add_argument(
         "--min-characters", type=int, default=0, metavar="N", help="score only documents of at least so many characters"
@@ -181,6 +219,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fit-temperature",
         action="store_true",
         help="fit the temperature of the scores on half of the documents and write it into the model's manifest",
+    )
+    parser.add_argument(
+        "--fit-answerability",
+        action="store_true",
+        help="fit the null score above which the model says that the text does not state the answer, on half of the "
+        "documents, and write it into the model's manifest",
     )
     parser.add_argument(
         "--record",
@@ -221,18 +265,20 @@ def run(args: argparse.Namespace) -> int:
     data = _read(args)
     answered = asyncio.run(_ask(args, data))
     directory = (args.model_store or Settings().model_store) / args.model
-    fitted: Figures = {}
-    if args.fit_temperature:
-        fitted["temperature"], answered = _fit(directory, answered)
-    figures = _figures(args, data, answered)
+    fitted, answered = _fit(args, directory, answered)
+    scores = _scores(args, data, answered, Manifest.read(directory).null_score_diff_threshold)
     if args.record is not None:
-        values = {name: value for name, value in figures.items() if name != "n"}
-        record(directory, Metric(dataset=args.record, n=int(figures["n"]), values=values, command=command(args)))
+        values = {name: value for name, value in scores.values.items() if name != "n"}
+        n = int(scores.values["n"])
+        metric = Metric(dataset=args.record, n=n, values=values, intervals=scores.intervals, command=command(args))
+        record(directory, metric)
+    kind = "marks" if answered.choices else args.task
     if args.failures is not None:
-        write_failures(args.failures, args.task, answered.items)
+        write_failures(args.failures, kind, answered.items)
     if args.report is not None:
-        write_report(args.report, args.task, command(args), figures, answered.items, answered.beside_others)
-    print(json.dumps({"task": args.task, "model": args.model, **fitted, **figures}, ensure_ascii=False))
+        write_report(args.report, kind, command(args), scores, answered.items, answered.beside_others)
+    said = {"task": args.task, "model": args.model, **fitted, **scores.values, "intervals": scores.intervals}
+    print(json.dumps(said, ensure_ascii=False))
     return 0
 
 
@@ -240,12 +286,19 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what does not go together, before anything is read."""
     if args.task is None or args.data is None:
         raise InvalidInput("--task and --data are needed, or --suite.")
-    if args.task in _READERS and args.reader not in (None, *_READERS[args.task]):
+    if args.reader not in (None, *_READERS[args.task]):
         raise InvalidInput(
             f"--reader {args.reader} gives nothing for the task {args.task}; "
             f"allowed are {', '.join(_READERS[args.task])}."
         )
-    if args.null and args.task != "qa":
-        raise InvalidInput("--null is for --task qa: only answers have a null score.")
+    if args.held_out_percent is not None and args.reader not in _SPLIT_READERS:
+        raise InvalidInput(
+            f"--held-out-percent goes with --reader {', '.join(_SPLIT_READERS)}: the others have no split."
+        )
+    if args.context == "article" and (args.task != "qa" or args.reader == READING_SET):
+        raise InvalidInput("--context article joins the paragraphs of SQuAD JSON; other documents are whole.")
+    for option in ("null", "fit_answerability"):
+        if getattr(args, option) and args.task != "qa":
+            raise InvalidInput(f"--{option.replace('_', '-')} is for --task qa: only answers have a null score.")
     if args.fit_temperature and args.task == "summarize":
         raise InvalidInput("--fit-temperature is for qa and classify: no sentence of a summary is right or wrong.")

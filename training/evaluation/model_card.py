@@ -4,15 +4,16 @@ Figures are never typed in: the card's tables are made from the manifest, the ma
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from app.manifest import Manifest, Metric, write
 
 _TABLES = re.compile("(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
 
-# Figures that a new temperature makes untrue.
-_OF_THE_TEMPERATURE = ("ece", "null_score_auroc")
+# Figures that a new temperature or a new threshold makes untrue.
+_OF_THE_TEMPERATURE = ("ece", "null_score_auroc", "answerability_auroc")
+_OF_THE_THRESHOLD = ("answerability_accuracy", "answerability_balanced_accuracy", "right_at_threshold")
 
 
 def record(directory: Path, metric: Metric) -> None:
@@ -24,15 +25,28 @@ def record(directory: Path, metric: Metric) -> None:
 
 def record_temperature(directory: Path, temperature: float) -> None:
     """Set the temperature the service divides by, and take out the figures that were measured at another."""
+    _change(directory, "temperature", temperature, _OF_THE_TEMPERATURE)
+
+
+def record_threshold(directory: Path, threshold: float) -> None:
+    """Set the threshold above which the model says "not stated", and take out the figures measured at another."""
+    _change(directory, "null_score_diff_threshold", threshold, _OF_THE_THRESHOLD)
+
+
+def _change(directory: Path, name: str, value: float, outdated: Container[str]) -> None:
     manifest = Manifest.read(directory)
     metrics = manifest.metrics
-    if temperature != manifest.temperature:
-        metrics = tuple(metric.model_copy(update={"values": _lasting(metric)}) for metric in metrics)
-    _write(directory, manifest.model_copy(update={"temperature": temperature, "metrics": metrics}))
-
-
-def _lasting(metric: Metric) -> dict[str, float]:
-    return {name: value for name, value in metric.values.items() if name not in _OF_THE_TEMPERATURE}
+    if value != getattr(manifest, name):
+        metrics = tuple(
+            metric.model_copy(
+                update={
+                    part: {figure: one for figure, one in getattr(metric, part).items() if figure not in outdated}
+                    for part in ("values", "intervals")
+                }
+            )
+            for metric in metrics
+        )
+    _write(directory, manifest.model_copy(update={name: value, "metrics": metrics}))
 
 
 def _write(directory: Path, manifest: Manifest) -> None:
@@ -46,18 +60,28 @@ def _write(directory: Path, manifest: Manifest) -> None:
 def tables(manifest: Manifest) -> str:
     """Every metric of a manifest: the data, the command, and its figures."""
     return "\n".join(
-        f"**{metric.dataset}** ({metric.n:,})\n\n{figure_table(metric.values)}\n`{metric.command}`\n"
+        f"**{metric.dataset}** ({metric.n:,})\n\n{figure_table(metric.values, metric.intervals)}\n`{metric.command}`\n"
         for metric in manifest.metrics
     )
 
 
-def figure_table(values: Mapping[str, float]) -> str:
-    """Figures as a Markdown table: a line for each measure, the model first, then a column for each baseline."""
+def figure_table(values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> str:
+    """Figures as a Markdown table: a line for each measure, the model first, then a column for each baseline.
+
+    A figure is followed by its 95 % bootstrap interval over documents, where it has one.
+    """
     baselines = list(dict.fromkeys(name.partition(".")[0] for name in values if "." in name))
     measures = list(dict.fromkeys(name.rpartition(".")[2] for name in values))
     lines = [f"| {' | '.join(['', 'model', *baselines])} |", "|---" * (len(baselines) + 2) + "|"]
     for measure in measures:
         names = [measure, *(f"{baseline}.{measure}" for baseline in baselines)]
-        cells = [f"{values[name]:.3f}" if name in values else "" for name in names]
+        cells = [_cell(name, values, intervals) for name in names]
         lines.append(f"| {' | '.join([measure.replace('_', ' '), *cells])} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(name: str, values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> str:
+    if name not in values:
+        return ""
+    low, high = intervals.get(name, (None, None))
+    return f"{values[name]:.3f}" + ("" if low is None else f" ({low:.3f}–{high:.3f})")

@@ -20,10 +20,12 @@ from app.settings import Settings
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample
 from training.finetune.examples import ORACLE_SENTENCES
 from training.metrics import best_over_references, rouge_n
+from training.reading_set import MarkedText
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Request = TypeVar("Request", bound=BaseModel)
+Span = tuple[int, int]  # code points, half-open
 
 IN_FLIGHT = 8  # requests at once: enough to keep the engine busy while others are tokenised and decoded
 QUESTIONS_A_REQUEST = 16  # a context is tokenised once for so many of its questions
@@ -36,7 +38,8 @@ PASSAGE_CHARACTERS = 60  # kept on either side of a wanted answer
 class Scored:
     """One item, as it was answered.
 
-    `measure` is in [0, 1]: character F1 of an answer, 1 or 0 of a label, character-bigram F1 of a summary.
+    `measure` is in [0, 1]: character F1 of an answer, 1 or 0 of a label, of a summary its character-bigram F1 or the
+    share of the marked sentences that it holds. A question that the text does not answer wants nothing.
     `probabilities` are all those of the response, the given answer's first and, of a question, the null score last.
     """
 
@@ -56,6 +59,34 @@ class Scored:
     def null_score(self) -> float:
         """Probability that the text does not answer the question."""
         return self.probabilities[-1]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The sentences that a summary of a marked document holds, and all those that it could hold."""
+
+    document: MarkedText
+    chosen: tuple[Span, ...]
+    available: tuple[Span, ...]
+
+    def found(self, spans: Sequence[Span]) -> int:
+        """How many of the marks lie in these spans."""
+        return sum(any(start <= mark < end for start, end in spans) for mark in self.document.marks)
+
+    def scored(self) -> Scored:
+        text = self.document.text
+        holding = [span for mark in self.document.marks for span in self.available if span[0] <= mark < span[1]]
+        return Scored(
+            asked=text[:ASKED_CHARACTERS],
+            # Of a mark outside all sentences, the characters that follow it.
+            wanted=tuple(text[start:end] for start, end in holding)
+            or tuple(text[mark : mark + PASSAGE_CHARACTERS] for mark in self.document.marks),
+            given="\n".join(text[start:end] for start, end in self.chosen),
+            measure=self.found(self.chosen) / len(self.document.marks),
+            right=self.found(self.chosen) == len(self.document.marks),
+            document=self.document.document,
+            characters=len(text),
+        )
 
 
 def evaluation_settings(model_store: Path | None) -> Settings:
@@ -212,4 +243,20 @@ async def ask_summaries(service: Service, model: str, examples: Sequence[Summary
             characters=len(text),
         )
 
-    return await each(examples, summarize, "summarising")
+    return await each(examples, summarize, "summarizing")
+
+
+async def ask_marks(service: Service, model: str, documents: Sequence[MarkedText]) -> list[Choice]:
+    """A summary of every document, in as many sentences as are marked."""
+
+    async def summarize(document: MarkedText) -> Choice:
+        what = f"The document {document.document}"
+        request = service_request(
+            SummarizeRequest, what, text=document.text, max_sentences=len(document.marks), model=model
+        )
+        sentences = (await service.summarize(request)).sentences
+        available = tuple((sentence.start, sentence.end) for sentence in sentences)
+        chosen = tuple((sentence.start, sentence.end) for sentence in sentences if sentence.selected)
+        return Choice(document, chosen, available)
+
+    return await each(documents, summarize, "summarizing")

@@ -3,6 +3,7 @@
 Knows scored items and files; measures nothing itself. README.md shows the plots, so a folder can be read where it is.
 """
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,11 +17,13 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from app.errors import InvalidInput
 from training.evaluation.calibration import Bin, halves, reliability
+from training.evaluation.intervals import DRAWS
 from training.evaluation.model_card import figure_table
 from training.evaluation.predictions import Scored
-from training.evaluation.scores import Figures, Part, by_length, by_position
+from training.evaluation.scores import Part, Scores, by_length, by_position
 
-MEASURES = {"qa": "f1", "classify": "accuracy", "summarize": "bigram_f1"}  # what Scored.measure is, by task
+# What Scored.measure is, by the kind of items: a task, or summaries by the sentences that a reader marked.
+MEASURES = {"qa": "f1", "classify": "accuracy", "summarize": "bigram_f1", "marks": "marks_found"}
 FAILURES_KEPT = 50
 FAILURES_SHOWN = 10
 ROC_POINTS = 200
@@ -29,50 +32,50 @@ Plot = tuple[str, str, Callable[[Axes], None]]  # file, caption, drawing
 
 
 def write_report(
-    folder: Path, task: str, command: str, figures: Figures, items: Sequence[Scored], beside_others: Sequence[Scored]
+    folder: Path, kind: str, command: str, scores: Scores, items: Sequence[Scored], beside_others: Sequence[Scored]
 ) -> None:
     """Write README.md, figures.json and the plots that the data gives.
 
     Raises:
         InvalidInput: the folder cannot be written.
     """
-    measure = MEASURES[task]
+    measure = MEASURES[kind]
     plots, curves = _plots(measure, items, beside_others)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, _, draw in plots:
             _save(folder / file, draw)
-        content = {"command": command, "figures": figures, **curves}
+        content = {"command": command, "figures": scores.values, "intervals": scores.intervals, **curves}
         text = json.dumps(content, ensure_ascii=False, indent=1)
         (folder / "figures.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(_markdown(task, command, figures, items, plots, curves), encoding="utf-8")
+        (folder / "README.md").write_text(_markdown(kind, command, scores, items, plots), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"The report cannot be written: {error}") from error
 
 
-def failures(task: str, items: Sequence[Scored]) -> list[dict[str, Any]]:
+def failures(kind: str, items: Sequence[Scored]) -> list[dict[str, Any]]:
     """The worst items as records, worst first; of equally wrong answers, those given with most confidence."""
     wrong = [item for item in items if item.measure < 1]
     wrong.sort(key=lambda item: (item.measure, -max(item.probabilities[:1], default=0)))
     records = []
     for item in wrong[:FAILURES_KEPT]:
-        record: dict[str, Any] = {"question" if task == "qa" else "text": item.asked}
+        record: dict[str, Any] = {"question" if kind == "qa" else "text": item.asked}
         if item.passage:
             record["passage"] = item.passage
         record |= {"expected": list(item.wanted), "given": item.given}
         if item.probabilities:
             record["score"] = round(item.probabilities[0], 4)
-        records.append(record | {MEASURES[task]: round(item.measure, 4)})
+        records.append(record | {MEASURES[kind]: round(item.measure, 4)})
     return records
 
 
-def write_failures(file: Path, task: str, items: Sequence[Scored]) -> None:
+def write_failures(file: Path, kind: str, items: Sequence[Scored]) -> None:
     """JSONL of `failures`.
 
     Raises:
         InvalidInput: the file cannot be written.
     """
-    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in failures(task, items))
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in failures(kind, items))
     try:
         file.write_text(lines, encoding="utf-8")
     except OSError as error:
@@ -83,7 +86,8 @@ def _plots(
     measure: str, items: Sequence[Scored], beside_others: Sequence[Scored]
 ) -> tuple[list[Plot], dict[str, object]]:
     """The plots that these items give, and the numbers in them."""
-    lengths, positions = by_length(items), by_position(items)
+    answered = [item for item in items if item.wanted]
+    lengths, positions = by_length(answered), by_position(answered)
     plots: list[Plot] = [
         ("by_length.png", f"{measure} by length of the document", lambda axes: _draw_parts(axes, lengths, measure))
     ]
@@ -97,10 +101,15 @@ def _plots(
         title = "how often answers of a score are right, on documents no temperature was fitted on"
         plots.append(("reliability.png", title, lambda axes: _draw_reliability(axes, bins)))
         curves["reliability"] = [asdict(b) for b in bins]
-    if beside_others:
-        rates = _null_roc(items, beside_others)
-        plots.append(("null_roc.png", "ROC of the null score", lambda axes: _draw_roc(axes, *rates)))
-        curves["null_roc"] = dict(zip(("false_positive_rate", "true_positive_rate"), rates, strict=True))
+    unanswered = [item for item in items if not item.wanted]
+    for name, title, other in (
+        ("answerability_roc", "ROC of the null score, questions without an answer against the others", unanswered),
+        ("null_roc", "ROC of the null score, other documents against the questions' own", beside_others),
+    ):
+        if other and answered:
+            rates = _null_roc(answered, other)
+            plots.append((f"{name}.png", title, functools.partial(_draw_roc, false=rates[0], true=rates[1])))
+            curves[name] = dict(zip(("false_positive_rate", "true_positive_rate"), rates, strict=True))
     if measure == MEASURES["classify"]:
         labels = sorted({item.wanted[0] for item in items} | {item.given for item in items})
         counts = confusion_matrix([item.wanted[0] for item in items], [item.given for item in items], labels=labels)
@@ -164,18 +173,13 @@ def _draw_confusion(axes: Axes, labels: Sequence[str], counts: Any) -> None:
     axes.set(xlabel="given", ylabel="wanted")
 
 
-def _markdown(
-    task: str,
-    command: str,
-    figures: Figures,
-    items: Sequence[Scored],
-    plots: Sequence[Plot],
-    curves: dict[str, object],
-) -> str:
-    shown = {name: value for name, value in figures.items() if name != "n"}
-    parts = [f"# {len(items):,} items\n\n```sh\n{command}\n```\n", figure_table(shown)]
+def _markdown(kind: str, command: str, scores: Scores, items: Sequence[Scored], plots: Sequence[Plot]) -> str:
+    shown = {name: value for name, value in scores.values.items() if name != "n"}
+    parts = [f"# {len(items):,} items\n\n```sh\n{command}\n```\n", figure_table(shown, scores.intervals)]
+    if scores.intervals:
+        parts.append(f"In brackets: 95 % bootstrap intervals, {DRAWS:,} draws of documents.\n")
     parts += [f"![{caption}]({file})\n\n{caption[0].upper()}{caption[1:]}.\n" for file, caption, _ in plots]
-    worst = failures(task, items)[:FAILURES_SHOWN]
+    worst = failures(kind, items)[:FAILURES_SHOWN]
     if worst:
         names = [name for name in worst[0] if name != "passage"]
         parts.append("## Where it fails\n")

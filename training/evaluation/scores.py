@@ -1,32 +1,42 @@
-"""From scored items to figures: the measures of a data set, of parts of it, and of simple methods beside the model.
+"""From scored items to figures: the measures of a data set, of parts of it, and of simple methods next to the model.
 
 A figure that the data cannot give (F1 of long documents where all are short) is left out. Figures of a baseline bear
-its name: `overlap.f1` stands beside `f1`. Knows nothing of requests or files.
+its name: `overlap.f1` stands next to `f1`. Summaries have a module of their own. Knows nothing of requests or files.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from training.data import LabelledText, QuestionExample, SummaryExample
-from training.evaluation.baselines import (
-    lexrank,
-    overlap_answer,
-    random_answer,
-    random_labels,
-    random_sentences,
-    textrank,
-    tfidf_labels,
-)
-from training.evaluation.calibration import expected_calibration_error, halves
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import f1_score
+
+from training.data import LabelledText, QuestionExample
+from training.evaluation.baselines import overlap_answer, random_answer, random_labels, tfidf_labels
+from training.evaluation.calibration import calibration_error, is_fitted_on
+from training.evaluation.intervals import IntArray, Interval, Statistic, bootstrap, measured
 from training.evaluation.predictions import Scored
 from training.evaluation.unanswerable import auroc
-from training.finetune.examples import ORACLE_SENTENCES
-from training.metrics import best_over_references, greedy_oracle, macro_f1, rouge_l, rouge_n
+from training.metrics import best_over_references
 
 Figures = dict[str, float]
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
 
 QUARTERS = 4
 LENGTH_EDGES = (500, 1000, 2000, 4000, 8000, 16000)  # characters
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures, and of the headline ones the 95 % bootstrap intervals over documents."""
+
+    values: Figures
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    def beside(self, others: Figures) -> "Scores":
+        """The same with the figures of other methods."""
+        return replace(self, values=self.values | others)
 
 
 @dataclass(frozen=True)
@@ -71,30 +81,95 @@ def _parts(named: Iterable[tuple[str, list[Scored]]]) -> Iterator[Part]:
             yield Part(name, len(items), mean(item.measure for item in items))
 
 
-def question_figures(items: Sequence[Scored], beside_others: Sequence[Scored]) -> Figures:
-    """Exact match and character F1, whole, by quarter and by length; calibration; and the AUROC of the null score.
+def question_scores(items: Sequence[Scored], beside_others: Sequence[Scored], threshold: float | None) -> Scores:
+    """Answers, answerability, and what the scores are worth.
 
-    `beside_others` are the same questions beside documents that do not answer them; empty: not asked.
+    Exact match and character F1 are those of the best answer to the questions that have one, whole, by quarter and by
+    length. `ece` takes every question, `answerability_auroc` compares the questions that the text answers with those
+    that it does not.
+
+    Args:
+        beside_others: the questions with an answer, asked about documents that do not answer them; empty: not asked.
+        threshold: of `score_diff`, above which the model says "not stated"; None: it has none. Its figures, as the
+            calibration error, are of the half of the documents on which nothing is fitted. `right_at_threshold`
+            counts a question as right that is answered exactly, or that has no answer and is said to have none.
     """
-    figures = {
-        "n": len(items),
-        "em": mean(item.right for item in items),
-        "f1": mean(item.measure for item in items),
-        **_calibration(items),
-        **{f"f1_{part.name}": part.measure for part in (*by_position(items), *by_length(items))},
-    }
-    quarters = [part.measure for part in by_position(items)]
-    if len(quarters) == QUARTERS and max(quarters) > 0:
-        figures["worst_best_quarter"] = round(min(quarters) / max(quarters), 4)
+    answered = [item for item in items if item.wanted]
+    statistics = _question_statistics(items)
+    if threshold is not None:
+        statistics |= _threshold_statistics(items, threshold)
     if beside_others:
-        for name in ("null_score", "score_diff"):
-            own, other = ([getattr(item, name) for item in half] for half in (items, beside_others))
-            figures[f"{name}_auroc"] = round(auroc(own, other), 4)
-    return figures
+        statistics |= _pair_statistics(items, beside_others)
+    documents = [item.document for item in items]
+    parts = (*by_position(answered), *by_length(answered))
+    values = {"n": len(items), **measured(documents, statistics), **{f"f1_{p.name}": p.measure for p in parts}}
+    return Scores(values, bootstrap(documents, statistics))
+
+
+def _question_statistics(items: Sequence[Scored]) -> dict[str, Statistic]:
+    has_answer = _has_answer(items)
+    right, f1 = _array(item.right for item in items), _array(item.measure for item in items)
+    position = _array(-1.0 if item.position is None else item.position for item in items)
+    null_score, score_diff = (_array(getattr(item, name) for item in items) for name in ("null_score", "score_diff"))
+
+    def worst_best_quarter(places: IntArray) -> float:
+        quarters = np.floor(position[places] * QUARTERS)
+        means = _array(mean_where(f1, position >= 0)(places[quarters == quarter]) for quarter in range(QUARTERS))
+        # nan as well where a quarter has no answer.
+        return float(means.min() / means.max()) if means.max() > 0 else np.nan
+
+    return {
+        "em": mean_where(right, has_answer),
+        "f1": mean_where(f1, has_answer),
+        "ece": _calibration(items),
+        "answerability_auroc": _auroc_within(null_score, has_answer),
+        "score_diff_answerability_auroc": _auroc_within(score_diff, has_answer),
+        "worst_best_quarter": worst_best_quarter,
+    }
+
+
+def _threshold_statistics(items: Sequence[Scored], threshold: float) -> dict[str, Statistic]:
+    has_answer, here = _has_answer(items), np.array([not is_fitted_on(item) for item in items])
+    refused = np.array([not item.given or item.score_diff > threshold for item in items])
+    told = _array(refused != has_answer)
+    right = _array(np.where(refused, ~has_answer, [item.right and bool(item.wanted) for item in items]))
+
+    def balanced(places: IntArray) -> float:
+        return (mean_where(told, here & has_answer)(places) + mean_where(told, here & ~has_answer)(places)) / 2
+
+    return {
+        "answerability_accuracy": mean_where(told, here),
+        "answerability_balanced_accuracy": balanced,
+        "right_at_threshold": mean_where(right, here),
+    }
+
+
+def _pair_statistics(items: Sequence[Scored], beside_others: Sequence[Scored]) -> dict[str, Statistic]:
+    """Each question's null score beside its own document against that beside another one."""
+    has_answer = _has_answer(items)
+
+    def statistic(name: str) -> Statistic:
+        own, other = _array(getattr(item, name) for item in items), np.full(len(items), np.nan)
+        other[has_answer] = [getattr(item, name) for item in beside_others]
+
+        def of(places: IntArray) -> float:
+            asked = places[has_answer[places]]
+            return auroc(own[asked], other[asked])
+
+        return of
+
+    return {f"{name}_auroc": statistic(name) for name in ("null_score", "score_diff")}
+
+
+def _auroc_within(values: FloatArray, has_answer: BoolArray) -> Statistic:
+    return lambda places: auroc(values[places[has_answer[places]]], values[places[~has_answer[places]]])
 
 
 def question_baselines(examples: Sequence[QuestionExample], beside_others: Sequence[QuestionExample]) -> Figures:
-    """The sentence most like the question, and chance."""
+    """The sentence most like the question, and chance; of the questions that have an answer."""
+    examples = [example for example in examples if example.answers]
+    if not examples:
+        return {}
     overlap = [overlap_answer(example.question, example.context) for example in examples]
     methods = {
         "overlap": [answer for answer, _ in overlap],
@@ -115,17 +190,29 @@ def question_baselines(examples: Sequence[QuestionExample], beside_others: Seque
     return figures
 
 
-def label_figures(items: Sequence[Scored]) -> Figures:
+def label_scores(items: Sequence[Scored]) -> Scores:
     """Accuracy and macro-F1, calibration, accuracy by length, and the share of the commonest class."""
-    wanted = [item.wanted[0] for item in items]
-    return {
+    wanted, given = [item.wanted[0] for item in items], [item.given for item in items]
+    _, codes = np.unique([*wanted, *given], return_inverse=True)
+    own, said = codes[: len(items)], codes[len(items) :]
+    documents = [item.document for item in items]
+    statistics: dict[str, Statistic] = {
+        "accuracy": mean_where(_array(own == said), np.ones(len(items), np.bool_)),
+        "macro_f1": lambda places: _macro_f1(own[places], said[places]),
+        "ece": _calibration(items),
+    }
+    values = {
         "n": len(items),
-        "accuracy": mean(item.right for item in items),
-        "macro_f1": round(macro_f1([item.given for item in items], wanted), 4),
-        **_calibration(items),
+        **measured(documents, statistics),
         **{f"accuracy_{part.name}": part.measure for part in by_length(items)},
         "majority.accuracy": round(max(wanted.count(label) for label in set(wanted)) / len(wanted), 4),
     }
+    return Scores(values, bootstrap(documents, statistics))
+
+
+def _macro_f1(wanted: Sequence[str] | IntArray, given: Sequence[str] | IntArray) -> float:
+    """Mean of F1 over the classes that are wanted."""
+    return float(f1_score(wanted, given, labels=np.unique(wanted), average="macro", zero_division=0))
 
 
 def label_baselines(examples: Sequence[LabelledText], training: Sequence[LabelledText]) -> Figures:
@@ -138,68 +225,39 @@ def label_baselines(examples: Sequence[LabelledText], training: Sequence[Labelle
     figures: Figures = {}
     for name, labels in methods.items():
         figures[f"{name}.accuracy"] = mean(given == label for given, label in zip(labels, wanted, strict=True))
-        figures[f"{name}.macro_f1"] = round(macro_f1(labels, wanted), 4)
+        figures[f"{name}.macro_f1"] = round(_macro_f1(wanted, labels), 4)
     return figures
 
 
-def summary_figures(items: Sequence[Scored], examples: Sequence[SummaryExample]) -> Figures:
-    """Character-bigram F1 and ROUGE, beside the first three sentences (`lead`) and the greedy oracle's three.
+def _calibration(items: Sequence[Scored]) -> Statistic:
+    """Expected calibration error over the half of the documents on which nothing is fitted."""
+    counted = np.array([bool(item.given and item.probabilities) and not is_fitted_on(item) for item in items])
+    confidence = _array(item.probabilities[0] if item.probabilities else 0.0 for item in items)
+    right = _array(item.right for item in items)
 
-    `share_to_oracle` is how far the model comes on the way from the lead (0) to the oracle (1) in bigram F1.
-    """
-    summaries = [item.given for item in items]
-    ends = {
-        "lead": [list(range(min(ORACLE_SENTENCES, len(example.sentences)))) for example in examples],
-        "oracle": [greedy_oracle(example.sentences, example.summary, ORACLE_SENTENCES) for example in examples],
-    }
-    bigram_f1 = {name: _bigram_f1(_joined(examples, chosen), examples) for name, chosen in ends.items()}
-    references = [example.summary for example in examples]
+    def error(places: IntArray) -> float:
+        inside = places[counted[places]]
+        return calibration_error(confidence[inside], right[inside]) if len(inside) else np.nan
 
-    def rouge(measure: Callable[[str, str], float]) -> float:
-        return mean(measure(summary, reference) for summary, reference in zip(summaries, references, strict=True))
-
-    own = _bigram_f1(summaries, examples)
-    return {
-        "n": len(items),
-        "bigram_f1": own,
-        **_share(own, **bigram_f1),
-        "rouge1": rouge(lambda summary, reference: rouge_n(summary, reference, 1)),
-        "rougeL": rouge(rouge_l),
-        **{f"bigram_f1_{part.name}": part.measure for part in by_length(items)},
-        **{f"{name}.bigram_f1": value for name, value in bigram_f1.items()},
-    }
+    return error
 
 
-def summary_baselines(examples: Sequence[SummaryExample], model: Figures) -> Figures:
-    """LexRank, TextRank and chance; `model` holds the figures of the lead and the oracle."""
-    figures: Figures = {}
-    for name, method in {"lexrank": lexrank, "textrank": textrank, "random": random_sentences}.items():
-        chosen = [method(example.sentences, ORACLE_SENTENCES) for example in examples]
-        value = _bigram_f1(_joined(examples, chosen), examples)
-        share = _share(value, lead=model["lead.bigram_f1"], oracle=model["oracle.bigram_f1"])
-        figures |= {f"{name}.bigram_f1": value, **{f"{name}.{key}": number for key, number in share.items()}}
-    return figures
+def mean_where(values: FloatArray, mask: BoolArray) -> Statistic:
+    """The mean of those values that the mask lets through."""
+
+    def statistic(places: IntArray) -> float:
+        inside = places[mask[places]]
+        return float(values[inside].mean()) if len(inside) else np.nan
+
+    return statistic
 
 
-def _joined(examples: Sequence[SummaryExample], chosen: Sequence[Sequence[int]]) -> list[str]:
-    return [
-        "".join(example.sentences[index] for index in indices)
-        for example, indices in zip(examples, chosen, strict=True)
-    ]
+def _has_answer(items: Sequence[Scored]) -> BoolArray:
+    return np.array([bool(item.wanted) for item in items])
 
 
-def _bigram_f1(summaries: Sequence[str], examples: Sequence[SummaryExample]) -> float:
-    return mean(rouge_n(summary, example.summary, 2) for summary, example in zip(summaries, examples, strict=True))
-
-
-def _share(value: float, lead: float, oracle: float) -> Figures:
-    return {"share_to_oracle": round((value - lead) / (oracle - lead), 4)} if oracle > lead else {}
-
-
-def _calibration(items: Sequence[Scored]) -> Figures:
-    """Expected calibration error over the half of the documents on which no temperature is fitted."""
-    measured = [item for item in halves(items)[1] if item.given]
-    return {"ece": round(expected_calibration_error(measured), 4)} if measured else {}
+def _array(values: Iterable[float]) -> FloatArray:
+    return np.array(list(values), dtype=np.float64)
 
 
 def mean(values: Iterable[float]) -> float:

@@ -8,7 +8,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sklearn.metrics import roc_auc_score
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
 
 from training.data import DataError, QuestionExample
 
@@ -52,9 +54,14 @@ def _nearest(example: QuestionExample, texts: Sequence[tuple[int, str, str]]) ->
     return found
 
 
-def auroc(own: Sequence[float], other: Sequence[float]) -> float:
-    """The chance that a question's null score is higher beside another document than beside its own; ties count half.
+def auroc(own: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """The chance that a null score of `other`, without an answer, is above one of `own`; ties count half.
 
-    As many of the one as of the other, so 0.5 is chance.
+    By the sum of ranks (Mann and Whitney 1947). 0.5 is chance; nan where one of the two is empty.
     """
-    return float(roc_auc_score([0] * len(own) + [1] * len(other), [*own, *other]))
+    scores = np.concatenate([np.asarray(own, dtype=np.float64), np.asarray(other, dtype=np.float64)])
+    count = len(np.asarray(other))
+    if not 0 < count < len(scores):
+        return float("nan")
+    ranks = float(rankdata(scores)[-count:].sum())
+    return (ranks - count * (count + 1) / 2) / (count * (len(scores) - count))

@@ -54,6 +54,7 @@ class Target:
 class TrainingSequence:
     document: Document
     target: Target
+    shift: int = 0  # by how many positions the text is moved along the position axis
 
 
 class ExampleSource:
@@ -105,9 +106,10 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
     """
     sources = [_source(config, one, data, tokenizer) for one in config.sets]
     for one, source in zip(config.sets, sources, strict=True):
-        if source.size == 0:
+        if round(source.size * one.share) == 0:
             raise DataError(
-                f"{data / one.data} holds nothing that a model could learn from with max_tokens = {one.max_tokens}."
+                f"{data / one.data} holds nothing that a model could learn from with max_tokens = {one.max_tokens} "
+                f"and share = {one.share} (usable examples: {source.size})."
             )
         if source.labels != sources[0].labels:
             raise ConfigError(
@@ -193,7 +195,7 @@ def _questions(
         # A question that leaves no room for its answer and some context cannot be learned from at this length.
         answer_tokens = span[1] - span[0] + 1 if span else 0
         if len(question) + answer_tokens <= one.max_tokens // 2:
-            prepared.append(_Question(question, context, span, example.context))
+            prepared.append(_Question(question, context, span, example))
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         asked = prepared[index]
@@ -205,7 +207,7 @@ def _questions(
                 if other.context is not context:  # two questions about one text: it may answer both
                     context, span, must_hold = other.context, None, other.span
             elif dice < one.unrelated_share + one.removed_share:
-                without = _without_sentence(asked, rng)
+                without = _without_sentence(asked)
                 if without is not None:
                     context, span, must_hold = without[0], None, without[1]
         room = one.max_tokens - len(asked.question) - 3
@@ -237,7 +239,7 @@ class _Question:
     question: Tokens
     context: Tokens
     span: tuple[int, int] | None
-    text: str
+    example: QuestionExample
 
 
 def _crop_start(tokens: int, room: int, must_hold: tuple[int, int] | None, rng: np.random.Generator) -> int:
@@ -249,21 +251,21 @@ def _crop_start(tokens: int, room: int, must_hold: tuple[int, int] | None, rng: 
     return int(rng.integers(lowest, highest + 1)) if highest > lowest else max(0, lowest)
 
 
-def _without_sentence(asked: _Question, rng: np.random.Generator) -> tuple[Tokens, tuple[int, int]] | None:
-    """The context without the sentence of the answer, and the token before the gap; None where the answer stands twice.
+def _without_sentence(asked: _Question) -> tuple[Tokens, tuple[int, int]] | None:
+    """The context without the sentence of the answer, and the token next to the gap.
 
-    The best teacher of "not stated": all that surrounds an answer is there, and the answer is not.
+    The best teacher of "not stated": all that surrounds an answer is there, and the answer is not. None where the rest
+    of the text still holds one of the right answers, or nothing.
     """
-    assert asked.span is not None
-    context, text = asked.context, asked.text
-    start, end = int(context.starts[asked.span[0]]), int(context.ends[asked.span[1]])
-    if text.count(text[start:end]) > 1:
-        return None
-    inside = [s for s in split_sentences(text) if s.start < end and s.end > start]
+    context, text = asked.context, asked.example.context
+    answer, at = asked.example.answers[0]
+    inside = [s for s in split_sentences(text) if s.start < at + len(answer) and s.end > at]
     if not inside:
         return None
-    first = int(np.searchsorted(context.starts, inside[0].start))
-    last = int(np.searchsorted(context.starts, inside[-1].end))
+    start, end = inside[0].start, inside[-1].end
+    if any(right in text[:start] or right in text[end:] for right, _ in asked.example.answers):
+        return None
+    first, last = (int(place) for place in np.searchsorted(context.starts, [start, end]))
     rest = Tokens(
         *(
             np.concatenate([part[:first], part[last:]])
@@ -272,7 +274,7 @@ def _without_sentence(asked: _Question, rng: np.random.Generator) -> tuple[Token
     )
     if not len(rest):
         return None
-    near = min(max(first - 1, 0), len(rest) - 1)
+    near = max(first - 1, 0)
     return rest, (near, near)
 
 

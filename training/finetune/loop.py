@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int)
 
 
 def loss_weight(targets: Sequence[Target], task: TrainingTask) -> float:
-    """By how much the loss of these targets counts in a step: their documents, or the characters of their tokens."""
+    """By how much the loss of these targets counts in a step: their documents, or their sentences (summarize)."""
     if task == "summarize":
         return float(sum(target.weights.sum() for target in targets))
     return float(len(targets))
@@ -75,7 +76,7 @@ def loss_sum(
     """Loss of a packed batch, summed over what `loss_weight` counts.
 
     Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
-    of every token, weighted by its characters (summarize).
+    at the [CLS] of every sentence that a summary may keep (summarize).
     """
     device = outputs[0].device
     if task == "classify":
@@ -150,18 +151,25 @@ class Run(Trainer):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         self.optimiser.zero_grad(set_to_none=True)
         loss = 0.0
-        own = sequences[self.processes.rank :: self.processes.size]
-        for group in grouped(own, config.micro_batch_tokens, self.layout.block_size):
+        # Drawn for all of the step, so that the number of processes changes nothing.
+        shifts = [self._shift(sequence, rng) for sequence in sequences]
+        moved = [replace(sequence, shift=shift) for sequence, shift in zip(sequences, shifts, strict=True)]
+        own = moved[self.processes.rank :: self.processes.size]
+        # A process that a short step leaves without a sequence reads one that counts nothing: all must have gradients.
+        share = 1 / max(1.0, weight) if own else 0.0
+        for group in grouped(own or moved[:1], config.micro_batch_tokens, self.layout.block_size):
             batch = pack([sequence.document for sequence in group], self.layout)
             inputs = {
                 name: torch.from_numpy(batch.inputs[name]) for name in packed_inputs(config.task, self.layout.pattern)
             }
-            if config.shifted_share:
-                self._shift_positions(inputs["position_ids"], batch, rng)
+            for sequence, place in zip(group, batch.documents, strict=True):
+                # [CLS] and a question stay where they are.
+                first = place.start + max(1, sequence.document.question_length)
+                inputs["position_ids"][0, first : place.stop] += sequence.shift
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
                 outputs = self.packed(**{name: tensor.to(device) for name, tensor in inputs.items()})
             targets = [sequence.target for sequence in group]
-            part = loss_sum(outputs, batch, targets, config.task, self.label_weights) / max(1.0, weight)
+            part = loss_sum(outputs, batch, targets, config.task, self.label_weights) * share
             part.backward()
             loss += float(part.detach())
         self.processes.sum_gradients(self.model.parameters())
@@ -169,14 +177,11 @@ class Run(Trainer):
         self.descend(loss)
         return loss
 
-    def _shift_positions(self, position_ids: Tensor, batch: PackedBatch, rng: np.random.Generator) -> None:
-        """Move a share of the sequences to a random place on the position axis; a question stays where it is."""
-        for document in batch.documents:
-            length = document.stop - document.start
-            if rng.random() < self.config.shifted_share:
-                question = int(batch.inputs["question_mask"][0, document].sum())
-                shift = int(rng.integers(0, self.model.config.max_position_embeddings - length + 1))
-                position_ids[0, document.start + question + 1 : document.stop] += shift
+    def _shift(self, sequence: TrainingSequence, rng: np.random.Generator) -> int:
+        """How far a sequence is moved along the position axis: a share of them by any number of positions."""
+        if rng.random() >= self.config.shifted_share:
+            return 0
+        return int(rng.integers(0, self.model.config.max_position_embeddings - _length(sequence) + 1))
 
     def steps(self) -> Iterator[float]:
         """Where a run stands in its batches is a count of steps and nothing else."""

@@ -47,7 +47,7 @@ class Processes:
         if autocast != "auto":
             return autocast == "bf16"
         if self.device.type == "cuda":
-            return torch.cuda.is_bf16_supported(including_emulation=False)
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
         return cpu_has_bf16()
 
     def sum_of(self, value: float) -> float:

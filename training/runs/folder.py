@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from app.errors import NagayomiError
 from app.text.tokenizer import Tokenizer
-from training.config import ConfigError, TrainingConfig
+from training.config import ConfigError, TrainingConfig, explained
 from training.curve import draw_losses
 
 
@@ -74,14 +75,19 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
     saved = json.loads(file.read_text(encoding="utf-8")).get("nagayomi", {}).get("training")
     if saved is None:
         return
-    # Keys that an older version did not have count as their defaults; how often to save changes no result.
-    before = {
-        name: field.default for name, field in type(config).model_fields.items() if not field.is_required()
-    } | saved
+    try:
+        # Keys that an older version did not have get their defaults, also those of a data set.
+        before = type(config).model_validate(saved, strict=False, extra="ignore").model_dump(mode="json")
+    except ValidationError as error:
+        raise ConfigError(
+            f"{out} holds a run of another version, which this one cannot go on with ({explained(error)}). "
+            "Name another folder, or remove this one."
+        ) from error
+    # How often to save and how much to read at once change no result.
     changes = [
-        f"{key} was {before.get(key)!r} and is {now!r}"
+        f"{key} was {before[key]!r} and is {now!r}"
         for key, now in config.model_dump(mode="json").items()
-        if key not in ("checkpoint_every", "micro_batch_tokens") and before.get(key) != now
+        if key not in ("checkpoint_every", "micro_batch_tokens") and before[key] != now
     ]
     if changes:
         raise ConfigError(

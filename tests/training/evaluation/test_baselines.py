@@ -2,6 +2,8 @@ import pytest
 
 from training.data import LabelledText
 from training.evaluation.baselines import (
+    centroid,
+    lead_sentences,
     lexrank,
     overlap_answer,
     random_answer,
@@ -51,3 +53,12 @@ def test_the_sentence_that_others_resemble_is_central(rank: object) -> None:
     assert rank(["寺。"], 3) == [0]
     assert rank(["同じ文。"] * 4, 2) == [0, 1], "equals keep their order"
     assert rank(["あ", "い", "　。"], 2) == [0, 1]
+
+
+def test_the_sentence_nearest_the_middle_of_the_text() -> None:
+    sentences = ["雨が降る。", "京都の寺は古い。", "京都の寺は多い。", "京都の祭は古い。", "猫。"]
+    assert centroid(sentences, 1) == [1]
+    assert centroid(sentences, 3) == [1, 2, 3]
+    assert centroid(["同じ文。"] * 4, 2) == [0, 1], "equals keep their order"
+    assert lead_sentences(sentences, 2) == [0, 1]
+    assert lead_sentences(["寺。"], 3) == centroid(["寺。"], 3) == [0]

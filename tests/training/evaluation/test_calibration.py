@@ -6,9 +6,11 @@ from tests.training.items import item
 from training.data import DataError
 from training.evaluation.calibration import (
     Bin,
-    expected_calibration_error,
+    calibration_error,
+    fit_answerability,
     fit_temperature,
     halves,
+    is_fitted_on,
     reliability,
     rescaled,
 )
@@ -19,14 +21,18 @@ def _said(score: float, right: int, wrong: int) -> list[Scored]:
     return [item(score=score)] * right + [item("誤", score=score)] * wrong
 
 
+def _error(items: list[Scored]) -> float:
+    return calibration_error(np.array([i.probabilities[0] for i in items]), np.array([float(i.right) for i in items]))
+
+
 def test_a_score_that_is_as_often_right_as_it_says_has_no_error() -> None:
     items = [*_said(0.75, 3, 1), *_said(0.5, 1, 1), *_said(1.0, 2, 0)]
-    assert expected_calibration_error(items) == pytest.approx(0)
+    assert _error(items) == pytest.approx(0)
 
 
 def test_the_error_is_weighted_by_the_items_of_a_bin() -> None:
     items = [*_said(0.9, 0, 1), *_said(0.3, 3, 0)]  # off by 0.9 once, by 0.7 three times
-    assert expected_calibration_error(items) == pytest.approx((0.9 + 3 * 0.7) / 4)
+    assert _error(items) == pytest.approx((0.9 + 3 * 0.7) / 4)
 
 
 def test_bins_are_closed_above_and_empty_ones_are_left_out() -> None:
@@ -65,7 +71,7 @@ def test_the_fitted_temperature_is_the_one_the_answers_were_drawn_at() -> None:
     temperature = fit_temperature(items, served_at=0.4)
     assert temperature == pytest.approx(1.0, rel=0.1)
     calibrated = [rescaled(scored, temperature / 0.4) for scored in items]
-    assert expected_calibration_error(calibrated) < 0.03 < expected_calibration_error(items)
+    assert _error(calibrated) < 0.03 < _error(items)
 
 
 def test_scores_of_zero_and_of_different_numbers_can_be_fitted() -> None:
@@ -88,3 +94,28 @@ def test_a_document_is_in_one_half_whatever_else_is_scored() -> None:
     assert len(fitting) + len(measuring) == 400
     assert {i.document for i in fitting}.isdisjoint(i.document for i in measuring)
     assert halves(fitting) == (fitting, [])
+    assert fitting == [i for i in items if is_fitted_on(i)]
+
+
+def _asked(*diffs_and_answers: tuple[float, bool]) -> list[Scored]:
+    return [item(wanted="答" if has else (), score_diff=diff) for diff, has in diffs_and_answers]
+
+
+def test_the_threshold_of_answerability_parts_the_questions_best() -> None:
+    parted = [(-5.0, True), (-2.0, True), (1.0, True), (3.0, False), (4.0, False)]
+    assert fit_answerability(_asked(*parted)) == 2.0
+    assert fit_answerability(_asked(*reversed(parted))) == 2.0
+    # However many questions have an answer, the one without counts as much as all of them.
+    assert fit_answerability(_asked(*[(-1.0, True)] * 50, (0.0, True), (0.5, False))) == 0.25
+    assert fit_answerability(_asked((1.0, False), *[(2.0, True)] * 9, (3.0, False))) == 2.5
+
+
+def test_equal_values_lie_on_one_side_of_the_threshold() -> None:
+    threshold = fit_answerability(_asked((0.0, True), (1.0, True), (1.0, False), (1.0, False), (2.0, False)))
+    assert threshold == 0.5
+
+
+@pytest.mark.parametrize(("asked", "count"), [([(0.0, True)] * 2, 2), ([(0.0, False)] * 2, 0), ([], 0)])
+def test_a_threshold_needs_questions_of_both_kinds(asked: list[tuple[float, bool]], count: int) -> None:
+    with pytest.raises(DataError, match=f"of the {len(asked)} in the half .* for fitting, {count} have one"):
+        fit_answerability(_asked(*asked))

@@ -8,7 +8,7 @@ import pytest
 
 from app.cli import main
 from app.manifest import Manifest, Metric
-from tests.training.conftest import squad, write_json, write_jsonl
+from tests.training.conftest import reading_file, squad, write_json, write_jsonl
 from training.data import in_held_out_split
 
 PARAGRAPH = "東京は日本の首都である。夏目漱石は小説家である。"
@@ -26,11 +26,15 @@ def data(tmp_path: Path) -> Path:
     write_jsonl(tmp_path / "classify.jsonl", list(texts))
     text = "東京は日本の首都である。富士山は高い。京都は都であった。大阪城がある。"
     write_jsonl(tmp_path / "summarize.jsonl", [{"text": text, "summary": "京都は都"}])
+    for n in range(8):
+        notes = [f"Q: {n}番の首都は", "A: 東京 @ 東京は", "Q: 海は", "A: -", "S: 富士山は", "S: 大阪城が"]
+        reading_file(tmp_path / "reading" / f"{n}.txt", f"第{n}条 見出し\n\n{n}番目。{text}\n", notes)
     return tmp_path
 
 
 def evaluate(store: Path, data: Path, task: str, *options: str) -> int:
-    source = ["--data", str(data / f"{task}.json{'' if task == 'qa' else 'l'}")]
+    file = "reading" if "reading-set" in options else f"{task}.json{'' if task == 'qa' else 'l'}"
+    source = ["--data", str(data / file)]
     return main(["evaluate", "--model-store", str(store), "--model", f"tiny-{task}", "--task", task, *source, *options])
 
 
@@ -46,10 +50,19 @@ SUMMARY_FIGURES = [
         ("qa", [], 23, ["em", "f1", "f1_quarter_1", "f1_under_500"]),
         (
             "qa",
+            ["--reader", "reading-set", "--baselines"],
+            16,
+            [
+                *("em", "f1", "answerability_auroc", "score_diff_answerability_auroc", "f1_quarter_2"),
+                *("f1_under_500", "overlap.em", "overlap.f1", "random.em", "random.f1"),
+            ],
+        ),
+        (
+            "qa",
             ["--context", "article", "--limit", "18", "--null", "--baselines"],
             18,
             [
-                *("em", "f1", "f1_quarter_1", "f1_under_500", "null_score_auroc", "score_diff_auroc"),
+                *("em", "f1", "null_score_auroc", "score_diff_auroc", "f1_quarter_1", "f1_under_500"),
                 *("overlap.em", "overlap.f1", "random.em", "random.f1", "overlap.null_score_auroc"),
             ],
         ),
@@ -64,6 +77,19 @@ SUMMARY_FIGURES = [
             ],
         ),
         ("summarize", [], 1, SUMMARY_FIGURES),
+        (
+            "summarize",
+            ["--reader", "reading-set", "--baselines"],
+            8,
+            [
+                *("marks_found", "marks_found_by_document", "scraps", "marks_found_by_document_under_500"),
+                *(
+                    f"{baseline}.{measure}"
+                    for baseline in ("lead", "centroid", "random")
+                    for measure in ("marks_found", "marks_found_by_document", "scraps")
+                ),
+            ],
+        ),
         (
             "summarize",
             ["--baselines"],
@@ -95,9 +121,11 @@ def test_the_command_on_a_served_model(
         "model": f"tiny-{task}",
         "n": n,
     }
-    figures = [key for key in scores if key not in ("task", "model", "n")]
+    figures = [key for key in scores if key not in ("task", "model", "n", "intervals")]
     assert [key for key in figures if key != "ece"] == [key for key in keys if key != "ece"]
     assert all(0 <= scores[key] <= 1 for key in figures if not key.endswith("share_to_oracle"))
+    assert ("em" in scores["intervals"]) is (task == "qa")
+    assert all(low <= scores[key] <= high for key, (low, high) in scores["intervals"].items() if key != "ece")
     assert "ing: 100%" in err  # a progress bar before the figures
 
 
@@ -129,6 +157,27 @@ def test_a_sample_is_the_same_every_time_and_spread_over_the_data(
             "nothing to score in the data: 23 items, none long enough",
         ),
         (["--task", "classify", "--null", "--model", "m", "--data", "d"], "--null is for --task qa"),
+        (["--task", "classify", "--fit-answerability", "--model", "m", "--data", "d"], "--fit-answerability is for"),
+        (
+            ["--task", "classify", "--reader", "reading-set", "--model", "m", "--data", "d"],
+            "--reader reading-set gives nothing for the task classify",
+        ),
+        (
+            ["--task", "qa", "--reader", "labelled", "--model", "m", "--data", "d"],
+            "--reader labelled gives nothing for the task qa; allowed are squad, reading-set",
+        ),
+        (
+            ["--task", "qa", "--reader", "reading-set", "--context", "article", "--model", "m", "--data", "d"],
+            "--context article joins the paragraphs of SQuAD JSON; other documents are whole",
+        ),
+        (
+            ["--task", "qa", "--held-out-percent", "10", "--model", "m", "--data", "d"],
+            "--held-out-percent goes with --reader labelled, kyoto-categories",
+        ),
+        (
+            ["--task", "qa", "--model", "tiny-qa", "--data", "{data}/qa.json", "--fit-answerability"],
+            "A threshold of answerability needs questions with an answer and questions without one",
+        ),
         (["--task", "summarize", "--fit-temperature", "--model", "m", "--data", "d"], "is for qa and classify"),
         (
             ["--task", "classify", "--model", "m", "--data", "{data}/classify.jsonl", "--baselines"],
@@ -163,9 +212,11 @@ def test_recorded_figures_bear_the_command_that_gives_them_again(
     asked = ["--reader", "labelled", "--held-out-percent", "50", "--min-characters", "2", "--limit", "9", "--baselines"]
     assert evaluate(store, data, "classify", *asked, "--record", "made texts") == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
-    values = {name: value for name, value in scores.items() if name not in ("task", "model", "n")}
+    values = {name: value for name, value in scores.items() if name not in ("task", "model", "n", "intervals")}
+    intervals = {name: tuple(interval) for name, interval in scores["intervals"].items()}
+    assert "accuracy" in intervals
     command = f"nagayomi evaluate --model tiny-classify --task classify --data {data}/classify.jsonl {' '.join(asked)}"
-    metric = Metric(dataset="made texts", n=9, values=values, command=command)
+    metric = Metric(dataset="made texts", n=9, values=values, intervals=intervals, command=command)
     assert Manifest.read(store / "tiny-classify").metrics == (metric,)
 
 
@@ -177,6 +228,25 @@ def test_a_fitted_temperature_is_served(store: Path, data: Path, capsys: pytest.
     assert Manifest.read(store / "tiny-classify").temperature == temperature
     assert evaluate(store, data, "classify") == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == fitted  # served with it, the same figures
+
+
+def test_a_fitted_threshold_of_answerability_is_the_models(
+    store: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--reader", "reading-set"]
+    assert evaluate(store, data, "qa", *asked) == 0
+    before = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert "answerability_accuracy" not in before
+    assert evaluate(store, data, "qa", *asked, "--fit-answerability") == 0
+    fitted = json.loads(capsys.readouterr().out.splitlines()[-1])
+    threshold = fitted.pop("null_score_diff_threshold")
+    assert Manifest.read(store / "tiny-qa").null_score_diff_threshold == threshold
+    assert fitted["answerability_balanced_accuracy"] >= 0
+    assert {name: value for name, value in fitted.items() if name in before and name != "intervals"} == {
+        name: value for name, value in before.items() if name != "intervals"
+    }
+    assert evaluate(store, data, "qa", *asked) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == fitted
 
 
 def test_a_report_and_the_failures_are_written(store: Path, data: Path, tmp_path: Path) -> None:

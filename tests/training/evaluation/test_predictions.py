@@ -12,12 +12,15 @@ from app.service import Service
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample
 from training.evaluation.predictions import (
     QUESTIONS_A_REQUEST,
+    Choice,
     Scored,
     ask_labels,
+    ask_marks,
     ask_questions,
     ask_summaries,
     evaluation_settings,
 )
+from training.reading_set import MarkedText
 
 QUESTIONS = [
     QuestionExample(f"{context}-{index}", f"{context}の{index}番は?", f"{context}の何番。", (("何番", 2),))
@@ -135,3 +138,37 @@ def test_a_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAGAYOMI_TEXT_THREADS", "many")
     with pytest.raises(InvalidInput, match="NAGAYOMI_TEXT_THREADS: Input should be a valid integer"):
         evaluation_settings(None)
+
+
+async def test_a_summary_of_a_marked_document_has_as_many_sentences_as_are_marked() -> None:
+    asked: list[SummarizeRequest] = []
+
+    class Choosing:
+        async def summarize(self, request: SummarizeRequest) -> Any:
+            asked.append(request)
+            spans = [(0, 5, False), (5, 10, True), (10, 14, True)]
+            return SimpleNamespace(
+                sentences=[SimpleNamespace(start=start, end=end, selected=selected) for start, end, selected in spans]
+            )
+
+    document = MarkedText("契約/1", "犬が走る。猫が寝る。鳥だ。", (7, 12))
+    assert await ask_marks(cast(Service, Choosing()), "m", [document]) == [
+        Choice(document, ((5, 10), (10, 14)), ((0, 5), (5, 10), (10, 14)))
+    ]
+    assert (asked[0].text, asked[0].max_sentences, asked[0].model) == (document.text, 2, "m")
+    with pytest.raises(DataError, match="The document 空 is nothing the service takes"):
+        await ask_marks(cast(Service, Choosing()), "m", [MarkedText("空", " ", (0,))])
+
+
+def test_a_choice_as_a_scored_item() -> None:
+    document = MarkedText("契約/1", "犬が走る。猫が寝る。鳥だ。", (7, 12))
+    choice = Choice(document, ((0, 5), (5, 10)), ((0, 5), (5, 10), (10, 14)))
+    assert choice.scored() == Scored(
+        asked=document.text,
+        wanted=("猫が寝る。", "鳥だ。"),
+        given="犬が走る。\n猫が寝る。",
+        measure=0.5,
+        right=False,
+        document="契約/1",
+        characters=13,
+    )

@@ -8,8 +8,11 @@ from app.errors import InvalidInput
 from tests.training.items import item
 from training.data import SummaryExample
 from training.evaluation.calibration import halves
+from training.evaluation.predictions import Choice
 from training.evaluation.report import FAILURES_KEPT, failures, write_failures, write_report
-from training.evaluation.scores import label_figures, question_figures, summary_figures
+from training.evaluation.scores import Scores, label_scores, question_scores
+from training.evaluation.summary_scores import mark_scores, summary_scores
+from training.reading_set import MarkedText
 
 QUESTIONS = [
     item(document="文書0", position=0.1, characters=300, score=0.8),
@@ -20,8 +23,8 @@ OTHERS = [item(score=0.1), item(score=0.3), item(score=0.75)]
 
 
 def test_the_report_of_questions(tmp_path: Path) -> None:
-    figures = question_figures(QUESTIONS, OTHERS)
-    write_report(tmp_path / "new" / "report", "qa", "nagayomi evaluate", figures, QUESTIONS, OTHERS)
+    scores = question_scores(QUESTIONS, OTHERS, None)
+    write_report(tmp_path / "new" / "report", "qa", "nagayomi evaluate", scores, QUESTIONS, OTHERS)
     report = tmp_path / "new" / "report"
     plots = ["by_length.png", "by_position.png", "null_roc.png", "reliability.png"]
     assert sorted(path.name for path in report.iterdir()) == ["README.md", *plots[:2], "figures.json", *plots[2:]]
@@ -29,7 +32,8 @@ def test_the_report_of_questions(tmp_path: Path) -> None:
         assert imread(report / name).shape == (360, 450, 4)
         assert (report / name).stat().st_size < 40_000
     content = json.loads((report / "figures.json").read_text(encoding="utf-8"))
-    assert content["figures"] == figures
+    assert content["figures"] == scores.values
+    assert {name: tuple(interval) for name, interval in content["intervals"].items()} == scores.intervals
     assert content["command"] == "nagayomi evaluate"
     assert content["by_length"] == [
         {"name": "under_500", "n": 1, "measure": 1.0},
@@ -44,6 +48,9 @@ def test_the_report_of_questions(tmp_path: Path) -> None:
     }
     text = (report / "README.md").read_text(encoding="utf-8")
     assert text.startswith("# 3 items\n\n```sh\nnagayomi evaluate\n```\n\n|  | model |\n")
+    low, high = scores.intervals["f1"]
+    assert f"| f1 | 0.500 ({low:.3f}–{high:.3f}) |" in text
+    assert "In brackets: 95 % bootstrap intervals, 1,000 draws of documents." in text
     assert all(f"]({name})" in text for name in plots)
     assert text.endswith(
         "| question | expected | given | score | f1 |\n|---|---|---|---|---|\n"
@@ -53,7 +60,7 @@ def test_the_report_of_questions(tmp_path: Path) -> None:
 
 def test_the_report_of_labels_in_any_language(tmp_path: Path) -> None:
     items = [item("寺", "寺"), item("寺", "駅"), item("HST", "HST"), item("駅", "駅", document="文書0")]
-    write_report(tmp_path, "classify", "c", label_figures(items), items, [])
+    write_report(tmp_path, "classify", "c", label_scores(items), items, [])
     assert imread(tmp_path / "confusion.png").shape == (360, 450, 4)
     content = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert content["confusion"] == {"labels": ["HST", "寺", "駅"], "wanted_by_given": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}
@@ -64,9 +71,33 @@ def test_the_report_of_summaries(tmp_path: Path) -> None:
     items = [item("寺。", "寺。山。", probabilities=(), measure=0.5, document=f"文書{number}") for number in range(4)]
     assert all(halves(items))
     examples = [SummaryExample(("寺。", "山。"), "寺。山。")] * 4
-    write_report(tmp_path, "summarize", "c", summary_figures(items, examples), items, [])
+    write_report(tmp_path, "summarize", "c", summary_scores(items, examples), items, [])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "by_length.png", "figures.json"]
     assert "| 問 | 寺。山。 | 寺。 | 0.5 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_report_of_marked_sentences(tmp_path: Path) -> None:
+    chosen = Choice(MarkedText("契約/1", "賃料は八万円です。礼金はない。", (0,)), ((9, 15),), ((0, 9), (9, 15)))
+    items = [chosen.scored()]
+    write_report(tmp_path, "marks", "c", mark_scores([chosen], items), items, [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "by_length.png", "figures.json"]
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| marks found | 0.000 |" in text
+    assert "In brackets" not in text
+    assert text.endswith("| 賃料は八万円です。礼金はない。 | 賃料は八万円です。 | 礼金はない。 | 0.0 |\n")
+
+
+def test_questions_without_an_answer_have_a_curve_of_their_own(tmp_path: Path) -> None:
+    items = [item(score=0.9, position=0.5), item("余計", wanted=(), score=0.2, right=False, measure=0.0)]
+    write_report(tmp_path, "qa", "c", question_scores(items, [], None), items, [])
+    content = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert content["answerability_roc"] == {
+        "false_positive_rate": [0.0, 0.0, 1.0],
+        "true_positive_rate": [0.0, 1.0, 1.0],
+    }
+    assert content["by_length"] == [{"name": "under_500", "n": 1, "measure": 1.0}]
+    assert (tmp_path / "answerability_roc.png").exists()
+    assert "| 問 |  | 余計 | 0.2 | 0.0 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_worst_come_first_and_of_those_the_surest(tmp_path: Path) -> None:
@@ -86,6 +117,6 @@ def test_the_worst_come_first_and_of_those_the_surest(tmp_path: Path) -> None:
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match=r"The report cannot be written: .*file"):
-        write_report(tmp_path / "file", "qa", "c", {}, QUESTIONS, [])
+        write_report(tmp_path / "file", "qa", "c", Scores({}), QUESTIONS, [])
     with pytest.raises(InvalidInput, match=r"The failures cannot be written: .*nowhere"):
         write_failures(tmp_path / "nowhere" / "failures.jsonl", "qa", QUESTIONS)

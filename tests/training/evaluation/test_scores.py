@@ -1,27 +1,20 @@
 """Figures of predictors that are known."""
 
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from tests.training.items import item
-from training.data import LabelledText, QuestionExample, SummaryExample
-from training.evaluation.predictions import Scored
+from training.data import LabelledText, QuestionExample
 from training.evaluation.scores import (
     Part,
     by_length,
     by_position,
     label_baselines,
-    label_figures,
+    label_scores,
     question_baselines,
-    question_figures,
-    summary_baselines,
-    summary_figures,
+    question_scores,
 )
-from training.metrics import greedy_oracle
 
-SUMMARIES = [
-    SummaryExample(("寺は古い。", "山がある。", "海もある。", "川が流れる。", "都であった。"), "川が流れる都であった"),
-    SummaryExample(("甲。", "乙。"), "乙"),
-]
 # One is in the half on which temperatures are fitted, the other in the half on which the error is measured.
 FITTED_ON, MEASURED_ON = "文書1", "文書0"
 
@@ -33,11 +26,13 @@ def test_figures_of_questions() -> None:
         item("誤", score=0.75, position=0.5, measure=0.5, characters=16000, document=MEASURED_ON),
         item(score=0.9, position=0.99, characters=20000, document=FITTED_ON),
     ]
-    assert question_figures(items, []) == {
+    scores = question_scores(items, [], None)
+    assert scores.values == {
         "n": 4,
         "em": 0.75,
         "f1": 0.875,
         "ece": 0.25,
+        "worst_best_quarter": 0.5,
         "f1_quarter_1": 1.0,
         "f1_quarter_2": 1.0,
         "f1_quarter_3": 0.5,
@@ -45,20 +40,58 @@ def test_figures_of_questions() -> None:
         "f1_under_500": 1.0,
         "f1_500_to_1000": 1.0,
         "f1_from_16000": 0.75,
-        "worst_best_quarter": 0.5,
     }
+    # Two documents, one with all answers right, the other with half of them.
+    assert scores.intervals["em"] == (0.5, 1.0)
+    assert scores.intervals.keys() == {"em", "f1", "ece", "worst_best_quarter"}
+
+
+def test_questions_without_an_answer_count_for_answerability_and_calibration_alone() -> None:
+    items = [
+        item(score=0.9, score_diff=-3.0, document=MEASURED_ON),
+        item("誤", score=0.6, score_diff=0.5, measure=0.5, document=MEASURED_ON),
+        item("余計", wanted=(), score=0.3, score_diff=2.0, measure=0.0, right=False, document=MEASURED_ON),
+        item("余計", wanted=(), score=0.7, score_diff=-1.0, measure=0.0, right=False, document=MEASURED_ON),
+    ]
+    values = question_scores(items, [], None).values
+    assert (values["n"], values["em"], values["f1"]) == (4, 0.5, 0.75)
+    null_scores = [1 - score for score in (0.9, 0.6, 0.3, 0.7)]
+    assert values["answerability_auroc"] == roc_auc_score([0, 0, 1, 1], null_scores) == 0.75
+    assert values["score_diff_answerability_auroc"] == roc_auc_score([0, 0, 1, 1], [-3.0, 0.5, 2.0, -1.0]) == 0.75
+    assert values["ece"] == pytest.approx((0.1 + 0.6 + 0.3 + 0.7) / 4)
+    assert values["f1_under_500"] == 0.75
+    assert "answerability_accuracy" not in values
+
+
+def test_answerability_at_the_models_threshold_is_of_the_documents_on_which_none_is_fitted() -> None:
+    items = [
+        item(score_diff=-3.0, document=MEASURED_ON),  # said and right
+        item("誤", score_diff=-1.0, measure=0.5, document=MEASURED_ON),  # said and wrong
+        item(score_diff=1.5, document=MEASURED_ON),  # right, and not said
+        item("余計", wanted=(), score_diff=2.0, measure=0.0, right=False, document=MEASURED_ON),  # not stated
+        item("", wanted=(), probabilities=(1.0,), score_diff=0.0, right=True, document=MEASURED_ON),  # nothing found
+        item(score_diff=9.0, document=FITTED_ON),
+    ]
+    values = question_scores(items, [], threshold=1.0).values
+    assert values["answerability_accuracy"] == 0.8
+    assert values["answerability_balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
+    assert values["right_at_threshold"] == 0.6
+    answered = question_scores(items[:3], [], threshold=1.0).values
+    assert (answered["answerability_accuracy"], answered["right_at_threshold"]) == (0.6667, 0.3333)
+    assert "answerability_balanced_accuracy" not in answered
 
 
 def test_the_null_score_is_measured_beside_other_documents() -> None:
-    own = [item(score=0.9, score_diff=-3.0), item(score=0.4, score_diff=2.0)]
+    own = [item(score=0.9, score_diff=-3.0), item("余計", wanted=(), right=False), item(score=0.4, score_diff=2.0)]
     other = [item(score=0.6, score_diff=1.0), item(score=0.1, score_diff=4.0)]
-    figures = question_figures(own, other)
+    figures = question_scores(own, other, None).values
     assert (figures["null_score_auroc"], figures["score_diff_auroc"]) == (0.75, 0.75)
 
 
 def test_what_the_data_cannot_give_is_left_out() -> None:
-    unanswerable = item("", "", document=FITTED_ON, right=True, measure=1.0)
-    assert question_figures([unanswerable], []) == {"n": 1, "em": 1.0, "f1": 1.0, "f1_under_500": 1.0}
+    unanswerable = item("", wanted=(), document=FITTED_ON, right=True, measure=1.0)
+    scores = question_scores([unanswerable], [], None)
+    assert (scores.values, scores.intervals) == ({"n": 1}, {})
 
 
 def test_parts_hold_their_lower_bound() -> None:
@@ -78,18 +111,27 @@ def test_baselines_of_questions() -> None:
         "random.f1": question_baselines(examples, [])["random.f1"],
         "overlap.null_score_auroc": 1.0,
     }
+    without = [QuestionExample("2", "海は?", "寺を建てたのは義満。", (), "寺")]
+    assert question_baselines([*examples, *without], others) == question_baselines(examples, others)
+    assert question_baselines(without, []) == {}
 
 
 @pytest.mark.parametrize(("given", "accuracy", "macro_f1"), [("AAAB", 1.0, 1.0), ("AAAA", 0.75, round(6 / 7 / 2, 4))])
 def test_figures_of_labels(given: str, accuracy: float, macro_f1: float) -> None:
-    items = [item(label, wanted, document=FITTED_ON) for label, wanted in zip(given, "AAAB", strict=True)]
-    assert label_figures(items) == {
+    documents = (f"{FITTED_ON}", "文書3", FITTED_ON, "文書3")
+    items = [
+        item(label, wanted, document=document) for label, wanted, document in zip(given, "AAAB", documents, strict=True)
+    ]
+    scores = label_scores(items)
+    assert scores.values == {
         "n": 4,
         "accuracy": accuracy,
         "macro_f1": macro_f1,
         "accuracy_under_500": accuracy,
         "majority.accuracy": 0.75,
     }
+    assert scores.intervals["accuracy"] == ((1.0, 1.0) if given == "AAAB" else (0.5, 1.0))
+    assert scores.intervals.keys() == {"accuracy", "macro_f1"}
 
 
 def test_baselines_of_labels() -> None:
@@ -97,31 +139,3 @@ def test_baselines_of_labels() -> None:
     figures = label_baselines(texts, texts * 5)
     assert list(figures) == ["tfidf.accuracy", "tfidf.macro_f1", "random.accuracy", "random.macro_f1"]
     assert (figures["tfidf.accuracy"], figures["tfidf.macro_f1"]) == (1.0, 1.0)
-
-
-def _summaries(chosen: list[list[int]]) -> list[Scored]:
-    texts = ["".join(e.sentences[i] for i in indices) for e, indices in zip(SUMMARIES, chosen, strict=True)]
-    return [item(text, probabilities=()) for text in texts]
-
-
-def test_a_summary_that_is_the_oracles_has_come_all_the_way() -> None:
-    oracle = summary_figures(_summaries([greedy_oracle(e.sentences, e.summary, 3) for e in SUMMARIES]), SUMMARIES)
-    assert list(oracle) == [
-        *("n", "bigram_f1", "share_to_oracle", "rouge1", "rougeL"),
-        *("bigram_f1_under_500", "lead.bigram_f1", "oracle.bigram_f1"),
-    ]
-    assert oracle["share_to_oracle"] == 1.0
-    assert oracle["bigram_f1"] == oracle["oracle.bigram_f1"] > oracle["lead.bigram_f1"]
-    lead = summary_figures(_summaries([[0, 1, 2], [0, 1]]), SUMMARIES)
-    assert (lead["share_to_oracle"], lead["bigram_f1"]) == (0.0, lead["lead.bigram_f1"])
-
-
-def test_where_the_lead_is_the_oracle_there_is_no_way_to_share() -> None:
-    examples = [SummaryExample(("京都。",), "京都。")]
-    figures = summary_figures([item("京都。", probabilities=())], examples)
-    assert "share_to_oracle" not in figures
-    assert summary_baselines(examples, figures) == {
-        "lexrank.bigram_f1": 1.0,
-        "textrank.bigram_f1": 1.0,
-        "random.bigram_f1": 1.0,
-    }

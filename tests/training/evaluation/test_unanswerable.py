@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -48,3 +49,8 @@ def test_auroc() -> None:
     assert auroc([0.5, 0.5], [0.5, 0.5]) == 0.5
     assert auroc([0.1, 0.3], [0.2, 0.4]) == 0.75
     assert auroc([0.1, 0.3], [0.3]) == roc_auc_score([0, 0, 1], [0.1, 0.3, 0.3]) == 0.75
+    rng = random.Random(3)
+    own, other = ([round(rng.gauss(at, 1), 1) for _ in range(70)] for at in (0, 0.7))
+    assert auroc(own, other) == pytest.approx(roc_auc_score([0] * 70 + [1] * 70, [*own, *other]))
+    assert math.isnan(auroc([], [0.5]))
+    assert math.isnan(auroc([0.5], []))

@@ -20,14 +20,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.cli import main
-from app.packing import AttentionLayout, Document, pack
+from app.packing import AttentionLayout, Document, PackedBatch, pack
 from app.text.tokenizer import Tokenizer
-from tests.training.conftest import places_config, squad, write_json
-from training.config import ConfigError, FinetuneConfig, read_config
+from tests.training.conftest import places_config, reading_file, squad, write_json, write_jsonl
+from training.config import ConfigError, TrainingConfig, read_config
 from training.data import DataError
 from training.finetune import command, loop
-from training.finetune.examples import Target
-from training.finetune.loop import Run, batches
+from training.finetune.examples import Target, TrainingSequence
+from training.finetune.loop import Run, batches, grouped
+from training.runs.distributed import Processes
 from training.runs.initial_model import new_model
 from training.runs.trainer import Diverged, learning_rate
 
@@ -77,7 +78,7 @@ def test_the_checkpoint_is_one_of_transformers(whole_run: tuple[Path, list[float
     assert model.config.type_vocab_size == 3
     nagayomi = json.loads((whole_run[0] / "config.json").read_text())["nagayomi"]
     assert nagayomi["overlap_token_type"] == 2
-    assert nagayomi["training"]["max_tokens"] == 24
+    assert [one["max_tokens"] for one in nagayomi["training"]["sets"]] == [24]
 
 
 def _dying(real: Callable[..., Any], calls: Iterator[int], at: int) -> Callable[..., Any]:
@@ -171,7 +172,10 @@ def test_how_often_to_save_may_change(
     out = tmp_path / "run"
     shutil.copytree(whole_run[0], out)
     config = json.loads((out / "last" / "config.json").read_text())
-    del config["nagayomi"]["training"]["context"]  # written before there was such a key
+    training = config["nagayomi"]["training"]
+    # Written by a version that had other keys.
+    del training["class_balance"], training["sets"][0]["removed_share"]
+    training["start"] = "random"
     write_json(out / "last" / "config.json", config)
     assert _train(config_file, places_data, out, "checkpoint_every=100") == 0
 
@@ -193,11 +197,11 @@ def test_another_tokenizer_does_not_go_on_with_a_run(
     [
         ("tokenizer=nowhere.json", "The tokenizer nowhere.json cannot be loaded"),
         ("checkpoint=nowhere", "The checkpoint cannot be used"),
-        ("data=nowhere.json", "nowhere.json does not exist"),
-        ("reader=livedoor", "does not give examples for the task 'qa'"),
-        ("max_tokens=100", "max_tokens is 100; the model has 64 positions"),
-        ("max_tokens=4", "holds nothing that a model could learn from"),
-        ("layers=none", "layers is 'none'"),
+        ("sets.0.data=nowhere.json", "nowhere.json does not exist"),
+        ("sets.0.reader=livedoor", "does not give examples for the task 'qa'"),
+        ("sets.0.max_tokens=100", "max_tokens is 100; the model has 64 positions"),
+        ("sets.0.max_tokens=8", "holds nothing that a model could learn from"),
+        ("layers=none", "layers: Input should be a valid integer"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(
@@ -254,14 +258,14 @@ def test_a_checkpoint_needs_a_third_token_type_for_overlap(
 def test_a_loss_that_is_no_number_stops_the_run(
     config_file: Path, places_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = loop.loss_of
+    real = loop.loss_sum
 
     def broken(*args: Any) -> torch.Tensor:
         loss = real(*args)
         return loss * float("nan") if next(steps) == 5 else loss
 
     steps = itertools.count()
-    monkeypatch.setattr(loop, "loss_of", broken)
+    monkeypatch.setattr(loop, "loss_sum", broken)
     with pytest.raises(Diverged, match="The loss of step 6 is nan"):
         _train(config_file, places_data, tmp_path / "run")
     assert torch.load(tmp_path / "run" / "last" / "state.pt", weights_only=True)["step"] == 4
@@ -270,34 +274,133 @@ def test_a_loss_that_is_no_number_stops_the_run(
 def test_every_example_is_in_every_epoch_once(config_file: Path, places_data: Path, tmp_path: Path) -> None:
     run = Run(read_config(config_file, []), places_data, tmp_path / "run")
     for epoch in range(3):
-        epoch_batches = list(batches(run.source, run.config, epoch, 64))
-        assert sum(len(batch) for batch in epoch_batches) == run.source.size == 24
+        epoch_batches = list(batches(run.mixture, run.config, epoch, 64))
+        assert sum(len(batch) for batch in epoch_batches) == run.mixture.size == 24
         assert max(len(batch) for batch in epoch_batches) == 4
     first, again, other = (
-        [s.document.input_ids.tobytes() for b in batches(run.source, run.config, e, 64) for s in b] for e in (0, 0, 1)
+        [s.document.input_ids.tobytes() for b in batches(run.mixture, run.config, e, 64) for s in b] for e in (0, 0, 1)
     )
     assert first == again != other
 
 
-def test_positions_are_shifted_but_for_the_question(config_file: Path, places_data: Path, tmp_path: Path) -> None:
+def test_a_sequence_larger_than_a_batch_is_one() -> None:
+    lengths = [3, 70, 2, 200, 64, 1]
+    sequences = [TrainingSequence(Document(np.zeros(n, np.int32), np.zeros(n, np.int32)), Target()) for n in lengths]
+    groups = grouped(sequences, 128, 64)
+    assert [[len(sequence.document.input_ids) for sequence in group] for group in groups] == [
+        *([3], [70], [2], [200], [64, 1])
+    ]
+
+
+def _read_positions(run: Run, sequences: list[TrainingSequence], monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The positions of each sequence in one step, as the model gets them."""
+    seen: list[list[int]] = []
+
+    def spying(batch: PackedBatch, *rest: Any) -> None:
+        positions = calls.pop()["position_ids"][0]
+        seen.extend(positions[place].tolist() for place in batch.documents)
+        raise Killed
+
+    calls: list[dict[str, torch.Tensor]] = []
+    real = run.packed.forward
+
+    def called(**inputs: torch.Tensor) -> Any:
+        calls.append(inputs)
+        return real(**inputs)
+
+    monkeypatch.setattr(run.packed, "forward", called)
+    monkeypatch.setattr(loop, "loss_sum", lambda outputs, batch, *rest: spying(batch, *rest))
+    with pytest.raises(Killed):
+        run.train_step(sequences, np.random.default_rng(1))
+    return seen
+
+
+def test_positions_are_shifted_but_for_the_question(
+    config_file: Path, places_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run(read_config(config_file, ["shifted_share=1.0"]), places_data, tmp_path / "run")
-    sequences = [run.source.draw(index, np.random.default_rng(0)) for index in range(8)]
-    batch = pack([sequence.document for sequence in sequences], run.layout)
-    positions = torch.from_numpy(batch.inputs["position_ids"])
-    run._shift_positions(positions, batch, np.random.default_rng(1))
+    sequences = [run.mixture.sources[0].draw(index, np.random.default_rng(0)) for index in range(4)]
     shifts = set()
-    for place, sequence in zip(batch.documents, sequences, strict=True):
-        own = positions[0, place].numpy()
+    for own, sequence in zip(_read_positions(run, sequences, monkeypatch), sequences, strict=True):
         question = sequence.document.question_length
-        assert own[:question].tolist() == list(range(question))
-        assert (np.diff(own[question:]) == 1).all()
-        assert own.max() < 64
-        shifts.add(int(own[question]) - question)
-    assert len(shifts) > 3
+        assert own[:question] == list(range(question))
+        assert np.diff(own[question:]).tolist() == [1] * (len(own) - question - 1)
+        assert max(own) < 64
+        shifts.add(own[question] - question)
+    assert len(shifts) > 2
+
+
+def test_without_a_question_all_but_cls_is_shifted(
+    config_file: Path, places_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(read_config(config_file, ["shifted_share=1.0"]), places_data, tmp_path / "run")
+    sequence = TrainingSequence(Document(np.zeros(9, np.int32), np.zeros(9, np.int32)), Target())
+    (own,) = _read_positions(run, [sequence], monkeypatch)
+    assert own[0] == 0
+    assert own[1] > 1
+    assert np.diff(own[1:]).tolist() == [1] * 7
+
+
+def test_passes_and_processes_give_the_same_loss_and_gradients(
+    config_file: Path, places_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without dropout: in one pass, in four, and the sum over three processes, one of them without a sequence."""
+
+    def gradients(processes: Processes, micro: int, out: str) -> tuple[float, dict[str, torch.Tensor]]:
+        overrides = ["dropout=0.0", "shifted_share=0.5", f"micro_batch_tokens={micro}"]
+        run = Run(read_config(config_file, overrides), places_data, tmp_path / out)
+        sequences = [run.mixture.sources[0].draw(index, np.random.default_rng(0)) for index in range(2)]
+        run.processes = processes
+        monkeypatch.setattr(Processes, "sum_of", lambda self, value: value)
+        monkeypatch.setattr(Processes, "sum_gradients", lambda self, parameters: None)
+        monkeypatch.setattr(run, "descend", lambda loss: None)
+        loss = run.train_step(sequences, np.random.default_rng(3))
+        return loss, {n: p.grad.clone() for n, p in run.model.named_parameters() if p.grad is not None}
+
+    whole_loss, whole = gradients(Processes(), 10_000, "whole")
+    micro_loss, micro = gradients(Processes(), 1, "micro")
+    shares = [gradients(Processes(rank, 3), 10_000, f"rank-{rank}") for rank in range(3)]
+    assert shares[2][0] == 0.0
+    assert micro_loss == pytest.approx(whole_loss, abs=1e-6)
+    assert sum(loss for loss, _ in shares) == pytest.approx(whole_loss, abs=1e-6)
+    assert all(share.keys() == whole.keys() for _, share in shares)
+    for name, wanted in whole.items():
+        torch.testing.assert_close(micro[name], wanted, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(sum(share[name] for _, share in shares), wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_processes_share_a_step_and_go_on_from_where_one_stood(
+    config_file: Path, places_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without dropout the number of processes changes no loss: here one begins and is killed, two go on."""
+    # Batches of one sequence: one of the processes has none in every step.
+    overrides = ["dropout=0.0", "batch_tokens=64", "epochs=0.5", "checkpoint_every=5"]
+    _train(config_file, places_data, tmp_path / "alone", *overrides)
+    together = tmp_path / "together"
+    real = Run.train_step
+
+    def dying(self: Run, *args: Any) -> float:
+        if self.step == 7:
+            raise Killed
+        return real(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_step", dying)
+        with pytest.raises(Killed):
+            _train(config_file, places_data, together, *overrides)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "app.cli"]
+    command = ["finetune", "--config", str(config_file), "--data", str(places_data), "--out", str(together)]
+    settings = [part for override in overrides for part in ("--set", override)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([*launcher, *command, *settings], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().count('"steps": 12') == 1
+    losses = [json.loads((tmp_path / name / "losses.json").read_text()) for name in ("together", "alone")]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    config = FinetuneConfig("qa", "squad", "", learning_rate=1.0, warmup_share=0.1)
+    config = TrainingConfig(tokenizer="t", learning_rate=1.0, warmup_share=0.1)
     rates = [learning_rate(step, 100, config) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == rates[10] == pytest.approx(1.0)
@@ -306,61 +409,72 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 
 @pytest.mark.parametrize("task", ["classify", "summarize"])
-def test_the_other_tasks_learn_too(
-    task: str, config_file: Path, character_tokenizer_file: Path, tmp_path: Path
-) -> None:
-    records: dict[str, list[dict[str, object]]] = {
-        "classify": [{"text": f"{place * 6}は{n}。", "label": place} for place in "駅寺" for n in range(10)],
-        "summarize": [
-            {"sentences": [f"橋は{n}。", f"寺は{n}。", "森にある。"], "summary": f"寺は{n}"} for n in range(10)
-        ],
-    }
-    lines = records[task]
-    file = tmp_path / "d.jsonl"
-    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    reader = "labelled" if task == "classify" else "summaries"
-    overrides = [
-        f"task={task}",
-        f"reader={reader}",
-        "data=d.jsonl",
-        "held_out_percent=0",
-        "frequency_types=4",
-        "epochs=12",
-        "learning_rate=0.01",
-    ]
+def test_the_other_tasks_learn_too(task: str, config_file: Path, tmp_path: Path) -> None:
+    for n in range(10):
+        # A summary keeps the sentence about the temple, which stands anywhere.
+        text = "".join(np.random.default_rng(n).permutation([f"橋は{n}。", f"寺は{n}。", "森にある。", "城。"]))
+        reading_file(tmp_path / "summarize" / f"{n}.txt", text, ["Q: ないか", "A: -", f"S: 寺は{n}。"])
+    write_jsonl(tmp_path / "classify", [{"text": f"{p * 6}は{n}。", "label": p} for p in "駅寺" for n in range(10)])
+    overrides = [f"task={task}", f"sets.0.data={task}", "sets.0.held_out_percent=0", "epochs=20", "learning_rate=0.01"]
+    overrides.append(f"sets.0.reader={'labelled' if task == 'classify' else 'reading-set'}")
     run = Run(read_config(config_file, overrides), tmp_path, tmp_path / "run")
     run.train()
     assert np.mean(run.losses[-4:]) < 0.8 * np.mean(run.losses[:4])
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved["id2label"] == ({"0": "寺", "1": "駅"} if task == "classify" else {"0": "LABEL_0"})
-    types = saved["type_vocab_size"], saved["nagayomi"]["frequency_token_types"]
-    assert types == ((4, 4) if task == "summarize" else (2, None)), "only a summariser marks how often pieces return"
+    types = saved["type_vocab_size"], saved["nagayomi"]["sentence_token_types"]
+    assert types == ((3, True) if task == "summarize" else (2, False)), "only a summarizer reads where sentences stand"
 
 
 def test_nothing_to_learn_from_is_an_error(config_file: Path, tmp_path: Path) -> None:
-    write_json(tmp_path / "places.json", squad({"places": [("駅は0。", [("寺は", "")])]}))
+    write_json(tmp_path / "places.json", squad({"places": [("駅は0。", [("寺" * 20, "")])]}))
     with pytest.raises(DataError, match="holds nothing that a model could learn from"):
         Run(read_config(config_file, []), tmp_path, tmp_path / "run")
 
 
-def test_the_loss_of_a_token_counts_as_its_characters_do() -> None:
-    logits = torch.tensor([[[9.0], [0.0], [3.0], [9.0], [9.0], [0.0]]])  # (1, T, 1)
+def _packed(*lengths: int) -> PackedBatch:
+    documents = [Document(np.zeros(length, np.int32), np.zeros(length, np.int32)) for length in lengths]
+    return pack(documents, AttentionLayout(block_size=4))
+
+
+def test_the_loss_of_a_sentence_counts_where_a_summary_may_keep_it() -> None:
+    logits = torch.tensor([[[2.0], [9.0], [3.0], [-9.0], [0.0], [9.0], [1.0], [9.0]]])  # (1, T, 1)
     targets = [
-        Target(
-            positions=np.array(positions, np.int32), kept=np.array(kept, np.float32), weights=np.array(w, np.float32)
-        )
-        for positions, kept, w in (([1, 2], [1, 0], [1, 3]), ([1], [0.5], [2]))
+        Target(positions=np.array(at, np.int32), kept=np.array(kept, np.float32), weights=np.array(w, np.float32))
+        for at, kept, w in (([0, 2, 3], [1, 0, 1], [1, 1, 0]), ([0, 2], [0, 1], [1, 1]))
     ]
-    batch = pack([Document(np.zeros(4, np.int32), np.zeros(4, np.int32))] * 2, AttentionLayout(block_size=4))
-    expected = (1 * math.log(2) + 3 * math.log(1 + math.exp(3)) + 2 * math.log(2)) / 6
-    assert loop.loss_of((logits,), batch, targets, "summarize").item() == pytest.approx(expected)
+    alone = [math.log(1 + math.exp(-2)), math.log(1 + math.exp(3)), math.log(2), math.log(1 + math.exp(-1))]
+    assert loop.loss_sum((logits,), _packed(4, 4), targets, "summarize").item() == pytest.approx(sum(alone))
+    assert loop.loss_weight(targets, "summarize") == 4.0
 
 
 def test_the_loss_of_a_text_counts_as_its_label_weighs() -> None:
     logits = torch.tensor([[0.0, 0.0], [3.0, 0.0]])
     targets = [Target(label=1), Target(label=0)]
-    batch = pack([Document(np.zeros(3, np.int32), np.zeros(3, np.int32))] * 2, AttentionLayout(block_size=4))
     alone = [math.log(2), math.log(1 + math.exp(-3))]
-    assert loop.loss_of((logits,), batch, targets, "classify").item() == pytest.approx(sum(alone) / 2)
-    weighed = loop.loss_of((logits,), batch, targets, "classify", torch.tensor([0.5, 4.0]))
-    assert weighed.item() == pytest.approx((4 * alone[0] + 0.5 * alone[1]) / 2)
+    assert loop.loss_sum((logits,), _packed(3, 3), targets, "classify").item() == pytest.approx(sum(alone))
+    assert loop.loss_weight(targets, "classify") == 2.0
+    weighed = loop.loss_sum((logits,), _packed(3, 3), targets, "classify", torch.tensor([0.5, 4.0]))
+    assert weighed.item() == pytest.approx(4 * alone[0] + 0.5 * alone[1])
+
+
+def test_the_loss_of_a_question_is_over_its_own_tokens_and_cls_is_no_answer() -> None:
+    logits = torch.full((1, 8), 50.0)  # what lies outside the documents must not count
+    logits[0, :3] = torch.tensor([1.0, 0.0, 2.0])
+    logits[0, 4:6] = torch.tensor([0.0, 3.0])
+    targets = [Target(start=2, end=0), Target()]
+
+    def surprise(at: int, *own: float) -> float:
+        return math.log(sum(math.exp(one) for one in own)) - own[at]
+
+    starts = surprise(2, 1, 0, 2) + surprise(0, 0, 3)
+    ends = surprise(0, 1, 0, 2) + surprise(0, 0, 3)
+    assert loop.loss_sum((logits, logits), _packed(3, 2), targets, "qa").item() == pytest.approx((starts + ends) / 2)
+    assert loop.loss_weight(targets, "qa") == 2.0
+
+
+def test_the_progress_says_what_trains_where(config_file: Path, places_data: Path, tmp_path: Path) -> None:
+    for autocast, named in (("none", "fp32"), ("bf16", "bf16")):
+        run = Run(read_config(config_file, [f"autocast={autocast}"]), places_data, tmp_path / autocast)
+        assert run.description == f"training qa on cpu in {named}"
+        assert math.isfinite(run.train_step(next(batches(run.mixture, run.config, 0, 64)), np.random.default_rng(0)))

@@ -1,4 +1,6 @@
-import dataclasses
+"""What one training step reads: crops, questions without an answer, classes, sentences to keep, and shares of sets."""
+
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +9,21 @@ import pytest
 
 from app.text.tokenizer import Tokenizer
 from tests.hostile import HOSTILE_TEXTS
-from tests.training.conftest import squad, write_json, write_jsonl
-from training.config import ConfigError, FinetuneConfig
-from training.data import in_held_out_split
-from training.finetune.examples import build_source, labelled_split, summary_split
+from tests.training.conftest import reading_file, squad, write_json, write_jsonl
+from training.config import ConfigError, DataSet, FinetuneConfig
+from training.data import DataError, in_held_out_split
+from training.finetune.examples import TrainingSequence, build_mixture, labelled_split, summary_split
 
 LONG = "".join(f"{place}は{number}にある。" for number, place in enumerate("駅寺城川山町村島森橋"))
 QUESTIONS = [("駅はどこにあるか", "0"), ("城はどこか", "城は2にある"), ("橋はどこにあるか", "9"), ("ないか", "")]
 
 
-def _config(**changes: Any) -> FinetuneConfig:
-    values: dict[str, Any] = {"task": "qa", "reader": "squad", "data": "d.json", "segmenter": "none"}
-    return FinetuneConfig(**(values | {"normaliser": "none", "max_tokens": 30} | changes))
+def _config(*sets: dict[str, Any], **changes: Any) -> FinetuneConfig:
+    """A run over these sets; a key that is not given is that of SQuAD JSON named d.json in 30 tokens."""
+    common: dict[str, Any] = {"reader": "squad", "data": "d.json", "max_tokens": 30}
+    whole = tuple(DataSet(**(common | one)) for one in sets or ({},))
+    values: dict[str, Any] = {"task": "qa", "tokenizer": "t", "segmenter": "none", "normaliser": "none", "sets": whole}
+    return FinetuneConfig(**(values | changes))
 
 
 def _texts_of(tokenizer: Tokenizer, characters: str) -> dict[int, str]:
@@ -26,19 +31,28 @@ def _texts_of(tokenizer: Tokenizer, characters: str) -> dict[int, str]:
     return {int(tokenizer.encode(character).ids[0]): character for character in characters}
 
 
+def _read(sequence: TrainingSequence, tokenizer: Tokenizer) -> str:
+    """The context that a sequence shows, without its question."""
+    characters = _texts_of(tokenizer, "0123456789はどこにあるか。駅寺城川山町村島森橋")
+    ids = sequence.document.input_ids[sequence.document.question_length : -1].tolist()
+    return "".join(characters[token] for token in ids)
+
+
 def test_the_target_of_every_crop_is_the_answer(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
     write_json(tmp_path / "d.json", squad({"places": [(LONG, QUESTIONS), (LONG[:12], [QUESTIONS[0]])]}))
-    source = build_source(_config(), tmp_path, character_tokenizer)
-    assert source.size == 4  # the one without an answer is left out
+    (source,) = build_mixture(_config(), tmp_path, character_tokenizer).sources
+    assert source.size == 5
     characters = _texts_of(character_tokenizer, LONG)
     rng = np.random.default_rng(3)
     starts = set()
-    for index, (question, answer) in enumerate([*QUESTIONS[:3], QUESTIONS[0]]):
+    for index, (question, answer) in enumerate([*QUESTIONS, QUESTIONS[0]]):
         for _ in range(40):
             sequence = source.draw(index, rng)
             document, target = sequence.document, sequence.target
             assert len(document.input_ids) <= 30
             assert document.question_length == len(question) + 2
+            if not answer:
+                continue
             read = document.input_ids[target.start : target.end + 1].tolist()
             assert "".join(characters[token] for token in read) == answer
             assert target.start >= document.question_length
@@ -46,18 +60,89 @@ def test_the_target_of_every_crop_is_the_answer(tmp_path: Path, character_tokeni
     assert len(starts) > 12  # the crops differ
 
 
+def test_a_question_without_an_answer_is_learned_with_the_null_answer(
+    tmp_path: Path, character_tokenizer: Tokenizer
+) -> None:
+    write_json(tmp_path / "d.json", squad({"places": [(LONG, [("ないか", "")])]}))
+    (source,) = build_mixture(_config(), tmp_path, character_tokenizer).sources
+    rng = np.random.default_rng(3)
+    sequences = [source.draw(0, rng) for _ in range(20)]
+    assert {(sequence.target.start, sequence.target.end) for sequence in sequences} == {(0, 0)}  # [CLS]
+    assert {len(sequence.document.input_ids) for sequence in sequences} == {30}
+    crops = {_read(sequence, character_tokenizer) for sequence in sequences}
+    assert len(crops) > 5
+    assert all(crop in LONG for crop in crops)
+
+
+def test_a_share_of_the_questions_is_put_to_another_text(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    texts = ["駅は0にある。", "寺は1にある。"]
+    write_json(tmp_path / "d.json", squad({"t": [(text, [("どこか", text[2])]) for text in texts]}))
+    (source,) = build_mixture(_config({"unrelated_share": 0.5}), tmp_path, character_tokenizer).sources
+    rng = np.random.default_rng(0)
+    drawn = [source.draw(0, rng) for _ in range(400)]
+    # Half are asked for another question's text; that is the other text half of the time.
+    seen = Counter((_read(sequence, character_tokenizer), sequence.target.start > 0) for sequence in drawn)
+    assert seen.keys() == {(texts[0], True), (texts[1], False)}
+    assert 70 < seen[texts[1], False] < 130
+
+
+def test_a_share_of_the_questions_is_put_to_the_text_without_the_answers_sentence(
+    tmp_path: Path, character_tokenizer: Tokenizer
+) -> None:
+    text = "駅は0にある。寺は1にある。城は2にある。"
+    write_json(tmp_path / "d.json", squad({"t": [(text, [("どこか", "1"), ("どこか", "にある")])]}))
+    (source,) = build_mixture(_config({"removed_share": 0.5}), tmp_path, character_tokenizer).sources
+    rng = np.random.default_rng(0)
+    drawn = [source.draw(0, rng) for _ in range(100)]
+    seen = Counter((_read(sequence, character_tokenizer), sequence.target.start > 0) for sequence in drawn)
+    assert seen.keys() == {(text, True), ("駅は0にある。城は2にある。", False)}
+    assert 30 < seen[text, True] < 70
+    # An answer that other sentences give too still stands in the text: nothing is taken out.
+    assert {_read(source.draw(1, rng), character_tokenizer) for _ in range(40)} == {text}
+
+
+def test_a_removed_sentence_leaves_none_of_the_right_answers(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    """Answers of a reading set are alternatives: a text that still holds one leaves no question unanswered."""
+    text = "駅は0にある。寺は1にある。城は2にある。"
+    reading_file(tmp_path / "d" / "1.txt", text, ["Q: どこか", "A: 1", "A: 2"])
+    config = _config({"reader": "reading-set", "data": "d", "removed_share": 1.0})
+    (source,) = build_mixture(config, tmp_path, character_tokenizer).sources
+    rng = np.random.default_rng(0)
+    assert {_read(source.draw(0, rng), character_tokenizer) for _ in range(20)} == {text}
+
+
+def test_a_crop_around_a_removed_sentence_shows_what_stood_next_to_it(
+    tmp_path: Path, character_tokenizer: Tokenizer
+) -> None:
+    write_json(tmp_path / "d.json", squad({"t": [(LONG, [("城はどこ", "2")])]}))
+    (source,) = build_mixture(_config({"removed_share": 1.0}), tmp_path, character_tokenizer).sources
+    rng = np.random.default_rng(0)
+    crops = [_read(source.draw(0, rng), character_tokenizer) for _ in range(60)]
+    assert all("城" not in crop for crop in crops)
+    assert len(set(crops)) > 5
+    # The full stop before the gap is in every crop, and what follows it is what followed the sentence.
+    assert all(crop.endswith("1にある。") or "。川" in crop for crop in crops)
+
+
+def test_a_text_that_is_one_sentence_is_asked_as_it_is(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    write_json(tmp_path / "d.json", squad({"t": [("駅は0にある。", [("どこか", "0")])]}))
+    (source,) = build_mixture(_config({"removed_share": 1.0}), tmp_path, character_tokenizer).sources
+    sequence = source.draw(0, np.random.default_rng(0))
+    assert (_read(sequence, character_tokenizer), sequence.target.start) == ("駅は0にある。", 7)
+
+
 def test_words_of_the_question_get_a_type_of_their_own(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
     write_json(tmp_path / "d.json", squad({"places": [("駅は0。", [("駅は", "0")])]}))
     rng = np.random.default_rng(0)
-    marked = build_source(_config(), tmp_path, character_tokenizer).draw(0, rng)
+    marked = build_mixture(_config(), tmp_path, character_tokenizer).sources[0].draw(0, rng)
     assert marked.document.token_type_ids.tolist() == [0, 0, 0, 0, 2, 2, 1, 1, 1]
-    plain = build_source(_config(question_overlap=False), tmp_path, character_tokenizer).draw(0, rng)
+    plain = build_mixture(_config(question_overlap=False), tmp_path, character_tokenizer).sources[0].draw(0, rng)
     assert plain.document.token_type_ids.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
 
 
 def test_the_same_seed_draws_the_same(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
     write_json(tmp_path / "d.json", squad({"places": [(LONG, QUESTIONS)]}))
-    source = build_source(_config(), tmp_path, character_tokenizer)
+    (source,) = build_mixture(_config(), tmp_path, character_tokenizer).sources
     first, second = ([source.draw(1, rng).target.start for _ in range(9)] for rng in map(np.random.default_rng, (4, 4)))
     assert first == second
 
@@ -66,55 +151,107 @@ def test_hostile_contexts_and_questions(tmp_path: Path, tiny_tokenizer_file: Pat
     tokenizer = Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
     paragraphs = [(f"{text}東京都。", [("首都は?", "東京"), (text, "東京")]) for text in HOSTILE_TEXTS.values()]
     write_json(tmp_path / "d.json", squad({"hostile": paragraphs}))
-    config = _config(normaliser="nfkc", segmenter="mecab-jumandic", max_tokens=40)
-    source = build_source(config, tmp_path, tokenizer)
+    asked = {"max_tokens": 40, "unrelated_share": 0.2, "removed_share": 0.4}
+    config = _config(asked, normaliser="nfkc", segmenter="mecab-jumandic")
+    (source,) = build_mixture(config, tmp_path, tokenizer).sources
     assert source.size > len(HOSTILE_TEXTS)  # of the long questions some leave no room
     tokyo = set(tokenizer.encode("東京都").ids.tolist())
     rng = np.random.default_rng(1)
+    answered = 0
     for index in range(source.size):
         sequence = source.draw(index, rng)
         document, target = sequence.document, sequence.target
+        assert len(document.input_ids) <= 40
+        if target.end == 0:
+            continue
+        answered += 1
         assert document.question_length <= target.start <= target.end < len(document.input_ids) - 1
         assert tokyo & set(document.input_ids[target.start : target.end + 1].tolist()) or target.end == target.start
+    assert answered > source.size / 4
 
 
 def test_classes_and_crops(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
     records: list[object] = [{"text": LONG, "label": "B"}, {"text": "駅", "label": "A"}, {"text": "", "label": "A"}]
     write_jsonl(tmp_path / "d.jsonl", records)
-    config = _config(task="classify", reader="labelled", data="d.jsonl", held_out_percent=0)
-    source = build_source(config, tmp_path, character_tokenizer)
-    assert source.labels == ("A", "B")
+    config = _config({"reader": "labelled", "data": "d.jsonl", "held_out_percent": 0}, task="classify")
+    mixture = build_mixture(config, tmp_path, character_tokenizer)
+    assert mixture.labels == ("A", "B")
     rng = np.random.default_rng(0)
-    drawn = [[source.draw(index, rng) for _ in range(20)] for index in range(3)]
+    drawn = [[mixture.sources[0].draw(index, rng) for _ in range(20)] for index in range(3)]
     assert [{sequence.target.label for sequence in sequences} for sequences in drawn] == [{1}, {0}, {0}]
     assert {len(sequence.document.input_ids) for sequence in drawn[0]} == {30}
     assert len({sequence.document.input_ids.tobytes() for sequence in drawn[0]}) > 3
     assert [len(sequences[0].document.input_ids) for sequences in drawn[1:]] == [3, 2]
 
 
-def test_tokens_to_keep(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
-    sentences = [f"{place}は{number}にある。" for number, place in enumerate("駅寺城川山町")]
-    write_jsonl(tmp_path / "d.jsonl", [{"sentences": sentences, "summary": sentences[1] + sentences[4]}])
-    config = _config(task="summarize", reader="summaries", data="d.jsonl", held_out_percent=0)
-    source = build_source(config, tmp_path, character_tokenizer)
-    rng = np.random.default_rng(0)
-    sequences = [source.draw(index, rng) for index in range(source.size)]
-    assert source.size == 2  # six sentences of nine tokens in windows of thirty
-    kept = np.concatenate([sequence.target.kept for sequence in sequences]).reshape(6, 7)
-    # "寺は1にある。" and "町は4…" are in the summary; of the others, what every sentence says after its number.
-    ends = [0, 0, 0, 1, 1, 1, 0]
-    assert kept.tolist() == [ends, [1, 1, 1, 1, 1, 1, 0], ends, ends, [1, 1, 1, 1, 1, 1, 0], ends]
+MARKED = "一 駅のこと\n\n駅は0にある。寺は1にある。城は2にある。\n\n・山は4にある。\n・川は3にある。\n"
+
+
+def test_sentences_to_keep(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    """One document over two windows: a heading, which never counts, three sentences and two items."""
+    reading_file(tmp_path / "d" / "1.txt", MARKED, ["Q: ないか", "A: -", "S: 寺は1に", "S: 川は3", "S: 一 駅のこと"])
+    reading_file(tmp_path / "d" / "2.txt", "印のない文書。", ["Q: ないか", "A: -"])
+    config = _config({"reader": "reading-set", "data": "d"}, task="summarize")
+    (source,) = build_mixture(config, tmp_path, character_tokenizer).sources
+    sequences = [source.draw(index, np.random.default_rng(0)) for index in range(source.size)]
+    assert [len(sequence.target.positions) for sequence in sequences] == [3, 3]
     for sequence in sequences:
-        text = sequence.document.input_ids[sequence.target.positions]
-        assert not {character_tokenizer.cls_id, character_tokenizer.sep_id} & set(text.tolist())
-        assert sequence.target.weights.tolist() == [1.0] * len(text)
+        at_markers = sequence.document.input_ids[sequence.target.positions]
+        assert at_markers.tolist() == [character_tokenizer.cls_id] * 3
+    types = [s.document.token_type_ids[s.target.positions].tolist() for s in sequences]
+    assert types == [[2, 0, 0], [0, 1, 1]]
+    assert [sequence.target.kept.tolist() for sequence in sequences] == [[1, 0, 1], [0, 0, 1]]
+    assert [sequence.target.weights.tolist() for sequence in sequences] == [[0, 1, 1], [1, 1, 1]]
+    plain = build_mixture(config.model_copy(update={"sentence_types": False}), tmp_path, character_tokenizer)
+    assert not any(plain.sources[0].draw(n, np.random.default_rng(0)).document.token_type_ids.any() for n in range(2))
+
+
+def test_an_epoch_reads_its_share_of_every_set(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    for name, text in (("a", "駅は0。"), ("b", "寺は1。")):
+        questions = [(f"{'駅寺城川山町村島森橋'[n]}か", text[2]) for n in range(10)]
+        write_json(tmp_path / f"{name}.json", squad({"t": [(text, questions)]}))
+    config = _config({"data": "a.json", "share": 0.4}, {"data": "b.json", "share": 2.5})
+    mixture = build_mixture(config, tmp_path, character_tokenizer)
+    assert mixture.size == 4 + 25
+
+    def epoch(seed: int) -> list[bytes]:
+        return [sequence.document.input_ids.tobytes() for sequence in mixture.epoch(np.random.default_rng(seed))]
+
+    counts = Counter(epoch(0))
+    drawn = list(mixture.epoch(np.random.default_rng(0)))
+    of_a = [s.document.input_ids.tobytes() for s in drawn if _read(s, character_tokenizer) == "駅は0。"]
+    assert len(of_a) == 4 == len(set(of_a))
+    of_b = Counter({ids: count for ids, count in counts.items() if ids not in of_a})
+    assert sorted(of_b.values()) == [2] * 5 + [3] * 5  # twice each, then half of them again
+    assert epoch(0) == epoch(0) != epoch(1)
+    assert set(epoch(0)) != set(epoch(1))  # another four of the first set
+    first = [index for index, sequence in enumerate(drawn) if _read(sequence, character_tokenizer) == "駅は0。"]
+    assert first != sorted(range(4)), "the sets are mixed, not one after the other"
+
+
+def test_sets_of_different_classes_are_not_learned_together(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"text": "駅", "label": "A"}])
+    write_jsonl(tmp_path / "b.jsonl", [{"text": "駅", "label": "B"}])
+    sets = [{"reader": "labelled", "data": f"{name}.jsonl", "held_out_percent": 0} for name in "ab"]
+    with pytest.raises(ConfigError, match=r"b\.jsonl has other classes than a\.jsonl"):
+        build_mixture(_config(*sets, task="classify"), tmp_path, character_tokenizer)
+
+
+def test_a_set_that_gives_nothing_is_an_error(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    write_json(tmp_path / "d.json", squad({"t": [("駅は0。", [("駅はどこか", "0")])]}))
+    for one, said in (({"max_tokens": 8}, r"8 and share = 1\.0"), ({"share": 0.1}, r"30 and share = 0\.1")):
+        usable = 0 if "max_tokens" in one else 1
+        with pytest.raises(DataError, match=rf"d\.json holds nothing .* = {said} \(usable examples: {usable}\)"):
+            build_mixture(_config(one), tmp_path, character_tokenizer)
 
 
 def test_a_reader_that_does_not_fit_the_task(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
-    for task, reader in (("qa", "livedoor"), ("classify", "squad"), ("summarize", "labelled"), ("qa", "nonsense")):
-        config = dataclasses.replace(_config(), task=task, reader=reader)  # type: ignore[arg-type]
+    for task, reader in (
+        *(("qa", "livedoor"), ("classify", "squad"), ("classify", "reading-set"), ("summarize", "labelled")),
+        *(("summarize", "kyoto-leads"), ("qa", "nonsense")),
+    ):
         with pytest.raises(ConfigError, match=f"{reader!r} does not give examples for the task {task!r}"):
-            build_source(config, tmp_path, character_tokenizer)
+            build_mixture(_config({"reader": reader}, task=task), tmp_path, character_tokenizer)
 
 
 def test_splits_share_no_document(tmp_path: Path) -> None:
@@ -145,8 +282,9 @@ def test_rare_labels_count_more_the_more_balance_is_asked_for(tmp_path: Path, ch
     write_jsonl(tmp_path / "d.jsonl", texts)
 
     def weights(balance: float) -> list[float] | None:
-        config = _config(task="classify", reader="labelled", data="d.jsonl", held_out_percent=0, class_balance=balance)
-        found = build_source(config, tmp_path, character_tokenizer).label_weights
+        one = {"reader": "labelled", "data": "d.jsonl", "held_out_percent": 0}
+        config = _config(one, task="classify", class_balance=balance)
+        found = build_mixture(config, tmp_path, character_tokenizer).label_weights
         return None if found is None else found.tolist()
 
     assert weights(0.0) is None

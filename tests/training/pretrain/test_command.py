@@ -59,6 +59,7 @@ def _config_file(folder: Path, tokenizer: Path, **changes: object) -> Path:
         "batch_tokens": 512,
         "micro_batch_tokens": 128,
         "learning_rate": 0.02,
+        "autocast": "none",
         "checkpoint_every": 8,
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in (values | changes).items())

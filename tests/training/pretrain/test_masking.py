@@ -41,7 +41,7 @@ def test_one_word_is_chosen_where_chance_gives_none(vocabulary: Vocabulary) -> N
 
 
 def test_of_the_tokens_to_guess_most_are_masked(vocabulary: Vocabulary) -> None:
-    config = PretrainConfig(lengths={"4096": 1.0}, shifted_share=0.5)
+    config = PretrainConfig(corpus=True, tokenizer="t", lengths={"4096": 1.0}, shifted_share=0.5)
     stream = _stream(10_000)
     sequence = draw_sequence(stream, 100, 4096, config, vocabulary, 4096, np.random.default_rng(3))
     ids, masked = sequence.document.input_ids, sequence.masked
@@ -58,7 +58,7 @@ def test_of_the_tokens_to_guess_most_are_masked(vocabulary: Vocabulary) -> None:
 
 
 def test_token_types_and_shifts_are_drawn_for_each_sequence(vocabulary: Vocabulary) -> None:
-    config = PretrainConfig(lengths={"32": 1.0}, shifted_share=0.5, token_types=3)
+    config = PretrainConfig(corpus=True, tokenizer="t", lengths={"32": 1.0}, shifted_share=0.5, token_types=3)
     drawn = [draw_sequence(_stream(100), 0, 32, config, vocabulary, 64, np.random.default_rng(n)) for n in range(100)]
     assert {tuple(np.unique(sequence.document.token_type_ids)) for sequence in drawn} == {(0,), (1,), (2,)}
     shifts = [sequence.shift for sequence in drawn]
@@ -67,7 +67,7 @@ def test_token_types_and_shifts_are_drawn_for_each_sequence(vocabulary: Vocabula
 
 
 def test_a_pass_reads_every_window_once_and_the_next_in_another_order() -> None:
-    config = PretrainConfig(lengths={"12": 1.0}, batch_tokens=24, steps=20)
+    config = PretrainConfig(corpus=True, tokenizer="t", lengths={"12": 1.0}, batch_tokens=24, steps=20)
     schedule = Schedule(109, config)  # ten windows of ten tokens: five steps a pass
     starts = [start for step in range(20) for start in schedule.step(step)[1]]
     passes = [starts[index : index + 10] for index in range(0, 40, 10)]
@@ -81,7 +81,7 @@ def test_a_pass_reads_every_window_once_and_the_next_in_another_order() -> None:
 
 
 def test_steps_have_the_lengths_asked_for() -> None:
-    config = PretrainConfig(lengths={"16": 3.0, "64": 1.0}, batch_tokens=128, steps=400)
+    config = PretrainConfig(corpus=True, tokenizer="t", lengths={"16": 3.0, "64": 1.0}, batch_tokens=128, steps=400)
     schedule = Schedule(1000, config)
     drawn = [schedule.step(step) for step in range(400)]
     assert {(length, len(starts)) for length, starts in drawn} == {(16, 8), (64, 2)}
@@ -91,7 +91,9 @@ def test_steps_have_the_lengths_asked_for() -> None:
 
 @pytest.mark.parametrize("tokens", [30, 31, 59, 60])
 def test_a_stream_hardly_longer_than_a_sequence_is_enough(tokens: int) -> None:
-    schedule = Schedule(tokens, PretrainConfig(lengths={"32": 1.0}, batch_tokens=64, steps=50))
+    schedule = Schedule(
+        tokens, PretrainConfig(corpus=True, tokenizer="t", lengths={"32": 1.0}, batch_tokens=64, steps=50)
+    )
     starts = {start for step in range(50) for start in schedule.step(step)[1]}
     assert min(starts) >= 0
     assert max(starts) <= tokens - 30
@@ -99,7 +101,7 @@ def test_a_stream_hardly_longer_than_a_sequence_is_enough(tokens: int) -> None:
 
 def test_a_stream_shorter_than_a_sequence_is_refused() -> None:
     with pytest.raises(DataError, match="The corpus has 29 tokens, too few for sequences of 32"):
-        Schedule(29, PretrainConfig(lengths={"32": 1.0}))
+        Schedule(29, PretrainConfig(corpus=True, tokenizer="t", lengths={"32": 1.0}))
 
 
 def test_a_tokenizer_without_a_mask_is_refused(character_tokenizer_file: Path, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
-"""Limits of the system that a long run would run into."""
+"""Limits of the system that a long run would run into, and what a machine trains in."""
 
 import resource
+from pathlib import Path
 
 import pytest
 
-from training.runs.distributed import TooFewFiles, joined, raise_open_file_limit
+from training.runs import distributed
+from training.runs.distributed import Processes, TooFewFiles, cpu_has_bf16, joined, raise_open_file_limit
 
 
 @pytest.fixture
@@ -41,3 +43,35 @@ def test_one_process_alone_needs_no_launcher(monkeypatch: pytest.MonkeyPatch) ->
         assert processes.sum_of(2.5) == 2.5
         assert processes.from_first("a") == "a"
         assert processes.agree_on("a")
+
+
+CPUINFO = "processor\t: {number}\nmodel name\t: CPU @ 2.00GHz\nflags\t\t: fpu sse2 {flag}\nbugs\t\t: amx_bf16_bug\n\n"
+
+
+@pytest.mark.parametrize(
+    ("flag", "has"),
+    [
+        ("avx512f avx512_bf16", True),
+        ("amx_tile amx_bf16", True),
+        ("avx512f avx512_vnni", False),
+        ("xavx512_bf16", False),
+    ],
+)
+def test_bf16_pays_where_the_cpu_has_instructions_for_it(flag: str, has: bool, tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("".join(CPUINFO.format(number=number, flag=flag) for number in range(2)), encoding="utf-8")
+    assert cpu_has_bf16(file) is has
+
+
+def test_a_system_that_tells_nothing_of_its_cpu_trains_in_fp32(tmp_path: Path) -> None:
+    assert not cpu_has_bf16(tmp_path / "nowhere")
+    arm = tmp_path / "cpuinfo"
+    arm.write_text("processor\t: 0\nFeatures\t: fp asimd bf16\n", encoding="utf-8")
+    assert not cpu_has_bf16(arm)
+
+
+def test_autocast_may_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for machine_has in (True, False):
+        monkeypatch.setattr(distributed, "cpu_has_bf16", lambda has=machine_has: has)
+        asked = {autocast: Processes().uses_bf16(autocast) for autocast in ("auto", "none", "bf16")}
+        assert asked == {"auto": machine_has, "none": False, "bf16": True}

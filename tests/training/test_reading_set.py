@@ -1,0 +1,111 @@
+"""Reading sets: what a file says, and every way in which one can be wrong, named with its file and line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.hostile import HOSTILE_TEXTS
+from tests.training.conftest import reading_file
+from training.data import DataError, QuestionExample
+from training.reading_set import MarkedText, ReadingDocument, marked_texts, read_reading_set, reading_questions
+
+TEXT = (
+    "賃貸借契約書\n\n第1条 賃料は月額八万円とする。\n敷金は賃料の二か月分、𠮷田銀行に\n預ける。礼金は二か月分とする。\n"
+)
+
+
+def test_questions_alternatives_unanswered_ones_and_marks(tmp_path: Path) -> None:
+    notes = [
+        *(
+            "Q: 賃料はいくらですか",
+            "A: 八万円",
+            "A: 月額八万円",
+            "",
+            "Q: 敷金はいくらですか",
+            "A: 二か月分 @ 賃料の二か月分",
+        ),
+        *(
+            "Q: どこに預けますか",
+            r"A: 𠮷田銀行に\n預ける @ 二か月分、𠮷田銀行に\n預ける",
+            "Q: 保証人は誰ですか",
+            "A: -",
+        ),
+        *("S: 賃料は月額", r"S: 𠮷田銀行に\n預ける"),
+    ]
+    reading_file(tmp_path / "contracts" / "7.txt", TEXT, notes)
+    name, place = "contracts/7", TEXT.index
+    asked = [
+        ("賃料はいくらですか", (("八万円", place("八万円")), ("月額八万円", place("月額")))),
+        ("敷金はいくらですか", (("二か月分", place("二か月分")),)),
+        ("どこに預けますか", (("𠮷田銀行に\n預ける", place("𠮷田")),)),
+        ("保証人は誰ですか", ()),
+    ]
+    questions = tuple(QuestionExample(f"{name}#{n}", q, TEXT, a, name) for n, (q, a) in enumerate(asked))
+    marks = (place("賃料は月額"), place("𠮷田"))
+    assert read_reading_set(tmp_path) == [ReadingDocument(name, TEXT, questions, marks)]
+    assert reading_questions(tmp_path / "contracts" / "7.txt")[0].id == "7#0"
+    assert reading_questions(tmp_path) == list(questions)
+    assert marked_texts(tmp_path) == [MarkedText(name, TEXT, marks)]
+
+
+def test_a_document_without_marks_is_no_summary(tmp_path: Path) -> None:
+    reading_file(tmp_path / "1.txt", TEXT, ["Q: 賃料は", "A: 八万円"])
+    assert marked_texts(tmp_path) == []
+    assert [document.id for document in read_reading_set(tmp_path)] == ["1"]
+
+
+def test_a_line_end_of_another_system_is_one(tmp_path: Path) -> None:
+    file = reading_file(tmp_path / "1.txt", TEXT, ["Q: 賃料は", "A: 八万円"])
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_reading_set(file)[0].text == TEXT
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE_TEXTS.values() if "\r" not in text])
+def test_a_hostile_text_is_kept_as_it_is(text: str, tmp_path: Path) -> None:
+    reading_file(tmp_path / "1.txt", f"{text}寧楽宮", ["Q: 宮は", "A: 寧楽宮"])
+    (document,) = read_reading_set(tmp_path)
+    assert document.text == f"{text}寧楽宮"
+    assert document.questions[0].answers == (("寧楽宮", len(text)),)
+
+
+@pytest.mark.parametrize(
+    ("notes", "line", "fault"),
+    [
+        # The text begins in line 3 and ends in line 8, which is empty; ===== is line 9.
+        (["Q: 何か", "A: 九万円"], 11, "'九万円' stands 0 times in the text; it must stand there once."),
+        (["Q: 何か", "A: 二か月分"], 11, "'二か月分' stands 2 times in the text"),
+        (["Q: 何か", "A: 二か月分 @ 敷金"], 11, "'二か月分' stands 0 times in the text"),
+        (["Q: 何か", "A: 賃料 @ どこにもない"], 11, "'どこにもない' stands 0 times in the text"),
+        (["", "S: 賃料"], 11, "'賃料' stands 2 times in the text"),
+        (["A: 八万円"], 10, "it begins with none of Q:, A: and S:, or says nothing."),
+        (["Q: "], 10, "it begins with none of"),
+        (["Q: 何か", "A:"], 11, "it begins with none of"),
+        (["問: 何か"], 10, "it begins with none of"),
+        (["Q: 何か\u2028A: 八万円"], 10, "the question has no A line"),
+        (
+            ["Q: 何か", "Q: 何だ", "A: -"],
+            10,
+            'the question has no A line; "A: -" says that the text does not answer it',
+        ),
+        (["Q: 何か", "A: 八万円", "A: -"], 10, 'the question has answers and "-", which says that there is none.'),
+    ],
+)
+def test_a_fault_is_named_with_its_file_and_line(notes: list[str], line: int, fault: str, tmp_path: Path) -> None:
+    file = reading_file(tmp_path / "1.txt", TEXT, notes)
+    with pytest.raises(DataError) as caught:
+        read_reading_set(tmp_path)
+    assert str(caught.value).startswith(f"{file}, line {line}: {fault}")
+
+
+def test_files_that_are_no_documents(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        read_reading_set(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"has no file that matches \*\.txt"):
+        read_reading_set(tmp_path)
+    file = tmp_path / "1.txt"
+    file.write_text("kind: a\n=====\n本文\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"1\.txt has 1 lines of =====; a document has two"):
+        read_reading_set(tmp_path)
+    file.write_bytes("kind: 契約\n=====\n本文\n=====\n".encode("cp932"))
+    with pytest.raises(DataError, match=r"1\.txt cannot be read"):
+        read_reading_set(tmp_path)
