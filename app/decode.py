@@ -203,9 +203,15 @@ def decode_labels(
 def sentence_probabilities(
     windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], *, temperature: float
 ) -> npt.NDArray[np.float64]:
-    """How probable it is that a summary keeps each sentence: the sigmoid of the logit at its [CLS]. (sentences,)"""
-    scaled = np.concatenate([of[window.cls_positions] for window, of in zip(windows, logits, strict=True)])
-    return np.asarray(1 / (1 + np.exp(-np.clip(scaled.astype(np.float64) / temperature, -500, 500))))
+    """How probable it is that a summary keeps each sentence: the sigmoid of the mean logit of its tokens. (sentences,)
+
+    The mean of logits that are linear in the states is the logit of the mean state, as encoders of sentences pool them.
+    """
+    means = [
+        np.add.reduceat(of.astype(np.float64), window.starts) / np.diff(window.starts, append=len(of))
+        for window, of in zip(windows, logits, strict=True)
+    ]
+    return np.asarray(1 / (1 + np.exp(-np.clip(np.concatenate(means) / temperature, -500, 500))))
 
 
 def decode_summary(

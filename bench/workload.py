@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.simulate.simulation import Request
 
-SAMPLE = Path(__file__).parents[1] / "app" / "static" / "sample.txt"
+SAMPLE = Path(__file__).parents[1] / "app" / "static" / "samples" / "history.txt"
 QUESTION = "工事の責任者は誰でしたか"  # of SAMPLE
 SHORTEST, LONGEST = 32, 16_384  # tokens of a document in the log-normal mix
 

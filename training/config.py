@@ -96,9 +96,10 @@ class FinetuneConfig(TrainingConfig):
     task: TrainingTask
     sets: tuple[DataSet, ...] = Field(min_length=1, strict=False)  # not strict: TOML has lists, and no tuples
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
+    head: Literal["random", "fitted"] = "random"  # fitted: by logistic regression before the first step (summarize)
     sentence_types: bool = True  # a token type of each sentence says where it stands: Sentence.token_type (summarize)
     class_balance: Share = 0.0  # 0 counts every text alike, 1 every class, which helps those with few texts (classify)
-    epochs: Positive = 1.0
+    epochs: float = Field(default=1.0, ge=0)  # 0: the head is fitted, and no step is taken
 
 
 class PretrainConfig(TrainingConfig):

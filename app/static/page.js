@@ -178,7 +178,7 @@ $("file").addEventListener("change", () => {
   $("file").value = "";
 });
 $("sample").addEventListener("click", async () => {
-  fill((await (await fetch("static/sample.txt")).text()).trimEnd());
+  fill((await (await fetch("static/samples/history.txt")).text()).trimEnd());
   $("question").value ||= "工事の責任者は誰でしたか";
 });
 count();

@@ -35,11 +35,11 @@ class Window:
 
 @dataclass(frozen=True)
 class SentenceWindow:
-    """Whole sentences, each between its own [CLS] and [SEP] as in BERTSum (Liu and Lapata 2019)."""
+    """Whole sentences one after the other, each between its own [CLS] and [SEP] as in BERTSum (Liu and Lapata 2019)."""
 
     input_ids: IntArray  # (n,)
     token_type_ids: IntArray  # (n,)
-    cls_positions: IntArray  # (sentences of the window,) where in the window their [CLS] stand
+    starts: IntArray  # (sentences of the window,) where in the window each begins, with its [CLS]
 
 
 def context_room(other: Tokens | None, max_tokens: int) -> int:

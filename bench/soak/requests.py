@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SAMPLE = Path(__file__).parents[2] / "app" / "static" / "sample.txt"
+SAMPLE = Path(__file__).parents[2] / "app" / "static" / "samples" / "history.txt"
 CHARACTERS = (64, 500, 1500, 4000, 12_000)  # of a text; the longest are read in windows
 LONGEST_REQUEST = f"summarize {CHARACTERS[-1]}"  # has the longest answer, too: every sentence comes with its score
 # Scores are compared, not equated: matrix products of another shape may add in another order.

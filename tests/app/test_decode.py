@@ -177,10 +177,10 @@ def test_the_temperature_of_labels_acts_on_the_mean_over_windows() -> None:
     assert decode_labels(impossible, [1], temperature=0.5, top_k=None) == [(0, 1.0), (1, 0.0)]
 
 
-def test_the_probability_of_a_sentence_is_read_at_its_cls() -> None:
+def test_the_probability_of_a_sentence_is_that_of_the_mean_logit_of_its_tokens() -> None:
     ids = np.zeros(6, dtype=np.int32)
     windows = [SentenceWindow(ids, ids, np.array(places, dtype=np.int32)) for places in ([0, 4], [0, 2, 3])]
-    logits = [np.array(row, dtype=np.float32) for row in ([2, 9, 9, 9, -1e9, 9], [0, 9, 1e9, -2, 9, 9])]
+    logits = [np.array(row, dtype=np.float32) for row in ([8, 0, 0, 0, -1e9, 9], [-3, 3, 1e9, -9, 0, 3])]
     high = 1 / (1 + np.exp(-1))
     probabilities = sentence_probabilities(windows, logits, temperature=2.0)
     assert probabilities == pytest.approx([high, 0, 0.5, 1, 1 - high])

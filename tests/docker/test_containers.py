@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 BASE, CPU, KEYS = COMPOSE_FILES
 FILES = (BASE, CPU)
-TEXT = (ROOT / "app/static/sample.txt").read_text(encoding="utf-8")
+TEXT = (ROOT / "app/static/samples/history.txt").read_text(encoding="utf-8")
 REQUESTS: dict[str, dict[str, Any]] = {
     "/qa": {"question": "工事の責任者に選ばれたのは誰ですか", "context": TEXT},
     "/summarize": {"text": TEXT, "max_sentences": 2},

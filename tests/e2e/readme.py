@@ -17,41 +17,53 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).parents[2]
-READMES = ("README.md", "README.ja.md")
-# What the table of models shows; the cards have every figure.
-SHOWN = (
-    *("f1", "em"),
-    *("accuracy", "macro_f1", "majority.accuracy"),
-    *("bigram_f1", "lead.bigram_f1", "oracle.bigram_f1"),
-)
+READMES = ("README.md", "README.ja.md", "docs/measurements.md", "docs/operations.md")
+# What the table of models shows of each task: the measure, and in words what it means. The cards have every figure.
+SHOWN = {
+    "qa": (
+        ("em", "{:.0%} of the answers exactly right"),
+        ("f1", "F1 {:.2f}"),
+        ("answerability_auroc", "AUROC of “not stated” {:.2f}"),
+    ),
+    "summarize": (
+        ("marks_found", "finds {:.0%} of the sentences that a reader marked"),
+        ("lead.marks_found", "the first sentences: {:.0%}"),
+    ),
+    "classify": (("accuracy", "{:.0%} of the labels right"), ("macro_f1", "macro-F1 {:.2f}")),
+}
 QUESTION = "工事の責任者に選ばれたのは誰ですか"
 _OUTPUT = re.compile(r"(<!-- output: (?P<name>[a-z-]+) -->)(?P<shown>.*?)(<!-- /output -->)", re.DOTALL)
 
 
 def outputs(url: str) -> dict[str, str]:
     """Every output by name, as it stands between its markers."""
-    sample = (ROOT / "app/static/sample.txt").read_text(encoding="utf-8")
+    sample = (ROOT / "app/static/samples/history.txt").read_text(encoding="utf-8")
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
 
-        def post(path: str, body: dict[str, Any]) -> str:
-            return client.post(path, json=body).text
+        def post(path: str, body: dict[str, Any]) -> Any:
+            return client.post(path, json=body).json()
 
-        summary = json.loads(post("/summarize", {"text": sample, "max_sentences": 2}))
-        summary["sentences"] = [sentence for sentence in summary["sentences"] if sentence["selected"]]
+        qa = post("/qa", {"question": QUESTION, "context": sample, "top_k": 2})
+        summary = post("/summarize", {"text": sample, "max_sentences": 2})
+        labels = post("/classify", {"text": sample, "top_k": 2})
+        short = post(
+            "/qa",
+            {
+                "question": "富士山の高さは何メートルですか",
+                "context": "富士山は静岡県と山梨県にまたがる火山である。高さは3776メートルで、日本で最も高い。",
+            },
+        )
         answers = {
-            "qa": post("/qa", {"question": QUESTION, "context": sample, "top_k": 2}),
-            "summarize": json.dumps(summary, ensure_ascii=False, separators=(",", ":")),
-            "classify": post("/classify", {"text": sample, "top_k": 3}),
-            "error": post("/qa", {"question": "いつ", "context": " "}),
-            "qa-short": post(
-                "/qa",
-                {
-                    "question": "富士山の高さは何メートルですか",
-                    "context": "富士山は静岡県と山梨県にまたがる火山である。高さは3776メートルで、日本で最も高い。",
-                },
-            ),
+            "qa": [qa["results"][0]],
+            "summarize": [sentence for sentence in summary["sentences"] if sentence["selected"]],
+            "classify": [labels["labels"]],
+            "error": [post("/qa", {"question": "いつ", "context": " "})],
+            "qa-short": [short["results"][0]],
         }
-    made = {name: f"\n```json\n{answer}\n```\n" for name, answer in answers.items()}
+    made = {}
+    for name, objects in answers.items():
+        lines = [json.dumps(_rounded(one), ensure_ascii=False, separators=(",", ":")) for one in objects]
+        made[name] = "\n".join(["", "```json", *lines, "```", ""])
     made["command-line"] = f"\n```console\n{_command_line()}\n```\n"
     made["models"] = _models()
     made["sample-characters"] = f"{len(sample):,}"
@@ -62,20 +74,29 @@ def outputs(url: str) -> dict[str, str]:
     return made
 
 
+def _rounded(value: Any) -> Any:
+    """The value with numbers of three decimals."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
 def _ten_questions(file: Path) -> str:
-    lines = ["| article | characters | question | answer | |", "|---|---|---|---|---|"]
+    lines = ["| document | question | answer | |", "|---|---|---|---|"]
     for item in json.loads(file.read_text(encoding="utf-8"))["questions"]:
-        verdict = "right" if item["right"] else f"wrong: {item['wanted']}"
-        cells = (item["article"], f"{item['characters']:,}", item["question"], item["given"], verdict)
+        verdict = "right" if item["right"] else f"wrong: {item['wanted'] or 'not stated'}"
+        cells = (item["document"], item["question"], item["given"] or "(not stated)", verdict)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n" + "\n".join(lines) + "\n"
 
 
 def _command_line() -> str:
     commands = (
-        ["nagayomi", "qa", QUESTION, "app/static/sample.txt"],
-        ["nagayomi", "summarize", "--max-sentences", "2", "app/static/sample.txt"],
-        ["nagayomi", "classify", "--top-k", "3", "app/static/sample.txt"],
+        ["nagayomi", "qa", QUESTION, "app/static/samples/history.txt"],
+        ["nagayomi", "summarize", "--max-sentences", "2", "app/static/samples/history.txt"],
+        ["nagayomi", "classify", "--top-k", "3", "app/static/samples/history.txt"],
     )
     lines = []
     for command in commands:
@@ -87,13 +108,13 @@ def _command_line() -> str:
 
 
 def _models() -> str:
-    lines = ["| model | task | on | result | command |", "|---|---|---|---|---|"]
+    lines = ["| model | on | result |", "|---|---|---|"]
     for file in sorted((ROOT / "model_store").glob("*/manifest.json")):
         manifest = json.loads(file.read_text(encoding="utf-8"))
         for metric in manifest["metrics"]:
-            values = ", ".join(f"{name} {metric['values'][name]:.3f}" for name in SHOWN if name in metric["values"])
-            cells = (f"`{manifest['name']}`", manifest["task"], metric["dataset"], values, f"`{metric['command']}`")
-            lines.append(f"| {' | '.join(cells)} |")
+            values = metric["values"]
+            words = ", ".join(form.format(values[name]) for name, form in SHOWN[manifest["task"]] if name in values)
+            lines.append(f"| `{manifest['name']}` | {metric['dataset']} | {words} |")
     return "\n" + "\n".join(lines) + "\n"
 
 

@@ -49,3 +49,11 @@ def test_no_output_is_typed_by_hand() -> None:
         outside = readme.replaced(text, lambda _: "")
         assert "```json" not in outside
         assert "@@" not in text
+
+
+def test_both_readmes_name_the_same_commands() -> None:
+    def commands(name: str) -> list[str]:
+        blocks = re.findall(r"```sh\n(.*?)```", Path(readme.ROOT, name).read_text(encoding="utf-8"), re.DOTALL)
+        return [line.partition("    #")[0].rstrip() for block in blocks for line in block.splitlines()]
+
+    assert commands("README.md") == commands("README.ja.md")

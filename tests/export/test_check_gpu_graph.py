@@ -11,7 +11,7 @@ STORE = Path(__file__).parents[2] / "model_store"
 
 @pytest.fixture
 def questions(tmp_path: Path) -> Path:
-    context = (STORE.parent / "app" / "static" / "sample.txt").read_text(encoding="utf-8")
+    context = (STORE.parent / "app" / "static" / "samples" / "history.txt").read_text(encoding="utf-8")
     paragraphs = [
         {
             "context": context,

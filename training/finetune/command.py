@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         training = Run(config, args.data, args.out, processes)
         training.resume()
         training.train()
-    tail = training.losses[-50:]
     if processes.is_first:
-        print(json.dumps({"task": config.task, "steps": training.step, "loss": round(sum(tail) / len(tail), 4)}))
+        tail = training.losses[-50:]
+        loss = round(sum(tail) / len(tail), 4) if tail else None
+        print(json.dumps({"task": config.task, "steps": training.step, "loss": loss}))
     return 0

@@ -45,7 +45,7 @@ class Target:
     start: int = 0
     end: int = 0
     label: int = 0
-    positions: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # of the [CLS] of each sentence
+    starts: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # first token of each sentence
     kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 1 where a summary keeps it
     weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 0 where none may
 
@@ -326,9 +326,9 @@ def _summaries(
         counted = np.array([sentence.is_prose for sentence in sentences], np.float32)
         first = 0
         for window in windows:
-            own = slice(first, first + len(window.cls_positions))
+            own = slice(first, first + len(window.starts))
             first = own.stop
-            target = Target(positions=window.cls_positions, kept=marked[own], weights=counted[own])
+            target = Target(starts=window.starts, kept=marked[own], weights=counted[own])
             if counted[own].any():
                 sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
     return ExampleSource(len(sequences), lambda index, rng: sequences[index])

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
 from export.model import BigBird, PackedModel, packed_inputs
-from training.config import FinetuneConfig, TrainingTask
+from training.config import ConfigError, FinetuneConfig, TrainingTask
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
+from training.finetune.fitted_head import fit_head
 from training.runs.distributed import Processes
-from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer
+from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint
 from training.runs.initial_model import new_model, save_checkpoint
 from training.runs.trainer import Trainer, build_optimiser
 
@@ -60,7 +61,7 @@ def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int)
 
 
 def loss_weight(targets: Sequence[Target], task: TrainingTask) -> float:
-    """By how much the loss of these targets counts in a step: their documents, or their sentences (summarize)."""
+    """By how much the loss of these targets counts in a step: their documents, or the sentences that may be kept."""
     if task == "summarize":
         return float(sum(target.weights.sum() for target in targets))
     return float(len(targets))
@@ -76,7 +77,7 @@ def loss_sum(
     """Loss of a packed batch, summed over what `loss_weight` counts.
 
     Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
-    at the [CLS] of every sentence that a summary may keep (summarize).
+    of the mean logit of each sentence (summarize).
     """
     device = outputs[0].device
     if task == "classify":
@@ -84,13 +85,16 @@ def loss_sum(
         return F.cross_entropy(outputs[0].float(), wanted_labels, weight=label_weights, reduction="none").sum()
     if task == "summarize":
         logits = outputs[0][0, :, 0].float()
-        places = np.concatenate([t.positions + d.start for t, d in zip(targets, batch.documents, strict=True)])
+        means = [
+            part.mean()
+            for target, document in zip(targets, batch.documents, strict=True)
+            for part in logits[document].split(np.diff(target.starts, append=document.stop - document.start).tolist())
+        ]
         kept, weights = (
             torch.from_numpy(np.concatenate(parts)).to(device)
             for parts in ([target.kept for target in targets], [target.weights for target in targets])
         )
-        own = logits[torch.from_numpy(places).long().to(device)]
-        return F.binary_cross_entropy_with_logits(own, kept, weights, reduction="sum")
+        return F.binary_cross_entropy_with_logits(torch.stack(means), kept, weights, reduction="sum")
     longest = max(d.stop - d.start for d in batch.documents)
     starts = torch.tensor([d.start for d in batch.documents], device=device).unsqueeze(1)
     lengths = torch.tensor([d.stop - d.start for d in batch.documents], device=device).unsqueeze(1)
@@ -128,16 +132,27 @@ class Run(Trainer):
         torch.manual_seed(config.seed)
         self.model = new_model(config, tokenizer, self.mixture.labels)
         self.model.to(self.processes.device)
+        self.bf16 = self.processes.uses_bf16(config.autocast)
+        if config.head == "fitted":
+            self._fit_head()
         self.packed = PackedModel(self.model)
         self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         self.optimiser = build_optimiser(self.model, config)
-        self.bf16 = self.processes.uses_bf16(config.autocast)
         self.description = (
             f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
         )
         # Random crops change the number of batches a little from epoch to epoch: the first one's is the measure.
         per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
-        self.total = max(1, round(per_epoch * config.epochs))
+        self.total = max(1, round(per_epoch * config.epochs)) if config.epochs else 0
+
+    def _fit_head(self) -> None:
+        if self.config.task != "summarize":
+            raise ConfigError('head = "fitted" is for the task summarize.')
+        if whole_checkpoint(self.out) is None:  # a run that goes on has its head in the checkpoint
+            layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
+            fit_head(
+                self.model, self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1])), layout, bf16=self.bf16
+            )
 
     def save(self, directory: Path) -> None:
         save_checkpoint(directory, self.model, self.config, self.mixture.labels)

@@ -119,4 +119,5 @@ class Trainer(ABC):
         self.checkpoint()
         if self.processes.is_first:
             self.save(self.out)
-            write_losses(self.out, self.losses)
+            if self.losses:
+                write_losses(self.out, self.losses)

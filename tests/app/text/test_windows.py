@@ -185,8 +185,8 @@ def test_sentence_windows(sentence_lengths: list[int], max_tokens: int) -> None:
         assert 0 < len(window.input_ids) <= max_tokens
         assert not window.token_type_ids.any()
         assert window.input_ids[[0, -1]].tolist() == [CLS, SEP]
-        assert window.cls_positions.tolist() == np.flatnonzero(window.input_ids == CLS).tolist()
-    assert sum(len(window.cls_positions) for window in windows) == len(sentences)
+        assert window.starts.tolist() == np.flatnonzero(window.input_ids == CLS).tolist()
+    assert sum(len(window.starts) for window in windows) == len(sentences)
     sizes = [len(window.input_ids) for window in windows]
     # Neighbours that would fit in one window are in one.
     assert all(first + second > max_tokens for first, second in itertools.pairwise(sizes))

@@ -437,10 +437,10 @@ def _packed(*lengths: int) -> PackedBatch:
     return pack(documents, AttentionLayout(block_size=4))
 
 
-def test_the_loss_of_a_sentence_counts_where_a_summary_may_keep_it() -> None:
-    logits = torch.tensor([[[2.0], [9.0], [3.0], [-9.0], [0.0], [9.0], [1.0], [9.0]]])  # (1, T, 1)
+def test_the_loss_of_a_sentence_is_that_of_its_mean_logit_and_counts_where_a_summary_may_keep_it() -> None:
+    logits = torch.tensor([[[1.0], [3.0], [3.0], [-9.0], [-1.0], [1.0], [0.0], [2.0]]])  # (1, T, 1)
     targets = [
-        Target(positions=np.array(at, np.int32), kept=np.array(kept, np.float32), weights=np.array(w, np.float32))
+        Target(starts=np.array(at, np.int32), kept=np.array(kept, np.float32), weights=np.array(w, np.float32))
         for at, kept, w in (([0, 2, 3], [1, 0, 1], [1, 1, 0]), ([0, 2], [0, 1], [1, 1]))
     ]
     alone = [math.log(1 + math.exp(-2)), math.log(1 + math.exp(3)), math.log(2), math.log(1 + math.exp(-1))]

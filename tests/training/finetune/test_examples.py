@@ -194,11 +194,11 @@ def test_sentences_to_keep(tmp_path: Path, character_tokenizer: Tokenizer) -> No
     config = _config({"reader": "reading-set", "data": "d"}, task="summarize")
     (source,) = build_mixture(config, tmp_path, character_tokenizer).sources
     sequences = [source.draw(index, np.random.default_rng(0)) for index in range(source.size)]
-    assert [len(sequence.target.positions) for sequence in sequences] == [3, 3]
+    assert [len(sequence.target.starts) for sequence in sequences] == [3, 3]
     for sequence in sequences:
-        at_markers = sequence.document.input_ids[sequence.target.positions]
+        at_markers = sequence.document.input_ids[sequence.target.starts]
         assert at_markers.tolist() == [character_tokenizer.cls_id] * 3
-    types = [s.document.token_type_ids[s.target.positions].tolist() for s in sequences]
+    types = [s.document.token_type_ids[s.target.starts].tolist() for s in sequences]
     assert types == [[2, 0, 0], [0, 1, 1]]
     assert [sequence.target.kept.tolist() for sequence in sequences] == [[1, 0, 1], [0, 0, 1]]
     assert [sequence.target.weights.tolist() for sequence in sequences] == [[0, 1, 1], [1, 1, 1]]
