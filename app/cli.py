@@ -1,9 +1,9 @@
 """The `nagayomi` command.
 
-`qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `batch` does so on many
-texts, here or on a Ray cluster; `serve` starts it behind HTTP and `keys` makes a key for it; `export`, `engine`,
-`evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand over to the packages export and training, which
-need more installed. Only what the chosen command needs is imported.
+`qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `extract` prints the
+text of files of many kinds; `batch` answers many texts, here or on a Ray cluster; `serve` starts it behind HTTP and
+`keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand
+over to the packages export and training, which need more installed. Only what the chosen command needs is imported.
 Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
