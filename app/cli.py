@@ -1,9 +1,9 @@
 """The `nagayomi` command.
 
-`qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `batch` does so on many
-texts, here or on a Ray cluster; `serve` starts it behind HTTP and `keys` makes a key for it; `export`, `engine`,
-`evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand over to the packages export and training, which
-need more installed. Only what the chosen command needs is imported.
+`qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `extract` prints the
+text of files of many kinds; `batch` answers many texts, here or on a Ray cluster; `serve` starts it behind HTTP and
+`keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand
+over to the packages export and training, which need more installed. Only what the chosen command needs is imported.
 Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
@@ -15,23 +15,29 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from app import __version__
-from app.errors import InvalidInput, NagayomiError
-from app.flags import explain, flag, missing_extra, settings_from, with_one_model
+from app.errors import InvalidInput, NagayomiError, missing_extra
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from app.schemas import ClassifyResponse, QaResponse, SummarizeResponse
-    from app.service import Service
+    from app.schemas import (
+        ClassifyRequest,
+        ClassifyResponse,
+        QaRequest,
+        QaResponse,
+        SummarizeRequest,
+        SummarizeResponse,
+    )
+    from app.tasks.base import TaskSpec
 
-R = TypeVar("R", "QaResponse", "SummarizeResponse", "ClassifyResponse")
-Task = Literal["qa", "summarize", "classify"]
+RequestT = TypeVar("RequestT", "QaRequest", "SummarizeRequest", "ClassifyRequest")
+ResponseT = TypeVar("ResponseT", "QaResponse", "SummarizeResponse", "ClassifyResponse")
 Parser = argparse.ArgumentParser
 
 # Nobody else waits for a command's one request: it may take its time.
@@ -131,31 +137,34 @@ def _add_text_arguments(parser: Parser) -> None:
 
 def _run_qa(args: argparse.Namespace) -> int:
     from app.schemas import QaRequest
+    from app.tasks.qa import QA
     from app.terminal import show_answers
 
     fields = ("model", "question", "top_k", "max_answer_length", "null_score_diff_threshold", "doc_stride")
     text = _read_text(args.file)
     request = _request(QaRequest, args, fields, context=text)
-    response = asyncio.run(_ask("qa", args, lambda service: service.qa(request)))
+    response = asyncio.run(_ask(QA, args, request))
     return _print(response, args, lambda: show_answers(response, text, colour=_wants_colour()))
 
 
 def _run_summarize(args: argparse.Namespace) -> int:
     from app.schemas import SummarizeRequest
+    from app.tasks.summarize import SUMMARIZE
     from app.terminal import show_summary
 
     fields = ("model", "max_sentences", "ratio", "max_characters", "diversity")
     request = _request(SummarizeRequest, args, fields, text=_read_text(args.file))
-    response = asyncio.run(_ask("summarize", args, lambda service: service.summarize(request)))
+    response = asyncio.run(_ask(SUMMARIZE, args, request))
     return _print(response, args, lambda: show_summary(response))
 
 
 def _run_classify(args: argparse.Namespace) -> int:
     from app.schemas import ClassifyRequest
+    from app.tasks.classify import CLASSIFY
     from app.terminal import show_labels
 
     request = _request(ClassifyRequest, args, ("model", "top_k"), text=_read_text(args.file))
-    response = asyncio.run(_ask("classify", args, lambda service: service.classify(request)))
+    response = asyncio.run(_ask(CLASSIFY, args, request))
     return _print(response, args, lambda: show_labels(response, colour=_wants_colour()))
 
 
@@ -205,6 +214,9 @@ def _request(schema: type[M], args: argparse.Namespace, fields: Sequence[str], *
     """
     from pydantic import ValidationError
 
+    from app.settings import flag
+    from app.validation import explain
+
     given = {field: value for field in fields if (value := getattr(args, field)) is not None}
     try:
         return schema(**given, **texts)
@@ -212,9 +224,13 @@ def _request(schema: type[M], args: argparse.Namespace, fields: Sequence[str], *
         raise InvalidInput(explain(error, lambda field: flag(field) if field in given else "The text")) from error
 
 
-async def _ask(task: Task, args: argparse.Namespace, call: Callable[["Service"], Awaitable[R]]) -> R:
+async def _ask(
+    task: "TaskSpec[RequestT, Any, ResponseT]", args: argparse.Namespace, request: "RequestT"
+) -> "ResponseT":
     """Load the models of one task, send them one request, and end."""
     from app.service import Service
+    from app.settings import settings_from
+    from app.store import with_one_model
 
     given: dict[str, Any] = {
         "request_timeout_s": REQUEST_TIMEOUT_S,
@@ -223,12 +239,12 @@ async def _ask(task: Task, args: argparse.Namespace, call: Callable[["Service"],
     }
     if args.model_store is not None:
         given["model_store"] = args.model_store
-    settings = with_one_model(settings_from(given), task, args.model)  # others would be loaded for nothing
-    async with Service.open(settings, [task]) as service:
-        return await call(service)
+    settings = with_one_model(settings_from(given), task.name, args.model)  # others would be loaded for nothing
+    async with Service.open(settings, [task.name]) as service:
+        return await service.answer(task, request)
 
 
-def _print(response: R, args: argparse.Namespace, readable: Callable[[], str]) -> int:
+def _print(response: ResponseT, args: argparse.Namespace, readable: Callable[[], str]) -> int:
     from app.terminal import show_usage
 
     if args.json:
@@ -248,7 +264,7 @@ def _wants_colour() -> bool:
 
 def _add_serve_arguments(parser: Parser) -> None:
     """One flag for every setting. Values stay strings: the settings say what they must be."""
-    from app.settings import Settings
+    from app.settings import Settings, flag
 
     for name, field in Settings.model_fields.items():
         choices = get_args(field.annotation) if isinstance(field.default, str) else ()
@@ -266,6 +282,7 @@ def _add_serve_arguments(parser: Parser) -> None:
 
 def _run_serve(args: argparse.Namespace) -> int:
     from app.serve import serve
+    from app.settings import settings_from
 
     given = {name: value for name, value in vars(args).items() if name != "command"}
     return serve(settings_from(given))

@@ -1,6 +1,6 @@
 """Exceptions of the service and the one table that turns them into HTTP answers.
 
-Knows nothing of FastAPI: a handler in main.py reads `status` and `error_type` from the exception.
+Knows nothing of FastAPI: an error handler in main.py reads `status` and `error_type` from the exception.
 Every message is a sentence for the caller: what was wrong and what is allowed.
 """
 
@@ -218,3 +218,15 @@ def naming_member(index: int, members: int) -> Iterator[None]:
         if members == 1:
             raise
         raise type(error)(f"Member {index} of the batch, counted from 0: {error}") from None
+
+
+class MissingExtra(NagayomiError):
+    """The command needs packages that are not installed."""
+
+
+def missing_extra(error: ModuleNotFoundError, extra: str) -> MissingExtra:
+    """What to install, for an import that failed."""
+    return MissingExtra(
+        f"this command needs the package {error.name}; install the extra `{extra}`: "
+        f"pip install 'nagayomi[{extra}]', or pip install -e '.[{extra}]' in a clone."
+    )

@@ -6,25 +6,21 @@ nothing of ONNX Runtime or of requests; the exporter writes what the service rea
 
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.atomic_write import write_then_rename
 from app.errors import BrokenModel
-from app.text.tokenizer import NormaliserName, SegmenterName
+from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName, Task
+from app.validation import explain
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
 MODEL_FILE = "model.onnx"
 REQUIRED_FILES = (MODEL_FILE, "tokenizer.json")
-
-Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
-Layout = Literal["packed", "padded"]
-AttentionPattern = Literal["hf-eval", "random"]
-GpuTarget = Literal["cuda", "tensorrt"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -153,9 +149,7 @@ class Manifest(_Part):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise BrokenModel(f"{path} is not a manifest this version understands: {where}: {first['msg']}.") from error
+            raise BrokenModel(f"{path} is not a manifest this version understands: {explain(error, most=1)}") from error
 
 
 def verify_files(directory: Path, manifest: Manifest) -> None:
@@ -182,7 +176,5 @@ def sha256(path: Path) -> str:
 
 def write(directory: Path, manifest: Manifest) -> None:
     """Write the manifest in one step: a reader sees the old one, the new one or none, never half of one."""
-    temporary = directory / f"{FILE_NAME}.partial"
     content = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=2)
-    temporary.write_text(content + "\n", encoding="utf-8")
-    os.replace(temporary, directory / FILE_NAME)
+    write_then_rename(directory / FILE_NAME, content + "\n")

@@ -17,18 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from app.errors import BrokenModel, ImpossibleTable
-
-IntArray = npt.NDArray[np.int32]
-FloatArray = npt.NDArray[np.float32]
-Outputs = dict[str, FloatArray]  # what a graph gives for one document, by output name
-AttentionPattern = Literal["hf-eval", "random"]
+from app.types import AttentionPattern, FloatArray, IntArray
 
 # Switches a key off: exp(-1e4) is 0 in fp32, and unlike finfo.min it fits fp16 and can be added twice.
 MASKED = -1e4

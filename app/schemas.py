@@ -4,7 +4,6 @@ Limits that hold for every installation stand here; limits an operator may move 
 models or FastAPI. Messages name the field, what is wrong and what is allowed; they never repeat a text.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -13,6 +12,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from app.document_schemas import Box, DocumentInfo, SentenceSpan
+from app.text.characters import SURROGATE
 
 MAX_TOP_K = 20
 MAX_ANSWER_TOKENS = 512
@@ -21,8 +21,6 @@ MAX_ID_CHARACTERS = 255
 DEFAULT_PAGE_WIDTH = 1000  # pixels of a page's picture
 
 OffsetUnit = Literal["codepoint", "utf16"]
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 # Characters of which nothing is left to read: white space, controls, and what nobody sees. A class that means the same
@@ -42,7 +40,7 @@ def _characters(text: str) -> str:
     """Refuse what is no character of a text: NUL and lone surrogates."""
     if "\0" in text:
         raise PydanticCustomError("text", "holds a NUL character (U+0000); only text is allowed")
-    if not text.isascii() and (match := _SURROGATE.search(text)):
+    if not text.isascii() and (match := SURROGATE.search(text)):
         raise PydanticCustomError(
             "text",
             "holds a lone surrogate (U+{code}) at character {position}; only Unicode characters are allowed",

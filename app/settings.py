@@ -6,16 +6,15 @@ Values come from the constructor (the command line turns every field into a flag
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.errors import InvalidInput
 from app.files.limits import FileLimits
-
-Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["text", "json"]
+from app.types import LogFormat, LogLevel, Provider
+from app.validation import explain
 
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -294,3 +293,22 @@ class Settings(BaseSettings):
                 f"({self.max_request_tokens}), or no key could send the largest allowed request"
             )
         return self
+
+
+def settings_from(given: dict[str, Any]) -> Settings:
+    """The settings from flags, then environment variables, then defaults.
+
+    Raises:
+        InvalidInput: names the flag or the variable and says what is allowed.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise InvalidInput(
+            explain(error, lambda name: flag(name) if name in given else f"NAGAYOMI_{name.upper()}")
+        ) from error
+
+
+def flag(name: str) -> str:
+    """How a command line writes the name of a setting or of a request's field."""
+    return "QUESTION" if name == "question" else f"--{name.replace('_', '-')}"

@@ -11,14 +11,16 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from app.engine.process import Engine
 from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
-from app.manifest import FILE_NAME, Manifest, Task, sha256, verify_files
+from app.manifest import FILE_NAME, Manifest, sha256, verify_files
 from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
 from app.settings import Settings
 from app.text.tokenizer import Tokenizer
+from app.types import ServedTask, Task
 
 logger = logging.getLogger("nagayomi.store")
 
@@ -26,8 +28,6 @@ TOKENIZER_FILE = "tokenizer.json"
 LOADED_AT_ONCE = 1 + (os.cpu_count() or 1)  # models; loading one keeps a core busy most of the time
 
 RunInThreads = Callable[[Callable[[], None]], Awaitable[None]]
-
-_TASKS: frozenset[Task] = frozenset({"qa", "classify", "summarize"})  # those with an endpoint
 
 
 class ThreadTokenizers:
@@ -188,6 +188,19 @@ def model_versions(settings: Settings, task: Task) -> dict[str, str]:
     return versions
 
 
+def with_one_model(settings: Settings, task: Task, name: str | None) -> Settings:
+    """Settings that load only the named model; unchanged without a name, or when no model of the task has the name."""
+    if name is None:
+        return settings
+    try:
+        manifest = Manifest.read(settings.model_store / name)
+    except BrokenModel:
+        return settings
+    if (manifest.name, manifest.task) != (name, task):
+        return settings
+    return settings.model_copy(update={"models": (name,)})
+
+
 def _directories(store: Path) -> list[Path]:
     if not store.is_dir():
         return []
@@ -204,7 +217,7 @@ async def load_model(
         ProviderUnavailable: see `engine.check_provider`.
     """
     begun = time.perf_counter()
-    if manifest.task not in _TASKS:
+    if manifest.task not in get_args(ServedTask):
         raise BrokenModel(f"No endpoint serves the task {manifest.task}.")
     await asyncio.to_thread(verify_files, directory, manifest)
     tokenizers = ThreadTokenizers(lambda: _load_tokenizer(directory, manifest))

@@ -1,39 +1,30 @@
 """From the bytes of a body to a request, or to a sentence that says what is wrong with them.
 
-Stricter than JSON readers usually are: what two readers could understand differently (a repeated name, NaN, a byte
-order mark) is refused rather than guessed. Knows nothing of HTTP beyond the bytes.
+Stricter than most JSON readers: a repeated name, NaN or a byte order mark is refused rather than guessed, because two
+readers could understand it differently. Also turns any ValidationError of pydantic into a sentence. Knows nothing of
+HTTP beyond the bytes.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.errors import InvalidInput, MalformedBody
+from app.text.characters import SURROGATE
 
 T = TypeVar("T", bound=BaseModel)
 
 _BOM = b"\xef\xbb\xbf"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _SUBJECT = re.compile(r"^(?:Input|String|List|Value) should ")
 # Names of a union's branches, which stand in pydantic's locations and must not stand in a sentence.
 _UNION_TAG = re.compile("<[a-z]+>")
 _MAX_SHOWN = 3
 _EXACT = 2**53  # past it, numbers with a point are no longer every whole number
 _MAX_NAME = 60
-
-
-def parse_request(body: bytes, model: type[T]) -> T:
-    """Read a body as `model`.
-
-    Raises:
-        MalformedBody: the body is not a JSON object in UTF-8.
-        InvalidInput: it is, but its fields are not those of `model`.
-    """
-    return validate(parse_object(body), model)
 
 
 def validate(fields: dict[str, Any], model: type[T]) -> T:
@@ -45,7 +36,7 @@ def validate(fields: dict[str, Any], model: type[T]) -> T:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise InvalidInput(explain(error, model)) from None
+        raise InvalidInput(_explain_request(error, model)) from None
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -78,7 +69,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
-    if any(_SURROGATE.search(name) for name in value):
+    if any(SURROGATE.search(name) for name in value):
         raise MalformedBody("A name in the body holds a lone surrogate; only Unicode characters are allowed.")
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
@@ -97,7 +88,22 @@ def _no_constants(name: str) -> NoReturn:
     raise MalformedBody(f"The body holds {name}, which is not JSON; only finite numbers are allowed.")
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+def explain(error: ValidationError, name_of: Callable[[str], str] | None = None, *, most: int | None = None) -> str:
+    """What is wrong with each value of settings or a file, without repeating the values.
+
+    Args:
+        name_of: gives the name to show for a field; without it, the dotted path to the value.
+        most: errors that are told at most; all without it.
+    """
+    parts = []
+    for item in error.errors(include_url=False, include_input=False)[:most]:
+        message = item["msg"].removeprefix("Value error, ")
+        where = ".".join(map(str, item["loc"])) if name_of is None else name_of(str(next(iter(item["loc"]), "")))
+        parts.append(f"{where}: {message}" if item["loc"] else message)
+    return "; ".join(parts) + "."
+
+
+def _explain_request(error: ValidationError, model: type[BaseModel]) -> str:
     """The first few things wrong with a request, each as a sentence."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     sentences = [_sentence(detail, model) for detail in details[:_MAX_SHOWN]]

@@ -19,6 +19,7 @@ from typing import Any
 from app.schemas import QaRequest
 from app.service import Service
 from app.settings import Settings
+from app.tasks.qa import QA
 from training.metrics import best_over_references
 
 SAMPLES = Path(__file__).parents[1] / "app" / "static" / "samples"
@@ -58,7 +59,7 @@ async def answers(model_store: Path, model: str) -> list[dict[str, Any]]:
     async with Service.open(Settings(model_store=model_store), tasks=["qa"]) as service:
         for question in QUESTIONS:
             context = (SAMPLES / f"{question.document}.txt").read_text(encoding="utf-8")
-            response = await service.qa(QaRequest(question=question.text, context=context, model=model))
+            response = await service.answer(QA, QaRequest(question=question.text, context=context, model=model))
             (result,) = response.results
             best = result.answers[0]
             given = best.text if best.score >= result.null_score else NOT_STATED

@@ -17,8 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.text.tokenizer import MecabSegmenter, NormaliserName, Tokenizer, _segments, normalise
+from app.text.normalizer import normalise
+from app.text.segmenter import MecabSegmenter, cut_segments
+from app.text.tokenizer import Tokenizer
 from app.text.windows import question_windows
+from app.types import NormaliserName
 
 NORMALISER: NormaliserName = "nfkc"
 QUESTION = "この文書の主題となっている人物が生まれたのはいつですか。"
@@ -35,7 +38,7 @@ def paragraph_lines(paragraph: dict[str, Any]) -> list[str]:
 
 
 def cut(segmenter: MecabSegmenter, normalised: str) -> Iterator[tuple[int, int]]:
-    for start, stop in _segments(normalised):
+    for start, stop in cut_segments(normalised):
         for begin, end in segmenter.cut(normalised[start:stop]):
             yield start + begin, start + end
 

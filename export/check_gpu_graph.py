@@ -17,29 +17,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from app.engine.process import Engine
 from app.errors import BrokenModel
 from app.manifest import Manifest
-from app.packing import Document, Outputs
-from app.readings import LabelReading, QaReading, SummaryReading
+from app.packing import Document
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.settings import Settings
-from app.store import TOKENIZER_FILE, Model, ThreadTokenizers
+from app.store import TOKENIZER_FILE
+from app.tasks.classify import PreparedLabels
+from app.tasks.qa import PreparedQa
+from app.tasks.summarize import PreparedSummary
 from app.text.tokenizer import Tokenizer
+from app.types import FloatArray, Outputs
 from app.worker.session import Session
 from export.checkpoint import read_checkpoint
 from export.gpu_graph import mixed_precision
 from export.model import BigBird, PackedModel
 from export.weights import load_weights
 
-FloatArray = npt.NDArray[np.float32]
 Run = Callable[[Sequence[Document]], list[Outputs]]
-AnyReading = QaReading | LabelReading | SummaryReading
+AnyPrepared = PreparedQa | PreparedLabels | PreparedSummary
 
 TOLERANCE = 2e-2
 
@@ -51,12 +51,12 @@ class Comparison:
     max_probability_diff: float = 0.0
     same_results: int = 0
 
-    def add(self, reading: AnyReading, ours: list[Outputs], theirs: list[Outputs]) -> None:
+    def add(self, prepared: AnyPrepared, ours: list[Outputs], theirs: list[Outputs]) -> None:
         for a, b in zip(ours, theirs, strict=True):
             for name in b:
                 difference = np.abs(probabilities(a[name]) - probabilities(b[name])).max()
                 self.max_probability_diff = max(self.max_probability_diff, float(difference))
-        self.same_results += _result(reading, ours) == _result(reading, theirs)
+        self.same_results += _result(prepared, ours) == _result(prepared, theirs)
 
 
 def probabilities(logits: FloatArray) -> FloatArray:
@@ -67,29 +67,26 @@ def probabilities(logits: FloatArray) -> FloatArray:
     return np.asarray(shifted / shifted.sum())
 
 
-def _result(reading: AnyReading, outputs: list[Outputs]) -> Any:
+def _result(prepared: AnyPrepared, outputs: list[Outputs]) -> Any:
     """What a user would see, without scores."""
-    if isinstance(reading, QaReading):
-        return [[(answer.start, answer.end) for answer in one.answers] for one in reading.decode(outputs)]
-    if isinstance(reading, LabelReading):
-        return [label.label for label in reading.decode(outputs)]
-    return [sentence.index for sentence in reading.decode(outputs).sentences if sentence.selected]
+    if isinstance(prepared, PreparedQa):
+        return [[(answer.start, answer.end) for answer in one.answers] for one in prepared.decode(outputs)]
+    if isinstance(prepared, PreparedLabels):
+        return [label.label for label in prepared.decode(outputs)]
+    return [sentence.index for sentence in prepared.decode(outputs).sentences if sentence.selected]
 
 
-def readings(directory: Path, manifest: Manifest, data: Path, limit: int) -> Iterator[AnyReading]:
+def prepared_items(directory: Path, manifest: Manifest, data: Path, limit: int) -> Iterator[AnyPrepared]:
     """The first questions of SQuAD files, or their texts where the model answers none, as the service reads them."""
     settings = Settings()
-    tokenizers = ThreadTokenizers(
-        lambda: Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
-    )
-    model = Model(manifest, Engine(directory, manifest, settings), tokenizers, 0.0)
+    tokenizer = Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
     for context, question in list(_items(data, manifest.task == "qa"))[:limit]:
         if question is not None:
-            yield QaReading(model, QaRequest(question=question, context=context), settings)
+            yield PreparedQa(tokenizer, manifest, QaRequest(question=question, context=context), settings)
         elif manifest.task == "classify":
-            yield LabelReading(model, ClassifyRequest(text=context, top_k=1), settings)
+            yield PreparedLabels(tokenizer, manifest, ClassifyRequest(text=context, top_k=1), settings)
         else:
-            yield SummaryReading(model, SummarizeRequest(text=context), settings)
+            yield PreparedSummary(tokenizer, manifest, SummarizeRequest(text=context), settings)
 
 
 def _items(data: Path, with_questions: bool) -> Iterator[tuple[str, str | None]]:
@@ -144,11 +141,11 @@ def compare(directory: Path, data: Path, limit: int, *, rounding: bool = True) -
         runs["rounding_everywhere"] = rounding_run(directory, manifest, session)
     found = {name: Comparison() for name in runs}
     items = 0
-    for reading in tqdm(readings(directory, manifest, data, limit), total=limit, file=sys.stderr):
+    for prepared in tqdm(prepared_items(directory, manifest, data, limit), total=limit, file=sys.stderr):
         items += 1
-        reference = session.run(session.pack(reading.documents))
+        reference = session.run(session.pack(prepared.documents))
         for name, run in runs.items():
-            found[name].add(reading, run(reading.documents), reference)
+            found[name].add(prepared, run(prepared.documents), reference)
     return found, items
 
 

@@ -18,20 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 import torch
 import transformers
 from tqdm import tqdm
 from transformers import BigBirdConfig
 
-from app.packing import AttentionLayout, AttentionPattern, Document, PackedBatch, pack
+from app.packing import AttentionLayout, Document, PackedBatch, pack
+from app.types import AttentionPattern, FloatArray
 from export.model import ARCHITECTURES, TASKS, BigBird, Layer, PackedModel, Task, packed_inputs
 from export.random_plan import random_plan
 from export.trace import write_graph
 from export.weights import initialise
-
-FloatArray = npt.NDArray[np.float32]
 
 LENGTHS = (1, 63, 64, 65, 704, 705, 768, 1024, 1500, 3072, 4095, 4096)
 PACKED_TOGETHER = ((1, 4096, 63), (705, 64, 65, 704), (1500, 768, 1024), (65, 3072, 1), (4095, 63))

@@ -11,7 +11,8 @@ import numpy as np
 from transformers import BigBirdConfig
 from transformers.models.big_bird.modeling_big_bird import BigBirdBlockSparseAttention
 
-from app.packing import IntArray, RandomPlan
+from app.packing import RandomPlan
+from app.types import IntArray
 
 # Lengths for which transformers keeps the plans of the paper instead of its newer ones (modeling_big_bird.py).
 _PAPER_LENGTHS = (1024, 3072, 4096)

@@ -105,17 +105,17 @@ def _types(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def _dimensions(graph: onnx.GraphProto, layout: AttentionLayout, shapes: Profile) -> Iterator[str]:
-    least, best, most = (sizes.shapes(layout) for sizes in (shapes.least, shapes.best, shapes.most))
+    smallest, tuned, largest = (sizes.shapes(layout) for sizes in (shapes.min, shapes.opt, shapes.max))
     for value in graph.input:
-        if value.name not in least:
+        if value.name not in smallest:
             yield f"The input {value.name} has no shapes in the profile."
             continue
         dimensions = value.type.tensor_type.shape.dim
-        if len(dimensions) != len(least[value.name]):
-            yield f"The input {value.name} has {len(dimensions)} dimensions, its profile {len(least[value.name])}."
+        if len(dimensions) != len(smallest[value.name]):
+            yield f"The input {value.name} has {len(dimensions)} dimensions, its profile {len(smallest[value.name])}."
             continue
         for place, dimension in enumerate(dimensions):
-            low, usual, high = (one[value.name][place] for one in (least, best, most))
+            low, usual, high = (one[value.name][place] for one in (smallest, tuned, largest))
             if dimension.HasField("dim_value"):
                 if not low == usual == high == dimension.dim_value:
                     yield f"Dimension {place} of {value.name} is {dimension.dim_value}, its profile {low} to {high}."
@@ -129,8 +129,8 @@ def lines(graph: onnx.GraphProto, layout: AttentionLayout, shapes: Profile) -> I
     for node in graph.node:
         counts[node.op_type] = counts.get(node.op_type, 0) + 1
     yield "operators  " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-    columns: list[Shapes] = [sizes.shapes(layout) for sizes in (shapes.least, shapes.best, shapes.most)]
-    yield f"{'input':<16}{'least':>16}{'best':>16}{'most':>16}"
+    columns: list[Shapes] = [sizes.shapes(layout) for sizes in (shapes.min, shapes.opt, shapes.max)]
+    yield f"{'input':<16}{'min':>16}{'opt':>16}{'max':>16}"
     for value in graph.input:
         cells = ("x".join(map(str, column.get(value.name, ()))) for column in columns)
         yield f"{value.name:<16}" + "".join(f"{cell:>16}" for cell in cells)

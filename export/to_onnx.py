@@ -10,24 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from app.manifest import (
-    FILE_NAME,
-    Architecture,
-    GpuTarget,
-    Graph,
-    Manifest,
-    Metric,
-    TrainingData,
-    sha256,
-    verify_files,
-    write,
-)
-from app.packing import AttentionPattern
-from app.text.tokenizer import NormaliserName, SegmenterName
+from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
+from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
 from export.model import TASKS, BigBird, Task, config_dict, output_names, packed_inputs
 from export.stored_weights import WeightType
-from export.trace import GPU_FILE, Layout, write_gpu_graph, write_graph
+from export.trace import GPU_FILE, write_gpu_graph, write_graph
 from export.weights import load_weights
 
 Target = Literal["cpu", GpuTarget]

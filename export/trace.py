@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,14 +22,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from app.manifest import MODEL_FILE
-from app.packing import AttentionLayout, AttentionPattern, Document, pack
+from app.packing import AttentionLayout, Document, pack
+from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
 from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird, PackedModel, PaddedModel, output_names, packed_inputs
 from export.random_plan import random_plan, save_random_plan
 from export.stored_weights import SCALE, WeightType, to_stored
-
-Layout = Literal["packed", "padded"]
 
 OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out
 WEIGHTS_FILE = "model.safetensors"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import InvalidInput
-from app.text.tokenizer import NormaliserName, SegmenterName
+from app.types import NormaliserName, SegmenterName
 
 TrainingTask = Literal["qa", "classify", "summarize"]
 ContextUnit = Literal["paragraph", "article"]

@@ -17,7 +17,9 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import models, pre_tokenizers, processors
 from tqdm import tqdm
 
-from app.text.tokenizer import MecabSegmenter, NormaliserName, cut_words, normalise
+from app.text.normalizer import normalise
+from app.text.segmenter import MecabSegmenter, cut_words
+from app.types import NormaliserName
 from training.data import corpus_texts
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

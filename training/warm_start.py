@@ -25,7 +25,9 @@ from tqdm import tqdm
 from transformers import BigBirdConfig
 
 from app.errors import InvalidInput
-from app.text.tokenizer import NormaliserName, SegmenterName, build_segmenter, cut_words, normalise
+from app.text.normalizer import normalise
+from app.text.segmenter import build_segmenter, cut_words
+from app.types import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_weights
 from training.data import corpus_texts, read_texts, text_files
 

@@ -18,13 +18,13 @@ from typing import Any, BinaryIO, Protocol, get_args
 
 from tqdm import tqdm
 
-from app.bulk.lines import AnsweredLine, BatchTask, LineAnswerer, Place, batch_settings, read_lines
+from app.bulk.lines import AnsweredLine, LineAnswerer, Place, batch_settings, read_lines
 from app.bulk.output import Output, Paths
-from app.errors import InvalidInput
-from app.flags import missing_extra, settings_from, with_one_model
+from app.errors import InvalidInput, missing_extra
 from app.service import Service
-from app.settings import Settings
-from app.store import model_versions
+from app.settings import Settings, settings_from
+from app.store import model_versions, with_one_model
+from app.types import ServedTask
 
 # Work that a kill may cost: what was answered since the last commit is answered again.
 COMMIT_LINES = 100
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("input", metavar="IN", type=Path, help="JSONL: one request of the HTTP interface per line")
     parser.add_argument("output", metavar="OUT", type=Path, help="JSONL: the answers, in the same order")
-    parser.add_argument("--task", required=True, choices=get_args(BatchTask))
+    parser.add_argument("--task", required=True, choices=get_args(ServedTask))
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -161,7 +161,7 @@ class _Here:
     """A service in this process."""
 
     settings: Settings
-    task: BatchTask
+    task: ServedTask
     model: str | None
 
     def versions(self) -> dict[str, str]:

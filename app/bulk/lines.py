@@ -12,17 +12,14 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
-
-from pydantic import BaseModel
+from typing import Any, BinaryIO
 
 from app.errors import BodyTooLarge, EngineFailed, InvalidInput, NagayomiError, Unavailable
-from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from app.tasks.registry import TASKS
+from app.types import ServedTask
 from app.validation import parse_object, validate
-
-BatchTask = Literal["qa", "summarize", "classify"]
 
 # Of lines whose answers are awaited: enough to keep an engine in batches, and little enough for any memory.
 MAX_HELD_BYTES = 64_000_000
@@ -129,9 +126,9 @@ class LineAnswerer:
     A line whose engine was lost is sent once more, without company: it may have been another one's fault.
     """
 
-    def __init__(self, service: Service, task: BatchTask) -> None:
+    def __init__(self, service: Service, task: ServedTask) -> None:
         self._service = service
-        self._task = task
+        self._task = TASKS[task]
         self._alone = asyncio.Lock()
 
     async def answers(self, lines: Iterable[tuple[int, bytes | None]]) -> AsyncIterator[AnsweredLine]:
@@ -189,7 +186,7 @@ class LineAnswerer:
                 raise BodyTooLarge(f"The line is longer than {limit} bytes, the most that one request may have.")
             fields = parse_object(body)
             name = _id(fields, number)
-            response = await self._ask(fields)
+            response = await self._service.answer(self._task, validate(fields, self._task.request))
         except (EngineFailed, Unavailable):
             raise
         except NagayomiError as error:
@@ -199,15 +196,6 @@ class LineAnswerer:
             return _failure(number, name, NagayomiError("Something went wrong; the log says more."))
         text = response.model_dump_json(exclude={"timings"})
         return AnsweredLine(f'{{"id":{json.dumps(name)},{text[1:]}', failed=False)
-
-    async def _ask(self, fields: dict[str, Any]) -> BaseModel:
-        match self._task:
-            case "qa":
-                return await self._service.qa(validate(fields, QaRequest))
-            case "summarize":
-                return await self._service.summarize(validate(fields, SummarizeRequest))
-            case "classify":
-                return await self._service.classify(validate(fields, ClassifyRequest))
 
 
 def _id(fields: dict[str, Any], number: int) -> str | int:

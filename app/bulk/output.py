@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.atomic_write import write_then_rename
 from app.bulk.lines import AnsweredLine, Place
 from app.errors import InvalidInput, NagayomiError
 
@@ -172,13 +173,7 @@ def _read(path: Path) -> _Progress | None:
 
 
 def _write(path: Path, progress: _Progress) -> None:
-    """In one step: after a crash there is the old one or the new one."""
-    temporary = path.with_name(f"{path.name}.partial")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump({"format": _FORMAT, **asdict(progress)}, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_then_rename(path, json.dumps({"format": _FORMAT, **asdict(progress)}, ensure_ascii=False, indent=1))
 
 
 def _cannot_write(error: OSError) -> CannotWrite:

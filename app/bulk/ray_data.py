@@ -22,11 +22,12 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 from tqdm import tqdm
 
-from app.bulk.lines import AnsweredLine, BatchTask, LineAnswerer, in_flight
+from app.bulk.lines import AnsweredLine, LineAnswerer, in_flight
 from app.errors import BrokenModel, InvalidInput, Unavailable
 from app.service import Service
 from app.settings import Settings
 from app.store import model_versions
+from app.types import ServedTask
 
 T = TypeVar("T")
 Lines = Iterable[tuple[int, bytes | None]]
@@ -53,7 +54,7 @@ class OnRay:
         settings: with paths that hold on every machine of the cluster.
     """
 
-    def __init__(self, address: str, workers: Workers, settings: Settings, task: BatchTask, model: str | None) -> None:
+    def __init__(self, address: str, workers: Workers, settings: Settings, task: ServedTask, model: str | None) -> None:
         # A worker computes with the cores it takes, so that any number of them fits on a machine.
         self._cpus = settings.intra_op_threads or 1
         self._settings = settings.model_copy(
@@ -65,7 +66,7 @@ class OnRay:
         )
         self._address = address
         self._workers = workers
-        self._task: BatchTask = task
+        self._task: ServedTask = task
         self._model = model
 
     def __enter__(self) -> Self:
@@ -167,7 +168,7 @@ class OnRay:
 class Worker:
     """What one actor of the pool holds: a service, and the thread in which it lives."""
 
-    def __init__(self, settings: Settings, task: BatchTask, model: str | None, versions: dict[str, str]) -> None:
+    def __init__(self, settings: Settings, task: ServedTask, model: str | None, versions: dict[str, str]) -> None:
         found = model_versions(settings, task)
         if found != versions:
             raise BrokenModel(f"The models at {settings.model_store} are not the same on all machines.")
@@ -177,7 +178,7 @@ class Worker:
         self._held = AsyncExitStack()
         self._answerer = self._run(self._start(settings, task, model))
 
-    async def _start(self, settings: Settings, task: BatchTask, model: str | None) -> LineAnswerer:
+    async def _start(self, settings: Settings, task: ServedTask, model: str | None) -> LineAnswerer:
         service = await self._held.enter_async_context(Service.open(settings, [task]))
         service.store.find(task, model)
         return LineAnswerer(service, task)

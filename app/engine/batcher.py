@@ -120,11 +120,6 @@ class Batcher(Generic[D, R]):
         return self.queued_tokens + sum(self._running.values())
 
     @property
-    def queued_windows(self) -> int:
-        """Windows that wait."""
-        return len(self._queue) + len(self._alone)
-
-    @property
     def queued_requests(self) -> int:
         """Submissions of which documents wait. Looks at the whole queue: for metrics, not for decisions."""
         return len({id(entry.siblings) for entry in (*self._alone, *self._queue)})

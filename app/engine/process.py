@@ -25,8 +25,9 @@ from app.engine import protocol
 from app.engine.protocol import Failed, Refused, Start, Started
 from app.errors import BrokenModel, EngineFailed
 from app.manifest import Manifest
-from app.packing import Document, Outputs
-from app.settings import Provider, Settings
+from app.packing import Document
+from app.settings import Settings
+from app.types import Outputs, Provider
 
 State = Literal["new", "up", "restarting", "down", "closed"]
 

@@ -19,8 +19,9 @@ import numpy as np
 
 from app.errors import NagayomiError
 from app.manifest import Manifest
-from app.packing import Document, IntArray, Outputs
+from app.packing import Document
 from app.settings import Settings
+from app.types import IntArray, Outputs
 
 _LENGTH = struct.Struct("<Q")
 _PROTOCOL = 5

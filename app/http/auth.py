@@ -1,9 +1,12 @@
-"""API keys: who may send requests, and how much of the service one of them may use at once.
+"""API keys: who may send requests, how much of the service one key may use at once, and the middleware that asks.
 
 A key is a name and the SHA-256 of a token. The token is 256 random bits, so there is nothing to guess: a slow hash,
 as passwords need it, would protect nothing and cost every request its time. Names appear in logs and metrics; tokens
-exist only with their owners. Everything here runs on the event loop, so counting needs no locks. Knows nothing of
-HTTP beyond the header names in its sentences.
+exist only with their owners. Everything here runs on the event loop, so counting needs no locks.
+
+`ApiKeyMiddleware` stands between the gate and the routes when keys are configured. Only what a browser or an
+orchestrator asks before it can know a key stays open. Every other path needs a key, also one that does not exist: a new
+path is closed until it is named here. Knows nothing of what a request asks for.
 """
 
 import hashlib
@@ -12,12 +15,18 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from app.errors import InvalidInput, KeyLimit, Unauthorized
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import InvalidInput, KeyLimit, NagayomiError, Unauthorized
+from app.http.request import KEY_HOLDER, drain_body, local_path
+from app.http.responses import answer_error
 from app.settings import Settings
+from app.telemetry.request_context import current_request
 
 # Lets scanners for leaked secrets, and people, see what a token is for.
 TOKEN_PREFIX = "nagayomi_"
@@ -27,8 +36,14 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ENTRY = re.compile(rf"(?P<name>{_NAME.pattern}):(?P<digest>[0-9a-f]{{64}})")
 _HOW_TO_SEND = "Send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`."
 _REALM = 'Bearer realm="nagayomi"'
-# How long a client waits is up to the client: room comes when one of its own requests ends.
+# Capacity returns when one of the key's own requests ends, so a short Retry-After is enough.
 _RETRY_AFTER_S = 1
+
+# For reading only: a POST to `/` is a task.
+OPEN_PATHS = frozenset(
+    ("/", "/docs", "/openapi.json", "/livez", "/readyz", "/health", "/v2/health/live", "/v2/health/ready")
+)
+OPEN_FOLDER = "/static/"
 
 
 @dataclass(frozen=True)
@@ -140,15 +155,13 @@ class KeyHolder:
                 _RETRY_AFTER_S,
             )
         self.requests += 1
-        token = _holder.set(self)
         try:
             yield
         finally:
-            _holder.reset(token)
             self.requests -= 1
 
     @contextmanager
-    def hold(self, tokens: int) -> Iterator[None]:
+    def hold_tokens(self, tokens: int) -> Iterator[None]:
         """Count tokens, as long as they wait or run.
 
         Raises:
@@ -165,24 +178,6 @@ class KeyHolder:
             yield
         finally:
             self.tokens -= tokens
-
-
-_holder: ContextVar[KeyHolder | None] = ContextVar("holder", default=None)
-
-
-@contextmanager
-def tokens_of_key(tokens: int) -> Iterator[None]:
-    """Count tokens on the key of the request under way; without a key there is nothing to count on.
-
-    Raises:
-        KeyLimit: see `KeyHolder.hold`.
-    """
-    holder = _holder.get()
-    if holder is None:
-        yield
-        return
-    with holder.hold(tokens):
-        yield
 
 
 class KeyRing:
@@ -215,3 +210,41 @@ class KeyRing:
                 f"The key is not one of this server's. {_HOW_TO_SEND}", f'{_REALM}, error="invalid_token"'
             )
         return found
+
+
+class ApiKeyMiddleware:
+    """Answers 401 without a known key, 429 when the key has too many requests running, and lets the rest through."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or _is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        with ExitStack() as running:
+            try:
+                holder = self._keys.find(_token(Headers(scope=scope)))
+                if (context := current_request.get()) is not None:
+                    context.key = holder.name
+                scope["state"][KEY_HOLDER] = holder
+                running.enter_context(holder.request())
+            except NagayomiError as error:
+                await drain_body(Request(scope, receive))
+                await answer_error(scope["state"]["request_id"], error)(scope, receive, send)
+                return
+            await self._app(scope, receive, send)
+
+
+def _is_open(scope: Scope) -> bool:
+    path = local_path(scope)
+    return scope.get("method") in ("GET", "HEAD") and (path in OPEN_PATHS or path.startswith(OPEN_FOLDER))
+
+
+def _token(headers: Headers) -> bytes | None:
+    """The token, from the header that is ours alone if it is there: `Authorization` may be meant for a proxy."""
+    if (token := headers.get("x-api-key")) is not None:
+        return token.strip().encode("latin-1")
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip().encode("latin-1") if scheme.lower() == "bearer" else None

@@ -14,10 +14,10 @@ from app.files.document import Document
 from app.files.extraction import Extracted, Extractor
 from app.http.forms import read_form, values_of
 from app.http.openapi import Responses, form_body
-from app.readings import offsets_of
+from app.http.request import unless_disconnected
 from app.schemas import ExtractFields, RenderFields
 from app.settings import Settings
-from app.transport import unless_disconnected
+from app.tasks.base import offsets_of
 from app.validation import validate
 
 

@@ -1,15 +1,33 @@
-"""What /docs shows of bodies that are read by hand, for their errors and their limits, so that FastAPI cannot see them.
+"""The OpenAPI document where FastAPI cannot derive it: bodies that are read by hand, errors, keys, X-Timeout-Ms.
 
-Knows pydantic's schemas and nothing of the endpoints.
+Bodies are read by hand for their errors and their limits. Knows schemas and settings, and nothing of the endpoints.
 """
 
 from typing import Any
 
+from fastapi import Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel
+
+from app.http.request import TIMEOUT_HEADER
+from app.schemas import ErrorResponse
+from app.settings import Settings
 
 FORM = "multipart/form-data"
 
 Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI's routes take them
+
+ERRORS: dict[int, str] = {
+    401: "No key, or one that this server does not know, where keys are asked for.",
+    404: "No such model.",
+    408: "The body was not sent in time.",
+    413: "The body or the texts are too large.",
+    422: "The request is not one the endpoint takes.",
+    429: "The queue is full, or the key's other requests use up what one key may have; see Retry-After.",
+    503: "Not ready, shutting down, or the engine failed.",
+    504: "Not answered in time.",
+}
+ERROR_RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in ERRORS.items()}
 
 
 def json_body(*models: type[BaseModel]) -> dict[str, Any]:
@@ -35,6 +53,28 @@ def _inlined(model: type[BaseModel]) -> dict[str, Any]:
 
     resolved: dict[str, Any] = resolve(schema)
     return resolved
+
+
+def key_schemes(settings: Settings) -> list[Any]:
+    """For /docs and for clients made from the schema: the two ways to send a key. ApiKeyMiddleware asks for it."""
+    if not settings.needs_key:
+        return []
+    how = "A key of this server, as `nagayomi keys` makes them."
+    return [
+        Security(HTTPBearer(auto_error=False, description=how)),
+        Security(APIKeyHeader(name="X-API-Key", auto_error=False, description=how)),
+    ]
+
+
+def timeout_parameter(settings: Settings) -> dict[str, Any]:
+    """The header as OpenAPI describes it."""
+    return {
+        "name": TIMEOUT_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Milliseconds that the client waits. After that the answer is 504, and the work is dropped.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": int(settings.max_request_timeout_s * 1000)},
+    }
 
 
 def form_body(model: type[BaseModel], *, several: bool = False) -> dict[str, Any]:

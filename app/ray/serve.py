@@ -24,16 +24,15 @@ from ray.serve.metrics import Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.callers import HEADER, timeout_of
 from app.errors import BrokenModel, DeadlineExceeded, EngineFailed, NagayomiError, Overloaded
-from app.flags import settings_from
+from app.http.request import TIMEOUT_HEADER, read_body, timeout_of
+from app.http.responses import answer_error
 from app.main import create_app
 from app.ray.autoscaling import METRIC
 from app.ray.forwarding import HttpAnswer, HttpRequest, answer
 from app.service import Service
-from app.settings import Settings
+from app.settings import Settings, settings_from
 from app.telemetry.logs import log_config
-from app.transport import answer_error, read_body
 
 # A request that was lost this often may be what kills those that have it.
 MOST_LOSSES = 3
@@ -143,7 +142,7 @@ class Ingress:
     async def __call__(self, request: Request) -> Response:
         request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
         try:
-            timeout_s = timeout_of(request.headers.get(HEADER), self._settings)
+            timeout_s = timeout_of(request.headers.get(TIMEOUT_HEADER), self._settings)
             deadline = time.monotonic() + timeout_s
             body = await read_body(request, self._settings)
             scope = request.scope
@@ -167,7 +166,9 @@ class Ingress:
         losses = 0
         while (left_s := deadline - time.monotonic()) > 0:
             try:
-                answered = await self._ask_one(request.with_header(HEADER, str(max(int(left_s * 1000), 1))), left_s)
+                answered = await self._ask_one(
+                    request.with_header(TIMEOUT_HEADER, str(max(int(left_s * 1000), 1))), left_s
+                )
             except BackPressureError as error:
                 if not losses:
                     raise Overloaded("All replicas are busy and many requests wait. Try again later.", 1) from error

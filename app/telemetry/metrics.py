@@ -1,54 +1,32 @@
-"""Stage timings of a request, and the metrics that Prometheus reads.
+"""The metrics that Prometheus reads.
 
 Every application has a registry of its own, so two in one process (tests, workers) never share or collide. Each metric
-counts one thing in one place: requests when they are over, reads when a text was answered, batches when they ran; what
-is a state (queues, limits, readiness) is looked at when Prometheus asks.
+counts one thing in one place: requests when they are over, reads when a text was answered, batches when they ran;
+gauges (queues, limits, readiness) are read at scrape time. Knows nothing of HTTP or of keys.
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from app import __version__
 from app.engine.batcher import BatchReport
-from app.http.auth import KeyHolder
 from app.packing import Document
 from app.schemas import Timings
 from app.telemetry.request_context import Read, RequestContext, current_request
-
-Stage = Literal["tokenize", "queue", "infer", "decode"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _TOKENS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
-class StageClock:
-    """Adds up where one request's time goes."""
+class KeyUse(Protocol):
+    """What one key uses of its limits at the moment."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
-        self._begun = self._last = clock()
-        self.seconds: dict[Stage, float] = {"tokenize": 0.0, "queue": 0.0, "infer": 0.0, "decode": 0.0}
-
-    def lap(self, stage: Stage) -> None:
-        """Count the time since the last lap as `stage`."""
-        now = self._clock()
-        self.seconds[stage] += now - self._last
-        self._last = now
-
-    def ran(self, queue_s: float, infer_s: float) -> None:
-        """Count a stay in the batcher, as measured there."""
-        self.seconds["queue"] += queue_s
-        self.seconds["infer"] += infer_s
-        self._last = self._clock()
-
-    def timings(self) -> Timings:
-        total = self._clock() - self._begun
-        milliseconds = {f"{stage}_ms": round(seconds * 1000, 3) for stage, seconds in self.seconds.items()}
-        return Timings(**milliseconds, total_ms=round(total * 1000, 3))
+    name: str
+    requests: int
+    tokens: int
 
 
 class Telemetry:
@@ -57,99 +35,76 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.requests = counter(
             "nagayomi_requests",
             "Requests that are over, by endpoint, name of the key (empty without one) and status code.",
             ["endpoint", "key", "status"],
-            registry=self.registry,
         )
-        self.errors = Counter(
+        self.errors = counter(
             "nagayomi_errors",
             "Requests that were refused, cancelled (client_gone), expired (deadline_exceeded) or failed, by endpoint "
             "and error type.",
             ["endpoint", "error_type"],
-            registry=self.registry,
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = histogram(
             "nagayomi_request_seconds",
             "Time of requests from their first byte to the end of the answer, by endpoint.",
             ["endpoint"],
             buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.stages = Histogram(
+        self.stages = histogram(
             "nagayomi_stage_seconds",
             "Time of answered requests, by stage.",
             ["task", "stage"],
             buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.windows = Counter(
-            "nagayomi_windows", "Windows that answered requests were read in.", ["task"], registry=self.registry
-        )
-        self.tokens = Counter(
+        self.windows = counter("nagayomi_windows", "Windows that answered requests were read in.", ["task"])
+        self.tokens = counter(
             "nagayomi_tokens",
             "Tokens that answered requests were read in, over all windows.",
             ["task"],
-            registry=self.registry,
         )
-        self.batches = Counter(
-            "nagayomi_batches", "Batches run, by model and outcome.", ["model", "outcome"], registry=self.registry
-        )
-        self.batch_tokens = Histogram(
+        self.batches = counter("nagayomi_batches", "Batches run, by model and outcome.", ["model", "outcome"])
+        self.batch_tokens = histogram(
             "nagayomi_batch_tokens",
             "Tokens of a batch, in whole blocks.",
             ["model"],
             buckets=_TOKENS,
-            registry=self.registry,
         )
-        self.batch_documents = Histogram(
+        self.batch_documents = histogram(
             "nagayomi_batch_documents",
             "Windows in a batch.",
             ["model"],
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
-            registry=self.registry,
         )
-        self.batch_seconds = Histogram(
+        self.batch_seconds = histogram(
             "nagayomi_batch_seconds",
             "Time of a batch in the engine.",
             ["model"],
             buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.padding_tokens = Counter(
+        self.padding_tokens = counter(
             "nagayomi_padding_tokens",
             "Tokens computed only to fill a document's last block.",
             ["model"],
-            registry=self.registry,
         )
-        self.queue_tokens = Gauge(
-            "nagayomi_queue_tokens", "Tokens waiting for a model.", ["model"], registry=self.registry
-        )
-        self.in_flight = Gauge(
-            "nagayomi_in_flight", "Requests that are being read, from tokenising to decoding.", registry=self.registry
-        )
-        self.engine_restarts = Counter(
-            "nagayomi_engine_restarts", "Engines started anew, by model.", ["model"], registry=self.registry
-        )
-        self.queue_requests = Gauge(
-            "nagayomi_queue_requests", "Requests of which windows wait for a model.", ["model"], registry=self.registry
-        )
-        self.key_requests = Gauge(
-            "nagayomi_key_requests", "Requests of a key that are being answered.", ["key"], registry=self.registry
-        )
-        self.key_tokens = Gauge(
-            "nagayomi_key_tokens", "Tokens of a key that wait or run.", ["key"], registry=self.registry
-        )
-        self.models = Gauge("nagayomi_models", "Models in the store, by state.", ["state"], registry=self.registry)
-        self.model_load_seconds = Gauge(
+        self.queue_tokens = gauge("nagayomi_queue_tokens", "Tokens waiting for a model.", ["model"])
+        self.in_flight = gauge("nagayomi_in_flight", "Requests that are being read, from tokenising to decoding.")
+        self.engine_restarts = counter("nagayomi_engine_restarts", "Engines started anew, by model.", ["model"])
+        self.queue_requests = gauge("nagayomi_queue_requests", "Requests of which windows wait for a model.", ["model"])
+        self.key_requests = gauge("nagayomi_key_requests", "Requests of a key that are being answered.", ["key"])
+        self.key_tokens = gauge("nagayomi_key_tokens", "Tokens of a key that wait or run.", ["key"])
+        self.models = gauge("nagayomi_models", "Models in the store, by state.", ["state"])
+        self.model_load_seconds = gauge(
             "nagayomi_model_load_seconds",
             "Time to check, load and warm a model.",
             ["model"],
-            registry=self.registry,
         )
-        self.ready = Gauge("nagayomi_ready", "1 when requests can be answered, else 0.", registry=self.registry)
-        build = Gauge("nagayomi_build", "Always 1; the label tells the version.", ["version"], registry=self.registry)
+        self.ready = gauge("nagayomi_ready", "1 when requests can be answered, else 0.")
+        build = gauge("nagayomi_build", "Always 1; the label tells the version.", ["version"])
         build.labels(__version__).set(1)
 
     def batch(self, model: str, documents: Sequence[Document], report: BatchReport) -> None:
@@ -185,7 +140,7 @@ class Telemetry:
         if context.error_type:
             self.errors.labels(context.endpoint, context.error_type).inc()
 
-    def watch(self, holders: Iterable[KeyHolder]) -> None:
+    def watch(self, holders: Iterable[KeyUse]) -> None:
         """Show what each key uses of its limits."""
         for holder in holders:
             self.key_requests.labels(holder.name).set_function(partial(getattr, holder, "requests"))

@@ -1,15 +1,18 @@
-"""What is known of the HTTP request under way, for those it cannot be handed to: logs, metrics, traces.
+"""The facts of the current HTTP request that logs, metrics and traces report, and the clock of its stages.
 
-The gate (app/transport.py) puts one `RequestContext` in place per request; each part notes what it learns; when the
-request is over, the gate hands the whole to whoever reports. Knows nothing of HTTP servers, models or reporting.
+The gate (app/http/middleware.py) puts one `RequestContext` in place per request; each part notes what it learns; when
+the request is over, the gate hands the context to the reporters. Knows nothing of HTTP servers, models or reporting.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Literal
 
 from app.schemas import Timings
+
+Stage = Literal["tokenize", "queue", "infer", "decode"]
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,29 @@ class RequestContext:
 
 
 current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
+
+
+class StageClock:
+    """Adds up where one request's time goes."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._begun = self._last = clock()
+        self.seconds: dict[Stage, float] = {"tokenize": 0.0, "queue": 0.0, "infer": 0.0, "decode": 0.0}
+
+    def lap(self, stage: Stage) -> None:
+        """Count the time since the last lap as `stage`."""
+        now = self._clock()
+        self.seconds[stage] += now - self._last
+        self._last = now
+
+    def ran(self, queue_s: float, infer_s: float) -> None:
+        """Count a stay in the batcher, as measured there."""
+        self.seconds["queue"] += queue_s
+        self.seconds["infer"] += infer_s
+        self._last = self._clock()
+
+    def timings(self) -> Timings:
+        total = self._clock() - self._begun
+        milliseconds = {f"{stage}_ms": round(seconds * 1000, 3) for stage, seconds in self.seconds.items()}
+        return Timings(**milliseconds, total_ms=round(total * 1000, 3))

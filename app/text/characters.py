@@ -4,6 +4,7 @@ Taken from Unicode where Unicode has it, so that vertical, half-width and small 
 ones are. Knows characters only, no text.
 """
 
+import re
 import unicodedata
 
 import numpy as np
@@ -56,6 +57,9 @@ ENDERS = FULL_STOPS + POINTS + EXCLAMATIONS
 COMMAS = _forms("、", ",")
 ELLIPSES = "…‥⋯︙︰"
 
+# Half of a UTF-16 pair, which is no character by itself.
+SURROGATE = re.compile("[\ud800-\udfff]")
+
 # As str.splitlines has it.
 LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 # What nobody sees at the edge of a line or a sentence: white space, control characters, and what has no width.
@@ -77,9 +81,14 @@ _NARROW_BELOW = 0x3000
 _WIDTHS = np.array([_width(chr(code)) for code in range(_NARROW_BELOW)], dtype=np.uint8)
 
 
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """The code point of each character, lone surrogates included. (characters,)"""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
 def widths(text: str) -> npt.NDArray[np.uint8]:
     """The width of each code point in half-width columns, 0 to 2. (characters,)"""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     result = np.full(len(codes), 2, dtype=np.uint8)
     low = codes < _NARROW_BELOW
     result[low] = _WIDTHS[codes[low]]

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from app.text.block_kinds import Group, settle_kinds
 from app.text.blocks import Block, Spans
@@ -24,8 +23,7 @@ from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, shape_of
 from app.text.lines import Line, lines_of
 from app.text.markup import markup_spans
 from app.text.wrapping import continued
-
-IntArray = npt.NDArray[np.int32]
+from app.types import IntArray
 
 _LATIN_BEFORE = re.compile(r"[A-Za-z0-9,.;:!?)\]'\"]")
 

@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from app.errors import InvalidInput
 from app.text.sentences import Sentence
-from app.text.tokenizer import IntArray, Tokens
-
-BoolArray = npt.NDArray[np.bool_]
+from app.text.tokenizer import Tokens
+from app.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True)

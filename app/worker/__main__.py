@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from app.engine import protocol
 from app.engine.protocol import Failed, Refused, Start, Started
 from app.errors import NagayomiError
-from app.packing import Document, Outputs, PackedBatch
+from app.packing import Document, PackedBatch
+from app.types import Outputs
 from app.worker.providers import probe_provider
 from app.worker.session import Session
 from app.worker.warmup import warm

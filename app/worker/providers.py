@@ -13,7 +13,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from app.errors import ProviderUnavailable
-from app.settings import Provider
+from app.types import Provider
 
 NAMES: dict[Provider, str] = {
     "cpu": "CPUExecutionProvider",

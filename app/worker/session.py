@@ -12,12 +12,12 @@ import numpy as np
 import onnxruntime as ort
 
 from app.errors import BrokenModel, ProviderUnavailable
-from app.manifest import MODEL_FILE, Manifest, Task
-from app.packing import AttentionLayout, Document, Outputs, PackedBatch, load_random_plan, pack
-from app.settings import Provider, Settings
-from app.worker.engine_cache import EngineCache
+from app.manifest import MODEL_FILE, Manifest
+from app.packing import AttentionLayout, Document, PackedBatch, load_random_plan, pack
+from app.settings import Settings
+from app.types import Outputs, Provider, Task
 from app.worker.providers import NodesLeftToCpu, load_libraries, open_session, tensorrt_version
-from app.worker.tensorrt import Sizes, fill, rounded_up
+from app.worker.tensorrt import EngineCache, Sizes, fill, rounded_up
 
 RANDOM_PLAN_FILE = "random_plan.npz"
 # What the endpoints need of a graph, and whether its outputs have one value per token: (1, T, ...) or (documents, ...).
@@ -89,7 +89,7 @@ class Session:
         batch = pack(documents, self.layout)
         if self._engine_cache is None:
             return batch
-        return fill(batch, rounded_up(Sizes.of(batch.inputs), self._engine_cache.profile.most))
+        return fill(batch, rounded_up(Sizes.of(batch.inputs), self._engine_cache.profile.max))
 
     def run(self, batch: PackedBatch) -> list[Outputs]:
         """One dictionary of outputs per document, cut to its own tokens or its own row.

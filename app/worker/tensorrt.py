@@ -1,20 +1,29 @@
-"""How large a packed batch can become, and the few shapes that batches are rounded up to for engines built for shapes.
+"""TensorRT: the profile of shapes that an engine is built for, batches rounded up to it, and the cache of engines.
 
 A TensorRT engine is built for ranges of shapes; a batch outside them would have it built again, for minutes, while
 requests wait. The ranges follow from the limits of packing, so no batch that the scheduler may form lies outside.
 Within them, sizes are rounded up to a ladder of at most a quarter more, so that an engine soon has seen every shape.
-What is added does nothing: rows that nothing reads, keys switched off, tokens that no row attends to. Knows numbers
-and numpy arrays; nothing of ONNX or TensorRT.
+What is added does nothing: rows that nothing reads, keys switched off, tokens that no row attends to.
+
+An engine fits one graph with its weights, one set of shapes and one version of the libraries, so each combination has a
+directory of its own; a directory that fits nothing any more may be deleted. Building takes minutes, loading seconds.
+The timing cache is shared: it makes the next build shorter. Knows numbers, numpy arrays and files; nothing of sessions.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from app.errors import ProviderUnavailable
+from app.manifest import Manifest
 from app.packing import MASKED, SPARSE_WIDTH, AttentionLayout, PackedBatch, block_tables, packed_length
+from app.settings import Settings
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 Shapes = dict[str, tuple[int, ...]]
@@ -74,9 +83,9 @@ class Sizes:
 class Profile:
     """The shapes an engine is built for: the smallest, those it is tuned for, and the largest."""
 
-    least: Sizes
-    best: Sizes
-    most: Sizes
+    min: Sizes
+    opt: Sizes
+    max: Sizes
 
 
 def profile(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int) -> Profile:
@@ -89,7 +98,7 @@ def profile(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int) -> 
     blocks = max(max_batch_tokens // size, longest)
     dense = max(n for n in range(1, longest + 1) if layout.is_dense(n))
     has_long = longest > dense
-    most = Sizes(
+    largest = Sizes(
         blocks=blocks,
         documents=blocks,
         dense_rows=blocks,
@@ -101,8 +110,8 @@ def profile(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int) -> 
     long = min(longest, max(blocks // 2, min(dense + 1, longest)))
     short, rest = divmod(blocks - long, dense)
     counts = [long, *[dense] * short, *[rest] * (rest > 0)]
-    best = Sizes.of({**block_tables(counts, layout), "cls_index": np.zeros(len(counts))})
-    return Profile(Sizes(1, 1, 1, 1, 1, 1, 1), rounded_up(best, most), most)
+    tuned = Sizes.of({**block_tables(counts, layout), "cls_index": np.zeros(len(counts))})
+    return Profile(Sizes(1, 1, 1, 1, 1, 1, 1), rounded_up(tuned, largest), largest)
 
 
 def ladder(most: int) -> list[int]:
@@ -161,3 +170,56 @@ def _grown(array: npt.NDArray[Any], shape: Sequence[int], value: float = 0) -> n
     grown = np.full(shape, value, dtype=array.dtype)
     grown[tuple(slice(0, length) for length in array.shape)] = array
     return grown
+
+
+@dataclass(frozen=True)
+class EngineCache:
+    """The cache of one model under one set of settings."""
+
+    root: Path
+    directory: Path
+    profile: Profile
+
+    @classmethod
+    def of(cls, manifest: Manifest, layout: AttentionLayout, settings: Settings, version: str) -> "EngineCache":
+        """`version`: of what builds engines; another version builds another engine."""
+        shapes = profile(layout, manifest.max_tokens, settings.max_batch_tokens)
+        key = json.dumps([manifest.files, asdict(shapes), version], sort_keys=True)
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        return cls(settings.engine_cache, settings.engine_cache / f"{manifest.name}-{digest}", shapes)
+
+    def prepare(self) -> None:
+        """Make the directory, and write into it what the engine is for.
+
+        Raises:
+            ProviderUnavailable: nothing can be written there.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            content = json.dumps(asdict(self.profile), indent=2) + "\n"
+            (self.directory / "profile.json").write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise ProviderUnavailable(
+                f"The provider 'tensorrt' keeps its engines in {self.root}, which cannot be written: {error.strerror}. "
+                "Name another directory with --engine-cache."
+            ) from error
+
+    def options(self, inputs: Collection[str], layout: AttentionLayout) -> dict[str, str]:
+        """Options of TensorRT's execution provider for a graph with these inputs."""
+        return {
+            "trt_fp16_enable": "1",  # a graph with fp16 in it needs the permission; which tensors, the graph says
+            "trt_layer_norm_fp32_fallback": "1",
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(self.directory),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(self.root),
+            "trt_profile_min_shapes": _shapes(self.profile.min, inputs, layout),
+            "trt_profile_opt_shapes": _shapes(self.profile.opt, inputs, layout),
+            "trt_profile_max_shapes": _shapes(self.profile.max, inputs, layout),
+        }
+
+
+def _shapes(sizes: Sizes, inputs: Collection[str], layout: AttentionLayout) -> str:
+    """`name:1x64,...`, as ONNX Runtime reads them."""
+    shapes = sizes.shapes(layout)
+    return ",".join(f"{name}:{'x'.join(map(str, shapes[name]))}" for name in inputs)

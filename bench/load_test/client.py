@@ -65,6 +65,7 @@ class Result:
     stages_ms: dict[str, float] = field(default_factory=dict)
     message: str = ""  # of the error
     retry_after_s: float | None = None
+    windows: int = 0
 
     @property
     def answered(self) -> bool:
@@ -150,26 +151,27 @@ async def ask(client: httpx.AsyncClient, request: Request, scheduled_s: float, c
     except httpx.RequestError as error:
         outcome, message = LOST, str(error)
     ended_s = clock()
-    tokens, retry_after_s = 0, None
+    tokens, windows, retry_after_s = 0, 0, None
     stages_ms: dict[str, float] = {}
     if response is not None and response.status_code == 200:
         try:
-            tokens, stages_ms = _measured(response)
+            tokens, windows, stages_ms = _measured(response)
         except (ValueError, KeyError, TypeError):
             outcome, message = UNREADABLE, "The answer has not the form of this service's answers."
     elif response is not None:
         message, retry_after_s = error_of(response), _seconds(response.headers.get("retry-after"))
     return Result(
         request.endpoint, request.characters, scheduled_s, sent_s, ended_s, outcome, tokens, stages_ms, message,
-        retry_after_s,
+        retry_after_s, windows,
     )  # fmt: skip
 
 
-def _measured(response: httpx.Response) -> tuple[int, dict[str, float]]:
-    """Tokens, and milliseconds by stage. Decoding has no header, but stands with the others in the answer."""
+def _measured(response: httpx.Response) -> tuple[int, int, dict[str, float]]:
+    """Tokens, windows, and milliseconds by stage. Decoding has no header, but stands with the others in the answer."""
     answer: dict[str, Any] = response.json()
     stages = {name: float(response.headers[header]) for name, header in _STAGE_HEADERS.items()}
-    return int(answer["usage"]["tokens"]), {**stages, "decode": float(answer["timings"]["decode_ms"])}
+    usage = answer["usage"]
+    return int(usage["tokens"]), int(usage["windows"]), {**stages, "decode": float(answer["timings"]["decode_ms"])}
 
 
 def error_of(response: httpx.Response) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.load_test.client import Result
 from bench.load_test.loops import Measured
-from bench.simulate.simulation import percentile
+from bench.workload import percentile
 
 STAGES = ("tokenize", "queue", "infer", "decode", "total")
 PERCENTILES = (50, 90, 99)

@@ -25,8 +25,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bench.simulate.simulation import Costs, Limits, Outcome, Request, replicas_needed, simulate
-from bench.workload import log_normal, poisson, recorded, windows_of
+from bench.load_test.client import Unusable
+from bench.simulate.simulation import (
+    Costs,
+    Limits,
+    Outcome,
+    Request,
+    recorded,
+    replicas_needed,
+    simulate,
+    windows_of,
+)
+from bench.workload import log_normal, poisson
 
 TOLERANCE = 0.2
 GOOD_SHARE = 0.99  # of all requests within the objective, for replicas to be enough
@@ -36,6 +46,13 @@ SWEEP = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1)  # of the rate at which 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except Unusable as error:
+        raise SystemExit(str(error)) from None
+
+
+def _run(args: argparse.Namespace) -> int:
     limits = Limits(args.max_batch_tokens, args.max_queue_tokens, args.request_timeout_s, args.text_threads)
     if args.check:
         report = asyncio.run(check(args, limits))

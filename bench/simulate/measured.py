@@ -1,21 +1,23 @@
 """A running service as the simulation sees it: its costs fitted, and a real run to hold a prediction against.
 
-Only the address that is named is asked. What the service and the machine are doing besides falls on the figures.
+Sends with the client and the open loop of the load test, and only to the address that is named. Other work of the
+service and the machine falls on the figures.
 """
 
-import asyncio
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-import httpx
 import numpy as np
 
 from app.packing import packed_length
-from bench.simulate.simulation import BLOCK, Costs, Outcome, Request
-from bench.workload import QUESTION, SAMPLE
+from bench.load_test.client import Result, Target, Unusable, ask, describe, open_client
+from bench.load_test.loops import Load
+from bench.load_test.traffic import Request, request
+from bench.simulate import simulation
+from bench.simulate.simulation import BLOCK, Costs, Outcome
+from bench.workload import SAMPLE
 
 FIT_CHARACTERS = (50, 200, 500, 1000, 2000, 3000, 4000, 5000)
 
@@ -32,11 +34,21 @@ class Answered:
 
 
 async def fit(url: str, rounds: int) -> list[Answered]:
-    """Documents of several lengths, one at a time."""
-    async with _client(url) as client:
-        for characters in FIT_CHARACTERS:  # untimed
-            await _ask(client, characters, 0.0)
-        return [await _ask(client, characters, 0.0) for _ in range(rounds) for characters in FIT_CHARACTERS]
+    """Documents of several lengths, one at a time.
+
+    Raises:
+        Unusable: the service cannot be asked, or a request was not answered.
+    """
+    async with open_client(Target(url)) as client:
+        await describe(client, Target(url), ["qa"])
+        answered = []
+        for _ in range(1 + rounds):
+            load = Load(partial(ask, client))
+            answered += [
+                _answered(await ask(client, _question(characters), load.clock(), load.clock))
+                for characters in FIT_CHARACTERS
+            ]
+        return answered[len(FIT_CHARACTERS) :]  # the first round is not counted
 
 
 def costs_of(answered: Sequence[Answered]) -> Costs:
@@ -51,20 +63,21 @@ def costs_of(answered: Sequence[Answered]) -> Costs:
 
 
 async def send(url: str, arrivals: Sequence[float], characters: tuple[int, int], rng: random.Random) -> list[Answered]:
-    """Send a document at each of these times, whether or not earlier ones have been answered."""
-    async with _client(url) as client:
-        begun = time.perf_counter()
+    """Send a document at each of these times, whether or not earlier ones have been answered.
 
-        async def one(at_s: float, length: int) -> Answered:
-            await asyncio.sleep(at_s - (time.perf_counter() - begun))
-            return await _ask(client, length, begun)
+    Raises:
+        Unusable: the service cannot be asked, or a request was not answered.
+    """
+    requests = [(at_s, _question(rng.randint(*characters))) for at_s in arrivals]
+    async with open_client(Target(url)) as client:
+        await describe(client, Target(url), ["qa"])
+        measured = await Load(partial(ask, client)).open_loop(requests, max(arrivals, default=0.0))
+    return [_answered(result) for result in measured.results]
 
-        return await asyncio.gather(*(one(at_s, rng.randint(*characters)) for at_s in arrivals))
 
-
-def as_requests(answered: Sequence[Answered]) -> list[Request]:
+def as_requests(answered: Sequence[Answered]) -> list[simulation.Request]:
     """The same requests for the simulation, in the order they were really sent."""
-    return [Request(one.at_s, one.windows) for one in sorted(answered, key=lambda one: one.at_s)]
+    return [simulation.Request(one.at_s, one.windows) for one in sorted(answered, key=lambda one: one.at_s)]
 
 
 def as_outcome(answered: Sequence[Answered]) -> Outcome:
@@ -81,24 +94,19 @@ def as_outcome(answered: Sequence[Answered]) -> Outcome:
     )
 
 
-def _client(url: str) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    return httpx.AsyncClient(base_url=url, timeout=600, limits=limits, trust_env=False)
-
-
-async def _ask(client: httpx.AsyncClient, characters: int, begun: float) -> Answered:
+def _question(characters: int) -> Request:
     text = SAMPLE.read_text(encoding="utf-8")
-    body = {"question": QUESTION, "context": (text * (characters // len(text) + 1))[:characters]}
-    sent = time.perf_counter()
-    response = await client.post("/qa", json=body)
-    ended = time.perf_counter()
-    response.raise_for_status()
-    answer: dict[str, Any] = response.json()
-    windows, tokens = answer["usage"]["windows"], answer["usage"]["tokens"]
+    return request("qa", (text * (characters // len(text) + 1))[:characters])
+
+
+def _answered(result: Result) -> Answered:
+    if not result.answered:
+        raise Unusable(f"A request was not answered: {result.outcome} {result.message}".rstrip())
+    tokens, windows = result.tokens, result.windows
     return Answered(
-        at_s=sent - begun,
-        latency_s=ended - sent,
-        queue_s=answer["timings"]["queue_ms"] / 1000,
-        infer_s=answer["timings"]["infer_ms"] / 1000,
+        at_s=result.sent_s,
+        latency_s=result.ended_s - result.sent_s,
+        queue_s=result.stages_ms["queue"] / 1000,
+        infer_s=result.stages_ms["infer"] / 1000,
         windows=tuple(tokens // windows + (number < tokens % windows) for number in range(windows)),
     )

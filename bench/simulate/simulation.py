@@ -6,23 +6,19 @@ app/engine/batcher.py itself, in virtual time. Knows nothing of texts or models:
 """
 
 import asyncio
-import math
+import csv
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.engine.batcher import Batcher, BatchReport
 from app.errors import DeadlineExceeded, Overloaded
 from app.packing import packed_length
 from bench.simulate import virtual_time
+from bench.workload import percentile
 
 BLOCK = 64
-
-
-def percentile(values: Iterable[float], percent: float) -> float:
-    """The value that so many percent of them have at most (nearest rank); infinite when there is none."""
-    ordered = sorted(values)
-    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf
 
 
 @dataclass(frozen=True)
@@ -169,3 +165,28 @@ def replicas_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def windows_of(tokens: int, max_tokens: int, doc_stride: int) -> tuple[int, ...]:
+    """Tokens of the windows that a document of so many is read in."""
+    if tokens <= max_tokens:
+        return (tokens,)
+    starts = [0, *range(doc_stride, tokens - max_tokens + doc_stride, doc_stride)]
+    return tuple(min(max_tokens, tokens - start) for start in starts)
+
+
+def recorded(file: Path, max_tokens: int, doc_stride: int) -> list[Request]:
+    """Requests from a CSV file without a header: seconds since the start, tokens.
+
+    Raises:
+        ValueError: names the line that is not that.
+    """
+    requests = []
+    with file.open(newline="", encoding="utf-8") as lines:
+        for number, row in enumerate(csv.reader(lines), start=1):
+            try:
+                at_s, tokens = float(row[0]), int(row[1])
+            except (ValueError, IndexError):
+                raise ValueError(f"{file}, line {number}: expected seconds,tokens, found {','.join(row)!r}.") from None
+            requests.append(Request(at_s, windows_of(tokens, max_tokens, doc_stride)))
+    return sorted(requests, key=lambda request: request.at_s)

@@ -17,7 +17,8 @@ import tokenizers
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import models, pre_tokenizers
 
-from app.manifest import Architecture, Manifest, Task, sha256, write
+from app.manifest import Architecture, Manifest, sha256, write
+from app.types import Task
 
 VOCABULARY = {"[CLS]": 0, "[SEP]": 1, "[UNK]": 2, "《": 3, "》": 4, "上": 5, "下": 6, "中": 7, "重": 8}
 BLOCK = 16

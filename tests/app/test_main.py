@@ -158,7 +158,7 @@ async def test_a_client_that_leaves_cancels_its_work(settings: Settings, monkeyp
             cancelled.set()
             raise
 
-    monkeypatch.setattr("app.service.Service.classify", forever)
+    monkeypatch.setattr("app.service.Service.answer", forever)
     messages = [{"type": "http.request", "body": '{"text": "上"}'.encode(), "more_body": False}]
     sent: list[dict[str, Any]] = []
 
@@ -185,7 +185,7 @@ async def test_the_unforeseen_is_a_plain_500(
     async def fails(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("app.service.Service.classify", fails)
+    monkeypatch.setattr("app.service.Service.answer", fails)
     with caplog.at_level(logging.ERROR, "nagayomi"):
         response = await client.post("/classify", json={"text": "上"}, headers={"X-Request-Id": "r1"})
     assert "secret" not in error_of(response, 500, "internal")

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from app.schemas import TEXT_PATTERN, ClassifyRequest, QaRequest, SummarizeRequest
-from app.text.tokenizer import _clean
+from app.text.normalizer import clean
 
 
 def test_defaults() -> None:
@@ -50,7 +50,7 @@ def test_texts_that_are_none(text: str) -> None:
 def test_the_pattern_leaves_out_what_nothing_is_left_of() -> None:
     """Character by character, as the tokeniser cleans and normalises them."""
     known = [char for char in map(chr, range(0x110000)) if unicodedata.category(char) not in ("Cs", "Cn")]
-    unseen = [char for char in known if not unicodedata.normalize("NFKC", _clean(char)).strip()]
+    unseen = [char for char in known if not unicodedata.normalize("NFKC", clean(char)).strip()]
     assert [char for char in known if not re.search(TEXT_PATTERN, char)] == unseen
 
 

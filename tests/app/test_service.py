@@ -23,11 +23,14 @@ from app.errors import (
     RequestTooLarge,
     Unavailable,
 )
-from app.packing import Document, Outputs
-from app.readings import LabelReading
+from app.packing import Document
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, SummarizeRequest
 from app.service import Caller, Service, _is_short
 from app.settings import Settings
+from app.tasks.classify import CLASSIFY, PreparedLabels
+from app.tasks.qa import QA
+from app.tasks.summarize import SUMMARIZE
+from app.types import Outputs
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ async def service(handmade_models: Path) -> AsyncIterator[Service]:
 
 async def test_qa_finds_the_marked_answer(service: Service) -> None:
     context = "前の文。《答え》後の文。"
-    response = await service.qa(QaRequest(question="何?", context=context))
+    response = await service.answer(QA, QaRequest(question="何?", context=context))
     (result,) = response.results
     (answer,) = result.answers
     assert (answer.text, answer.start, answer.end) == ("《答え》", 4, 8)
@@ -53,7 +56,7 @@ async def test_qa_finds_the_marked_answer(service: Service) -> None:
 
 async def test_qa_answers_every_question_in_order_past_one_window(service: Service) -> None:
     context = "あ" * 700 + "《答》" + "い" * 700
-    response = await service.qa(QaRequest(question=["一?", "二つ目?"], context=context))
+    response = await service.answer(QA, QaRequest(question=["一?", "二つ目?"], context=context))
     assert [result.question for result in response.results] == ["一?", "二つ目?"]
     for result in response.results:
         assert [(answer.text, answer.start) for answer in result.answers] == [("《答》", 700)]
@@ -63,7 +66,7 @@ async def test_qa_answers_every_question_in_order_past_one_window(service: Servi
 
 async def test_qa_offsets_in_utf16(service: Service) -> None:
     context = "𠮷野家😀《答え》"
-    response = await service.qa(QaRequest(question="何?", context=context, offset_unit="utf16"))
+    response = await service.answer(QA, QaRequest(question="何?", context=context, offset_unit="utf16"))
     (answer,) = response.results[0].answers
     units = context.encode("utf-16-le")
     assert units[2 * answer.start : 2 * answer.end].decode("utf-16-le") == answer.text == "《答え》"
@@ -72,10 +75,10 @@ async def test_qa_offsets_in_utf16(service: Service) -> None:
 async def test_qa_without_an_answer(service: Service) -> None:
     context = "答えはない。" * 30
     asked = QaRequest(question="何?", context=context, null_score_diff_threshold=-0.5)
-    (result,) = (await service.qa(asked)).results
+    (result,) = (await service.answer(QA, asked)).results
     assert result.score_diff == 0.0  # everything is equally unlikely
     assert result.answers == []
-    (result,) = (await service.qa(QaRequest(question="何?", context=context, top_k=20))).results
+    (result,) = (await service.answer(QA, QaRequest(question="何?", context=context, top_k=20))).results
     # The first twenty characters, each a span; what stands there several times is one answer.
     assert [(answer.text, answer.start) for answer in result.answers] == [*zip("答えはない。", range(6), strict=True)]
     assert [round(answer.score * 21) for answer in result.answers] == [4, 4, 3, 3, 3, 3]
@@ -84,24 +87,24 @@ async def test_qa_without_an_answer(service: Service) -> None:
 
 async def test_qa_limits(service: Service) -> None:
     with pytest.raises(InvalidInput, match="holds 200 questions; at most 64"):
-        await service.qa(QaRequest(question=["何?"] * 200, context="文。"))
+        await service.answer(QA, QaRequest(question=["何?"] * 200, context="文。"))
     with pytest.raises(InvalidInput, match="question has 300 tokens; at most 252"):
-        await service.qa(QaRequest(question="何" * 300, context="文。"))
+        await service.answer(QA, QaRequest(question="何" * 300, context="文。"))
     with pytest.raises(InvalidInput, match="doc stride is 1000 tokens"):
-        await service.qa(QaRequest(question="何?", context="文。" * 500, doc_stride=1000))
+        await service.answer(QA, QaRequest(question="何?", context="文。" * 500, doc_stride=1000))
     with pytest.raises(InvalidInput, match="`context` holds only invisible"):
-        await service.qa(QaRequest(question="何?", context="\u200b\u200b"))
+        await service.answer(QA, QaRequest(question="何?", context="\u200b\u200b"))
     with pytest.raises(InvalidInput, match="`question` holds only invisible"):
-        await service.qa(QaRequest(question="\u200b", context="文"))
+        await service.answer(QA, QaRequest(question="\u200b", context="文"))
     with pytest.raises(RequestTooLarge, match="300001 characters; 300000 are allowed"):
-        await service.qa(QaRequest(question="何", context="あ" * 300_000))
+        await service.answer(QA, QaRequest(question="何", context="あ" * 300_000))
     with pytest.raises(RequestTooLarge, match="262144 are allowed"):  # refused before 50,000 windows are made
-        await service.qa(QaRequest(question="何?", context="あ" * 50_000, doc_stride=1))
+        await service.answer(QA, QaRequest(question="何?", context="あ" * 50_000, doc_stride=1))
 
 
 async def test_summarize_keeps_document_order_and_offsets(service: Service) -> None:
     text = "普通の文。重要な文。中くらいの文。重ねて言う。終わりの文。"
-    response = await service.summarize(SummarizeRequest(text=text))
+    response = await service.answer(SUMMARIZE, SummarizeRequest(text=text))
     assert response.summary == "重要な文。中くらいの文。重ねて言う。"
     assert [sentence.index for sentence in response.sentences] == list(range(5))
     assert [sentence.selected for sentence in response.sentences] == [False, True, True, True, False]
@@ -114,7 +117,7 @@ async def test_summarize_lengths(service: Service) -> None:
     text = "普通の文。\n重い重し。\n中くらいの文。\n重ねて言う。\n終わりの文。"
 
     async def summary(**length: Any) -> str:
-        return (await service.summarize(SummarizeRequest(text=text, **length))).summary
+        return (await service.answer(SUMMARIZE, SummarizeRequest(text=text, **length))).summary
 
     assert await summary(max_sentences=1) == "重い重し。"
     assert await summary(ratio=0.4) == "重い重し。重ねて言う。"
@@ -123,47 +126,47 @@ async def test_summarize_lengths(service: Service) -> None:
     with pytest.raises(InvalidInput, match="shortest has 5 characters"):
         await summary(max_characters=4)
     with pytest.raises(InvalidInput, match="only invisible"):
-        await service.summarize(SummarizeRequest(text="\u200b\n"))
+        await service.answer(SUMMARIZE, SummarizeRequest(text="\u200b\n"))
 
 
 async def test_summarize_reads_past_one_window(service: Service) -> None:
     text = "普通の文。" * 200 + "重要な文。" + "普通の文。" * 200
-    response = await service.summarize(SummarizeRequest(text=text, max_sentences=1))
+    response = await service.answer(SUMMARIZE, SummarizeRequest(text=text, max_sentences=1))
     assert response.summary == "重要な文。"
     assert [sentence.index for sentence in response.sentences if sentence.selected] == [200]
     assert response.usage.windows > 5
 
 
 async def test_classify_averages_over_windows(service: Service) -> None:
-    response = await service.classify(ClassifyRequest(text="上の文。"))
+    response = await service.answer(CLASSIFY, ClassifyRequest(text="上の文。"))
     assert [label.label for label in response.labels] == ["up", "down"]
     assert response.labels[0].score == pytest.approx(0.982, abs=1e-3)
-    response = await service.classify(ClassifyRequest(text="下" + "あ" * 1000, top_k=1))
+    response = await service.answer(CLASSIFY, ClassifyRequest(text="下" + "あ" * 1000, top_k=1))
     assert [label.label for label in response.labels] == ["down"]
     assert 0.5 < response.labels[0].score < 0.7, "only the first of many windows says so"
     assert response.usage.windows > 3
-    response = await service.classify(ClassifyRequest(text="下の文。", text_pair="上の文。"))
+    response = await service.answer(CLASSIFY, ClassifyRequest(text="下の文。", text_pair="上の文。"))
     assert response.labels[0].label == "down"
 
 
 async def test_timings_add_up(service: Service) -> None:
-    timings = (await service.classify(ClassifyRequest(text="上"))).timings
+    timings = (await service.answer(CLASSIFY, ClassifyRequest(text="上"))).timings
     stages = timings.tokenize_ms + timings.queue_ms + timings.infer_ms + timings.decode_ms
     assert 0 < stages <= timings.total_ms + 0.01
 
 
 async def test_models_by_name(service: Service) -> None:
-    assert (await service.classify(ClassifyRequest(text="上", model="hand-classify"))).model == "hand-classify"
+    assert (await service.answer(CLASSIFY, ClassifyRequest(text="上", model="hand-classify"))).model == "hand-classify"
     with pytest.raises(ModelNotFound, match=r"No model named 'x' serves classify\. Models for classify: hand-classify"):
-        await service.classify(ClassifyRequest(text="上", model="x"))
+        await service.answer(CLASSIFY, ClassifyRequest(text="上", model="x"))
     with pytest.raises(ModelNotFound, match="hand-classify"):
-        await service.classify(ClassifyRequest(text="上", model="hand-qa"))
+        await service.answer(CLASSIFY, ClassifyRequest(text="上", model="hand-qa"))
 
 
 async def test_many_at_once_get_their_own_answers(service: Service) -> None:
     async def ask(number: int) -> None:
         context = "あ" * number + "《" + "い" * (number % 7) + "》"
-        (result,) = (await service.qa(QaRequest(question="何?", context=context))).results
+        (result,) = (await service.answer(QA, QaRequest(question="何?", context=context))).results
         assert result.answers[0].start == number
         assert result.answers[0].text == context[number:]
 
@@ -178,11 +181,11 @@ async def test_a_broken_model_stops_no_other(handmade_store: Path) -> None:
         assert service.state == "ready"
         assert [broken.name for broken in service.store.broken] == ["hand-qa"]
         assert "SHA-256" in service.store.broken[0].reason
-        assert (await service.classify(ClassifyRequest(text="下"))).labels[0].label == "down"
+        assert (await service.answer(CLASSIFY, ClassifyRequest(text="下"))).labels[0].label == "down"
         with pytest.raises(ModelNotFound, match="No model for qa is served"):
-            await service.qa(QaRequest(question="何", context="文"))
+            await service.answer(QA, QaRequest(question="何", context="文"))
         with pytest.raises(BrokenModel, match="SHA-256"):
-            await service.qa(QaRequest(question="何", context="文", model="hand-qa"))
+            await service.answer(QA, QaRequest(question="何", context="文", model="hand-qa"))
 
 
 async def test_no_model_at_all(tmp_path: Path) -> None:
@@ -205,11 +208,11 @@ async def test_only_what_is_asked_for_is_loaded(handmade_models: Path) -> None:
 async def test_before_loading_and_after_closing(handmade_models: Path) -> None:
     service = Service(Settings(model_store=handmade_models))
     with pytest.raises(Unavailable, match="still being loaded"):
-        await service.classify(ClassifyRequest(text="上"))
+        await service.answer(CLASSIFY, ClassifyRequest(text="上"))
     await service.load()
     await service.close()
     with pytest.raises(Unavailable, match="shutting down"):
-        await service.classify(ClassifyRequest(text="上"))
+        await service.answer(CLASSIFY, ClassifyRequest(text="上"))
 
 
 @contextmanager
@@ -229,31 +232,33 @@ async def test_deadline(service: Service) -> None:
     with stopped(service, "hand-classify"):
         for _ in range(2):
             with pytest.raises(DeadlineExceeded, match=r"within 0\.05 seconds"):
-                await service.classify(ClassifyRequest(text="上"), Caller(timeout_s=0.05))
+                await service.answer(CLASSIFY, ClassifyRequest(text="上"), Caller(timeout_s=0.05))
         assert service._batchers["hand-classify"].queued_tokens == 0, "what waited is dropped"
-    assert (await service.classify(ClassifyRequest(text="上"))).labels[0].label == "up"
+    assert (await service.answer(CLASSIFY, ClassifyRequest(text="上"))).labels[0].label == "up"
 
 
 async def test_normalised_text_is_bounded_too(service: Service) -> None:
     with pytest.raises(RequestTooLarge, match="have 360019 characters once normalised \\(20019 as sent\\); 300000"):
-        await service.qa(QaRequest(question="ﷺ" * 10_000, context="ﷺ" * 10_000 + "あ" * 19))
-    assert (await service.classify(ClassifyRequest(text="上" + "ﷺ" * 1000))).labels[0].label == "up"
+        await service.answer(QA, QaRequest(question="ﷺ" * 10_000, context="ﷺ" * 10_000 + "あ" * 19))
+    assert (await service.answer(CLASSIFY, ClassifyRequest(text="上" + "ﷺ" * 1000))).labels[0].label == "up"
 
 
 async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     """Readiness goes, what it held gets 503, what waited and what comes is answered, and readiness comes back."""
     with caplog.at_level(logging.CRITICAL, "nagayomi"), stopped(service, "hand-classify") as pid:
-        lost = asyncio.create_task(service.classify(ClassifyRequest(text="上")))
+        lost = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="上")))
         while not service.store.models["hand-classify"].engine.busy:
             await asyncio.sleep(0.01)
-        waiting = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
+        waiting = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="下")))
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests go on"):
             await lost
         assert str(service.state) == "recovering"
         assert service.why_not_ready() == "The engine of hand-classify stopped and is being started anew."
-        assert (await service.qa(QaRequest(question="何", context="《文》"))).results[0].answers[0].text == "《文》"
-        new = asyncio.create_task(service.classify(ClassifyRequest(text="下")))
+        assert (await service.answer(QA, QaRequest(question="何", context="《文》"))).results[0].answers[
+            0
+        ].text == "《文》"
+        new = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="下")))
         for answer in (waiting, new):
             assert (await answer).labels[0].label == "down"
     assert service.state == "ready"
@@ -262,13 +267,13 @@ async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCapt
 
 async def test_draining_answers_what_is_here_and_refuses_what_comes(service: Service) -> None:
     with stopped(service, "hand-classify"):
-        here = asyncio.create_task(service.classify(ClassifyRequest(text="上")))
+        here = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="上")))
         await asyncio.sleep(0)
         draining = asyncio.create_task(service.drain())
         await asyncio.sleep(0)
         assert (service.state, service.why_not_ready()) == ("draining", "The service is shutting down.")
         with pytest.raises(Unavailable, match="shutting down"):
-            await service.classify(ClassifyRequest(text="上"))
+            await service.answer(CLASSIFY, ClassifyRequest(text="上"))
         assert not draining.done()
     assert (await here).labels[0].label == "up"
     await draining
@@ -280,7 +285,7 @@ async def test_draining_ends_in_time(handmade_models: Path, caplog: pytest.LogCa
         pid = service.store.models["hand-classify"].engine.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
-        here = [asyncio.create_task(service.classify(ClassifyRequest(text="上"))) for _ in range(3)]
+        here = [asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="上"))) for _ in range(3)]
         await asyncio.sleep(0)
         with caplog.at_level(logging.ERROR, "nagayomi"):
             await service.drain()
@@ -313,7 +318,7 @@ async def test_a_short_text_alone_is_decoded_without_a_thread(
     where: list[str] = []
     go_on = threading.Event()
 
-    def decode(self: LabelReading, outputs: Sequence[Outputs]) -> list[LabelResult]:
+    def decode(self: PreparedLabels, outputs: Sequence[Outputs]) -> list[LabelResult]:
         thread = threading.current_thread().name
         where.append(thread)
         if self.documents[0].input_ids.size > 100:
@@ -321,23 +326,23 @@ async def test_a_short_text_alone_is_decoded_without_a_thread(
             go_on.wait()
         return decoded(self, outputs)
 
-    decoded = LabelReading.decode
-    monkeypatch.setattr(LabelReading, "decode", decode)
+    decoded = PreparedLabels.decode
+    monkeypatch.setattr(PreparedLabels, "decode", decode)
     short, long = ClassifyRequest(text="上の文"), ClassifyRequest(text="上の文" * 200)
     async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1, text_threads=2)) as service:
-        await service.classify(short)
+        await service.answer(CLASSIFY, short)
         assert where == ["MainThread"]
-        beside = asyncio.create_task(service.classify(long))
+        beside = asyncio.create_task(service.answer(CLASSIFY, long))
         while len(where) < 2:
             await asyncio.sleep(0.01)
-        await service.classify(short)
+        await service.answer(CLASSIFY, short)
         assert [name.split("_")[0] for name in where] == ["MainThread", "text", "text"]
         go_on.set()
         await beside
 
 
 async def test_metrics_of_a_request(service: Service) -> None:
-    response = await service.classify(ClassifyRequest(text="上の文"))
+    response = await service.answer(CLASSIFY, ClassifyRequest(text="上の文"))
     await asyncio.sleep(0)  # a batch is reported after its members woke
     exposition = service.telemetry.exposition().decode()
     assert f'nagayomi_tokens_total{{task="classify"}} {float(response.usage.tokens)}' in exposition

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInput, MalformedBody
 from app.schemas import QaRequest, SummarizeRequest
-from app.validation import parse_object, parse_request
+from app.validation import parse_object, validate
 
 
 @pytest.mark.parametrize(
@@ -70,25 +70,25 @@ def test_malformed(body: bytes, message: str) -> None:
 )
 def test_invalid_fields(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput) as error:
-        parse_request(json.dumps(fields).replace("Infinity", "1e999").encode(), QaRequest)
+        validate(parse_object(json.dumps(fields).replace("Infinity", "1e999").encode()), QaRequest)
     assert message in str(error.value)
 
 
 def test_errors_of_the_whole_request_are_sentences() -> None:
     with pytest.raises(InvalidInput) as error:
-        parse_request('{"text": "文", "ratio": 0.5, "max_sentences": 1}'.encode(), SummarizeRequest)
+        validate(parse_object('{"text": "文", "ratio": 0.5, "max_sentences": 1}'.encode()), SummarizeRequest)
     assert str(error.value).startswith("Only one of max_sentences, ratio and max_characters is allowed, not ")
 
 
 def test_whole_numbers_may_be_written_with_a_point() -> None:
     body = b'{"question": "a", "context": "b", "top_k": 2.0, "doc_stride": 1e2, "null_score_diff_threshold": 1.0}'
-    request = parse_request(body, QaRequest)
+    request = validate(parse_object(body), QaRequest)
     assert (request.top_k, request.doc_stride, request.null_score_diff_threshold) == (2, 100, 1.0)
     assert parse_object(b'{"a": [2.5, 1e300]}') == {"a": [2.5, 1e300]}
 
 
 def test_escapes_are_read() -> None:
-    request = parse_request(b'{"question": "\\u4f55", "context": "\\ud83d\\ude00"}', QaRequest)
+    request = validate(parse_object(b'{"question": "\\u4f55", "context": "\\ud83d\\ude00"}'), QaRequest)
     assert (request.questions, request.context) == (["何"], "😀")
 
 
@@ -107,4 +107,4 @@ json_values = st.recursive(
 )
 def test_any_body_is_read_or_refused_in_words(body: bytes) -> None:
     with contextlib.suppress(MalformedBody, InvalidInput):
-        parse_request(body, QaRequest)
+        validate(parse_object(body), QaRequest)

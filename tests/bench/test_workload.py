@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.simulate.simulation import Request
-from bench.workload import LONGEST, SHORTEST, log_normal, poisson, recorded, windows_of
+from bench.simulate.simulation import Request, recorded, windows_of
+from bench.workload import LONGEST, SHORTEST, log_normal, poisson
 
 
 def test_poisson_arrivals() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.docker.compose_files import COMPOSE_FILES, ROOT
+from tests.docker.compose_files import BASE_USER, COMPOSE_FILES, ROOT
 from tests.docker.containers import IMAGE, Project, docker, image_bytes
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
@@ -72,6 +72,13 @@ def project() -> Iterator[Project]:
 
 def ask_everything(client: httpx.Client, headers: dict[str, str] | None = None) -> dict[str, int]:
     return {path: client.post(path, json=body, headers=headers).status_code for path, body in REQUESTS.items()}
+
+
+def test_the_image_by_itself_runs_as_the_user_of_the_compose_file_and_drains_when_stopped(image: str) -> None:
+    config = json.loads(docker("image", "inspect", "--format", "{{json .Config}}", image))
+    assert config["User"] == BASE_USER
+    assert (config["StopSignal"], config["Entrypoint"]) == ("SIGTERM", ["nagayomi"])
+    assert config["Healthcheck"]["Test"] == ["CMD", "python", "/opt/nagayomi/healthcheck.py"]
 
 
 def test_the_size_is_known(image: str, capfd: pytest.CaptureFixture[str]) -> None:

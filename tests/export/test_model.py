@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import BigBirdConfig
 
-from app.packing import AttentionLayout, AttentionPattern, pack
+from app.packing import AttentionLayout, pack
+from app.types import AttentionPattern
 from export.check_parity import SEP, cut, difference, document, reference_logits, reference_of, sharp_config
 from export.model import TASKS, BigBird, PackedModel, PaddedModel, activation, config_dict, packed_inputs
 from export.random_plan import random_plan

@@ -86,7 +86,7 @@ def test_every_dimension_needs_its_place_in_the_profile() -> None:
 
 
 def test_a_profile_that_is_none() -> None:
-    wrong = dataclasses.replace(PROFILE, best=dataclasses.replace(PROFILE.most, blocks=65))
+    wrong = dataclasses.replace(PROFILE, opt=dataclasses.replace(PROFILE.max, blocks=65))
     found = check(graph(helper.make_node("Relu", ["key_bias"], ["y"])), LAYOUT, wrong)
     assert found == ["Dimension 0 of key_bias has a profile that is none: 1, 65, 64."]
 
@@ -136,4 +136,4 @@ def test_building_without_tensorrt_says_what_is_missing(capsys: pytest.CaptureFi
 
 
 def test_the_smallest_sizes_are_one() -> None:
-    assert PROFILE.least == Sizes(1, 1, 1, 1, 1, 1, 1)
+    assert PROFILE.min == Sizes(1, 1, 1, 1, 1, 1, 1)

@@ -17,7 +17,8 @@ from app.engine.process import Engine, check_provider
 from app.errors import ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import Document, packed_length
-from app.settings import Provider, Settings
+from app.settings import Settings
+from app.types import Provider
 from app.worker.session import Session
 from app.worker.warmup import warm
 

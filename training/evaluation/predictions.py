@@ -17,6 +17,9 @@ from app.errors import InvalidInput
 from app.schemas import MAX_TOP_K, ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from app.tasks.classify import CLASSIFY
+from app.tasks.qa import QA
+from app.tasks.summarize import SUMMARIZE
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample
 from training.finetune.examples import ORACLE_SENTENCES
 from training.metrics import best_over_references, rouge_n
@@ -173,7 +176,7 @@ async def ask_questions(
             model=model,
             top_k=MAX_TOP_K,  # the best answer is the same; the others are what its score is weighed against
         )
-        response = await service.qa(request)
+        response = await service.answer(QA, request)
         results = zip(indices, group, response.results, strict=True)
         return [(index, scored_answer(example, result)) for index, example, result in results]
 
@@ -209,7 +212,9 @@ async def ask_labels(service: Service, model: str, examples: Sequence[LabelledTe
 
     async def label(example: LabelledText) -> Scored:
         what = f"The text {example.text[:20]!r} of the class {example.label}"
-        response = await service.classify(service_request(ClassifyRequest, what, text=example.text, model=model))
+        response = await service.answer(
+            CLASSIFY, service_request(ClassifyRequest, what, text=example.text, model=model)
+        )
         given = response.labels[0].label
         return Scored(
             asked=example.text[:ASKED_CHARACTERS],
@@ -232,7 +237,7 @@ async def ask_summaries(service: Service, model: str, examples: Sequence[Summary
         text = "\n".join(example.sentences)
         what = f"The document {text[:20]!r}"
         request = service_request(SummarizeRequest, what, text=text, max_sentences=ORACLE_SENTENCES, model=model)
-        summary = (await service.summarize(request)).summary
+        summary = (await service.answer(SUMMARIZE, request)).summary
         return Scored(
             asked=text[:ASKED_CHARACTERS],
             wanted=(example.summary,),
@@ -254,7 +259,7 @@ async def ask_marks(service: Service, model: str, documents: Sequence[MarkedText
         request = service_request(
             SummarizeRequest, what, text=document.text, max_sentences=len(document.marks), model=model
         )
-        sentences = (await service.summarize(request)).sentences
+        sentences = (await service.answer(SUMMARIZE, request)).sentences
         available = tuple((sentence.start, sentence.end) for sentence in sentences)
         chosen = tuple((sentence.start, sentence.end) for sentence in sentences if sentence.selected)
         return Choice(document, chosen, available)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.text.tokenizer import NormaliserName, SegmenterName
+from app.types import NormaliserName, SegmenterName
 from training.config import parse
 from training.jglue.tasks import Reader, TaskName
 

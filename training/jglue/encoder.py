@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -28,12 +27,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from app.text.tokenizer import NormaliserName, SegmenterName, Tokens
+from app.text.tokenizer import Tokens
+from app.types import FloatArray, NormaliserName, SegmenterName
 from training.config import ConfigError
 from training.jglue.tasks import TASKS, TaskName
 from training.jglue.text import TextPreparation, find_pieces
 
-FloatArray = npt.NDArray[np.float32]
 Features = dict[str, Any]  # one sequence (or, for a choice, one list of sequences) as the model's arguments
 
 _AUTO_CLASSES = {

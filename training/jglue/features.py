@@ -1,6 +1,6 @@
 """The examples of a JGLUE task as sequences for an encoder, and its logits as scores.
 
-Windows and spans are those of the service (`app.text.windows`, `app.decode`). Knows tasks and tokens; nothing of
+Windows and spans are those of the service (`app.text.windows`, `app.tasks.qa`). Knows tasks and tokens; nothing of
 training.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from app.decode import block_starts, decode_answers
+from app.tasks.qa import block_starts, decode_answers
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, context_room, question_windows

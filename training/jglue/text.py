@@ -9,16 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.errors import BrokenModel
-from app.text.tokenizer import (
-    Normalised,
-    NormaliserName,
-    SegmenterName,
-    Tokenizer,
-    Tokens,
-    build_segmenter,
-    cut_words,
-    normalise,
-)
+from app.text.normalizer import Normalised, normalise
+from app.text.segmenter import build_segmenter, cut_words
+from app.text.tokenizer import Tokenizer, Tokens
+from app.types import NormaliserName, SegmenterName
 from training.config import ConfigError
 
 # A piece whose surface stands further on than this is taken for one that the tokenizer rewrote.

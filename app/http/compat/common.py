@@ -1,19 +1,21 @@
 """What the foreign formats share: lists of inputs, options that mean nothing here, and answers with stage headers."""
 
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.callers import caller_of
 from app.errors import InvalidInput
-from app.service import Caller, Reply, Service
+from app.http.request import caller_of, read_body, unless_disconnected
+from app.http.responses import stage_headers
+from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
+from app.service import Reply, Service
 from app.settings import Settings
-from app.transport import read_body, stage_headers, unless_disconnected
+from app.tasks.base import TaskSpec
 
-R = TypeVar("R")
+RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
 T = TypeVar("T")
 
 
@@ -50,23 +52,24 @@ async def body_of(request: Request, service: Service) -> bytes:
     return await read_body(request, service.settings)
 
 
-Call = Callable[[Sequence[R], Caller], Coroutine[Any, Any, Reply[list[T]]]]
-
-
-async def ask(request: Request, settings: Settings, call: Call[R, T], requests: Sequence[R]) -> Reply[list[T]]:
+async def ask(
+    request: Request, service: Service, task: TaskSpec[RequestT, T, Any], requests: Sequence[RequestT]
+) -> Reply[list[T]]:
     """The service's results for a batch, unless the client leaves. The one place where a foreign format calls it."""
-    return await unless_disconnected(request, call(requests, caller_of(request, settings)))
+    return await unless_disconnected(
+        request, service.answer_batch(task, requests, caller_of(request, service.settings))
+    )
 
 
 async def exchange(
     request: Request,
-    settings: Settings,
-    call: Call[R, T],
-    requests: Sequence[R],
+    service: Service,
+    task: TaskSpec[RequestT, T, Any],
+    requests: Sequence[RequestT],
     write: Callable[[list[T]], Any],
 ) -> Response:
     """Have a batch answered, and send as JSON what `write` makes of the results."""
-    reply = await ask(request, settings, call, requests)
+    reply = await ask(request, service, task, requests)
     return Response(
         json.dumps(write(reply.result), ensure_ascii=False),
         media_type="application/json",

@@ -28,11 +28,13 @@ from app.http.compat.hugging_face_schemas import (
     TextInputs,
 )
 from app.http.openapi import Responses, json_body
-from app.manifest import Task
-from app.readings import Summary
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from app.tasks.classify import CLASSIFY
+from app.tasks.qa import QA
+from app.tasks.summarize import SUMMARIZE, Summary
+from app.types import Task
 from app.validation import parse_object, validate
 
 
@@ -95,13 +97,13 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
             written = [write_answers(result, options) for (result,) in results]
             return written if is_batch else written[0]
 
-        return await exchange(request, service.settings, service.qa_batch, questions, write)
+        return await exchange(request, service, QA, questions, write)
     if isinstance(payload, ClassifyPayload):
         texts = _texts_to_label(payload, model, service.settings)
-        return await exchange(request, service.settings, service.classify_batch, texts, _write_labels)
+        return await exchange(request, service, CLASSIFY, texts, _write_labels)
     assert isinstance(payload, SummarizePayload)
     texts_to_summarize = _texts_to_summarize(payload, model, service.settings)
-    return await exchange(request, service.settings, service.summarize_batch, texts_to_summarize, _write_summaries)
+    return await exchange(request, service, SUMMARIZE, texts_to_summarize, _write_summaries)
 
 
 def _questions(payload: QaPayload, options: QaParameters, model: str | None, settings: Settings) -> list[QaRequest]:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from app.manifest import Task
 from app.schemas import MAX_ANSWER_TOKENS, MAX_TOP_K, Text, Texts, at_most_one
+from app.types import Task
 
 
 class _Part(BaseModel):

@@ -4,7 +4,6 @@ Written against its specification (kserve.github.io, "Open Inference Protocol") 
 version, "1". The names of the tensors are published by `GET /v2/models/NAME`.
 """
 
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,9 +17,9 @@ from app.http.compat.common import ask, body_of
 from app.http.compat.kserve_tasks import TASKS
 from app.http.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
 from app.http.openapi import Responses, json_body
+from app.http.responses import stage_headers
 from app.service import Reply, Service
 from app.store import Model
-from app.transport import stage_headers
 
 VERSION = "1"
 JSON_LENGTH = "Inference-Header-Content-Length"
@@ -189,7 +188,7 @@ async def _infer(request: Request, service: Service, model: Model, body: bytes) 
         raise InvalidInput("The parameter `binary_data_output` must be true or false.")
     texts = read_texts(infer.inputs, binary, service.settings.max_client_batch_size)
     requests = tensors.requests(model.name, texts, options)
-    reply = await ask(request, service.settings, partial(tensors.call, service), requests)
+    reply = await ask(request, service, tensors.task, requests)
     return _answer(infer, model, reply, _wanted(infer, tensors.write(requests, reply.result), all_binary))
 
 

@@ -4,16 +4,18 @@ In a published shape, -1 stands for a number that differs from request to reques
 sent. A row of answers has as many places as the request's `top_k`: a place without an answer holds "" and zeros.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import InvalidInput, naming_member
 from app.http.compat.kserve_tensors import Datatype, OutputTensor
-from app.manifest import Task
-from app.readings import Summary
 from app.schemas import Answer, ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
-from app.service import Caller, Reply, Service
+from app.tasks.base import TaskSpec
+from app.tasks.classify import CLASSIFY
+from app.tasks.qa import QA
+from app.tasks.summarize import SUMMARIZE, Summary
+from app.types import Task
 from app.validation import validate
 
 _NO_ANSWER = Answer(text="", start=0, end=0, score=0.0)
@@ -23,18 +25,17 @@ _NO_ANSWER = Answer(text="", start=0, end=0, score=0.0)
 class TaskTensors:
     """One task's side of the protocol. Whatever else a request may say is an option, given as a parameter."""
 
-    request: type[QaRequest] | type[SummarizeRequest] | type[ClassifyRequest]
+    task: TaskSpec[Any, Any, Any]
     inputs: tuple[str, ...]
     optional_inputs: tuple[str, ...]
     outputs: dict[str, tuple[Datatype, list[int]]]
-    call: Callable[[Service, Sequence[Any], Caller], Coroutine[Any, Any, Reply[list[Any]]]]
     write: Callable[[Sequence[Any], list[Any]], list[OutputTensor]]
 
     @property
     def options(self) -> list[str]:
         """Names of the parameters; the model is named by the path."""
         tensors = {"model", *self.inputs, *self.optional_inputs}
-        return [name for name in self.request.model_fields if name not in tensors]
+        return [name for name in self.task.request.model_fields if name not in tensors]
 
     def check(self, inputs: list[str], options: list[str], outputs: list[str]) -> None:
         """Refuse names that the task does not know, and the lack of one it needs.
@@ -60,7 +61,7 @@ class TaskTensors:
         requests: list[Any] = []
         for index, row in enumerate(rows):
             with naming_member(index, len(rows)):
-                requests.append(validate({**options, "model": model, **row}, self.request))
+                requests.append(validate({**options, "model": model, **row}, self.task.request))
         return requests
 
 
@@ -104,7 +105,7 @@ _ROWS, _PLACES = [-1], [-1, -1]
 
 TASKS: dict[Task, TaskTensors] = {
     "qa": TaskTensors(
-        request=QaRequest,
+        task=QA,
         inputs=("question", "context"),
         optional_inputs=(),
         outputs={
@@ -115,23 +116,20 @@ TASKS: dict[Task, TaskTensors] = {
             "null_score": ("FP32", _ROWS),
             "score_diff": ("FP32", _ROWS),
         },
-        call=Service.qa_batch,
         write=_write_answers,
     ),
     "classify": TaskTensors(
-        request=ClassifyRequest,
+        task=CLASSIFY,
         inputs=("text",),
         optional_inputs=("text_pair",),
         outputs={"label": ("BYTES", _PLACES), "score": ("FP32", _PLACES)},
-        call=Service.classify_batch,
         write=_write_labels,
     ),
     "summarize": TaskTensors(
-        request=SummarizeRequest,
+        task=SUMMARIZE,
         inputs=("text",),
         optional_inputs=(),
         outputs={"summary": ("BYTES", _ROWS)},
-        call=Service.summarize_batch,
         write=_write_summaries,
     ),
 }

@@ -14,10 +14,12 @@ from starlette.responses import Response
 from app.errors import NagayomiError, Overloaded, Unavailable
 from app.http.compat.common import body_of, check_batch_size, exchange, model_in_query
 from app.http.openapi import Responses, json_body
-from app.manifest import Manifest, Task
+from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
-from app.validation import parse_request, validate
+from app.tasks.classify import CLASSIFY
+from app.types import Task
+from app.validation import parse_object, validate
 
 
 def _one_or_two(value: Any) -> Any:
@@ -92,7 +94,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
 
 
 async def _predict(request: Request, service: Service) -> Response:
-    payload = parse_request(await body_of(request, service), PredictRequest)
+    payload = validate(parse_object(await body_of(request, service)), PredictRequest)
     is_batch = _branch(payload.inputs) == "<batch>"
     sequences: Any = payload.inputs if is_batch else [payload.inputs]
     check_batch_size(len(sequences), service.settings)
@@ -103,7 +105,7 @@ async def _predict(request: Request, service: Service) -> Response:
         written = [[{"score": label.score, "label": label.label} for label in labels] for labels in results]
         return written if is_batch else written[0]
 
-    return await exchange(request, service.settings, service.classify_batch, requests, write)
+    return await exchange(request, service, CLASSIFY, requests, write)
 
 
 def _texts(sequence: str | list[str]) -> dict[str, str]:

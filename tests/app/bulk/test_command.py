@@ -23,6 +23,9 @@ from app.errors import InvalidInput, Unavailable
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
+from app.tasks.classify import CLASSIFY
+from app.tasks.qa import QA
+from app.tasks.summarize import SUMMARIZE
 
 START_S = 60
 
@@ -63,12 +66,14 @@ async def test_lines_are_what_single_requests_give(handmade_models: Path, tmp_pa
     }
     single: dict[str, list[dict[str, Any]]] = {}
     async with Service.open(Settings()) as service:
-        single["qa"] = [await _alone(service.qa(QaRequest(**_without_id(body)))) for body in requests["qa"]]
+        single["qa"] = [await _alone(service.answer(QA, QaRequest(**_without_id(body)))) for body in requests["qa"]]
         single["summarize"] = [
-            await _alone(service.summarize(SummarizeRequest(**_without_id(body)))) for body in requests["summarize"]
+            await _alone(service.answer(SUMMARIZE, SummarizeRequest(**_without_id(body))))
+            for body in requests["summarize"]
         ]
         single["classify"] = [
-            await _alone(service.classify(ClassifyRequest(**_without_id(body)))) for body in requests["classify"]
+            await _alone(service.answer(CLASSIFY, ClassifyRequest(**_without_id(body))))
+            for body in requests["classify"]
         ]
     for task, bodies in requests.items():
         source, output = _write(tmp_path / f"{task}.in.jsonl", *bodies), tmp_path / f"{task}.jsonl"

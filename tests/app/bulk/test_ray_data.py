@@ -11,13 +11,14 @@ import psutil
 import pyarrow
 import pytest
 
-from app.bulk.lines import BatchTask, LineAnswerer
+from app.bulk.lines import LineAnswerer
 from app.bulk.ray_data import OnRay, Worker, Workers, _blocks, _reason
 from app.cli import main
 from app.errors import BrokenModel, Unavailable
 from app.service import Service
 from app.settings import Settings
 from app.store import model_versions
+from app.types import ServedTask
 from tests.app.ray.clusters import WAIT_S, TwoNodes, two_nodes, wait_for
 
 
@@ -51,7 +52,7 @@ def test_blocks_are_made_when_they_are_wanted() -> None:
 
 
 async def test_a_worker_answers_as_the_service_here_does(handmade_models: Path) -> None:
-    task: BatchTask = "qa"
+    task: ServedTask = "qa"
     settings = Settings(model_store=handmade_models, intra_op_threads=1, text_threads=1)
     async with Service.open(settings, [task]) as service:
         here = [answer async for answer in LineAnswerer(service, task).answers(_lines(50))]

@@ -39,7 +39,7 @@ async def test_fills_the_next_batch_while_one_runs() -> None:
     batcher = make(engine)
     tasks = [await submit(batcher, (name, 40)) for name in "abc"]
     assert engine.batches == [[("a", 40)]], "80 tokens do not fill a batch yet"
-    assert (batcher.queued_tokens, batcher.queued_windows) == (80, 2)
+    assert (batcher.queued_tokens, batcher.queued_requests) == (80, 2)
     await engine.end()
     assert engine.batches[1] == [("b", 40), ("c", 40)]
     await engine.end()

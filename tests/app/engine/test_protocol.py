@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from app.engine.protocol import Failed, encode_batch, encode_result, read_batch, receive_result
-from app.packing import Document, Outputs
+from app.packing import Document
+from app.types import Outputs
 
 
 def document(ids: Sequence[int], types: Sequence[int], question_length: int, dtype: type = np.int32) -> Document:

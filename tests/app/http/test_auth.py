@@ -4,9 +4,12 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from app.errors import InvalidInput, KeyLimit, Unauthorized
-from app.http.auth import Key, KeyRing, check_exposure, new_key, read_keys, tokens_of_key
+from app.http.auth import Key, KeyRing, check_exposure, new_key, read_keys
+from app.http.request import KEY_HOLDER, caller_of
+from app.service import ANYBODY
 from app.settings import Settings
 
 DIGEST = "ab" * 32
@@ -138,23 +141,25 @@ def test_requests_at_once_are_counted_for_each_key() -> None:
 def test_tokens_are_held_until_they_are_done_whatever_happens() -> None:
     keys, _, _ = ring(max_key_tokens=100, max_request_tokens=100)
     (web, _) = keys.holders
-    with web.hold(60):
+    with web.hold_tokens(60):
         with pytest.raises(KeyLimit, match="have 60 tokens waiting or running and this one would add 41; 100 are"):
-            web.hold(41).__enter__()
-        with web.hold(40):
+            web.hold_tokens(41).__enter__()
+        with web.hold_tokens(40):
             assert web.tokens == 100
-    with pytest.raises(ZeroDivisionError), web.hold(100):
+    with pytest.raises(ZeroDivisionError), web.hold_tokens(100):
         raise ZeroDivisionError
     assert web.tokens == 0
 
 
-def test_tokens_count_on_the_holder_of_the_request_under_way() -> None:
+def test_tokens_count_on_the_holder_that_the_caller_carries() -> None:
     keys, _, _ = ring(max_key_tokens=100, max_request_tokens=100)
     (web, _) = keys.holders
-    with tokens_of_key(10**9):
-        pass  # no request, no key, no limit
-    with web.request(), tokens_of_key(64):
+    with ANYBODY.hold_tokens(10**9):
+        pass  # no key, no limit
+    caller = caller_of(Request({"type": "http", "headers": [], "state": {KEY_HOLDER: web}}), Settings())
+    assert caller.name == "web"
+    with web.request(), caller.hold_tokens(64):
         assert web.tokens == 64
         with pytest.raises(KeyLimit):
-            tokens_of_key(64).__enter__()
+            caller.hold_tokens(64).__enter__()
     assert web.tokens == 0

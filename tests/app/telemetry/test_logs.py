@@ -127,7 +127,7 @@ async def test_no_text_and_no_token_is_logged(
         raise RuntimeError("the engine broke")
 
     await send_everything(settings, {"Authorization": f"Bearer {token}"})
-    monkeypatch.setattr("app.service.Service.classify", fails)
+    monkeypatch.setattr("app.service.Service.answer", fails)
     await send_everything(settings, {"Authorization": f"Bearer {token}"})
     written = "".join(capsys.readouterr())
     assert "POST /qa 200" in written

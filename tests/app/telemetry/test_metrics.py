@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.http.auth import new_key
 from app.main import create_app
 from app.settings import Settings
-from app.telemetry.metrics import StageClock
+from app.telemetry.request_context import StageClock
 from tests.app.asgi import engines_held, error_of, running
 
 Samples = dict[str, dict[tuple[str, ...], float]]

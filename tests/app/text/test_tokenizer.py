@@ -1,7 +1,4 @@
 import dataclasses
-import stat
-import sys
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
-from app.errors import BrokenModel, InvalidInput
+from app.errors import BrokenModel
+from app.text.normalizer import clean
 from app.text.structure import structure_of
-from app.text.tokenizer import (
-    MAX_JOINING_MARKS,
-    MAX_JUMANPP_CHARACTERS,
-    MAX_SEGMENT_CHARACTERS,
-    JumanppSegmenter,
-    MecabSegmenter,
-    NormaliserName,
-    SegmenterName,
-    Tokenizer,
-    _clean,
-    _segments,
-    normalise,
-)
-from tests.hostile import HOSTILE_TEXTS, LONE_SURROGATES
+from app.text.tokenizer import Tokenizer
+from app.types import NormaliserName, SegmenterName
+from tests.hostile import HOSTILE_TEXTS
 
 NORMALISERS: tuple[NormaliserName, ...] = ("none", "nfkc", "zenkaku")
 hostile = pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS.keys())
@@ -75,168 +62,6 @@ def trained(tiny_tokenizer_file: Path) -> Tokenizer:
     return Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
 
 
-@pytest.fixture(scope="module")
-def mecab() -> MecabSegmenter:
-    return MecabSegmenter()
-
-
-def words(segmenter: MecabSegmenter | JumanppSegmenter, text: str) -> list[str]:
-    return [text[start:end] for start, end in segmenter.cut(text)]
-
-
-# Normalising
-
-
-def check_alignment(text: str, name: NormaliserName) -> None:
-    normalised = normalise(text, name)
-    assert len(normalised.text) == len(normalised.starts) == len(normalised.ends)
-    assert normalised.starts.dtype == normalised.ends.dtype == np.int32
-    if len(normalised.text):
-        assert normalised.starts[0] >= 0
-        assert normalised.ends[-1] <= len(text)
-    assert (normalised.starts < normalised.ends).all()
-    assert (np.diff(normalised.starts) >= 0).all()
-    assert (np.diff(normalised.ends) >= 0).all()
-
-
-def cleaned(text: str) -> str:
-    return "".join(map(_clean, text))
-
-
-@given(any_text | joining_text)
-def test_normalising_is_nfkc_of_the_cleaned_text(text: str) -> None:
-    assert normalise(text, "nfkc").text == unicodedata.normalize("NFKC", cleaned(text))
-    for name in NORMALISERS:
-        check_alignment(text, name)
-
-
-@given(any_text | joining_text)
-def test_each_normalised_character_comes_from_its_span(text: str) -> None:
-    normalised = normalise(text, "nfkc")
-    spans = zip(normalised.starts.tolist(), normalised.ends.tolist(), strict=True)
-    for char, (start, end) in zip(normalised.text, spans, strict=True):
-        assert char in unicodedata.normalize("NFKC", cleaned(text[start:end]))
-
-
-@hostile
-@pytest.mark.parametrize("name", NORMALISERS)
-def test_hostile_texts_keep_their_alignment(text: str, name: NormaliserName) -> None:
-    check_alignment(text, name)
-
-
-@pytest.mark.parametrize(
-    ("text", "normal", "spans"),
-    [
-        ("東京", "東京", [(0, 1), (1, 2)]),
-        ("か\u3099く", "がく", [(0, 2), (2, 3)]),
-        ("ｶﾞｸ", "ガク", [(0, 2), (2, 3)]),
-        ("㍻元", "平成元", [(0, 1), (0, 1), (1, 2)]),
-        ("東\u200b京", "東京", [(0, 1), (2, 3)]),
-        ("か\u200b\u3099く", "がく", [(0, 3), (3, 4)]),
-        ("あ\u3099い", "あ\u3099い", [(0, 1), (1, 2), (2, 3)]),
-        ("Ａ\x00", "A ", [(0, 1), (1, 2)]),
-        ("\u1112\u1161\u11ab글", "한글", [(0, 3), (3, 4)]),
-        ("葛\U000e0100城", "葛城", [(0, 1), (2, 3)]),
-        ("𠮷𝐀", "𠮷A", [(0, 1), (1, 2)]),
-    ],
-)
-def test_normalised_spans(text: str, normal: str, spans: list[tuple[int, int]]) -> None:
-    normalised = normalise(text, "nfkc")
-
-    assert normalised.text == normal
-    assert list(zip(normalised.starts.tolist(), normalised.ends.tolist(), strict=True)) == spans
-
-
-def test_zenkaku_makes_ascii_full_width() -> None:
-    assert normalise("ｱ a-1\u3000（改行）\n", "zenkaku").text == "ア\u3000ａ－１\u3000（改行）\n"
-
-
-def test_no_normaliser_keeps_the_text() -> None:
-    assert normalise("ｱ\u200b\x00㍻", "none").text == "ｱ\u200b\x00㍻"
-
-
-@pytest.mark.parametrize("text", LONE_SURROGATES)
-def test_lone_surrogates_are_refused_with_their_place(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"lone surrogate \(U\+D\w+\) at character \d"):
-        normalise(text, "nfkc")
-
-
-@pytest.mark.timeout(60)  # ordering all of them at once takes minutes
-def test_many_marks_on_one_character_do_not_hang() -> None:
-    text = "z" + "\u0301\u0316" * 100_000
-
-    normalised = normalise(text, "nfkc")
-
-    assert len(normalised.text) == len(text) - 1  # ź
-    check_alignment(text, "nfkc")
-    short = text[: MAX_JOINING_MARKS + 1]
-    assert normalise(short, "nfkc").text == unicodedata.normalize("NFKC", short)
-
-
-# Cutting into segments and words
-
-
-@given(st.text(alphabet="あ漢。！」\n", max_size=200), st.integers(1, 20))
-def test_segments_cover_the_text(text: str, limit: int) -> None:
-    segments = _segments(text, limit)
-
-    assert (
-        [start for start, _ in segments] + [len(text)] == [0] + [end for _, end in segments] if text else not segments
-    )
-    assert all(0 < end - start <= limit for start, end in segments)
-    assert all("\n" not in text[start : end - 1] for start, end in segments)
-
-
-@hostile
-def test_segments_cover_hostile_texts(text: str) -> None:
-    segments = _segments(text)
-
-    assert "".join(text[start:end] for start, end in segments) == text
-    assert all(0 < end - start <= MAX_SEGMENT_CHARACTERS for start, end in segments)
-
-
-def test_long_lines_are_cut_at_the_end_of_a_sentence() -> None:
-    text = "あ" * 1_500 + "。" + "い" * 1_500 + "。」" + "う" * 5_000
-
-    assert [text[end - 1] for _, end in _segments(text)] == ["。", "」", "う", "う", "う"]
-
-
-def test_words(mecab: MecabSegmenter) -> None:
-    assert words(mecab, "東京都は 日本の\n首都である。") == ["東京", "都", "は", "日本", "の", "首都", "である", "。"]
-    assert words(mecab, "a b") == ["a", "b"]
-    assert words(mecab, " \n") == []
-
-
-@pytest.mark.parametrize("trap", ["でっうか", "丁稚羊羹(でっちようかん)"])
-def test_a_cut_inside_a_character_keeps_the_other_words(mecab: MecabSegmenter, trap: str) -> None:
-    before, after = "東京は日本の首都である。", "京都は千年の都であった。"
-
-    assert words(mecab, before + trap + after)[: len(words(mecab, before))] == words(mecab, before)
-    assert words(mecab, before + trap + after)[-len(words(mecab, after)) :] == words(mecab, after)
-    assert "".join(words(mecab, trap)) == trap
-    assert len(words(mecab, trap)) > 1
-
-
-def check_words(text: str, spans: list[tuple[int, int]]) -> None:
-    """Words are in order, not empty, and leave out white space only."""
-    position = 0
-    for start, end in spans:
-        assert position <= start < end <= len(text)
-        assert not text[position:start].strip()
-        position = end
-    assert not text[position:].strip()
-
-
-@given(any_text | joining_text)
-def test_mecab_loses_no_character_of_any_text(mecab: MecabSegmenter, text: str) -> None:
-    for name in NORMALISERS[1:]:
-        normal = normalise(text, name).text
-        check_words(normal, [(a + x, a + y) for a, b in _segments(normal) for x, y in mecab.cut(normal[a:b])])
-
-
-# Tokens
-
-
 def check_tokens(tokenizer: Tokenizer, text: str) -> None:
     tokens = tokenizer.encode(text)
     count = len(tokens)
@@ -260,7 +85,7 @@ def check_tokens(tokenizer: Tokenizer, text: str) -> None:
     for start, end in zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True):
         covered[start:end] = True
     left = "".join(char for char, seen in zip(text, covered.tolist(), strict=True) if not seen)
-    assert not cleaned(left).strip()
+    assert not "".join(map(clean, left)).strip()
 
 
 @hostile
@@ -366,52 +191,3 @@ def test_a_vocabulary_without_special_tokens_is_refused(missing: str) -> None:
 
     with pytest.raises(BrokenModel, match=missing.strip("[]")):
         Tokenizer(pieces, normaliser="nfkc", segmenter="none")
-
-
-# Juman++
-
-
-def install_jumanpp(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """A stand-in for the binary, with its line protocol and its limit on input."""
-    program = folder / "jumanpp"
-    program.write_text(
-        f"#!{sys.executable}\nimport sys\nfor line in sys.stdin:\n    line = line.rstrip('\\n')\n{script}"
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", str(folder))
-
-
-EVERY_TWO_CHARACTERS = """
-    assert len(line.encode()) <= 4096
-    for i in range(0, len(line), 2):
-        word = line[i:i + 2]
-        print(word, word, word, "名詞", 6, "普通名詞", 1, "*", 0, "*", 0)
-    print("EOS", flush=True)
-"""
-
-
-def test_jumanpp_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install_jumanpp(tmp_path, monkeypatch, EVERY_TWO_CHARACTERS)
-
-    assert words(JumanppSegmenter(), "東京都は。\n\n首都\n") == ["東京", "都は", "。", "首都"]
-
-
-def test_jumanpp_gets_no_more_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install_jumanpp(tmp_path, monkeypatch, EVERY_TWO_CHARACTERS)
-    text = "𠮷" * (2 * MAX_JUMANPP_CHARACTERS + 2)
-
-    assert "".join(words(JumanppSegmenter(), text)) == text
-
-
-def test_a_surface_that_jumanpp_rewrote_is_one_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rewriting = EVERY_TWO_CHARACTERS.replace("line[i:i + 2]", "line[i:i + 2].replace('都', '街')")
-    install_jumanpp(tmp_path, monkeypatch, rewriting)
-
-    assert words(JumanppSegmenter(), "東京都は首都。\n次の") == ["東京", "都は首都。", "次の"]
-
-
-def test_a_missing_jumanpp_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    with pytest.raises(BrokenModel, match="jumanpp binary is not on the PATH"):
-        JumanppSegmenter()

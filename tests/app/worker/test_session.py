@@ -10,7 +10,8 @@ import pytest
 from app.errors import BrokenModel, ProviderUnavailable
 from app.manifest import Graph, Manifest
 from app.packing import AttentionLayout, Document
-from app.settings import Provider, Settings
+from app.settings import Settings
+from app.types import Provider
 from app.worker.providers import NodesLeftToCpu, open_session
 from app.worker.session import Session, attention_layout, graph_file
 

@@ -47,11 +47,11 @@ def test_every_batch_within_the_limits_lies_inside_the_profile(
     layout, max_tokens, max_batch_tokens, lengths = case
     span = profile(layout, max_tokens, max_batch_tokens)
     batch = pack([document(length) for length in lengths], layout)
-    rounded = rounded_up(Sizes.of(batch.inputs), span.most)
-    for sizes in (Sizes.of(batch.inputs), rounded, span.best):
+    rounded = rounded_up(Sizes.of(batch.inputs), span.max)
+    for sizes in (Sizes.of(batch.inputs), rounded, span.opt):
         assert all(
             low <= size <= high
-            for low, size, high in zip(astuple(span.least), astuple(sizes), astuple(span.most), strict=True)
+            for low, size, high in zip(astuple(span.min), astuple(sizes), astuple(span.max), strict=True)
         )
     filled = fill(batch, rounded)
     assert Sizes.of(filled.inputs) == rounded
@@ -66,7 +66,7 @@ def test_filled_tables_say_the_same_of_every_real_block(case: tuple[AttentionLay
     """Each block's row still attends to the same keys with the same biases, and everything added is switched off."""
     layout, max_tokens, max_batch_tokens, lengths = case
     batch = pack([document(length) for length in lengths], layout)
-    filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(layout, max_tokens, max_batch_tokens).most))
+    filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(layout, max_tokens, max_batch_tokens).max))
     blocks = len(batch.inputs["merge"])
     assert _attended(filled.inputs)[:blocks] == _attended(batch.inputs)
     assert (filled.inputs["key_bias"][blocks:] == MASKED).all()
@@ -96,7 +96,7 @@ def test_results_of_real_documents_are_the_same_to_the_bit(tiny_store: Path, mod
     manifest = Manifest.read(tiny_store / model)
     session = Session(tiny_store / model, manifest, Settings(intra_op_threads=1))
     batch = session.pack([document(length) for length in lengths])
-    filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(session.layout, manifest.max_tokens, 16384).most))
+    filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(session.layout, manifest.max_tokens, 16384).max))
     for plain, rounded in zip(session.run(batch), session.run(filled), strict=True):
         assert plain.keys() == rounded.keys()
         for name in plain:
@@ -107,7 +107,7 @@ def test_random_tables_grow_with_the_sparse_rows() -> None:
     plan = RandomPlan({n: np.full((2, 3, n - 2, 1), 4, dtype=np.int32) for n in range(8, 17)})
     layout = AttentionLayout(4, 1, "random", plan)
     batch = pack([document(44)], layout)  # 11 blocks: 9 sparse rows
-    filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(layout, 64, 64).most))
+    filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(layout, 64, 64).max))
     assert filled.inputs["random_table"].shape == (2, 3, 10, 1)
     assert Sizes.of(filled.inputs).shapes(layout)["random_table"] == (2, 3, 10, 1)
     np.testing.assert_array_equal(filled.inputs["random_table"][:, :, :9], batch.inputs["random_table"])
@@ -124,20 +124,20 @@ def test_a_ladder_wastes_a_quarter_at_most() -> None:
 def test_a_batch_larger_than_the_engine_is_an_error() -> None:
     batch = pack([document(64 * 20)], BASE)
     with pytest.raises(ValueError, match="built for 16 at most"):
-        rounded_up(Sizes.of(batch.inputs), profile(BASE, 1024, 1024).most)
+        rounded_up(Sizes.of(batch.inputs), profile(BASE, 1024, 1024).max)
 
 
 def test_the_profile_of_the_defaults() -> None:
     span = profile(BASE, 4096, 4096)
-    assert span.most == Sizes(
+    assert span.max == Sizes(
         blocks=64, documents=64, dense_rows=64, dense_width=11, global_rows=10, global_width=64, sparse_rows=62
     )
-    assert span.least == Sizes(1, 1, 1, 1, 1, 1, 1)
-    assert span.best == Sizes(
+    assert span.min == Sizes(1, 1, 1, 1, 1, 1, 1)
+    assert span.opt == Sizes(
         blocks=64, documents=4, dense_rows=32, dense_width=11, global_rows=2, global_width=32, sparse_rows=32
     )
 
 
 def test_models_without_long_documents_have_idle_rows_alone() -> None:
     span = profile(BASE, 512, 4096)
-    assert (span.most.dense_width, span.most.global_rows, span.most.global_width, span.most.sparse_rows) == (8, 1, 1, 1)
+    assert (span.max.dense_width, span.max.global_rows, span.max.global_width, span.max.sparse_rows) == (8, 1, 1, 1)

@@ -48,7 +48,7 @@ def test_what_is_sent() -> None:
 def test_an_answer() -> None:
     stages = {"tokenize": 1.5, "queue": 2.0, "infer": 30.0, "total": 34.0, "decode": 0.5}
     result = asked(lambda _: httpx.Response(200, headers=HEADERS, json=BODY))
-    assert result == Result("/qa", 2, 1.0, 3.0, 4.0, "200", 7, stages)
+    assert result == Result("/qa", 2, 1.0, 3.0, 4.0, "200", 7, stages, windows=1)
     assert (result.latency_ms, result.late_ms) == (3000.0, 2000.0), "counted from the time it should have been sent"
 
 

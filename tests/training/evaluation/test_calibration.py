@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.decode import decode_labels
+from app.tasks.classify import decode_labels
 from tests.training.items import item
 from training.data import DataError
 from training.evaluation.calibration import (

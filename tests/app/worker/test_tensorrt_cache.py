@@ -10,7 +10,7 @@ from app.errors import ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import AttentionLayout
 from app.settings import Settings
-from app.worker.engine_cache import EngineCache
+from app.worker.tensorrt import EngineCache
 
 LAYOUT = AttentionLayout(16, 3)
 
@@ -47,8 +47,8 @@ def test_the_directory_says_what_the_engine_is_for(manifest: Manifest, tmp_path:
     cache.prepare()
     cache.prepare()
     profile = json.loads((cache.directory / "profile.json").read_text(encoding="utf-8"))
-    assert profile["most"]["blocks"] == 32
-    assert profile["least"] == dict.fromkeys(profile["most"], 1)
+    assert profile["max"]["blocks"] == 32
+    assert profile["min"] == dict.fromkeys(profile["max"], 1)
 
 
 def test_a_directory_that_cannot_be_written(manifest: Manifest, tmp_path: Path) -> None:

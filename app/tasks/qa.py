@@ -1,7 +1,6 @@
-"""From logits to results: answer spans with n-best and null score, labels, and the sentences of a summary.
+"""Question answering: windows with the question in front, and answer spans with n-best and null score.
 
-Arrays in, plain values out, and deterministic: equal scores are settled by position. Knows nothing of models, batches
-or requests.
+Deterministic: equal scores are settled by position. Knows nothing of queues, engines or HTTP.
 """
 
 import math
@@ -9,26 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from app.errors import InvalidInput
-from app.repetition import Repetition
+from app.manifest import Manifest
+from app.packing import Document
+from app.schemas import Answer, QaRequest, QaResponse, QuestionResult
+from app.settings import Settings
+from app.tasks.base import Budget, TaskSpec, check_characters, documents_of, encode, offsets_of, stride_for
 from app.text.blocks import Block
-from app.text.characters import CLOSERS, ELLIPSES, ENDERS
-from app.text.sentences import Sentence
-from app.text.tokenizer import IntArray, Tokens
-from app.text.windows import SentenceWindow, Window
-
-FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
+from app.text.structure import structure_of
+from app.text.tokenizer import Tokenizer, Tokens
+from app.text.windows import Window, context_room, question_windows
+from app.types import BoolArray, FloatArray, IntArray, Outputs
 
 # Spans that share the probability with "no answer"; how many are asked for changes no score.
 N_BEST = 20
-
-# A sentence of whose bigrams a summary holds this share adds nothing to it: it says the same in other punctuation.
-NOTHING_NEW = 0.9
-
-_CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,81 @@ class _Candidate:
 
     def overlaps(self, other: "_Candidate") -> bool:
         return self.first <= other.last and other.first <= self.last
+
+
+class PreparedQa:
+    """Questions about one context: every question has windows of its own over the same tokens."""
+
+    def __init__(self, tokenizer: Tokenizer, manifest: Manifest, request: QaRequest, settings: Settings) -> None:
+        questions = request.questions
+        if len(questions) > settings.max_questions:
+            raise InvalidInput(
+                f"`question` holds {len(questions)} questions; at most {settings.max_questions} are allowed at once."
+            )
+        check_characters(request.texts, tokenizer, settings)
+        self._request = request
+        self._temperature = manifest.temperature
+        structure = structure_of(request.context)
+        self._tokens = encode(tokenizer, request.context, "context", structure)
+        self._blocks = block_starts(structure.blocks, self._tokens)
+        self._windows: list[list[Window]] = []
+        self.documents: list[Document] = []
+        budget = Budget(manifest, settings)
+        for question in questions:
+            question_tokens = encode(tokenizer, question, "question")
+            room = context_room(question_tokens, manifest.max_tokens)
+            stride = request.doc_stride or stride_for(manifest, room, request.window_overlap)
+            budget.expect(1 + -(-(len(self._tokens) - room) // stride), room)
+            windows = question_windows(
+                question_tokens,
+                self._tokens,
+                cls_id=tokenizer.cls_id,
+                sep_id=tokenizer.sep_id,
+                max_tokens=manifest.max_tokens,
+                doc_stride=stride,
+                overlap_token_type=manifest.overlap_token_type,
+            )
+            documents = documents_of(windows)
+            budget.spend(documents)
+            self._windows.append(windows)
+            self.documents += documents
+
+    def decode(self, outputs: Sequence[Outputs]) -> list[QuestionResult]:
+        offsets = offsets_of(self._request.context, self._request.offset_unit)
+        results: list[QuestionResult] = []
+        first = 0
+        for question, windows in zip(self._request.questions, self._windows, strict=True):
+            results.append(self._decode_question(question, windows, outputs[first : first + len(windows)], offsets))
+            first += len(windows)
+        return results
+
+    def _decode_question(
+        self, question: str, windows: Sequence[Window], outputs: Sequence[Outputs], offsets: Sequence[int]
+    ) -> QuestionResult:
+        request = self._request
+        best = decode_answers(
+            windows,
+            [output["start_logits"] for output in outputs],
+            [output["end_logits"] for output in outputs],
+            self._tokens,
+            self._blocks,
+            max_answer_tokens=request.max_answer_length,
+            temperature=self._temperature,
+        )
+        threshold = request.null_score_diff_threshold
+        found = [] if threshold is not None and best.score_diff > threshold else best.spans
+        answers = [
+            Answer(
+                text=request.context[span.start : span.end],
+                start=offsets[span.start],
+                end=offsets[span.end],
+                score=span.score,
+            )
+            for span in distinct_answers(request.context, found)[: request.top_k]
+        ]
+        return QuestionResult(
+            question=question, answers=answers, null_score=best.null_score, score_diff=best.score_diff
+        )
 
 
 def decode_answers(
@@ -184,118 +253,4 @@ def trim_span(text: str, span: Span) -> Span:
     return Span(start, start + len(passage.strip()), span.score)
 
 
-def decode_labels(
-    logits: Sequence[FloatArray], weights: Sequence[int], *, temperature: float, top_k: int | None
-) -> list[tuple[int, float]]:
-    """Label indices and probabilities, most probable first: the mean over windows, each weighted by its tokens.
-
-    The temperature acts on that mean, p^(1/T) scaled to a sum of 1. For one window that is the softmax of logits / T
-    (Guo et al. 2017); for several it is still what the served probabilities say, so that it can be fitted on them.
-    """
-    probabilities = _softmax(np.stack(logits).astype(np.float64))  # (windows, labels)
-    mean = np.average(probabilities, axis=0, weights=np.maximum(np.asarray(weights), 1))
-    if temperature != 1:
-        mean = _softmax(np.log(np.maximum(mean, np.finfo(np.float64).tiny)) / temperature)
-    order = np.argsort(-mean, kind="stable")[:top_k]
-    return [(int(index), float(mean[index])) for index in order]
-
-
-def sentence_probabilities(
-    windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], *, temperature: float
-) -> npt.NDArray[np.float64]:
-    """How probable it is that a summary keeps each sentence: the sigmoid of the mean logit of its tokens. (sentences,)
-
-    The mean of logits that are linear in the states is the logit of the mean state, as encoders of sentences pool them.
-    """
-    means = [
-        np.add.reduceat(of.astype(np.float64), window.starts) / np.diff(window.starts, append=len(of))
-        for window, of in zip(windows, logits, strict=True)
-    ]
-    return np.asarray(1 / (1 + np.exp(-np.clip(np.concatenate(means) / temperature, -500, 500))))
-
-
-def decode_summary(
-    text: str,
-    sentences: Sequence[Sentence],
-    probabilities: npt.NDArray[np.float64],
-    *,
-    max_sentences: int | None = None,
-    ratio: float | None = None,
-    max_characters: int | None = None,
-    diversity: float = 0.0,
-) -> list[int]:
-    """Indices of the selected sentences, in document order. One length is given; each is a limit.
-
-    Sentences are taken greedily by (1 - diversity) * probability - diversity * share of their bigrams that the selected
-    ones hold (maximal marginal relevance, Carbonell and Goldstein 1998): one after another, and once there are
-    hundreds, a hundredth as many at a time, so that a long text is not gone through for every one of its sentences. A
-    sentence that adds next to nothing to the selected ones is never taken, so a summary may be shorter than its limit.
-    With `max_characters`, sentences that no longer fit are passed over; `join_summary` of the result keeps within it.
-
-    Args:
-        probabilities: of `sentence_probabilities`.
-
-    Raises:
-        InvalidInput: not even the shortest sentence fits in `max_characters`.
-    """
-    count = len(sentences)
-    limit = count
-    if max_sentences is not None:
-        limit = max_sentences
-    elif ratio is not None:
-        limit = int(np.ceil(round(ratio * count, 9)))
-    lengths = np.array([sentence.end - sentence.start for sentence in sentences])
-    room = np.inf
-    if max_characters is not None:
-        room = max_characters + 1  # every sentence is paid for with a separator, the last one has none
-        if lengths.min() > max_characters:
-            raise InvalidInput(
-                f"No sentence fits in max_characters = {max_characters}: the shortest has {lengths.min()} characters, "
-                "and sentences are never cut."
-            )
-    repetition = Repetition(text, sentences)
-    available = np.ones(count, dtype=np.bool_)
-    selected: list[int] = []
-    while len(selected) < limit:
-        repeated = repetition.shares()
-        available &= (lengths + 1 <= room) & (repeated < NOTHING_NEW)
-        if not available.any():
-            break
-        value = (1 - diversity) * probabilities - diversity * repeated
-        at_once = min(max(len(selected) // 100, 1), limit - len(selected))
-        for index in _best(np.where(available, value, -np.inf), at_once):
-            if available[index] and lengths[index] + 1 <= room and repetition.shares_of(index) < NOTHING_NEW:
-                selected.append(index)
-                available[index] = False
-                room -= lengths[index] + 1
-                repetition.take(index)
-    return sorted(selected)
-
-
-def _best(values: npt.NDArray[np.float64], count: int) -> list[int]:
-    """Where the greatest values stand, greatest first; of equals, the first."""
-    if count == 1:
-        return [int(values.argmax())]
-    candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
-    return [int(index) for index in candidates[np.argsort(-values[candidates], kind="stable")[:count]]]
-
-
-def join_summary(sentences: Sequence[str]) -> str:
-    """Sentences as one text: a line break follows what does not end like a sentence, such as a heading."""
-    parts: list[str] = []
-    for sentence in sentences:
-        if parts and not parts[-1].endswith(_CLOSING):
-            parts.append("\n")
-        parts.append(sentence)
-    return "".join(parts)
-
-
-def utf16_offsets(text: str) -> IntArray:
-    """For every code-point offset of `text`, its end included, the same place counted in UTF-16 units."""
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-    return np.concatenate([[0], np.cumsum(1 + (codes > 0xFFFF))]).astype(np.int32)
-
-
-def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float64)
+QA = TaskSpec("qa", QaRequest, QaResponse, PreparedQa, lambda results: {"results": results})

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.callers import timeout_of
 from app.errors import InvalidInput
+from app.http.request import timeout_of
 from app.settings import Settings
 
 SETTINGS = Settings(request_timeout_s=60, max_request_timeout_s=90)

@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.guard import OPEN_PATHS
-from app.http.auth import new_key
+from app.http.auth import OPEN_PATHS, new_key
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import engines_held, error_of, running, scope

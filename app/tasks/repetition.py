@@ -7,19 +7,17 @@ summary. Knows nothing of scores, tokens or models.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from app.text.characters import code_points
 from app.text.sentences import Sentence
-
-Floats = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from app.types import DoubleArray
 
 
 class Repetition:
     """The sentences of one text, of which a summary takes one after the other."""
 
     def __init__(self, text: str, sentences: Sequence[Sentence]) -> None:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
+        codes = code_points(text).astype(np.int64)
         # The last character of a sentence makes a pair with 0, so that a sentence of one character has a bigram too.
         lengths = np.array([sentence.end - sentence.start for sentence in sentences])
         places = np.concatenate([np.arange(sentence.start, sentence.end) for sentence in sentences])
@@ -37,7 +35,7 @@ class Repetition:
         self._kinds = np.diff(self._first)  # different bigrams of each sentence
         self._repeated = np.zeros(len(sentences))  # of these, how many the summary holds
 
-    def shares(self) -> Floats:
+    def shares(self) -> DoubleArray:
         """The share of each sentence's bigrams that the sentences taken so far hold. (sentences,)"""
         return np.asarray(self._repeated / self._kinds)
 

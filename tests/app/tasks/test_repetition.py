@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.repetition import Repetition
+from app.tasks.repetition import Repetition
 from app.text.sentences import Sentence, split_sentences
 from tests.hostile import HOSTILE_TEXTS
 

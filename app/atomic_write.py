@@ -1,0 +1,21 @@
+"""Files that are replaced in one step: after a crash there is the old file or the new one, never half of one.
+
+Knows text and paths, and nothing of what is written.
+"""
+
+import os
+from pathlib import Path
+
+
+def write_then_rename(path: Path, content: str) -> None:
+    """Write UTF-8 next to the file, flush it to the disk, and rename it into place.
+
+    Raises:
+        OSError: it cannot be written; the old file is as it was.
+    """
+    temporary = path.with_name(f"{path.name}.partial")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,152 @@
+"""The middleware stack: gate, CORS, API keys; and the reporters called after each request.
+
+The gate opens the context of a request (app/telemetry/request_context.py) and gives it to the reporters when the
+request is over. Knows the settings, and nothing of the endpoints.
+"""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from fastapi import FastAPI
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import Unavailable
+from app.http.auth import ApiKeyMiddleware, KeyRing, read_keys
+from app.http.request import local_path
+from app.http.responses import CLIENT_GONE, answer_error, error_response
+from app.settings import Settings
+from app.telemetry.logs import log_request
+from app.telemetry.metrics import Telemetry
+from app.telemetry.request_context import RequestContext, current_request
+from app.telemetry.tracing import Traces
+
+logger = logging.getLogger("nagayomi.http")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+# What no answer of this service needs, and what the web page relaxes for itself (http/pages.py).
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_TRACE_HEADERS = ("traceparent", "tracestate")
+
+# Reported by name where no route is reached, as when a key is missing.
+_COUNTED = frozenset(
+    ("/", "/qa", "/summarize", "/classify", "/health", "/livez", "/readyz", "/info", "/metrics", "/docs")
+)
+
+# What a web page of another origin may send and see, where cors_origins lets it.
+_CORS_SENT = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms")
+_CORS_SHOWN = (
+    *("Retry-After", "WWW-Authenticate", "X-Request-Id"),
+    *("X-Compute-Tokens", "X-Total-Time", "X-Tokenization-Time", "X-Queue-Time", "X-Inference-Time"),
+)
+
+
+def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, traces: Traces | None) -> None:
+    """Put the stack around an application.
+
+    Raises:
+        InvalidInput: the keys of the settings cannot be used.
+    """
+    reports: list[Callable[[RequestContext], None]] = [telemetry.over, log_request]
+    if traces is not None:
+        reports.append(traces.report)
+    # From the inside out: the last one added is the first to see a request.
+    if settings.needs_key:
+        keys = KeyRing(read_keys(settings), settings)
+        telemetry.watch(keys.holders)
+        app.add_middleware(ApiKeyMiddleware, keys=keys)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=_CORS_SENT,
+            expose_headers=_CORS_SHOWN,
+        )
+    app.add_middleware(Gate, paths=_COUNTED, reports=reports)
+
+
+class Gate:
+    """The outermost middleware: gives every request an id and a context, and turns the unforeseen into a plain 500.
+
+    Args:
+        paths: reported by name where no route was reached; every other path is reported as "other", so that nobody
+            can fill metrics and logs with names.
+        reports: called in order with the context of every request that is over.
+    """
+
+    def __init__(
+        self, app: ASGIApp, paths: frozenset[str], reports: Sequence[Callable[[RequestContext], None]]
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._reports = reports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers.get("x-request-id"))
+        trace_headers = {name: headers[name] for name in _TRACE_HEADERS if name in headers}
+        context = RequestContext(request_id, scope["method"], trace_headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+        outer = current_request.set(context)
+        begun = time.perf_counter()
+        status: int | None = None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = message.get("headers", ())
+                names = {name for name, _ in given}
+                added = ((name, value) for name, value in _SECURITY_HEADERS if name not in names)
+                message["headers"] = [*given, (b"x-request-id", request_id.encode("latin-1")), *added]
+            await send(message)
+
+        # As they are here: a mount that is entered on the way adds itself to the scope.
+        root, path = scope.get("root_path", ""), local_path(scope)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:  # by a server that stops while, say, a body is still coming: not without a word
+            if status is not None:
+                raise
+            error = Unavailable("The service is shutting down.")
+            await answer_error(request_id, error)(scope, receive, send_with_id)
+        except Exception:  # the last line: whatever went wrong, the client gets a sentence and the log the trace
+            logger.exception("request %s failed", request_id)
+            if status is not None:
+                raise
+            message = "Something went wrong on the server; the log has it under this request_id."
+            await error_response(request_id, 500, "internal", message)(scope, receive, send_with_id)
+        finally:
+            context.seconds = time.perf_counter() - begun
+            context.endpoint = self._endpoint(scope, root, path)
+            context.status = status or CLIENT_GONE
+            if context.status == CLIENT_GONE:
+                context.error_type = "client_gone"
+            for report in self._reports:
+                report(context)
+            current_request.reset(outer)
+
+    def _endpoint(self, scope: Scope, root: str, path: str) -> str:
+        # What the router left in the scope: where a mounted application begins, and the template of the route.
+        mount = scope.get("root_path", "").removeprefix(root)
+        template = f"{mount}{getattr(scope.get('route'), 'path', '')}"
+        return template or (path if path in self._paths else "other")
+
+
+def _request_id(sent: str | None) -> str:
+    """The client's own id when it is one that can stand in logs and headers, else a new one."""
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

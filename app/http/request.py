@@ -1,0 +1,149 @@
+"""What every endpoint does first: read a bounded body, find out who asks and for how long, watch for a disconnect.
+
+Plain ASGI, so that nothing is buffered on the way. Knows nothing of models or of what the endpoints do.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
+
+from app.errors import BodyTimeout, BodyTooLarge, InvalidInput
+from app.service import Caller
+from app.settings import Settings
+
+T = TypeVar("T")
+
+TIMEOUT_HEADER = "X-Timeout-Ms"
+KEY_HOLDER = "key_holder"  # in the state of a request: the KeyHolder whose key it has
+
+_MILLISECONDS = re.compile("[0-9]{1,10}")
+# Clients read the response only after sending the body, so drain it (within limits) before answering 413.
+_DRAIN_BYTES = 100_000_000
+_DRAIN_SECONDS = 5.0
+
+
+def caller_of(request: Request, settings: Settings) -> Caller:
+    """For the service.
+
+    Raises:
+        InvalidInput: see `timeout_of`.
+    """
+    timeout_s = timeout_of(request.headers.get(TIMEOUT_HEADER), settings)
+    holder = getattr(request.state, KEY_HOLDER, None)
+    return Caller(timeout_s=timeout_s) if holder is None else Caller(holder.name, timeout_s, holder.hold_tokens)
+
+
+def timeout_of(header: str | None, settings: Settings) -> float:
+    """Seconds for one request: what the header says, or `request_timeout_s` without one.
+
+    Raises:
+        InvalidInput: it is not a whole number of milliseconds from 1 to `max_request_timeout_s`.
+    """
+    if header is None:
+        return settings.request_timeout_s
+    most = int(settings.max_request_timeout_s * 1000)
+    if not _MILLISECONDS.fullmatch(header) or not 1 <= int(header) <= most:
+        raise InvalidInput(f"{TIMEOUT_HEADER} must be a whole number of milliseconds from 1 to {most}.")
+    return int(header) / 1000
+
+
+def local_path(scope: Scope) -> str:
+    """The path below the one this application is mounted at."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+async def read_body(request: Request, settings: Settings) -> bytes:
+    """The body, never holding more than `max_body_bytes` of it.
+
+    Raises:
+        BodyTooLarge: by its announced length, or by what has arrived.
+        BodyTimeout: it was not there in time.
+    """
+    try:
+        async with asyncio.timeout(settings.body_timeout_s):
+            return await _read_body(request, settings.max_body_bytes)
+    except TimeoutError:
+        raise BodyTimeout(
+            f"The body did not arrive within {settings.body_timeout_s:g} seconds, all that it may take."
+        ) from None
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    too_large = announced.isdigit() and int(announced[:20]) > limit
+    waits_for_leave = request.headers.get("expect", "").lower() == "100-continue"
+    if too_large and waits_for_leave:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    drain_until = 0.0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if too_large or size > limit:
+            chunks.clear()
+            too_large = True
+            drain_until = drain_until or time.monotonic() + _DRAIN_SECONDS
+            if size > _DRAIN_BYTES or time.monotonic() > drain_until:
+                break
+        else:
+            chunks.append(chunk)
+    if too_large:
+        raise _too_large(limit)
+    return b"".join(chunks)
+
+
+async def drain_body(request: Request) -> None:
+    """Let a client that is still sending finish, so that it reads the response, within limits. Keeps nothing of it."""
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return  # it has not begun
+    size = 0
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > _DRAIN_BYTES:
+                    return
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {limit} bytes, the most that one request may have.")
+
+
+async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
+    """The result of `work`; when the client leaves first, `work` is cancelled.
+
+    Raises:
+        ClientDisconnect: the client left.
+    """
+    working = asyncio.current_task()
+    assert working is not None
+    left = False
+
+    def leave(_: "asyncio.Task[None]") -> None:
+        nonlocal left
+        left = True
+        working.cancel()
+
+    watch = asyncio.create_task(_disconnected(request))
+    watch.add_done_callback(leave)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if left and not working.uncancel():  # else somebody else cancels as well, such as a server that stops
+            raise ClientDisconnect from None
+        raise
+    finally:
+        watch.remove_done_callback(leave)
+        watch.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

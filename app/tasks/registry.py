@@ -1,0 +1,14 @@
+"""The tasks that the service answers, by name: one line for each.
+
+Knows the tasks and nothing of who asks.
+"""
+
+from typing import Any
+
+from app.tasks.base import TaskSpec
+from app.tasks.classify import CLASSIFY
+from app.tasks.qa import QA
+from app.tasks.summarize import SUMMARIZE
+from app.types import Task
+
+TASKS: dict[Task, TaskSpec[Any, Any, Any]] = {task.name: task for task in (QA, SUMMARIZE, CLASSIFY)}

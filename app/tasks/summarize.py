@@ -1,0 +1,195 @@
+"""Extractive summaries: whole sentences in windows, their probabilities, and the choice of sentences.
+
+Deterministic: equal scores are settled by position. Knows nothing of queues, engines or HTTP.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.errors import InvalidInput
+from app.manifest import Manifest
+from app.packing import Document
+from app.schemas import DEFAULT_SENTENCES, SentenceResult, SummarizeRequest, SummarizeResponse
+from app.settings import Settings
+from app.tasks.base import Budget, TaskSpec, check_characters, encode, offsets_of
+from app.tasks.repetition import Repetition
+from app.text.characters import CLOSERS, ELLIPSES, ENDERS
+from app.text.sentences import Sentence, read_sentences, sentences_of
+from app.text.structure import structure_of
+from app.text.tokenizer import Tokenizer
+from app.text.windows import SentenceWindow, sentence_windows, tokens_of_sentences
+from app.types import DoubleArray, FloatArray, Outputs
+
+# A sentence of whose bigrams a summary holds this share adds nothing to it: it says the same in other punctuation.
+NOTHING_NEW = 0.9
+
+_CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary and all sentences of its text."""
+
+    text: str
+    sentences: list[SentenceResult]
+
+
+class PreparedSummary:
+    """The sentences of one text, whole in their windows."""
+
+    def __init__(self, tokenizer: Tokenizer, manifest: Manifest, request: SummarizeRequest, settings: Settings) -> None:
+        check_characters(request.texts, tokenizer, settings)
+        self._request = request
+        self._temperature = manifest.temperature
+        self._structure = structure_of(request.text)
+        sentences = sentences_of(self._structure)
+        if not sentences:
+            raise InvalidInput("`text` holds only invisible characters; it must hold text.")
+        # Headings and heads of tables are read as well, for what stands below them, but no summary holds them. A text
+        # of nothing else is summarized by what there is.
+        read = read_sentences(sentences)
+        prose = np.array([sentence.is_prose for sentence in read])
+        self._chosen_from = np.flatnonzero(prose if prose.any() else ~prose)
+        self._sentences = [read[index] for index in self._chosen_from]
+        uses_types = manifest.sentence_token_types
+        self._windows: list[SentenceWindow] = sentence_windows(
+            tokens_of_sentences(encode(tokenizer, request.text, "text", self._structure), read),
+            [sentence.token_type if uses_types else 0 for sentence in read],
+            cls_id=tokenizer.cls_id,
+            sep_id=tokenizer.sep_id,
+            max_tokens=manifest.max_tokens,
+        )
+        self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]
+        Budget(manifest, settings).spend(self.documents)
+
+    def decode(self, outputs: Sequence[Outputs]) -> Summary:
+        request, sentences = self._request, self._sentences
+        logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
+        scores = sentence_probabilities(self._windows, logits, temperature=self._temperature)[self._chosen_from]
+        no_length = request.max_sentences is None and request.ratio is None and request.max_characters is None
+        selected = decode_summary(
+            request.text,
+            sentences,
+            scores,
+            max_sentences=DEFAULT_SENTENCES if no_length else request.max_sentences,
+            ratio=request.ratio,
+            max_characters=request.max_characters,
+            diversity=request.diversity,
+        )
+        offsets = offsets_of(request.text, request.offset_unit)
+        chosen = set(selected)
+        results = [
+            SentenceResult(
+                text=request.text[sentence.start : sentence.end],
+                start=offsets[sentence.start],
+                end=offsets[sentence.end],
+                index=index,
+                score=score,
+                selected=index in chosen,
+            )
+            for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
+        ]
+        reading = self._structure.reading
+        read = [reading.between(sentences[index].start, sentences[index].end, request.text) for index in selected]
+        return Summary(join_summary(read), results)
+
+
+def sentence_probabilities(
+    windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], *, temperature: float
+) -> DoubleArray:
+    """How probable it is that a summary keeps each sentence: the sigmoid of the mean logit of its tokens. (sentences,)
+
+    The mean of logits that are linear in the states is the logit of the mean state, as encoders of sentences pool them.
+    """
+    means = [
+        np.add.reduceat(of.astype(np.float64), window.starts) / np.diff(window.starts, append=len(of))
+        for window, of in zip(windows, logits, strict=True)
+    ]
+    return np.asarray(1 / (1 + np.exp(-np.clip(np.concatenate(means) / temperature, -500, 500))))
+
+
+def decode_summary(
+    text: str,
+    sentences: Sequence[Sentence],
+    probabilities: DoubleArray,
+    *,
+    max_sentences: int | None = None,
+    ratio: float | None = None,
+    max_characters: int | None = None,
+    diversity: float = 0.0,
+) -> list[int]:
+    """Indices of the selected sentences, in document order. One length is given; each is a limit.
+
+    Sentences are taken greedily by (1 - diversity) * probability - diversity * share of their bigrams that the selected
+    ones hold (maximal marginal relevance, Carbonell and Goldstein 1998): one after another, and once there are
+    hundreds, a hundredth as many at a time, so that a long text is not gone through for every one of its sentences. A
+    sentence that adds next to nothing to the selected ones is never taken, so a summary may be shorter than its limit.
+    With `max_characters`, sentences that no longer fit are passed over; `join_summary` of the result keeps within it.
+
+    Args:
+        probabilities: of `sentence_probabilities`.
+
+    Raises:
+        InvalidInput: not even the shortest sentence fits in `max_characters`.
+    """
+    count = len(sentences)
+    limit = count
+    if max_sentences is not None:
+        limit = max_sentences
+    elif ratio is not None:
+        limit = int(np.ceil(round(ratio * count, 9)))
+    lengths = np.array([sentence.end - sentence.start for sentence in sentences])
+    room = np.inf
+    if max_characters is not None:
+        room = max_characters + 1  # every sentence is paid for with a separator, the last one has none
+        if lengths.min() > max_characters:
+            raise InvalidInput(
+                f"No sentence fits in max_characters = {max_characters}: the shortest has {lengths.min()} characters, "
+                "and sentences are never cut."
+            )
+    repetition = Repetition(text, sentences)
+    available = np.ones(count, dtype=np.bool_)
+    selected: list[int] = []
+    while len(selected) < limit:
+        repeated = repetition.shares()
+        available &= (lengths + 1 <= room) & (repeated < NOTHING_NEW)
+        if not available.any():
+            break
+        value = (1 - diversity) * probabilities - diversity * repeated
+        at_once = min(max(len(selected) // 100, 1), limit - len(selected))
+        for index in _best(np.where(available, value, -np.inf), at_once):
+            if available[index] and lengths[index] + 1 <= room and repetition.shares_of(index) < NOTHING_NEW:
+                selected.append(index)
+                available[index] = False
+                room -= lengths[index] + 1
+                repetition.take(index)
+    return sorted(selected)
+
+
+def _best(values: DoubleArray, count: int) -> list[int]:
+    """Where the greatest values stand, greatest first; of equals, the first."""
+    if count == 1:
+        return [int(values.argmax())]
+    candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    return [int(index) for index in candidates[np.argsort(-values[candidates], kind="stable")[:count]]]
+
+
+def join_summary(sentences: Sequence[str]) -> str:
+    """Sentences as one text: a line break follows what does not end like a sentence, such as a heading."""
+    parts: list[str] = []
+    for sentence in sentences:
+        if parts and not parts[-1].endswith(_CLOSING):
+            parts.append("\n")
+        parts.append(sentence)
+    return "".join(parts)
+
+
+SUMMARIZE = TaskSpec(
+    "summarize",
+    SummarizeRequest,
+    SummarizeResponse,
+    PreparedSummary,
+    lambda summary: {"summary": summary.text, "sentences": summary.sentences},
+)

@@ -1,0 +1,27 @@
+"""Names that several rooms share: kinds of arrays and the choices that manifests and settings offer.
+
+Knows nothing but types; every other module may import it.
+"""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
+Outputs = dict[str, FloatArray]  # what a graph gives for one document, by output name
+
+Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
+ServedTask = Literal["qa", "classify", "summarize"]  # those with an endpoint
+Layout = Literal["packed", "padded"]
+AttentionPattern = Literal["hf-eval", "random"]
+NormaliserName = Literal["none", "nfkc", "zenkaku"]
+SegmenterName = Literal["none", "mecab-jumandic", "jumanpp"]
+
+Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
+GpuTarget = Literal["cuda", "tensorrt"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]

@@ -1,0 +1,149 @@
+"""Decoding against slow and obvious implementations, and the properties every result has."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.tasks.qa import Span, block_starts, decode_answers, distinct_answers, trim_span
+from app.text.structure import structure_of
+from app.text.tokenizer import Tokens
+from app.text.windows import Window, question_windows
+from app.types import FloatArray
+
+ONE = np.zeros(0, dtype=np.int32)  # block and no other
+
+
+def tokens_of(length: int) -> Tokens:
+    """Tokens of two characters each, every one a word."""
+    starts = np.arange(length, dtype=np.int32) * 2
+    return Tokens(np.arange(length, dtype=np.int32) + 10, starts, starts + 2, np.ones(length, dtype=np.bool_))
+
+
+def tokens_at(*places: tuple[int, int]) -> Tokens:
+    starts, ends = np.array(places, dtype=np.int32).T
+    return Tokens(np.zeros(len(places), dtype=np.int32), starts, ends, np.ones(len(places), dtype=np.bool_))
+
+
+def windows_of(context: Tokens, question: int, max_tokens: int, doc_stride: int) -> list[Window]:
+    return question_windows(
+        tokens_of(question),
+        context,
+        cls_id=0,
+        sep_id=1,
+        max_tokens=max_tokens,
+        doc_stride=doc_stride,
+        overlap_token_type=None,
+    )
+
+
+def logits_of(windows: list[Window], seed: int, decimals: int = 6) -> tuple[list[FloatArray], list[FloatArray]]:
+    rng = np.random.default_rng(seed)
+
+    def draw(window: Window) -> FloatArray:
+        return rng.normal(size=len(window.input_ids)).round(decimals).astype(np.float32)
+
+    return [draw(window) for window in windows], [draw(window) for window in windows]
+
+
+@given(
+    length=st.integers(1, 40),
+    room=st.integers(5, 40),
+    stride=st.integers(1, 40),
+    max_answer_tokens=st.integers(1, 12),
+    bounds=st.lists(st.integers(0, 40), max_size=3),
+    seed=st.integers(0, 1000),
+)
+def test_best_answer_is_the_best_of_all_spans_within_a_paragraph(
+    length: int, room: int, stride: int, max_answer_tokens: int, bounds: list[int], seed: int
+) -> None:
+    context = tokens_of(length)
+    paragraphs = np.array(sorted(min(bound, length) for bound in bounds), dtype=np.int32)
+    paragraph_of = np.searchsorted(paragraphs, np.arange(length), side="right")
+    windows = windows_of(context, 3, room + 6, min(stride, room))
+    starts, ends = logits_of(windows, seed)
+    every = []
+    for window, start, end in zip(windows, starts, ends, strict=True):
+        for first in range(window.context_length):
+            for last in range(first, min(first + max_answer_tokens, window.context_length)):
+                ends_of_span = [window.first_token + first, window.first_token + last]
+                if window.owned[first] and len(set(paragraph_of[ends_of_span])) == 1:
+                    at = window.context_start
+                    score = float(start[at + first] + end[at + last])
+                    every.append((score, window.first_token + first, window.first_token + last))
+    answers = decode_answers(
+        windows, starts, ends, context, paragraphs, max_answer_tokens=max_answer_tokens, temperature=1.0
+    )
+    score, first, last = max(every)
+    assert (answers.spans[0].start, answers.spans[0].end) == (first * 2, last * 2 + 2)
+    null = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True))
+    assert answers.score_diff == pytest.approx(null - score, abs=1e-6)
+    assert 0 <= answers.null_score <= 1
+    assert all(0 <= span.score <= 1 for span in answers.spans)
+    assert [span.score for span in answers.spans] == sorted((span.score for span in answers.spans), reverse=True)
+    for one, other in itertools.combinations(answers.spans, 2):
+        assert one.end <= other.start or other.end <= one.start
+
+
+def test_n_best_of_one_window_is_exact() -> None:
+    """Greedy over all spans, as a slow loop does it."""
+    context = tokens_of(60)
+    windows = windows_of(context, 3, 100, 50)
+    starts, ends = logits_of(windows, 7)
+    at = windows[0].context_start
+    every = sorted(
+        ((float(starts[0][at + i] + ends[0][at + j]), i, j) for i in range(60) for j in range(i, min(i + 8, 60))),
+        reverse=True,
+    )
+    kept: list[tuple[int, int]] = []
+    for _, i, j in every:
+        if all(j < a or b < i for a, b in kept):
+            kept.append((i, j))
+    answers = decode_answers(windows, starts, ends, context, ONE, max_answer_tokens=8, temperature=1.0)
+    assert [(span.start // 2, span.end // 2 - 1) for span in answers.spans] == kept[:20]
+
+
+def test_the_tokens_that_begin_a_block_bound_answers() -> None:
+    text = "見出し\n\n本文。\n・項目"
+    tokens = tokens_at((0, 3), (5, 7), (7, 8), (9, 10), (10, 12))
+    assert block_starts(structure_of(text).blocks, tokens).tolist() == [1, 3]
+
+
+def test_temperature_flattens_scores_and_keeps_the_order() -> None:
+    context = tokens_of(50)
+    windows = windows_of(context, 3, 100, 50)
+    starts, ends = logits_of(windows, 3)
+    sharp, flat = (
+        decode_answers(windows, starts, ends, context, ONE, max_answer_tokens=5, temperature=temperature)
+        for temperature in (1.0, 10.0)
+    )
+    assert [(span.start, span.end) for span in sharp.spans] == [(span.start, span.end) for span in flat.spans]
+    assert sharp.spans[0].score > flat.spans[0].score
+    assert sharp.score_diff == flat.score_diff
+
+
+def test_tokens_without_characters_bound_no_answer() -> None:
+    context = tokens_of(4)
+    context.ends[1] = context.starts[1]
+    windows = windows_of(context, 1, 20, 10)
+    start = np.zeros(len(windows[0].input_ids), dtype=np.float32)
+    start[windows[0].context_start + 1] = 9
+    answers = decode_answers(windows, [start], [start], context, ONE, max_answer_tokens=1, temperature=1.0)
+    assert len(answers.spans) == 3
+    context.ends[:] = context.starts
+    answers = decode_answers(windows, [start], [start], context, ONE, max_answer_tokens=1, temperature=1.0)
+    assert (answers.spans, answers.null_score, answers.score_diff) == ([], 1.0, 0.0)
+
+
+def test_an_answer_that_stands_in_several_places_is_one_answer() -> None:
+    text = "京都、奈良、 京都 、大阪"
+    spans = [Span(3, 5, 0.3), Span(0, 2, 0.25), Span(6, 10, 0.2), Span(11, 13, 0.1), Span(6, 7, 0.05)]
+    assert distinct_answers(text, spans) == [Span(0, 2, 0.45), Span(3, 5, 0.3), Span(11, 13, 0.1)]
+
+
+def test_trim_span() -> None:
+    assert trim_span("あ　い \n", Span(1, 5, 0.5)) == Span(2, 3, 0.5)
+    blank = trim_span("あ　い", Span(1, 2, 0.5))
+    assert blank.start == blank.end
