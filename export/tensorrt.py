@@ -60,6 +60,10 @@ def check(graph: onnx.ModelProto, layout: AttentionLayout, shapes: Profile) -> l
     return [*_operators(graph), *_dimensions(graph.graph, layout, shapes)]
 
 
+# The operators that bring stored weights to the type that a graph computes in (export.trace.point_weights_at).
+FOLDED = ("Cast", "Mul")
+
+
 def _operators(model: onnx.ModelProto) -> Iterator[str]:
     for opset in model.opset_import:
         if opset.domain:
@@ -71,6 +75,10 @@ def _operators(model: onnx.ModelProto) -> Iterator[str]:
     constant |= {name for node in model.graph.node if node.op_type == "Constant" for name in node.output}
     seen: set[str] = set()
     for node in model.graph.node:
+        if node.op_type in FOLDED and all(name in constant for name in node.input):
+            # Made of stored weights alone: ONNX Runtime folds it when it loads the graph, before TensorRT sees it.
+            constant |= set(node.output)
+            continue
         for problem in _node(node, types, constant):
             if problem not in seen:
                 seen.add(problem)

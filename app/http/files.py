@@ -15,10 +15,12 @@ from app.files.extraction import Extracted, Extractor
 from app.http.forms import read_form, values_of
 from app.http.openapi import Responses, form_body
 from app.http.request import unless_disconnected
-from app.schemas import ExtractFields, RenderFields
+from app.schemas import ErrorResponse, ExtractFields, RenderFields
 from app.settings import Settings
 from app.tasks.base import offsets_of
 from app.validation import validate
+
+UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or the file is of a kind that is not read."}
 
 
 def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Responses) -> None:
@@ -45,7 +47,7 @@ def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Re
         tags=["files"],
         summary="The text of a file, with its structure",
         response_model=ExtractResponse,
-        responses=errors,
+        responses={**errors, 415: UNSUPPORTED},
         openapi_extra=form_body(ExtractFields),
     )
     app.router.add_api_route(
@@ -55,7 +57,11 @@ def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Re
         tags=["files"],
         summary="A page of a PDF as a picture",
         response_class=Response,
-        responses={**errors, 200: {"content": {"image/png": {}}, "description": "The page as PNG."}},
+        responses={
+            **errors,
+            200: {"content": {"image/png": {}}, "description": "The page as PNG."},
+            415: UNSUPPORTED,
+        },
         openapi_extra=form_body(RenderFields),
     )
 

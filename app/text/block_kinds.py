@@ -104,8 +104,10 @@ class _Settler:
         if shape == "bracketed":
             if _STAGE.match(self._content(group)):
                 return "note"
+            if place + 1 == len(self._groups):
+                return "note"
             group.level = 3
-            return "heading" if place + 1 < len(self._groups) else "note"
+            return "heading"
         if shape == "symbol":
             alike = self._neighbour(place, 1) == shape or self._neighbour(place, -1) == shape
             valued = _VALUE.search(self._content(group)) or "：" in self._content(group)

@@ -42,7 +42,10 @@ async def test_qa(client: httpx.AsyncClient) -> None:
     assert list(body) == ["usage", "model", "timings", "results"]
     (result,) = body["results"]
     assert list(result) == ["question", "answers", "null_score", "score_diff"]
-    assert result["answers"] == [{"text": "《答え》", "start": 2, "end": 6, "score": pytest.approx(1, abs=1e-3)}]
+    of_files = dict.fromkeys(("document", "page", "heading", "boxes", "sentence"))
+    assert result["answers"] == [
+        {"text": "《答え》", "start": 2, "end": 6, "score": pytest.approx(1, abs=1e-3)} | of_files
+    ]
     assert response.headers["x-compute-tokens"] == str(body["usage"]["tokens"]) == "11"
     assert float(response.headers["x-total-time"]) == pytest.approx(body["timings"]["total_ms"], abs=0.06)
     for name in ("x-tokenization-time", "x-queue-time", "x-inference-time"):
@@ -52,7 +55,10 @@ async def test_qa(client: httpx.AsyncClient) -> None:
 async def test_summarize_and_classify(client: httpx.AsyncClient) -> None:
     response = await client.post("/summarize", json={"text": "普通。重い。", "max_sentences": 1})
     assert response.json()["summary"] == "重い。"
-    assert list(response.json()["sentences"][0]) == ["text", "start", "end", "index", "score", "selected"]
+    assert list(response.json()["sentences"][0]) == [
+        *("text", "start", "end", "index", "score", "selected"),
+        *("page", "heading", "boxes"),
+    ]
     response = await client.post("/classify", json={"text": "上", "top_k": 1})
     assert response.json()["labels"] == [{"label": "up", "name": None, "score": pytest.approx(0.98, abs=0.01)}]
 

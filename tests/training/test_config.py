@@ -51,7 +51,7 @@ def test_values_and_overrides(tmp_path: Path) -> None:
         (MINIMAL, ["layers=true"], "layers: Input should be a valid integer"),
         (MINIMAL, ["epochs=true"], "epochs: Input should be a valid number"),
         (MINIMAL, ["layers=0"], "layers: Input should be greater than or equal to 1"),
-        (MINIMAL, ["epochs=-1.0"], "epochs: Input should be greater than 0"),
+        (MINIMAL, ["epochs=-1.0"], "epochs: Input should be greater than or equal to 0"),
         (MINIMAL, ["learning_rate=nan"], "learning_rate: Input should be a finite number"),
         (MINIMAL, ["dropout=1.5"], "dropout: Input should be less than or equal to 1"),
         (MINIMAL, ["sets.0.share=0"], "sets.0.share: Input should be greater than 0"),

@@ -83,8 +83,10 @@ async def test_every_file_that_is_named_is_served(client: httpx.AsyncClient) -> 
     named |= {name for text in SCRIPTS.values() for name in re.findall(r'fetch\("(static/[^"]+)"', text)}
     of_swagger = {name for name in named if name.startswith("static/swagger/")}
     assert of_swagger <= {f"static/swagger/{path.name}" for path in SWAGGER.iterdir()}
-    assert named - of_swagger == {
-        f"static/{path.name}" for path in STATIC.iterdir() if path.name not in ("index.html", "docs.html")
+    samples = {name for name in named if name.startswith("static/samples/")}
+    assert samples <= {f"static/samples/{path.name}" for path in (STATIC / "samples").iterdir()}
+    assert named - of_swagger - samples == {
+        f"static/{path.name}" for path in STATIC.iterdir() if path.name not in ("index.html", "docs.html", "samples")
     }
     for name in named:
         response = await client.get(f"/{name}")
