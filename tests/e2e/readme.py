@@ -75,9 +75,9 @@ def outputs(url: str) -> dict[str, str]:
 
 
 def _rounded(value: Any) -> Any:
-    """The value with numbers of three decimals."""
+    """The value with numbers of three decimals, and without what is null."""
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: _rounded(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_rounded(item) for item in value]
     return round(value, 3) if isinstance(value, float) else value
