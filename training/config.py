@@ -98,6 +98,9 @@ class FinetuneConfig(TrainingConfig):
     question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
     head: Literal["random", "fitted"] = "random"  # fitted: by logistic regression before the first step (summarize)
     sentence_types: bool = True  # a token type of each sentence says where it stands: Sentence.token_type (summarize)
+    # So many of the lowest layers, and the embeddings, keep the weights of the checkpoint: a step then costs less, by up to
+    # two thirds where all layers are kept.
+    frozen_layers: int = Field(default=0, ge=0)
     class_balance: Share = 0.0  # 0 counts every text alike, 1 every class, which helps those with few texts (classify)
     epochs: float = Field(default=1.0, ge=0)  # 0: the head is fitted, and no step is taken
 
