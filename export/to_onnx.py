@@ -173,7 +173,13 @@ def _write_tokenizer(source: Path, out: Path) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, help="transformers BigBird directory, or a hub id")
-    parser.add_argument("--task", required=True, choices=TASKS)
+    parser.add_argument(
+        "--task",
+        required=True,
+        choices=TASKS,
+        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
+        "for other programs, and no endpoint serves them",
+    )
     parser.add_argument(
         "--out",
         required=True,
