@@ -19,7 +19,9 @@ _NUMBER = re.compile(r"-\.?\d.*|-(?:inf|nan)", re.IGNORECASE)
 class CommandParser(argparse.ArgumentParser):
     """An ArgumentParser for which `QUESTION --json FILE`, `--json QUESTION FILE` and so on are the same."""
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # type: ignore[override]  # one signature for its overloads
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         return super().parse_known_args(None if args is None else self._options_first(args), namespace)
 
     def _options_first(self, arguments: Sequence[str]) -> list[str]:
