@@ -22,6 +22,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from app.atomic_write import write_then_rename
 from training.config import ConfigError
 from training.curve import draw_losses
 from training.data import DataError
@@ -259,9 +260,7 @@ def _claim(config: EncoderConfig, out: Path) -> None:
 
 
 def _write_json(file: Path, content: object) -> None:
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, file)
+    write_then_rename(file, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def _processes() -> PartialState:
