@@ -59,8 +59,8 @@ async def run(args: argparse.Namespace) -> int:
     print("\n\n".join(["\n".join([args.url, *about]), *map(as_text, tables(figures)), "\n".join(said)]).rstrip())
     if args.report is not None:
         drawn = report.charts(measured, figures, found.probes if found is not None else ())
-        report.write_report(args.report, args.url, about, tables(figures), said, drawn)
-        print(f"\n{args.report} shows it.")
+        report.write_report(args.report, args.url, about, drawn)
+        print(f"\nThe charts are in {args.report}.")
     print(json.dumps(record, ensure_ascii=False))
     if figures["interrupted"] or (found is not None and found.limited_by == "interrupted"):
         raise KeyboardInterrupt

@@ -50,7 +50,7 @@ def test_addresses_that_are_refused(url: str, words: str) -> None:
         (["--url", URL, "--rate", "inf"], "'inf' is not a number above 0."),
         (["--url", URL, "--concurrency", "2.5"], "'2.5' is not a number above 0."),
         (["--url", URL, "--rate", "1", "--endpoints", "ask"], "expected tasks out of qa, summarize, classify"),
-        (["--url", URL, "--rate", "1", "--report", "load.pdf"], "a report is .html or .png"),
+        (["--url", URL, "--rate", "1", "--report", "load.pdf"], "a report is a .png file"),
         (["--url", URL, "--rate", "1", "--report", "nowhere/load.png"], "there is no folder nowhere"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.delitem(sys.modules, "bench.load_test.report", raising=False)
     monkeypatch.delattr("bench.load_test.report", raising=False)
     with pytest.raises(SystemExit, match=r"needs the package matplotlib; install the extra `bench`"):
-        main(["--url", URL, "--rate", "1", "--report", str(tmp_path / "load.html")])
+        main(["--url", URL, "--rate", "1", "--report", str(tmp_path / "load.png")])
 
 
 def test_progress() -> None:
