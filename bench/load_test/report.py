@@ -15,7 +15,7 @@ from bench.load_test.loops import Measured
 from bench.load_test.search import Probe
 from bench.load_test.summary import STAGES
 
-TITLE_CHARACTERS = 130  # on one line above the charts
+TITLE_CHARACTERS = 130  # per line of the title
 PARTS = 40  # a line over time has this many points
 _COLOURS = {"/qa": "#1f6feb", "/summarize": "#d97706", "/classify": "#0f9d76"}
 _GREY = "#8b949e"
@@ -30,8 +30,8 @@ def write_report(file: Path, title: str, about: Sequence[str], charts: Figure) -
 
 
 def charts(measured: Measured, figures: dict[str, Any], probes: Sequence[Probe] = ()) -> Figure:
-    """Latency over time and length, where the time goes, what was sent and answered; with probes, p99 by rate."""
-    # A figure of its own, not pyplot: no display, and no state that outlives the call.
+    """Latency over time and by length, time by stage, requests sent and answered; with probes, p99 by rate."""
+    # Not pyplot: it needs a display, and keeps state after the call.
     figure = Figure(figsize=(11, 11 if probes else 7.5), layout="constrained")
     grid = figure.add_gridspec(3 if probes else 2, 2)
     _latency_over_time(figure.add_subplot(grid[0, 0]), measured, figures["objective_ms"])
@@ -90,7 +90,7 @@ def _stages(axes: Axes, figures: dict[str, Any]) -> None:
     names = ["client", *reversed(STAGES)]
     values = {"client": figures["latency_ms"], **figures["stages_ms"]}
     shades = {"p99": "#c6dafc", "p90": "#6ea8fe", "p50": "#1f6feb"}
-    for percent, colour in shades.items():  # the longest first, so that all are seen
+    for percent, colour in shades.items():  # the longest first, so that the shorter bars stay visible
         axes.barh(names, [values[name][percent] or 0.0 for name in names], color=colour, label=percent)
     axes.set(xlabel="milliseconds", title="Where the time goes")
     axes.legend(fontsize=8)

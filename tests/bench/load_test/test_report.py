@@ -1,4 +1,4 @@
-"""The charts, by the points in them."""
+"""The charts of a load test, checked by the points that they show."""
 
 from pathlib import Path
 
