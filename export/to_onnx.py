@@ -159,7 +159,13 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, help="transformers BigBird directory, or a hub id")
-    parser.add_argument("--task", required=True, choices=TASKS)
+    parser.add_argument(
+        "--task",
+        required=True,
+        choices=TASKS,
+        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
+        "for other programs, and no endpoint serves them",
+    )
     parser.add_argument(
         "--out",
         required=True,
