@@ -146,7 +146,7 @@ def test_hostile_texts_become_tokens(
     check_tokens(Tokenizer.load(tiny_tokenizer_file, normaliser=name, segmenter=segmenter), text)
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
+@pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
 def any_kind(request: pytest.FixtureRequest) -> Tokenizer:
     tokenizer: Tokenizer = request.param()
     return tokenizer
