@@ -12,6 +12,7 @@ from tests.app.http.page.webdriver import Browser, chromedriver
 from tests.app.serving import read_until, serving
 
 READY = "document.querySelector('#model-qa')?.value === 'hand-qa'"
+_MOST_S = 600  # of all tests that share a server
 Address = Callable[..., AbstractContextManager[str]]
 
 
@@ -37,7 +38,7 @@ def address(handmade_models: Path) -> Address:
 
     @contextmanager
     def listening(*arguments: str) -> Iterator[str]:
-        with serving(handmade_models, *arguments) as process:
+        with serving(handmade_models, *arguments, most_s=_MOST_S) as process:
             assert process.stdout is not None
             match = re.search(r"ready at (\S+)", read_until(process.stdout, "Ctrl-C"))
             assert match is not None
