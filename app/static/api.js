@@ -1,6 +1,7 @@
-// Requests to the service, with its key. Knows nothing of the page and of what is asked.
+// Requests to the service, with its key. Knows how the service is spoken to; nothing of the page.
 
 import { ApiError, errorOf, unreachable } from "./errors.js";
+import { parts } from "./request.js";
 
 // Kept until the tab is closed, for this server's address only; no other page can read it.
 export function setKey(key) {
@@ -8,6 +9,8 @@ export function setKey(key) {
 }
 
 export const hasKey = () => Boolean(sessionStorage.getItem("key"));
+
+const running = new Set(); // addresses of jobs
 
 // A response that is a success. Throws ApiError; an AbortError when its signal was used.
 async function ask(path, options = {}) {
@@ -25,11 +28,85 @@ async function ask(path, options = {}) {
   throw errorOf(error, response.status, response.headers.get("Retry-After"));
 }
 
-// What a task answers. `request`: {task, fields}.
-export async function work({ task, fields }, signal) {
-  const options = { method: "POST", headers: { "Content-Type": "application/json" }, signal };
-  return (await ask(task, { ...options, body: JSON.stringify(fields) })).json();
+function form(fields, files) {
+  const body = new FormData();
+  for (const [name, value] of parts(fields)) body.append(name, value);
+  for (const file of files) body.append("file", file, file.name);
+  return body;
 }
+
+// The text of a file, with blocks, pages and boxes.
+export async function extract(file, signal) {
+  const body = form({ boxes: true, offset_unit: "utf16" }, [file]);
+  return (await ask("extract", { method: "POST", body, signal })).json();
+}
+
+// A page of a PDF as a picture, a Blob.
+export async function render(file, page, width, signal) {
+  return (await ask("render", { method: "POST", body: form({ page, width }, [file]), signal })).blob();
+}
+
+// What a task answers, asked as a job: `progress(done, windows)` hears how far it is. Aborting cancels the job.
+// `request`: as requestOf makes it.
+export async function work({ task, fields, files }, progress, signal) {
+  const options = files.length
+    ? { headers: {}, body: form(fields, files) }
+    : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) };
+  options.headers.Prefer = "respond-async";
+  const response = await ask(task, { ...options, method: "POST", signal });
+  if (response.status !== 202) return response.json(); // a server without jobs
+  // Below the page, wherever a proxy has put it.
+  const path = `jobs/${(await response.json()).id}`;
+  running.add(path);
+  try {
+    const job = await follow(path, progress, signal);
+    if (job.status === "done") return job.result;
+    throw errorOf(job.error ?? { error_type: "job_not_found" }, response.status);
+  } finally {
+    forget(path);
+  }
+}
+
+// The job once it is over. The stream may end early, as behind a proxy that is in a hurry: then it is asked for again.
+async function follow(path, progress, signal) {
+  for (;;) {
+    const response = await ask(path, { headers: { Accept: "text/event-stream" }, signal });
+    try {
+      for await (const { event, data } of events(response.body)) {
+        if (event !== "progress") return data;
+        if (data.windows !== null) progress(data.windows_done, data.windows);
+      }
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // the connection was lost
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    signal.throwIfAborted();
+  }
+}
+
+// Server-sent events. EventSource sends no key.
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const all = (text + value.replaceAll("\r", "")).split("\n\n");
+    text = all.pop();
+    for (const one of all) {
+      const fields = Object.fromEntries(one.split("\n").map((line) => line.split(/: ?(.*)/s, 2)));
+      if (fields.event) yield { event: fields.event, data: JSON.parse(fields.data) };
+    }
+  }
+}
+
+// Cancels the job where it runs, and gives back the room of its result where it is done.
+function forget(path) {
+  running.delete(path);
+  ask(path, { method: "DELETE", keepalive: true }).catch(() => {}); // it is forgotten in time by itself
+}
+
+addEventListener("pagehide", () => running.forEach(forget));
 
 // The models and limits of the server, once it is ready. Calls `waiting(reason)` while it is not. Throws ApiError when
 // the server does not want to tell, as without its key.

@@ -1,7 +1,9 @@
-// Labels of a document with their probabilities. Knows /classify.
+// Labels of documents with their probabilities. Knows /classify.
 
+import { copyButtons } from "./copy.js";
 import { $ } from "./dom.js";
 import { ApiError } from "./errors.js";
+import { byName, requestOf } from "./request.js";
 import { labels } from "./results.js";
 
 export class LabelLists {
@@ -13,12 +15,15 @@ export class LabelLists {
   }
 
   async submit() {
-    const [document] = this.documents.readable;
-    if (!document) return this.panel.fail(new ApiError("文書を入れてください。"));
-    const fields = { text: document.text, ...($("labels").value ? { top_k: Number($("labels").value) } : {}) };
-    const response = await this.panel.run({ task: "classify", fields: { ...fields, ...this.panel.model } });
-    if (!response || this.documents.readable[0] !== document) return;
-    $("label-lists").replaceChildren(...labels(response));
+    const documents = this.documents.readable;
+    if (documents.length === 0) return this.panel.fail(new ApiError("文書を入れてください。"));
+    const fields = { ...($("labels").value ? { top_k: Number($("labels").value) } : {}), ...this.panel.model };
+    const request = requestOf("classify", fields, documents);
+    const response = await this.panel.run(request);
+    if (!response) return;
+    const named = byName(response, documents);
+    const shown = response.results.flatMap((result) => labels(result, named.get(result.document)));
+    $("label-lists").replaceChildren(...shown, copyButtons(null, response, request));
     this.show(null, false);
   }
 

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { Documents } from "./documents.js";
 import { DocumentView } from "./documentView.js";
 import { $, arrows } from "./dom.js";
+import { Files } from "./files.js";
 import { LabelLists } from "./labelLists.js";
 import { DocumentMap } from "./map.js";
 import { Panel } from "./panel.js";
@@ -13,13 +14,10 @@ import { offerSamples } from "./samples.js";
 import { Summaries } from "./summaries.js";
 
 const documents = new Documents();
-const view = new DocumentView();
+const files = new Files(documents, fail);
+const view = new DocumentView(fail);
 const map = new DocumentMap((block) => view.goToBlock(block, true));
-const readings = [
-  make("qa", Questions),
-  make("summarize", Summaries),
-  make("classify", LabelLists),
-];
+const readings = [make("qa", Questions), make("summarize", Summaries), make("classify", LabelLists)];
 const tabs = readings.map((reading) => reading.panel.tab);
 let active = readings[0];
 let limit = Infinity; // characters of one request
@@ -35,14 +33,24 @@ function make(task, Reading) {
 // A reading has something else to show. The document follows the tab that is open.
 function show(reading, target, movePage) {
   if (reading !== active) return;
-  const { spans, weights, most } = reading.highlights;
-  view.read(documents.shown, spans);
-  map.show(documents.shown, weights, most);
+  const span = reading.highlights.spans.find((one) => one.target === target);
+  if (span) documents.show(span.document);
+  draw();
   for (const button of reading.panel.tabpanel.querySelectorAll(".found")) {
     button.setAttribute("aria-current", String(button.dataset.target === target));
   }
-  if (target) view.goToMark(target, movePage);
-  map.setCurrent(spans.find((span) => span.target === target)?.start ?? -1);
+  if (!span) return;
+  view.goToMark(target, movePage);
+  map.setCurrent(span.start);
+}
+
+// The document that is shown, to be read, with what the open tab has found in it.
+function draw() {
+  const here = ({ document }) => document === documents.shown;
+  const { spans, weights, most } = active.highlights;
+  view.read(documents.shown, spans.filter(here));
+  map.show(documents.shown, weights.filter(here), most);
+  map.setCurrent(-1);
 }
 
 function write() {
@@ -51,15 +59,25 @@ function write() {
 }
 
 function count() {
-  const characters = [...documents.shown.text].length;
-  const over = characters > limit;
+  const { text, pages } = documents.shown;
+  const characters = (one) => [...one].length;
+  const all = documents.readable.reduce((sum, document) => sum + characters(document.text), 0);
+  const over = all > limit;
   $("count").classList.toggle("over", over);
   $("count").textContent =
-    `${characters.toLocaleString("ja-JP")} 字` + (over ? `（一度に読めるのは ${limit.toLocaleString("ja-JP")} 字までです）` : "");
+    `${characters(text).toLocaleString("ja-JP")} 字` +
+    (pages.length ? `・${pages.length.toLocaleString("ja-JP")} ページ` : "") +
+    (over ? `（一度に読めるのは、合わせて ${limit.toLocaleString("ja-JP")} 字までです）` : "");
 }
 
 documents.addEventListener("change", () => {
   for (const reading of readings) reading.forget();
+  if (documents.shown.file) draw();
+  else write();
+  count();
+});
+documents.addEventListener("show", () => {
+  draw();
   count();
 });
 $("text").addEventListener("input", () => documents.type($("text").value));
@@ -70,10 +88,10 @@ $("edit").addEventListener("click", () => {
   write();
   $("text").focus();
 });
-offerSamples((text, questions) => {
+offerSamples(documents, (text, questions) => {
+  documents.closeAll();
   $("text").value = text;
   documents.type(text);
-  write();
   readings[0].empty();
   $("question").value = questions.join("\n");
 });

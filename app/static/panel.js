@@ -9,7 +9,8 @@ export class Panel {
   #running = null; // AbortController of the request under way
   #status = element("span", { role: "status" });
   #cancel = element("button", { type: "button", class: "cancel", onclick: () => this.cancel() }, "やめる");
-  #progress = element("div", { class: "progress", hidden: true }, this.#status, this.#cancel);
+  #bar = element("progress", { "aria-label": "読み終えた区間" });
+  #progress = element("div", { class: "progress", hidden: true }, this.#status, this.#bar, this.#cancel);
   #error = element("div", { class: "error", role: "alert", hidden: true });
   #usage = element("p", { class: "note usage" });
 
@@ -52,11 +53,12 @@ export class Panel {
   // The response, or null when there is none: it was cancelled, or an error is shown.
   async run(request) {
     this.clear();
-    this.#running = new AbortController();
-    this.#status.textContent = "読んでいます…";
+    const running = (this.#running = new AbortController());
+    this.#report(null, null);
     this.#progress.hidden = false;
     try {
-      const response = await api.work(request, this.#running.signal);
+      const response = await api.work(request, (...far) => this.#report(...far), running.signal);
+      running.signal.throwIfAborted();
       this.#usage.textContent = usage(response);
       return response;
     } catch (error) {
@@ -68,6 +70,14 @@ export class Panel {
       this.#progress.hidden = true;
       if (hadFocus) this.form.querySelector('[type="submit"]').focus();
     }
+  }
+
+  // How far it is, in windows; null before the text was cut into any.
+  #report(done, windows) {
+    this.#status.textContent = windows === null ? "読んでいます…" : `読んでいます… ${windows} 区間のうち ${done} 区間`;
+    this.#bar.hidden = windows === null;
+    this.#bar.max = windows ?? 1;
+    this.#bar.value = done ?? 0;
   }
 
   cancel() {

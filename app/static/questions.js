@@ -1,10 +1,12 @@
 // The list of questions with their answers. Knows requests and responses of /qa.
 //
-// An entry: {question, state: "waiting" | "asked" | "done", result, document, element}. It waits until it is asked,
-// and again when it was cancelled, failed, or the documents changed.
+// An entry: {id, question, state: "waiting" | "asked" | "done", result, documents, request, element}. It waits until it
+// is asked, and again when it was cancelled, failed, or the documents changed.
 
+import { copyButtons, quotation } from "./copy.js";
 import { $, element } from "./dom.js";
 import { ApiError } from "./errors.js";
+import { byName, requestOf } from "./request.js";
 import { answer, score } from "./results.js";
 
 const MOST_CANDIDATES = 20; // of which the map is made
@@ -40,23 +42,24 @@ export class Questions {
 
   async submit() {
     const lines = $("question").value.split("\n").map((line) => line.trim());
-    const [document] = this.documents.readable;
+    const documents = this.documents.readable;
     const asked = lines.some(Boolean) || this.#entries.some((entry) => entry.state === "waiting");
-    if (!document) return this.panel.fail(new ApiError("文書を入れてください。"));
+    if (documents.length === 0) return this.panel.fail(new ApiError("文書を入れてください。"));
     if (!asked) return this.panel.fail(new ApiError("質問を書いてください。"));
     lines.filter(Boolean).forEach((line) => this.add(line));
     $("question").value = "";
     const entries = this.#entries.filter((entry) => entry.state === "waiting");
     for (const entry of entries) this.#set(entry, { state: "asked" });
+    const fields = { top_k: MOST_CANDIDATES, offset_unit: "utf16", ...this.panel.model };
     const question = entries.map((entry) => entry.question);
-    const fields = { question, context: document.text, top_k: MOST_CANDIDATES, offset_unit: "utf16" };
-    const response = await this.panel.run({ task: "qa", fields: { ...fields, ...this.panel.model } });
-    const current = response && this.documents.readable[0] === document;
+    const response = await this.panel.run(requestOf("qa", { question, ...fields }, documents));
+    if (!response) return entries.forEach((entry) => this.#set(entry, { state: "waiting" }));
+    const named = byName(response, documents);
     for (const [index, entry] of entries.entries()) {
-      if (current) this.#set(entry, { state: "done", result: response.results[index], document });
-      else this.#set(entry, { state: "waiting" });
+      const request = requestOf("qa", { question: entry.question, ...fields }, documents);
+      this.#set(entry, { state: "done", result: response.results[index], documents: named, request });
     }
-    if (current) this.#choose(entries[0], false);
+    this.#choose(entries[0], false);
   }
 
   // The documents are others: every question waits to be asked again.
@@ -76,14 +79,17 @@ export class Questions {
   // What the document shows of the current question.
   get highlights() {
     if (!this.#current?.result) return { spans: [], weights: [], most: 1 };
-    const { result } = this.#current;
-    const spans = shownOf(result).map(({ start, end }, index) => ({
+    const { result, documents } = this.#current;
+    const spans = shownOf(result).map(({ document, start, end, boxes }, index) => ({
+      document: documents.get(document),
       start,
       end,
+      boxes,
       className: index === 0 && isStated(result) ? "answer" : null,
       target: targetOf(this.#current, index),
     }));
-    return { spans, weights: result.answers, most: 1 };
+    const weights = result.answers.map((one) => ({ ...one, document: documents.get(one.document) }));
+    return { spans, weights, most: 1 };
   }
 
   get first() {
@@ -140,11 +146,14 @@ const targetOf = (entry, index) => `question-${entry.id}-${index}`;
 function bodyOf(entry) {
   if (entry.state === "asked") return [element("p", { class: "note" }, "読んでいます…")];
   if (entry.state === "waiting") return [element("p", { class: "note" }, "まだたずねていません。")];
-  const { result, document } = entry;
-  const shown = shownOf(result).map((one, index) => answer(one, document.text, targetOf(entry, index)));
-  if (isStated(result)) return [shown[0], ...others("ほかの候補", shown.slice(1))];
+  const { result, documents, request } = entry;
+  const best = shownOf(result);
+  const shown = best.map((one, index) => answer(one, documents.get(one.document), targetOf(entry, index)));
+  const buttons = copyButtons(best[0] && quotation(best[0].sentence.text, best[0], documents.get(best[0].document)), result, request);
+  if (isStated(result)) return [shown[0], ...others("ほかの候補", shown.slice(1)), buttons];
   const verdict = element("p", { class: "absent" }, "この文書には書かれていません");
-  return [verdict, score(result.null_score, "書かれていない確からしさ"), ...others("それでも近いところ", shown)];
+  const near = others("それでも近いところ", shown);
+  return [verdict, score(result.null_score, "書かれていない確からしさ"), ...near, buttons];
 }
 
 function others(title, shown) {

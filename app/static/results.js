@@ -22,19 +22,31 @@ export function found(target, ...children) {
   return element("button", { type: "button", class: "found", "data-target": target }, ...children);
 }
 
-// An answer in its sentence, of `text`.
-export function answer({ start, end, score: value }, text, target) {
-  const { from, to, cutBefore, cutAfter } = sentenceAround(text, start, end);
-  const passage = marked(text, [{ start, end, className: "answer" }], from, to);
+// Where a passage stands, in words; empty where nothing more is known than that it is in the text.
+export function placeOf({ page, heading }, { kind, name, file }) {
+  const numbered = page && (kind === "pptx" ? `スライド ${page}` : `${page} ページ`);
+  return [file && name, numbered, heading?.join(" › ")].filter(Boolean).join("、");
+}
+
+function place(result, document) {
+  const words = placeOf(result, document);
+  return words ? element("span", { class: "place" }, words) : "";
+}
+
+// An answer in its sentence.
+export function answer(result, document, target) {
+  const { start, end, sentence, score: value } = result;
+  const passage = marked(document.text, [{ start, end, className: "answer" }], sentence.start, sentence.end);
   return found(
     target,
-    element("span", { class: "passage" }, cutBefore ? "…" : "", passage, cutAfter ? "…" : ""),
+    element("span", { class: "passage" }, passage),
+    place(result, document),
     value < LOW ? element("span", { class: "low" }, "確からしさが低い答えです") : "",
     score(value, "確からしさ"),
   );
 }
 
-export function summary({ summary: text, sentences }, targetOf) {
+export function summary({ summary: text, sentences }, document, targetOf) {
   const selected = sentences.filter((sentence) => sentence.selected);
   const items = selected.map((sentence) =>
     element(
@@ -43,15 +55,19 @@ export function summary({ summary: text, sentences }, targetOf) {
       found(
         targetOf(sentence),
         element("span", { class: "passage" }, sentence.text),
+        place(sentence, document),
         score(sentence.score, "読み手が要約に残す見込み"),
       ),
     ),
   );
   const title = `要約（${sentences.length} 文のうち ${selected.length} 文、${[...text].length} 字）`;
-  return [element("h3", {}, title), element("ol", { class: "entries" }, ...items)];
+  return [element("h3", {}, nameOf(document), title), element("ol", { class: "entries" }, ...items)];
 }
 
-export function labels({ labels: all }) {
+// A title says whose it is, where documents have names.
+const nameOf = ({ name, file }) => (file ? `${name}：` : "");
+
+export function labels({ labels: all }, document) {
   const items = all.map(({ label, name, score: value }) =>
     element(
       "li",
@@ -61,7 +77,7 @@ export function labels({ labels: all }) {
       score(value, "確からしさ"),
     ),
   );
-  return [element("h3", {}, "分野"), element("ol", { class: "entries" }, ...items)];
+  return [element("h3", {}, nameOf(document), "分野"), element("ol", { class: "entries" }, ...items)];
 }
 
 const seconds = (milliseconds) => (milliseconds / 1000).toFixed(2);
@@ -79,15 +95,4 @@ export function problem(error) {
     ? [element("details", {}, element("summary", {}, "詳しく"), element("span", { lang: "en" }, error.detail))]
     : [];
   return [element("p", {}, error.message), ...detail];
-}
-
-// Where the sentence around a span begins and ends, or `reach` characters away from it at most.
-function sentenceAround(text, start, end, reach = 80) {
-  const before = text.slice(Math.max(0, start - reach), start);
-  const after = text.slice(end, end + reach);
-  const lastEnd = Math.max(...["。", "！", "？", "\n"].map((stop) => before.lastIndexOf(stop)));
-  const firstEnd = after.search(/[。！？\n]/);
-  const from = start - before.length + lastEnd + 1;
-  const to = firstEnd < 0 ? end + after.length : end + firstEnd + (after[firstEnd] === "\n" ? 0 : 1);
-  return { from, to, cutBefore: lastEnd < 0 && from > 0, cutAfter: firstEnd < 0 && to < text.length };
 }

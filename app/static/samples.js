@@ -30,17 +30,18 @@ const SAMPLES = [
 ];
 
 // `take(text, questions)` is called with the one that was chosen.
-export function offerSamples(take) {
+export function offerSamples(documents, take) {
   $("sample").append(...SAMPLES.map(({ file, title }) => element("option", { value: file }, title)));
   $("sample").addEventListener("change", async () => {
     const sample = SAMPLES.find(({ file }) => file === $("sample").value);
     if (!sample) return;
     take((await (await fetch(`static/samples/${sample.file}`)).text()).trimEnd(), sample.questions);
+    $("sample").value = sample.file;
     $("about").textContent = `見本：${sample.about}`;
     $("about").hidden = false;
   });
   // What was changed by hand, or opened, is no sample any more.
-  $("text").addEventListener("input", () => {
+  documents.addEventListener("change", () => {
     $("sample").value = "";
     $("about").hidden = true;
   });

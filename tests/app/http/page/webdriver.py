@@ -82,7 +82,7 @@ class Browser:
 
     def wait(self, condition: str) -> None:
         deadline = time.monotonic() + _WAIT_S
-        while not self.get(condition):
+        while not self.get(f"Boolean({condition})"):
             assert time.monotonic() < deadline, condition
             time.sleep(0.05)
 
@@ -107,6 +107,10 @@ class Browser:
     def screenshot(self) -> bytes:
         """What the window shows, as PNG."""
         return base64.b64decode(self._call("/screenshot", None, "GET"))
+
+    def print_pdf(self) -> bytes:
+        """The document of the window as it is printed."""
+        return base64.b64decode(self._call("/print", {}))
 
     def complaints(self) -> list[str]:
         """What the browser wrote to its console: refused scripts and styles, failed requests, errors."""
