@@ -13,7 +13,8 @@ from app.manifest import Manifest, verify_files
 from app.packing import AttentionLayout, pack
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError
-from export.model import BigBird, Task, packed_inputs
+from export.encoder import Task
+from export.model import BigBird, packed_inputs
 from export.to_onnx import ExportOptions, export
 from tests.export.graphs import Inputs, quadratic_tensors, session
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint

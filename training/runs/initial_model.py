@@ -15,7 +15,8 @@ from transformers import BigBirdConfig
 
 from app.text.tokenizer import Tokenizer
 from export.checkpoint import CheckpointError, read_checkpoint
-from export.model import BigBird, Task, config_dict
+from export.encoder import Task
+from export.model import BigBird, config_dict
 from export.weights import initialise
 from training.config import ConfigError, FinetuneConfig, TrainingConfig
 
