@@ -190,7 +190,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", required=True, help=f"transformers directory, or a hub id, of {', '.join(FAMILIES)}"
     )
-    parser.add_argument("--task", required=True, choices=TASKS)
+    parser.add_argument(
+        "--task",
+        required=True,
+        choices=TASKS,
+        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
+        "for other programs, and no endpoint serves them",
+    )
     parser.add_argument(
         "--out",
         required=True,

@@ -27,7 +27,8 @@ from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
 from export.encoder import EncoderModel, output_names
 from export.gpu_graph import mixed_precision, settle_shapes
-from export.model import BigBird, PaddedModel
+from export.model import BigBird
+from export.padded import PaddedModel
 from export.random_plan import random_plan, save_random_plan
 from export.stored_weights import SCALE, WeightType, to_stored
 

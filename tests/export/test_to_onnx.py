@@ -1,6 +1,7 @@
+import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -11,11 +12,12 @@ from onnx import TensorProto, helper
 
 from app.manifest import Manifest, verify_files
 from app.packing import AttentionLayout, pack
+from app.types import ServedTask
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError
-from export.encoder import Task
+from export.encoder import TASKS, Task
 from export.model import BigBird, packed_inputs
-from export.to_onnx import ExportOptions, export
+from export.to_onnx import ExportOptions, add_arguments, export
 from tests.export.graphs import Inputs, quadratic_tensors, session
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint
 
@@ -206,3 +208,14 @@ def test_the_weights_in_the_file_are_those_of_the_checkpoint(packed_qa: Path, qa
     stored = load_file(packed_qa / "model.safetensors")
     for name, tensor in qa_model.state_dict().items():
         torch.testing.assert_close(stored[name], tensor, atol=0, rtol=0)
+
+
+def test_the_help_names_the_tasks_that_no_endpoint_serves() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = " ".join(parser.format_help().split())
+    _, _, unserved = words.partition("answers qa, classify and summarize; ")
+    assert set(TASKS) - set(get_args(ServedTask)) == {"multiple-choice", "token-classification"}
+    assert unserved.startswith(
+        "multiple-choice and token-classification are exported for other programs, and no endpoint serves"
+    )

@@ -73,7 +73,7 @@ def test_filled_tables_say_the_same_of_every_real_block(case: tuple[AttentionLay
     if layout is IN_ORDER:
         for kind in layout.kinds:
             before, after = (
-                {name: one[f"{kind}_{name}"] for name in ("table", "bias")} for one in (batch.inputs, filled.inputs)
+                {name: one.inputs[f"{kind}_{name}"] for name in ("table", "bias")} for one in (batch, filled)
             )
             width = before["table"].shape[1]
             for name in before:

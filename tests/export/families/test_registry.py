@@ -25,7 +25,7 @@ def test_a_family_is_found_by_its_model_type(name: str) -> None:
         ({"model_type": "bert", "is_decoder": True}, "'bert'\\) is a decoder"),
         (
             {"model_type": "nomic_bert", "auto_map": {"AutoModel": "x.y"}},
-            "comes with code of its own, which is never run",
+            "code of its own, which is never run",
         ),
         ({"model_type": "longformer"}, "attends within windows around every token"),
         ({"model_type": "t5"}, "of the family 't5'"),
