@@ -71,7 +71,7 @@ def test_filled_tables_say_the_same_of_every_real_block(case: tuple[AttentionLay
     blocks = len(batch.inputs["key_bias"])
     assert (filled.inputs["key_bias"][blocks:] == MASKED).all()
     if layout is IN_ORDER:
-        for kind in layout.kinds:
+        for kind in ("full", "local"):
             before, after = (
                 {name: one.inputs[f"{kind}_{name}"] for name in ("table", "bias")} for one in (batch, filled)
             )

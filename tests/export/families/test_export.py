@@ -16,7 +16,7 @@ from export.check_gpu_graph import probabilities
 from export.check_parity import difference, document, reference_logits, reference_of
 from export.encoder import Task
 from export.sharp import sharp_model
-from export.to_onnx import ExportOptions, export
+from export.to_onnx import ExportOptions, Target, export
 from tests.app.asgi import running
 from tests.export.families.tiny import save_checkpoint
 from tests.export.graphs import quadratic_tensors
@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Path) -
         checkpoint = tmp_path_factory.mktemp("checkpoint") / family
         save_checkpoint(checkpoint, family, task, tiny_tokenizer_file)
         name = f"{family}-{task}"
-        target = "tensorrt" if family == "bert" else "cpu"
+        target: Target = "tensorrt" if family == "bert" else "cpu"
         export(str(checkpoint), store / name, ExportOptions(task=task, name=name, target=target))
     return store
 
@@ -83,8 +83,8 @@ def test_no_tensor_is_quadratic(store: Path, tmp_path: Path) -> None:
     directory = store / "roberta-qa"
     session = Session(directory, Manifest.read(directory), Settings(intra_op_threads=1))
     short, long = (pack([document(500, "qa", 100)] * count, session.layout).inputs for count in (2, 4))
-    inputs = [{name: one[name] for name in session.inputs} for one in (short, long)]
-    assert quadratic_tensors(directory / "model.onnx", *inputs, tmp_path / "scratch") == {}
+    short, long = ({name: one[name] for name in session.inputs} for one in (short, long))
+    assert quadratic_tensors(directory / "model.onnx", short, long, tmp_path / "scratch") == {}
 
 
 async def test_they_answer_over_http_and_read_long_texts_in_windows(store: Path) -> None:
