@@ -20,7 +20,7 @@ Layout = Literal["packed", "padded"]
 LayerKind = Literal["full", "local", "bigbird"]  # how a layer attends, see app/packing.py
 AttentionPattern = Literal["hf-eval", "random"]  # of layers of the kind "bigbird"
 NormaliserName = Literal["none", "nfkc", "zenkaku"]
-SegmenterName = Literal["none", "mecab-jumandic", "jumanpp"]
+SegmenterName = Literal["none", "mecab-jumandic", "mecab-unidic-lite", "mecab-ipadic", "jumanpp"]
 
 Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
 GpuTarget = Literal["cuda", "tensorrt"]

@@ -5,7 +5,6 @@ Knows nothing of how a model is served.
 
 import argparse
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,6 +15,7 @@ from export.checkpoint import CheckpointError, locate, read_config
 from export.encoder import TASKS, EncoderModel, Task, output_names
 from export.families.registry import FAMILIES, read_model
 from export.stored_weights import WeightType
+from export.tokenizer_files import TOKENIZER_FILE, read_tokenizer
 from export.trace import GPU_FILE, write_gpu_graph, write_graph
 
 Target = Literal["cpu", GpuTarget]
@@ -62,12 +62,14 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         raise CheckpointError(f"Only big_bird has the padded layout; export a {document['model_type']} as packed.")
     has_bigbird = "bigbird" in model.kinds
     own: dict[str, Any] = document.get("nagayomi", {})
-    segmenter: SegmenterName | None = options.segmenter or own.get("segmenter")
-    normaliser: NormaliserName | None = options.normaliser or own.get("normaliser")
+    tokenizer = read_tokenizer(source)
+    segmenter: SegmenterName | None = options.segmenter or own.get("segmenter") or tokenizer.segmenter
+    normaliser: NormaliserName | None = options.normaliser or own.get("normaliser") or tokenizer.normaliser
     if segmenter is None or normaliser is None:
         raise CheckpointError(
-            "The checkpoint does not say how its text is cut into words: give --segmenter (mecab-jumandic, jumanpp, "
-            "none) and --normaliser (nfkc, zenkaku, none). nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
+            f"The checkpoint does not say how its text is cut into words: give --segmenter "
+            f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
+            "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
     out.mkdir(parents=True, exist_ok=True)
     for name in (FILE_NAME, GPU_FILE):
@@ -84,8 +86,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     if options.first_position is not None:
         saved["nagayomi"]["first_position"] = options.first_position
     (out / "config.json").write_text(json.dumps(saved, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    _write_tokenizer(source, out)
-    files += ["config.json", "tokenizer.json"]
+    tokenizer.write(out)
+    files += ["config.json", TOKENIZER_FILE]
 
     metadata = options.metadata
     id2label = config.id2label or {}
@@ -170,22 +172,6 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
     return changed
 
 
-def _write_tokenizer(source: Path, out: Path) -> None:
-    if (source / "tokenizer.json").exists():
-        if (source / "tokenizer.json").resolve() != (out / "tokenizer.json").resolve():
-            shutil.copyfile(source / "tokenizer.json", out / "tokenizer.json")
-        return
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise CheckpointError(
-            f"{source} has no tokenizer.json, and its tokenizer has no Rust form that could be written."
-        )
-    backend.save(str(out / "tokenizer.json"))
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", required=True, help=f"transformers directory, or a hub id, of {', '.join(FAMILIES)}"
@@ -229,10 +215,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="cpu",
         help="cuda, tensorrt: a second graph in mixed precision, for GPUs, over the same weights (default: cpu alone)",
     )
-    parser.add_argument(
-        "--segmenter", choices=("mecab-jumandic", "jumanpp", "none"), help="default: what the checkpoint says"
-    )
-    parser.add_argument("--normaliser", choices=("nfkc", "zenkaku", "none"), help="default: what the checkpoint says")
+    parser.add_argument("--segmenter", choices=get_args(SegmenterName), help="default: what the checkpoint says")
+    parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: what the checkpoint says")
     parser.add_argument(
         "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
     )
