@@ -15,7 +15,7 @@ from starlette.responses import Response
 from app.http.compat import hugging_face
 from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
 from app.http.openapi import ERROR_RESPONSES, json_body, timeout_parameter
-from app.http.request import caller_of, read_body, unless_disconnected
+from app.http.request import add_model_of_query, caller_of, read_body, unless_disconnected
 from app.http.responses import stage_headers
 from app.service import Service
 from app.settings import Settings
@@ -62,6 +62,7 @@ def _endpoint(service: Service, task: TaskSpec[Any, Any, Any]) -> Callable[[Requ
         fields = parse_object(await read_body(request, service.settings))
         if hugging_face.is_payload(fields):
             return await hugging_face.answer(request, service, task.name, fields)
+        add_model_of_query(request, fields)
         parsed = validate(fields, task.request)
         result = await unless_disconnected(request, service.answer(task, parsed, caller))
         # Written by pydantic in one pass, past FastAPI's own validation of what was valid when it was made.
