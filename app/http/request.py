@@ -95,8 +95,8 @@ async def refuse_compressed(request: Request) -> None:
         )
 
 
-async def read_body(request: Request, settings: Settings) -> bytes:
-    """The body, never holding more than `max_body_bytes` of it.
+async def read_body(request: Request, settings: Settings, *, is_form: bool = False) -> bytes:
+    """The body, never holding more than `max_body_bytes` of it, or `max_upload_bytes` of a form.
 
     Raises:
         UnsupportedMediaType: it is compressed.
@@ -104,13 +104,13 @@ async def read_body(request: Request, settings: Settings) -> bytes:
         BodyTimeout: it was not there in time.
     """
     await refuse_compressed(request)
+    limit = settings.max_upload_bytes if is_form else settings.max_body_bytes
+    timeout_s = settings.upload_timeout_s if is_form else settings.body_timeout_s
     try:
-        async with asyncio.timeout(settings.body_timeout_s):
-            return await _read_body(request, settings.max_body_bytes)
+        async with asyncio.timeout(timeout_s):
+            return await _read_body(request, limit)
     except TimeoutError:
-        raise BodyTimeout(
-            f"The body did not arrive within {settings.body_timeout_s:g} seconds, all that it may take."
-        ) from None
+        raise BodyTimeout(f"The body did not arrive within {timeout_s:g} seconds, all that it may take.") from None
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
