@@ -33,10 +33,9 @@ from app.tasks.summarize import SUMMARIZE, PreparedSummary
 from app.text.tokenizer import Tokenizer
 from app.types import FloatArray, Outputs
 from app.worker.session import Session
-from export.checkpoint import read_checkpoint
+from export.encoder import PackedModel
 from export.gpu_graph import mixed_precision
-from export.model import BigBird, PackedModel
-from export.weights import load_weights
+from export.to_onnx import model_of
 
 Run = Callable[[Sequence[Document]], list[Outputs]]
 AnyPrepared = PreparedQa | PreparedLabels | PreparedSummary
@@ -117,10 +116,7 @@ _PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.
 
 def rounding_run(directory: Path, manifest: Manifest, session: Session) -> Run:
     """The model in torch in mixed precision, every operator rounding its result."""
-    config, weights = read_checkpoint(directory)
-    model = BigBird(config, manifest.task)
-    load_weights(model, weights)
-    packed = PackedModel(mixed_precision(model.eval()))
+    packed = PackedModel(mixed_precision(model_of(directory, manifest)))
 
     def run(documents: Sequence[Document]) -> list[Outputs]:
         batch = session.pack(documents)
