@@ -63,15 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         code = COMMANDS[args.command].run(args)
-        return _failed(error) if (error := streams.lost_output()) is not None else code
+        return code if (lost := streams.lost_output()) is None else _failed(lost)
     except NagayomiError as error:
         print(f"nagayomi: {error}", file=sys.stderr)
         return 2 if error.status < 500 else 1
     except KeyboardInterrupt:
         return 130
     except SystemExit:  # of argparse: after help, or an error in the arguments
-        if (error := streams.lost_output()) is not None:
-            return _failed(error)
+        if (lost := streams.lost_output()) is not None:
+            return _failed(lost)
         raise
     except OSError as error:
         if (lost := streams.lost_output()) is not None:

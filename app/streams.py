@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 from app.errors import InvalidInput, NagayomiError
 
@@ -63,7 +63,7 @@ class _Descriptor(io.RawIOBase):
     def fileno(self) -> int:
         return self._number
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:
         if self.error is not None:
             return len(data)
         try:

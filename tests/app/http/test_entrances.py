@@ -107,7 +107,7 @@ def test_the_table_names_every_route(application: FastAPI) -> None:
 
 async def test_every_json_entrance_refuses_the_same(client: httpx.AsyncClient) -> None:
     for path, body in JSON.items():
-        good = {"content": json.dumps(body).encode()}
+        good: dict[str, Any] = {"content": json.dumps(body).encode()}
         assert (await client.post(path.format(**PARAMETERS), **good)).status_code == 200
         for change, status, words in REFUSED_WITH_NAME if "{name}" in path else REFUSED:
             response = await client.post(path.format(**PARAMETERS), **{**good, **change})
