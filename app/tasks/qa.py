@@ -73,14 +73,13 @@ class PreparedQa:
         budget = Budget(manifest, settings)
         for question in questions:
             question_tokens = encode(tokenizer, question, "question")
-            room = context_room(question_tokens, manifest.max_tokens)
+            room = context_room(question_tokens, manifest.max_tokens, tokenizer.template)
             stride = request.doc_stride or stride_for(manifest, room, request.window_overlap)
             budget.expect(1 + -(-(len(self._tokens) - room) // stride), room)
             windows = question_windows(
                 question_tokens,
                 self._tokens,
-                cls_id=tokenizer.cls_id,
-                sep_id=tokenizer.sep_id,
+                template=tokenizer.template,
                 max_tokens=manifest.max_tokens,
                 doc_stride=stride,
                 overlap_token_type=manifest.overlap_token_type,
