@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.text.characters import code_points
-from app.text.normalizer import Normalised, normalise
+from app.text.normalizer import Normalised, joins_previous, normalise
 from app.text.segmenter import Segmenter, cut_words
 from app.types import BoolArray, IntArray, NormaliserName
 
@@ -37,7 +37,8 @@ class Tokens:
         return Tokens(self.ids[start:end], self.starts[start:end], self.ends[start:end], self.word_starts[start:end])
 
 
-NO_TOKENS = Tokens(*(np.zeros(0, dtype=np.int32) for _ in range(3)), np.zeros(0, dtype=np.bool_))
+_EMPTY = np.zeros(0, dtype=np.int32)
+NO_TOKENS = Tokens(_EMPTY, _EMPTY, _EMPTY, np.zeros(0, dtype=np.bool_))
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class PreparedText:
     def align(self, ids: Sequence[int] | IntArray, spans: Places, is_mark: BoolArray | None = None) -> Tokens:
         """Tokens with spans of the text that was prepared.
 
-        A token that covers white space alone is empty and stands where the next word begins.
+        A token that covers white space alone is empty and stands where the next word begins, or at the end.
 
         Args:
             spans: (tokens, 2), half-open, of `joined`.
@@ -62,15 +63,16 @@ class PreparedText:
         begins, lasts = np.minimum(spans[:, 0], len(self.joined) - 1), np.maximum(spans[:, 1] - 1, 0)
         is_space, places, opens_word = self._characters()
         if self.words is None:
-            visible = np.flatnonzero(~is_space)
+            visible = np.concatenate([[-1], np.flatnonzero(~is_space)])
             first = np.searchsorted(visible, begins)
-            begins = visible[np.minimum(first, len(visible) - 1)]
-            lasts = visible[np.maximum(np.searchsorted(visible, lasts, side="right") - 1, 0)]
             after = first == len(visible)  # white space at the end of the text
+            begins = visible[np.minimum(first, len(visible) - 1)]
+            lasts = visible[np.searchsorted(visible, lasts, side="right") - 1]
+            lasts = self._with_marks(begins, np.where(after, -1, lasts))
         else:  # between two words stands one space
             begins, lasts = begins + is_space[begins], lasts - is_space[lasts]
             after = np.zeros(len(begins), dtype=np.bool_)
-        empty = (lasts < begins) | after
+        empty = lasts < begins
         if is_mark is not None:
             empty |= is_mark
         starts = self.normalised.starts[places[begins]]
@@ -81,6 +83,20 @@ class PreparedText:
         word_starts[1:] &= begins[1:] != begins[:-1]
         word_starts[0] = True
         return Tokens(np.asarray(ids, dtype=np.int32), starts, ends, word_starts)
+
+    def _with_marks(self, begins: Places, lasts: Places) -> Places:
+        """The last characters of tokens, moved over the marks behind them that no token has (か and its voiced mark).
+
+        The Rust normalizers make one character of several and let it cover the first.
+        """
+        marks = [ord(char) for char in set(self.joined) if joins_previous(char)]
+        if not marks:
+            return lasts
+        others = np.append(np.flatnonzero(np.isin(code_points(self.joined), marks, invert=True)), len(self.joined))
+        reach = others[np.searchsorted(others, lasts + 1)]  # the next character that is no mark
+        following = np.append(begins, len(self.joined))[np.searchsorted(begins, lasts + 1)]
+        moved = np.minimum(reach, following) - 1
+        return np.where(lasts < begins, lasts, np.maximum(lasts, moved))
 
     def _characters(self) -> tuple[BoolArray, Places, BoolArray]:
         """For every character of `joined`: is it a space, where does it stand normalised, does it open a word?"""

@@ -4,6 +4,7 @@ BERT puts [CLS] A [SEP] B [SEP], RoBERTa two separators between texts, ModernBER
 Knows token ids; nothing of strings, windows or models.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,13 +70,23 @@ def template_of(pieces: tokenizers.Tokenizer) -> Template:
 def _frame(pieces: tokenizers.Tokenizer, probe: str, texts: int) -> Frame:
     encodings = [pieces.encode(probe, add_special_tokens=False) for _ in range(texts)]
     framed = pieces.post_process(*encodings, add_special_tokens=True)
-    ids, types = (np.array(column, dtype=np.int32) for column in (framed.ids, framed.type_ids))
-    is_text = np.flatnonzero(np.array(framed.special_tokens_mask) == 0)
+    return frame_of(framed.ids, framed.type_ids, framed.special_tokens_mask, texts)
+
+
+def frame_of(ids: Sequence[int], types: Sequence[int], is_special: Sequence[int], texts: int) -> Frame:
+    """The frame of a sequence, of which the special tokens are marked.
+
+    Raises:
+        BrokenModel: nothing stands between two texts.
+    """
+    is_text = np.flatnonzero(np.array(is_special) == 0)
     runs = np.split(is_text, np.flatnonzero(np.diff(is_text) > 1) + 1)
     if len(runs) != texts:
         raise BrokenModel("The template of the tokenizer puts no special token between two texts.")
-    bounds = [0, *(bound for run in runs for bound in (run[0], run[-1] + 1)), len(ids)]
+    bounds = [0, *(bound for run in runs for bound in (int(run[0]), int(run[-1]) + 1)), len(ids)]
     around = [slice(start, stop) for start, stop in zip(bounds[::2], bounds[1::2], strict=True)]
     return Frame(
-        tuple(ids[part] for part in around), tuple(types[part] for part in around), tuple(int(types[run[0]]) for run in runs)
+        tuple(np.array(ids[part], dtype=np.int32) for part in around),
+        tuple(np.array(types[part], dtype=np.int32) for part in around),
+        tuple(int(types[run[0]]) for run in runs),
     )

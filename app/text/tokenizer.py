@@ -66,10 +66,10 @@ class Tokenizer:
         self.cls_id, self.sep_id = int(template.single.ids[0][0]), int(template.pair.ids[1][0])
         self._unknown_id = self._unknown()
         added = pieces.get_added_tokens_decoder()
-        special_ids = [*np.concatenate(template.pair.ids), *(number for number, token in added.items() if token.special)]
+        special_ids = [number for number, token in added.items() if token.special]
         size = max(vocabulary.values()) + 1
         self._is_special = np.zeros(size, dtype=np.bool_)
-        self._is_special[special_ids] = True
+        self._is_special[[*special_ids, *np.concatenate(template.pair.ids)]] = True
         self._is_mark = np.zeros(size, dtype=np.bool_)
         self._byte = np.full(size, -1, dtype=np.int32)
         for piece, number in vocabulary.items():
@@ -143,6 +143,9 @@ class Tokenizer:
         spans = pairs(encoding.offsets)
         if self._has_bytes:
             spans = place_bytes(spans, self._byte[ids])
-        tokens = prepared.align(ids, spans, self._is_mark[ids])
+        is_mark = self._is_mark[ids]
+        if not _MARKS.isdisjoint(prepared.joined):  # the text spells one
+            is_mark &= [prepared.joined[start : start + 1] not in _MARKS for start in spans[:, 0].tolist()]
+        tokens = prepared.align(ids, spans, is_mark)
         starts, ends = reading.to_source(tokens.starts, tokens.ends)
         return Tokens(ids, starts, ends, tokens.word_starts)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from app.packing import Document
 from app.text.sentences import read_sentences, split_sentences
 from app.text.tokenizer import Tokenizer, Tokens
-from app.text.windows import question_windows, sentence_windows, text_windows, tokens_of_sentences
+from app.text.windows import context_room, question_windows, sentence_windows, text_windows, tokens_of_sentences
 from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
 from training.data import (
     DataError,
