@@ -136,7 +136,7 @@ async def _read(names: Sequence[str], charset: str | None) -> tuple[list[Extract
     extractor = Extractor(limits, at_once=1)
     found: list[Extracted] = []
     all_read = True
-    if STANDARD_INPUT in names and sys.stdin.isatty():
+    if STANDARD_INPUT in names and sys.stdin is not None and sys.stdin.isatty():
         print("Reading from the terminal; Ctrl-D ends the text.", file=sys.stderr)
     for name in named_files(names):
         try:

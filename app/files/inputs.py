@@ -5,13 +5,13 @@ Knows paths and bytes; nothing of what is in a file.
 
 import glob
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.errors import FileTooLarge, InvalidInput
 from app.files.extraction import SentFile
 from app.files.limits import FileLimits
+from app.streams import read_input
 
 STANDARD_INPUT = "-"
 
@@ -56,7 +56,7 @@ def read_named(name: str, limits: FileLimits) -> SentFile:
     """
     most = limits.max_file_bytes
     if name == STANDARD_INPUT:
-        data = sys.stdin.buffer.read(most + 1)
+        data = read_input(most + 1)
     else:
         try:
             with open(name, "rb") as file:
