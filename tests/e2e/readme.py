@@ -55,8 +55,8 @@ def outputs(url: str) -> dict[str, str]:
                 "context": "富士山は静岡県と山梨県にまたがる火山である。高さは3776メートルで、日本で最も高い。",
             },
         )
-        with PDF.open("rb") as file:
-            in_file = client.post("/qa", data={"question": QUESTION_OF_PDF}, files={"file": file}).json()
+        with PDF.open("rb") as pdf:
+            in_file = client.post("/qa", data={"question": QUESTION_OF_PDF}, files={"file": pdf}).json()
         answers = {
             "files": [in_file["results"][0]["answers"][0]],
             "qa": [qa["results"][0]],
