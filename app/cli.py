@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from app import __version__
+from app import __version__, streams
 from app.arguments import CommandParser
 from app.errors import InvalidInput, NagayomiError, missing_extra
 
@@ -56,24 +56,36 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    streams.secure()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Results are UTF-8 like the texts that come in, whatever the locale says; a terminal keeps its own encoding.
         sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="replace")
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         code = COMMANDS[args.command].run(args)
-        sys.stdout.flush()
-        return code
+        return code if (lost := streams.lost_output()) is None else _failed(lost)
     except NagayomiError as error:
         print(f"nagayomi: {error}", file=sys.stderr)
         return 2 if error.status < 500 else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader went away (`nagayomi … | head`). Python would complain once more when it closes standard output.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except SystemExit:  # of argparse: after help, or an error in the arguments
+        if (lost := streams.lost_output()) is not None:
+            return _failed(lost)
+        raise
+    except OSError as error:
+        if (lost := streams.lost_output()) is not None:
+            return _failed(lost)
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"nagayomi: {where}{error.strerror or error}.", file=sys.stderr)
+        return 2 if error.filename is not None else 1
+
+
+def _failed(error: OSError) -> int:
+    """Standard output takes no more: a word on it, unless it is a reader that went away (`nagayomi … | head`)."""
+    if not isinstance(error, BrokenPipeError):
+        print(f"nagayomi: standard output cannot be written: {error.strerror}.", file=sys.stderr)
+    return 1
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -172,9 +184,9 @@ def _read_text(file: str | None) -> str:
     """A file's text, or standard input's, exactly as it is: offsets count its characters, line ends included."""
     if file is None or file == "-":
         name = "standard input"
-        if sys.stdin.isatty():
+        if sys.stdin is not None and sys.stdin.isatty():
             print("Reading from the terminal; Ctrl-D ends the text.", file=sys.stderr)
-        data = sys.stdin.buffer.read()
+        data = streams.read_input()
     else:
         name = file
         try:
@@ -301,8 +313,8 @@ def _run_keys(args: argparse.Namespace) -> int:
     from app.http.auth import new_key
 
     token, entry = new_key(args.name)
+    streams.show_secret(f"The key, shown this once: {token}")
     print(entry)
-    print(f"The key, shown this once: {token}", file=sys.stderr)
     return 0
 
 

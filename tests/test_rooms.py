@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "app.arguments": "",
     "app.errors": "",
     "app.atomic_write": "",
+    "app.streams": "app.errors",
     "app.text": "app.types app.errors",
-    "app.files": "app.types app.errors app.text",
+    "app.files": "app.types app.errors app.streams app.text",
     "app.jobs": "app.errors",
     "app.validation": "app.errors app.text",
     "app.settings": "app.types app.errors app.validation app.files",
@@ -42,11 +43,12 @@ MAY_IMPORT = {
     "app.http": f"{_BASE} app.manifest app.schemas app.tasks app.telemetry app.store app.service"
     " app.files app.jobs app.asking",
     "app.main": f"{_BASE} app.engine app.telemetry app.service app.http app.files app.jobs",
-    "app.serve": f"{_BASE} app.engine app.telemetry app.service app.http app.main",
+    "app.serve": f"{_BASE} app.streams app.engine app.telemetry app.service app.http app.main",
     "app.ray": f"{_BASE} app.telemetry app.service app.http app.main",
     "app.bulk": f"{_BASE} app.files app.tasks app.store app.service",
     "app.terminal": f"{_BASE} app.schemas app.text",
-    "app.cli": f"{_BASE} app.arguments app.schemas app.tasks app.store app.service app.http app.serve app.terminal",
+    "app.cli": f"{_BASE} app.arguments app.streams app.schemas app.tasks app.store app.service app.http app.serve"
+    " app.terminal",
     # export, training and bench may import any room of app, and these
     "export": "",
     "training": "export",

@@ -17,6 +17,7 @@ from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.read import read_kind
 from app.files.sniff import ACCEPTED, Kind, kind_of
+from app.streams import read_input
 
 STANDARD_INPUT = "-"
 
@@ -71,7 +72,7 @@ def as_dict(name: str, kind: Kind, document: Document) -> dict[str, Any]:
 
 def _bytes_of(name: str) -> bytes:
     if name == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
+        return read_input()
     try:
         return Path(name).read_bytes()
     except OSError as error:
