@@ -34,7 +34,7 @@ from app.types import AttentionPattern, FloatArray, IntArray, LayerKind
 MASKED = -1e4
 SPARSE_WIDTH = 5
 LOCAL_WIDTH = 3
-SPAN_BLOCKS = 4  # query blocks of a span, see docs/decisions/0031
+SPAN_BLOCKS = 4  # query blocks of a span, see docs/decisions/0032
 ROW_KINDS = ("dense", "global", "sparse")  # of the layer kind "bigbird"
 
 

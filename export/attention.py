@@ -63,7 +63,7 @@ def probabilities(scores: Tensor) -> Tensor:
 
 
 def parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
-    """x in equal parts along its last axis. As slices: ONNX makes a sequence of `chunk`, which TensorRT does not know."""
+    """x in equal parts along its last axis. Slices: of `chunk` ONNX makes a sequence, which TensorRT does not know."""
     width = x.shape[-1] // count
     return tuple(x[..., part * width : (part + 1) * width] for part in range(count))
 
