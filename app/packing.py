@@ -253,7 +253,9 @@ def _in_order(
 
 def _spans(block_counts: Sequence[int], size: int) -> dict[str, npt.NDArray[Any]]:
     """Spans of `SPAN_BLOCKS` query blocks of one document; what the last has past its end is computed for nothing."""
-    spans, merge, first = [], [], 0
+    spans: list[tuple[int, int, int, int]] = []
+    merge: list[int] = []
+    first = 0
     for count in block_counts:
         merge += [len(spans) * SPAN_BLOCKS + block for block in range(count)]
         for block in range(first, first + count, SPAN_BLOCKS):

@@ -89,7 +89,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
     """
     if rows.by_head:
         one = replace(rows, by_head=False)
-        return torch.cat([attend(*(x[h : h + 1] for x in (q, k, v)), one) for h in range(q.shape[0])])
+        own = [slice(head, head + 1) for head in range(q.shape[0])]
+        return torch.cat([attend(q[head], k[head], v[head], one) for head in own])
     heads, _, size, head_size = q.shape
     count, width = rows.table.shape
     flat = rows.table.reshape(-1)  # (R * W,)
