@@ -28,7 +28,7 @@ export class Panel {
       if (!this.busy) submit();
     });
     this.tabpanel.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.cancel();
+      if (event.key === "Escape" && !event.isComposing) this.cancel();
     });
   }
 

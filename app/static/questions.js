@@ -59,7 +59,8 @@ export class Questions {
       const request = requestOf("qa", { question: entry.question, ...fields }, documents);
       this.#set(entry, { state: "done", result: response.results[index], documents: named, request });
     }
-    this.#choose(entries[0], false);
+    const first = entries.find((entry) => this.#entries.includes(entry)); // some may have been removed meanwhile
+    if (first) this.#choose(first, false);
   }
 
   // The documents are others: every question waits to be asked again.

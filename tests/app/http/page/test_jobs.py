@@ -72,3 +72,21 @@ def test_work_goes_on_while_another_tab_is_open(asked: Browser) -> None:
     tell(asked, "progress", {"windows": 2, "windows_done": 1})
     asked.wait("$('.progress progress').value === 1")
     assert asked.get("deleted") == []
+
+
+def test_an_answer_to_a_question_that_was_removed_meanwhile_is_dropped(asked: Browser) -> None:
+    asked.click("#questions .remove")
+    result = {"question": "何?", "answers": [], "null_score": 0.9, "score_diff": 3.0}
+    timings = dict.fromkeys(("tokenize_ms", "queue_ms", "infer_ms", "decode_ms", "total_ms"), 1)
+    response = {
+        "documents": [{"document": "貼り付けた文書"}],
+        "results": [result],
+        "model": "m",
+        "usage": {"tokens": 1, "windows": 1},
+        "timings": timings,
+    }
+    tell(asked, "done", {"status": "done", "result": response})
+    asked.wait("$('.usage').textContent")
+    assert asked.texts("#questions li") == []
+    assert asked.get("$('#reading').hidden") is True
+    assert asked.complaints() == []
