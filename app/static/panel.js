@@ -74,7 +74,7 @@ export class Panel {
 
   // How far it is, in windows; null before the text was cut into any.
   #report(done, windows) {
-    this.#status.textContent = windows === null ? "読んでいます…" : `読んでいます… ${windows} 区間のうち ${done} 区間`;
+    this.#status.textContent = windows === null ? "読んでいます…" : `読んでいます… ${done} / ${windows} 区間`;
     this.#bar.hidden = windows === null;
     this.#bar.max = windows ?? 1;
     this.#bar.value = done ?? 0;

@@ -44,7 +44,7 @@ def tell(browser: Browser, event: str, job: Mapping[str, object]) -> None:
 def test_progress_is_shown_in_windows(asked: Browser) -> None:
     assert asked.text(".progress [role=status]") == "読んでいます…"
     tell(asked, "progress", {"windows": 12, "windows_done": 5})
-    asked.wait("$('.progress [role=status]').textContent === '読んでいます… 12 区間のうち 5 区間'")
+    asked.wait("$('.progress [role=status]').textContent === '読んでいます… 5 / 12 区間'")
     assert asked.get("[$('.progress progress').value, $('.progress progress').max]") == [5, 12]
 
 
