@@ -32,7 +32,8 @@ def family_figures(
     """
     most: dict[str, float] = {"transformers": 0.0, "alone": 0.0}
     heads = tuple(tasks or FAMILIES[family].architectures)
-    cases, lengths = 0, LENGTHS
+    cases = 0
+    lengths: tuple[int, ...] = ()
     for task in heads:
         with tempfile.TemporaryDirectory() as folder:
             subject = _build(family, task, hidden, layers, Path(folder))
