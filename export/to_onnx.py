@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
 from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_config
-from export.encoder import TASKS, EncoderModel, Task, output_names
+from export.encoder import EncoderModel, Task, output_names
 from export.families.registry import FAMILIES, read_model
 from export.stored_weights import WeightType
 from export.tokenizer_files import TOKENIZER_FILE, read_tokenizer
@@ -20,7 +20,6 @@ from export.trace import GPU_FILE, write_gpu_graph, write_graph
 
 Target = Literal["cpu", GpuTarget]
 
-GPU_PRECISION = "fp16; layer norms, softmaxes and logits fp32"
 TARGETS: tuple[Target, ...] = ("cpu", "cuda", "tensorrt")
 
 
@@ -79,8 +78,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     files = write_graph(model, out, options.layout, options.attention_pattern, options.weights)
     graphs: dict[GpuTarget, Graph] = {}
     if options.target != "cpu":
-        files.append(write_gpu_graph(model, out, options.attention_pattern))
-        graphs[options.target] = Graph(file=GPU_FILE, precision=GPU_PRECISION)
+        graphs[options.target] = write_gpu_graph(model, out, options.attention_pattern)
+        files.append(GPU_FILE)
     saved = model.saved_config()
     # What a training run notes of itself names places of the machine it ran on: no part of the model.
     kept = {key: value for key, value in own.items() if key != "training"}
@@ -94,16 +93,17 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     metadata = options.metadata
     id2label = config.id2label or {}
     labels = tuple(id2label.get(index, f"LABEL_{index}") for index in range(config.num_labels))
+    shape = model.encoder_config
     manifest = Manifest(
         name=options.name,
         task=options.task,
         architecture=Architecture(
-            layers=config.num_hidden_layers,
-            hidden=config.hidden_size,
-            heads=config.num_attention_heads,
-            intermediate=config.intermediate_size,
-            vocab_size=config.vocab_size,
-            type_vocab_size=config.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
+            layers=shape.num_hidden_layers,
+            hidden=shape.hidden_size,
+            heads=shape.num_attention_heads,
+            intermediate=shape.intermediate_size,
+            vocab_size=shape.vocab_size,
+            type_vocab_size=shape.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
         ),
         layout=options.layout,
         layer_kinds=model.layer_kinds,
@@ -163,11 +163,11 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
     if manifest.layout != "packed":
         raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
     model = model_of(directory, manifest)
-    name = write_gpu_graph(model, directory, manifest.attention_pattern or "hf-eval")
+    graph = write_gpu_graph(model, directory, manifest.attention_pattern or "hf-eval")
     changed = manifest.model_copy(
         update={
-            "graphs": {**manifest.graphs, target: Graph(file=name, precision=GPU_PRECISION)},
-            "files": dict(sorted({**manifest.files, name: sha256(directory / name)}.items())),
+            "graphs": {**manifest.graphs, target: graph},
+            "files": dict(sorted({**manifest.files, graph.file: sha256(directory / graph.file)}.items())),
         }
     )
     write(directory, changed)
@@ -181,9 +181,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
         required=True,
-        choices=TASKS,
-        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
-        "for other programs, and no endpoint serves them",
+        choices=get_args(Task),
+        help="multiple-choice and token-classification are exported for other programs, and no endpoint serves them",
     )
     parser.add_argument(
         "--out",

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, PretrainedConfig
 
-from export.attention import Rows, wide
-from export.encoder import PER_DOCUMENT, EncoderModel, Task, rows_in_order
+from export.attention import Tables, wide
+from export.encoder import PER_DOCUMENT, EncoderModel, Task
 from export.model import Layers
 
 
@@ -59,8 +59,8 @@ class Encoder(nn.Module):
         self.encoder = Layers(config)
         self.pooler = Pooler(config) if pooler else None
 
-    def forward(self, input_ids: Tensor, position_ids: Tensor, token_type_ids: Tensor | None, rows: Rows) -> Tensor:
-        hidden: Tensor = self.encoder(self.embeddings(input_ids, position_ids, token_type_ids), rows)
+    def forward(self, input_ids: Tensor, position_ids: Tensor, token_type_ids: Tensor | None, tables: Tables) -> Tensor:
+        hidden: Tensor = self.encoder(self.embeddings(input_ids, position_ids, token_type_ids), tables)
         return hidden  # (1, T, hidden)
 
 
@@ -75,6 +75,7 @@ class Bert(EncoderModel):
     architectures: ClassVar[Mapping[Task, str]] = {
         "qa": "BertForQuestionAnswering",
         "classify": "BertForSequenceClassification",
+        "rerank": "BertForSequenceClassification",
         "multiple-choice": "BertForMultipleChoice",
         "token-classification": "BertForTokenClassification",
         "summarize": "BertForTokenClassification",
@@ -106,15 +107,22 @@ class Bert(EncoderModel):
         types = ("token_type_ids",) if self.config.type_vocab_size > 1 else ()
         return ("input_ids", *types, "position_ids")
 
-    def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    @property
+    def encoder(self) -> Encoder:
         encoder = self.get_submodule(self.encoder_name)
         assert isinstance(encoder, Encoder)
-        rows = rows_in_order(inputs, self.kinds)["full"]
-        hidden = encoder(inputs["input_ids"], inputs["position_ids"], inputs.get("token_type_ids"), rows)
+        return encoder
+
+    def states(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        tables = self.tables(inputs)["full"]
+        states: Tensor = self.encoder(inputs["input_ids"], inputs["position_ids"], inputs.get("token_type_ids"), tables)
+        return states
+
+    def logits(self, states: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         if self.task == "qa":
-            logits = self.qa_outputs(wide(hidden))
+            logits = self.qa_outputs(wide(states))
             return logits[..., 0], logits[..., 1]
         if self.task in PER_DOCUMENT:
-            first = hidden[0].index_select(0, inputs["cls_index"])  # (D, hidden)
-            return (self.classifier(wide(first if encoder.pooler is None else encoder.pooler(first))),)
-        return (self.classifier(wide(hidden)),)
+            first, pooler = self.pooled(states, inputs), self.encoder.pooler  # (D, hidden)
+            return (self.classifier(wide(first if pooler is None else pooler(first))),)
+        return (self.classifier(wide(states)),)

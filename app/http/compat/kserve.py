@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import __version__
-from app.errors import BrokenModel, InvalidInput, MalformedBody, ModelNotFound, Unavailable
+from app.errors import BrokenModel, InvalidInput, ModelNotFound, Unavailable
 from app.http.compat.common import ask, body_of
 from app.http.compat.kserve_tasks import TASKS
 from app.http.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
 from app.http.openapi import Responses, json_body
+from app.http.request import model_in_query
 from app.http.responses import stage_headers
 from app.service import Reply, Service
 from app.store import Model
@@ -145,15 +146,16 @@ def _find(service: Service, request: Request) -> Model:
         ModelNotFound: there is none of that name and version; says which there are.
     """
     name, version = request.path_params["name"], request.path_params.get("version", VERSION)
-    if version == VERSION and name in service.store.models:
-        return service.store.models[name]
+    models = {model.name: model for model in service.store.models.values() if model.manifest.task in TASKS}
+    if version == VERSION and name in models:
+        return models[name]
     for broken in service.store.broken:
         if broken.name == name:
             raise BrokenModel(f"The model {name} is in the store but cannot be served: {broken.reason}")
     _check_ready(service)
     raise ModelNotFound(
         f"There is no model {name[:100]!r} of version {version[:100]!r}. All are of version {VERSION!r}: "
-        f"{', '.join(sorted(service.store.models))}."
+        f"{', '.join(sorted(models))}."
     )
 
 
@@ -177,8 +179,8 @@ def _metadata(model: Model) -> ModelMetadata:
 
 
 async def _infer(request: Request, service: Service, model: Model, body: bytes) -> Response:
-    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise MalformedBody(f"The body is sent as {encoding[:60]!r}; only a body that is not compressed is taken.")
+    if model_in_query(request) not in (None, model.name):
+        raise InvalidInput("The path and the query of the address name two models; one answers a request.")
     infer, binary = read_request(body, request.headers.get(JSON_LENGTH))
     options = dict(infer.parameters or {})
     tensors = TASKS[model.manifest.task]

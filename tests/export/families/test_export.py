@@ -1,6 +1,8 @@
 """From a tiny checkpoint of a family to answers over HTTP."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,23 +20,36 @@ from export.encoder import Task
 from export.sharp import sharp_model
 from export.to_onnx import ExportOptions, Target, export
 from tests.app.asgi import running
-from tests.export.families.tiny import save_checkpoint
+from tests.export.families.tiny import save_checkpoint, save_evidence_checkpoint
 from tests.export.graphs import quadratic_tensors
 
-CASES: list[tuple[str, Task]] = [("bert", "classify"), ("roberta", "qa")]
+# transformers' ModernBERT imports parts of torch that say that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+
+CASES: list[tuple[str, Task]] = [
+    ("bert", "classify"),
+    ("roberta", "qa"),
+    ("modernbert", "classify"),
+    ("xlm-roberta", "rerank"),
+]
+CHANGES: dict[str, dict[str, Any]] = {"modernbert": {"classifier_pooling": "mean"}}
+WITH_GPU_GRAPH = ("bert", "modernbert")
 LENGTHS = (1, 65, 300, 512)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Path) -> Path:
-    """bert-classify, with a graph for GPUs, and roberta-qa."""
+    """A model of each case, some with a graph for GPUs."""
     store = tmp_path_factory.mktemp("families")
     for family, task in CASES:
         checkpoint = tmp_path_factory.mktemp("checkpoint") / family
-        save_checkpoint(checkpoint, family, task, tiny_tokenizer_file)
+        save_checkpoint(checkpoint, family, task, tiny_tokenizer_file, **CHANGES.get(family, {}))
         name = f"{family}-{task}"
-        target: Target = "tensorrt" if family == "bert" else "cpu"
+        target: Target = "tensorrt" if family in WITH_GPU_GRAPH else "cpu"
         export(str(checkpoint), store / name, ExportOptions(task=task, name=name, target=target))
+    checkpoint = tmp_path_factory.mktemp("checkpoint") / "open_provence"
+    save_evidence_checkpoint(checkpoint, tiny_tokenizer_file)
+    export(str(checkpoint), store / "evidence", ExportOptions(task="evidence", name="evidence"))
     return store
 
 
@@ -45,7 +60,13 @@ def test_the_manifest_names_the_kind_of_each_layer(store: Path) -> None:
     tables = ("key_bias", "full_table", "full_bias")
     assert bert.inputs == ("input_ids", "token_type_ids", "position_ids", *tables, "cls_index")
     assert roberta.inputs == ("input_ids", "position_ids", *tables)
-    for manifest in (bert, roberta):
+    modernbert = Manifest.read(store / "modernbert-classify")
+    assert (modernbert.layer_kinds, modernbert.max_tokens) == (("full", "local"), 8192)
+    rest = ("local_table", "local_bias", "mean_weights")
+    first = ("input_ids", "position_ids", "key_bias")
+    assert modernbert.inputs == (*first, "full_spans", "full_merge", *rest)
+    assert modernbert.inputs_of("model.fp16.onnx") == (*first, "full_table", "full_bias", *rest)
+    for manifest in (bert, roberta, modernbert):
         graph = onnx.load(store / manifest.name / "model.onnx", load_external_data=False).graph
         assert tuple(node.name for node in graph.input) == manifest.inputs
 
@@ -56,8 +77,9 @@ def test_the_graph_gives_the_logits_of_transformers(family: str, task: Task, sto
     manifest = Manifest.read(directory)
     session = Session(directory, manifest, Settings(intra_op_threads=1))
     vocabulary = manifest.architecture.vocab_size
-    reference = reference_of(sharp_model(family, task, hidden=32, vocab_size=vocabulary))
-    documents = [document(length, task, vocabulary) for length in LENGTHS]
+    reference = reference_of(sharp_model(family, task, hidden=32, vocab_size=vocabulary, **CHANGES.get(family, {})))
+    lengths = (*LENGTHS, 1500) if manifest.max_tokens > 512 else LENGTHS
+    documents = [document(length, task, vocabulary) for length in lengths]
     packed = session.run(session.pack(documents))
     for doc, together in zip(documents, packed, strict=True):
         (alone,) = session.run(session.pack([doc]))
@@ -67,10 +89,13 @@ def test_the_graph_gives_the_logits_of_transformers(family: str, task: Task, sto
         assert difference(list(together.values()), list(alone.values())) <= 1e-5
 
 
-def test_the_graph_for_gpus_is_one_that_tensorrt_takes(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["engine", "check", "--model", "bert-classify", "--model-store", str(store)]) == 0
-    assert "TensorRT takes every operator" in capsys.readouterr().out
-    directory = store / "bert-classify"
+@pytest.mark.parametrize("family", WITH_GPU_GRAPH)
+def test_the_graph_for_gpus_is_one_that_tensorrt_takes(
+    family: str, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["engine", "check", "--model", f"{family}-classify", "--model-store", str(store)])
+    assert (code, [line for line in capsys.readouterr().out.splitlines() if "refused" in line]) == (0, [])
+    directory = store / f"{family}-classify"
     manifest = Manifest.read(directory)
     assert manifest.gpu_graph is not None
     sessions = [Session(directory, manifest, Settings(intra_op_threads=1), f) for f in (None, manifest.gpu_graph.file)]
@@ -101,5 +126,43 @@ async def test_they_answer_over_http_and_read_long_texts_in_windows(store: Path)
         models = (await client.get("/info")).json()["models"]
         assert {model["name"]: model["attention_pattern"] for model in models} == {
             "bert-classify": None,
+            "evidence": None,
+            "modernbert-classify": None,
             "roberta-qa": None,
+            "xlm-roberta-rerank": None,
         }
+        response = await client.get("/v2/models/evidence")
+        assert response.status_code == 404, "the task has no tensors there"
+        response = await client.post("/classify", json={"text": text, "model": "modernbert-classify"})
+        assert response.json()["usage"]["windows"] == 1
+
+
+def test_files_are_put_in_order_by_how_well_they_fit_a_query(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("a.txt", "東京は日本の首都である。"), ("b.txt", "富士山の高さは3776メートルである。")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    assert main(["rerank", "首都はどこか", *files, "--model-store", str(store), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert sorted(one["index"] for one in results) == [0, 1]
+    assert 1 >= results[0]["score"] >= results[1]["score"] >= 0
+    assert main(["rerank", "首都はどこか", *files, "--model-store", str(store)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{one['score']:.3f}  {files[one['index']]}" for one in results]
+
+
+def test_the_evidence_of_a_file(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("東京は日本の首都である。京都は千年以上のあいだ都であった。", encoding="utf-8")
+    asked = ["evidence", "首都はどこか", str(tmp_path / "a.txt"), "--model-store", str(store)]
+    assert main([*asked, "--threshold", "0", "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert [one["text"] for one in result["sentences"]] == [
+        "東京は日本の首都である。",
+        "京都は千年以上のあいだ都であった。",
+    ]
+    assert all(one["kept"] == (one["score"] > 0) for one in result["sentences"])
+    assert main([*asked, "--threshold", "0"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{one['score']:.3f}  {one['text']}" for one in result["sentences"]]
+    assert main([*asked, "--threshold", "1"]) == 0
+    assert capsys.readouterr().out.startswith("Nothing in the text bears on the query")
