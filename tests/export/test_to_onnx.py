@@ -163,6 +163,22 @@ def test_text_settings_must_be_known(tmp_path: Path, qa_model: BigBird) -> None:
     assert not out.exists()
 
 
+def test_text_settings_are_read_from_the_tokenizer_files(
+    tmp_path: Path, qa_model: BigBird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint", qa_model)
+    (checkpoint / "tokenizer.json").unlink()
+    (checkpoint / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n東京\n", encoding="utf-8")
+    settings = {"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: [])
+
+    manifest = export(str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x"))
+
+    assert (manifest.segmenter, manifest.normaliser) == ("mecab-unidic-lite", "nfkc")
+    assert set(manifest.files) == {"config.json", "tokenizer.json"}
+
+
 def test_the_padded_layout_has_no_random_blocks(qa_checkpoint: Path, tmp_path: Path) -> None:
     options = ExportOptions(task="qa", name="x", layout="padded", attention_pattern="random")
     with pytest.raises(CheckpointError, match='only the pattern "hf-eval"'):
@@ -195,7 +211,7 @@ def test_an_export_that_fails_leaves_no_manifest(
         raise OSError("disk full")
 
     monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: ["model.onnx", "model.safetensors"])
-    monkeypatch.setattr("export.to_onnx._write_tokenizer", fails)
+    monkeypatch.setattr("export.tokenizer_files.TokenizerFiles.write", fails)
     with pytest.raises(OSError, match="disk full"):
         export(str(qa_checkpoint), out, ExportOptions(task="qa", name="x"))
     assert not (out / "manifest.json").exists()
