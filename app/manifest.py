@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app.atomic_write import write_then_rename
 from app.errors import BrokenModel
-from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName, Task
+from app.types import AttentionPattern, GpuTarget, LayerKind, Layout, NormaliserName, SegmenterName, Task
 from app.validation import explain
 
 FILE_NAME = "manifest.json"
@@ -74,7 +74,8 @@ class Manifest(_Part):
     task: Task
     architecture: Architecture
     layout: Layout
-    attention_pattern: AttentionPattern
+    layer_kinds: tuple[LayerKind, ...] = ()  # one for each layer; none in manifests of before: all of them "bigbird"
+    attention_pattern: AttentionPattern | None  # None: no layer is of the kind "bigbird"
     block_size: int = Field(ge=1)
     num_random_blocks: int = Field(ge=0)
     max_tokens: int = Field(ge=8)
@@ -115,6 +116,19 @@ class Manifest(_Part):
         if needed > (known := self.architecture.type_vocab_size):
             raise ValueError(f"{needed} token types are needed, and the model has {known}")
         return self
+
+    @model_validator(mode="after")
+    def _every_layer_has_a_kind(self) -> Self:
+        if self.layer_kinds and len(self.layer_kinds) != self.architecture.layers:
+            raise ValueError(f"{len(self.layer_kinds)} layer kinds are named for {self.architecture.layers} layers")
+        if ("bigbird" in self.kinds) != (self.attention_pattern is not None):
+            raise ValueError("an attention pattern belongs to layers of the kind bigbird, and only to them")
+        return self
+
+    @property
+    def kinds(self) -> tuple[LayerKind, ...]:
+        """The kinds of layers that the model has, each once: those whose block tables its graph takes."""
+        return tuple(sorted(set(self.layer_kinds))) or ("bigbird",)
 
     @property
     def gpu_graph(self) -> Graph | None:

@@ -101,6 +101,7 @@ class Telemetry:
         )
         self.key_requests = gauge("nagayomi_key_requests", "Requests of a key that are being answered.", ["key"])
         self.key_tokens = gauge("nagayomi_key_tokens", "Waiting and running tokens of a key.", ["key"])
+        self.jobs = gauge("nagayomi_jobs", "Running jobs, and finished jobs that are kept, by state.", ["state"])
         self.models = gauge("nagayomi_models", "Models in the store, by state.", ["state"])
         self.model_load_seconds = gauge(
             "nagayomi_model_load_seconds",

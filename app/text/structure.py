@@ -8,20 +8,22 @@ Time is linear in the text, and no text fails. Knows nothing of words, tokens or
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from app.text.block_kinds import Group, settle_kinds
+from app.text.block_kinds import settle_kinds
 from app.text.blocks import Block, Spans
 from app.text.characters import BLANKS, LINE_ENDS
 from app.text.furniture import mark_furniture
+from app.text.groups import Group
 from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, shape_of
 from app.text.lines import Line, lines_of
 from app.text.markup import markup_spans
+from app.text.tables import mark_csv
 from app.text.wrapping import continued
 from app.types import IntArray
 
@@ -58,6 +60,11 @@ class Structure:
     text: str
     blocks: tuple[Block, ...]
 
+    def blocks_in(self, start: int, end: int) -> Sequence[Block]:
+        """The blocks of which anything lies between two offsets."""
+        first = bisect_right(self.blocks, start, key=lambda block: block.end)
+        return self.blocks[first : bisect_left(self.blocks, end, lo=first, key=lambda block: block.start)]
+
     @cached_property
     def reading(self) -> ReadingText:
         """The text without what its blocks omit; a line end that is left inside a block is a space."""
@@ -77,12 +84,12 @@ class Structure:
         parts.append(self.text[position:])
         return ReadingText("".join(parts), np.flatnonzero(kept).astype(np.int32))
 
-    def spans_in_reading(self) -> list[tuple[int, int]]:
-        """The span of each block in the reading text; empty for a block of which nothing is read."""
+    def spans_in_reading(self, blocks: Sequence[Block]) -> list[tuple[int, int]]:
+        """The span of each of these blocks in the reading text; empty for a block of which nothing is read."""
         offsets = self.reading.offsets
         if offsets is None:
-            return [(block.start, block.end) for block in self.blocks]
-        bounds = np.array([(block.start, block.end) for block in self.blocks], dtype=np.int32).reshape(-1, 2)
+            return [(block.start, block.end) for block in blocks]
+        bounds = np.array([(block.start, block.end) for block in blocks], dtype=np.int32).reshape(-1, 2)
         found = np.searchsorted(offsets, bounds)
         return [(start, end) for start, end in found.tolist()]
 
@@ -99,6 +106,7 @@ def structure_of(text: str) -> Structure:
         line.gaps = gaps_of(text, line)
         if line.gaps and not line.shape and line.gaps[0][0] - line.first <= MAX_LABEL_CHARACTERS:
             line.shape = "label"
+    mark_csv(text, lines, visible)
     body = [index for index in visible if lines[index].shape not in ("page", "head")]
     goes_on = continued(text, lines, body)
     groups: list[Group] = []

@@ -134,4 +134,5 @@ def attention_layout(directory: Path, manifest: Manifest) -> AttentionLayout:
         BrokenModel: the manifest asks for random attention and the plan is missing or unreadable.
     """
     plan = load_random_plan(directory / RANDOM_PLAN_FILE) if manifest.attention_pattern == "random" else None
-    return AttentionLayout(manifest.block_size, manifest.num_random_blocks, manifest.attention_pattern, plan)
+    pattern = manifest.attention_pattern or "hf-eval"  # read where a layer is of the kind "bigbird", and only there
+    return AttentionLayout(manifest.block_size, manifest.num_random_blocks, pattern, plan, manifest.kinds)

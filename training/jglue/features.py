@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from app.tasks.qa import block_starts, decode_answers
+from app.tasks.answers import block_starts, decode_answers
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, context_room, question_windows

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks.qa import Span, block_starts, decode_answers, distinct_answers, trim_span
+from app.tasks.answers import Span, block_starts, decode_answers, distinct_answers, trim_span
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, question_windows
@@ -140,7 +140,7 @@ def test_tokens_without_characters_bound_no_answer() -> None:
 def test_an_answer_that_stands_in_several_places_is_one_answer() -> None:
     text = "京都、奈良、 京都 、大阪"
     spans = [Span(3, 5, 0.3), Span(0, 2, 0.25), Span(6, 10, 0.2), Span(11, 13, 0.1), Span(6, 7, 0.05)]
-    assert distinct_answers(text, spans) == [Span(0, 2, 0.45), Span(3, 5, 0.3), Span(11, 13, 0.1)]
+    assert distinct_answers([text], spans) == [Span(0, 2, 0.45), Span(3, 5, 0.3), Span(11, 13, 0.1)]
 
 
 def test_trim_span() -> None:
