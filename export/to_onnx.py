@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
 from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_config
-from export.encoder import TASKS, EncoderModel, Task, output_names
+from export.encoder import EncoderModel, Task, output_names
 from export.families.registry import FAMILIES, read_model
 from export.stored_weights import WeightType
 from export.tokenizer_files import TOKENIZER_FILE, read_tokenizer
@@ -38,6 +38,7 @@ class ExportOptions:
     target: Target = "cpu"
     segmenter: SegmenterName | None = None
     normaliser: NormaliserName | None = None
+    special_tokens: tuple[str, str] | None = None  # the first one and the separator, where no file says them
     first_position: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -70,6 +71,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
             "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
+    tokenizer = tokenizer.with_template(options.special_tokens, is_own="segmenter" in own)
     out.mkdir(parents=True, exist_ok=True)
     for name in (FILE_NAME, GPU_FILE):
         (out / name).unlink(missing_ok=True)
@@ -91,16 +93,17 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     metadata = options.metadata
     id2label = config.id2label or {}
     labels = tuple(id2label.get(index, f"LABEL_{index}") for index in range(config.num_labels))
+    shape = model.encoder_config
     manifest = Manifest(
         name=options.name,
         task=options.task,
         architecture=Architecture(
-            layers=config.num_hidden_layers,
-            hidden=config.hidden_size,
-            heads=config.num_attention_heads,
-            intermediate=config.intermediate_size,
-            vocab_size=config.vocab_size,
-            type_vocab_size=config.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
+            layers=shape.num_hidden_layers,
+            hidden=shape.hidden_size,
+            heads=shape.num_attention_heads,
+            intermediate=shape.intermediate_size,
+            vocab_size=shape.vocab_size,
+            type_vocab_size=shape.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
         ),
         layout=options.layout,
         layer_kinds=model.layer_kinds,
@@ -178,9 +181,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
         required=True,
-        choices=TASKS,
-        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
-        "for other programs, and no endpoint serves them",
+        choices=get_args(Task),
+        help="multiple-choice and token-classification are exported for other programs, and no endpoint serves them",
     )
     parser.add_argument(
         "--out",
@@ -215,6 +217,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cuda, tensorrt: a second graph in mixed precision, for GPUs, over the same weights (default: cpu alone)",
     )
     parser.add_argument("--segmenter", choices=get_args(SegmenterName), help="default: what the checkpoint says")
+    parser.add_argument(
+        "--special-tokens",
+        nargs=2,
+        metavar=("FIRST", "SEPARATOR"),
+        help="what stands before a text and after it, such as [CLS] [SEP] (default: the template in tokenizer.json)",
+    )
     parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: what the checkpoint says")
     parser.add_argument(
         "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
@@ -240,6 +248,7 @@ def run(args: argparse.Namespace) -> int:
         target=args.target,
         segmenter=args.segmenter,
         normaliser=args.normaliser,
+        special_tokens=tuple(args.special_tokens) if args.special_tokens else None,
         first_position=args.first_position,
         metadata=metadata,
     )

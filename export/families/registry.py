@@ -9,6 +9,7 @@ from export.encoder import EncoderModel, Task
 from export.families.bert import Bert
 from export.families.luke import Luke
 from export.families.modernbert import ModernBert
+from export.families.open_provence import OpenProvence
 from export.families.roberta import Roberta, XlmRoberta
 from export.model import BigBird
 from export.weights import load_weights
@@ -20,6 +21,7 @@ FAMILIES: Mapping[str, type[EncoderModel]] = {
     "xlm-roberta": XlmRoberta,
     "luke": Luke,
     "modernbert": ModernBert,
+    "open_provence": OpenProvence,
 }
 
 
@@ -56,6 +58,10 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
         heads = ", ".join(family.architectures)
         raise CheckpointError(f"{document['model_type']} has no head for {task}; it has those for {heads}.")
     config = family.config_class(**document)
+    if task == "rerank" and config.num_labels != 1:
+        raise CheckpointError(f"A reranker has one label; this checkpoint has {config.num_labels}.")
+    if family is OpenProvence:
+        return OpenProvence(config, task, build_model(reranker_of(config.base_model_config), "rerank"))
     if first_position is None:
         return family(config, task)
     if not issubclass(family, Bert):
@@ -63,6 +69,11 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
     if not 0 <= first_position < config.max_position_embeddings:
         raise CheckpointError(f"The first position must be from 0 to {config.max_position_embeddings - 1}.")
     return family(config, task, first_position)
+
+
+def reranker_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration inside an OpenProvence's, with the one label that it has whatever it says."""
+    return {**document, "num_labels": 1, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}}
 
 
 def read_model(directory: Path, task: Task, first_position: int | None = None) -> EncoderModel:
