@@ -15,7 +15,7 @@ def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]", kwargs: dict[str, Any]) -> None:
     """Files that can be read, and no jobs: there is room for so many, and what is wrong with a text they find later."""
     if case.path not in ("/qa", "/summarize", "/classify"):
         return
