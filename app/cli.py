@@ -14,6 +14,7 @@ import contextlib
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ RequestT = TypeVar("RequestT", "QaRequest", "SummarizeRequest", "ClassifyRequest
 ResponseT = TypeVar("ResponseT", "QaResponse", "SummarizeResponse", "ClassifyResponse")
 Parser = argparse.ArgumentParser
 
+_BREAKS = re.compile(r"\s*[\r\n]\s*")
+
 # Nobody else waits for a command's one request: it may take its time.
 REQUEST_TIMEOUT_S = 3600.0
 
@@ -65,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = COMMANDS[args.command].run(args)
         return code if (lost := streams.lost_output()) is None else _failed(lost)
     except NagayomiError as error:
-        print(f"nagayomi: {error}", file=sys.stderr)
+        print(f"nagayomi: {_BREAKS.sub(' ', str(error))}", file=sys.stderr)  # libraries explain in several lines
         return 2 if error.status < 500 else 1
     except KeyboardInterrupt:
         return 130

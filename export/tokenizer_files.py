@@ -14,7 +14,7 @@ import tokenizers
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors
 
 from app.types import NormaliserName, SegmenterName
-from export.checkpoint import CheckpointError
+from export.checkpoint import CheckpointError, refuse_lfs_pointer
 
 TOKENIZER_FILE = "tokenizer.json"
 BERT_JAPANESE = "BertJapaneseTokenizer"
@@ -51,6 +51,7 @@ def read_tokenizer(directory: Path) -> TokenizerFiles:
     is_japanese_bert = name == BERT_JAPANESE or "word_tokenizer_type" in settings
     file = directory / TOKENIZER_FILE
     if file.exists():
+        refuse_lfs_pointer(file)
         try:
             pieces = tokenizers.Tokenizer.from_file(str(file))
         except Exception as error:  # the Rust tokenizer raises nothing narrower
