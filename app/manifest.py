@@ -64,6 +64,7 @@ class Graph(_Part):
 
     file: str = Field(min_length=1)
     precision: str
+    inputs: tuple[str, ...] = ()  # where they are not those of model.onnx
 
 
 class Manifest(_Part):
@@ -134,6 +135,11 @@ class Manifest(_Part):
     def gpu_graph(self) -> Graph | None:
         """What GPUs run. Both targets get the same graph; an export for one serves the other."""
         return next(iter(self.graphs.values()), None)
+
+    def inputs_of(self, file: str) -> tuple[str, ...]:
+        """What a graph of the model takes."""
+        graph = next((graph for graph in self.graphs.values() if graph.file == file), None)
+        return self.inputs if graph is None or not graph.inputs else graph.inputs
 
     def precision_on(self, provider: str) -> str:
         """What the graph that a provider runs computes in."""

@@ -101,8 +101,8 @@ def show_secret(text: str) -> None:
         raise OutputLost("standard error cannot be written, where the secret would have been shown.")
 
 
-def read_input() -> bytes:
-    """All of standard input.
+def read_input(most: int = -1) -> bytes:
+    """All of standard input, or so many bytes of it at most.
 
     Raises:
         InvalidInput: it is closed, or cannot be read.
@@ -110,7 +110,7 @@ def read_input() -> bytes:
     if sys.stdin is None:
         raise InvalidInput("Standard input is closed; name a file.")
     try:
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read(most)
     except OSError as error:
         raise InvalidInput(f"Standard input cannot be read: {error.strerror}.") from error
 

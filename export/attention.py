@@ -6,10 +6,12 @@ instead of Scatter, and no tensor with two axes that grow with the number of tok
 Shapes: T tokens, N blocks, b block size, H heads, d head size, R rows, W key blocks of a row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from export.spans import Spans, span_attention
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Rows:
     table: Tensor  # (R, W) key blocks
     bias: Tensor  # (R, W * b) added to the scores: block bias plus key padding
     block_size: int
+    within: Tensor | None = None  # (b, W * b) added to the scores of every row alike
+    by_head: bool = False  # gather the keys of one head at a time: a twelfth of the memory, and more operators
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,9 @@ class BlockTables:
     random_bias: Tensor | None = None  # (layers, H, R, r * b)
 
 
+Tables = BlockTables | Rows | Spans  # of one kind of layer
+
+
 def wide(x: Tensor) -> Tensor:
     """In fp32, whatever it was: where sums of many values or their squares would overflow fp16 or lose its 11 bits."""
     return x.float() if x.dtype == torch.float16 else x
@@ -53,6 +60,12 @@ def probabilities(scores: Tensor) -> Tensor:
         with torch.autocast(scores.device.type, enabled=False):
             return torch.softmax(scores, dim=-1)
     return torch.softmax(scores, dim=-1)
+
+
+def parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
+    """x in equal parts along its last axis. Slices: of `chunk` ONNX makes a sequence, which TensorRT does not know."""
+    width = x.shape[-1] // count
+    return tuple(x[..., part * width : (part + 1) * width] for part in range(count))
 
 
 def rows_of(rows: Tensor | None, table: Tensor, block_bias: Tensor, key_bias: Tensor) -> Rows:
@@ -74,6 +87,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
     Returns:
         (H, R, b, d)
     """
+    if rows.by_head:
+        one = replace(rows, by_head=False)
+        own = [slice(head, head + 1) for head in range(q.shape[0])]
+        return torch.cat([attend(q[head], k[head], v[head], one) for head in own])
     heads, _, size, head_size = q.shape
     count, width = rows.table.shape
     flat = rows.table.reshape(-1)  # (R * W,)
@@ -82,6 +99,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
     values = v.index_select(1, flat).reshape(heads, count, width * size, head_size)
     scores = wide(torch.matmul(queries, keys.transpose(-1, -2)))  # (H, R, b, W * b)
     scores = scores + rows.bias.to(scores.dtype).unsqueeze(0).unsqueeze(2)
+    if rows.within is not None:
+        scores = scores + rows.within.to(scores.dtype)
     return torch.matmul(probabilities(scores).to(values.dtype), values)
 
 
@@ -120,7 +139,7 @@ def _bigbird(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer: int) -
     return torch.cat([dense, global_, sparse], dim=1).index_select(1, tables.merge)
 
 
-def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables | Rows, layer: int) -> Tensor:
+def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: Tables, layer: int) -> Tensor:
     """Attention of one layer over all rows of a batch, put back in the order of the blocks.
 
     Args:
@@ -137,5 +156,8 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables | Rows,
         return x.reshape(-1, size, heads, head_size).permute(2, 0, 1, 3)  # (H, N, b, d)
 
     q, k, v = blocks(q), blocks(k), blocks(v)
-    context = attend(q, k, v, tables) if isinstance(tables, Rows) else _bigbird(q, k, v, tables, layer)  # (H, N, b, d)
+    if isinstance(tables, BlockTables):
+        context = _bigbird(q, k, v, tables, layer)  # (H, N, b, d)
+    else:
+        context = attend(q, k, v, tables) if isinstance(tables, Rows) else span_attention(q, k, v, tables)
     return context.permute(1, 2, 0, 3).reshape(1, tokens, heads * head_size)  # (1, T, H * d)

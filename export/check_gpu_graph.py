@@ -116,12 +116,14 @@ _PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.
 
 def rounding_run(directory: Path, manifest: Manifest, session: Session) -> Run:
     """The model in torch in mixed precision, every operator rounding its result."""
-    packed = PackedModel(mixed_precision(model_of(directory, manifest)))
+    model = mixed_precision(model_of(directory, manifest))
+    packed = PackedModel(model)
+    names = model.packed_inputs(manifest.attention_pattern or "hf-eval")
 
     def run(documents: Sequence[Document]) -> list[Outputs]:
         batch = session.pack(documents)
         with torch.no_grad(), _FastProducts():  # type: ignore[no-untyped-call]
-            values = packed(**{name: torch.from_numpy(batch.inputs[name]) for name in manifest.inputs})
+            values = packed(**{name: torch.from_numpy(batch.inputs[name]) for name in names})
         return session.cut(batch, {name: value.numpy() for name, value in zip(manifest.outputs, values, strict=True)})
 
     return run
@@ -137,7 +139,7 @@ def compare(directory: Path, data: Path, limit: int, *, rounding: bool = True) -
     gpu = Session(directory, manifest, settings, manifest.gpu_graph.file)
     runs: dict[str, Run] = {"gpu_graph": lambda documents: gpu.run(gpu.pack(documents))}
     if rounding:
-        runs["rounding_everywhere"] = rounding_run(directory, manifest, session)
+        runs["rounding_everywhere"] = rounding_run(directory, manifest, gpu)
     found = {name: Comparison() for name in runs}
     items = 0
     for prepared in tqdm(prepared_items(directory, manifest, data, limit), total=limit, file=sys.stderr):

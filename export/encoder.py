@@ -8,17 +8,21 @@ Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d he
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
+from app.packing import MASKED
 from app.types import AttentionPattern, LayerKind
-from export.attention import Rows, rows_of
+from export.attention import Tables, rows_of
+from export.spans import Spans
 
 Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
 TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
+LONGEST_TABLE = 1024  # tokens of a document up to which full layers gather its keys by a table
 PER_DOCUMENT: tuple[Task, ...] = ("classify", "multiple-choice")  # the others have outputs for every token
 
 
@@ -52,6 +56,8 @@ class EncoderModel(nn.Module):
     max_tokens: int
     block_size: int = 64
     num_random_blocks: int = 0
+    for_gpus: bool = False  # its graph is for GPUs, see export/gpu_graph.py
+    pools_means: bool = False  # its head reads the mean state of each document
 
     def __init__(self, *_: Any) -> None:
         super().__init__()
@@ -67,9 +73,38 @@ class EncoderModel(nn.Module):
 
     def packed_inputs(self, pattern: AttentionPattern = "hf-eval") -> tuple[str, ...]:
         """Names of the inputs of the packed graph, in order: only those of the kinds of layers that there are."""
-        tables = tuple(f"{kind}_{part}" for kind in self.kinds for part in ("table", "bias"))
-        head = ("cls_index",) if self.task in PER_DOCUMENT else ()
-        return (*self.embedding_inputs, "key_bias", *tables, *head)
+        parts = dict.fromkeys(self.kinds, ("table", "bias"))
+        if self.takes_spans:
+            parts["full"] = ("spans", "merge")
+        tables = tuple(f"{kind}_{part}" for kind in self.kinds for part in parts[kind])
+        head = ("mean_weights",) if self.pools_means else ("cls_index",)
+        return (*self.embedding_inputs, "key_bias", *tables, *(head if self.task in PER_DOCUMENT else ()))
+
+    @property
+    def takes_spans(self) -> bool:
+        """Whether full layers read spans instead of gathering keys, see export/spans.py."""
+        return "full" in self.kinds and self.max_tokens > LONGEST_TABLE and not self.for_gpus
+
+    def tables(self, inputs: Mapping[str, Tensor]) -> dict[LayerKind, Tables]:
+        """What the layers of each kind attend to; for kinds whose rows are the blocks in their order."""
+        key_bias = inputs["key_bias"]
+        found: dict[LayerKind, Tables] = {}
+        for kind in self.kinds:
+            if kind == "full" and self.takes_spans:
+                merge = inputs["full_merge"]
+                found[kind] = Spans(inputs["full_spans"], merge, key_bias.reshape(-1), key_bias.shape[1])
+            else:
+                rows = rows_of(None, inputs[f"{kind}_table"], inputs[f"{kind}_bias"], key_bias)
+                found[kind] = replace(rows, by_head=kind == "full" and self.max_tokens > LONGEST_TABLE)
+        return found
+
+    def pooled(self, hidden: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """(1, T, hidden) -> (D, hidden): the first token of each document, or the mean of all its tokens."""
+        if not self.pools_means:
+            return hidden[0].index_select(0, inputs["cls_index"])
+        real = 1.0 + inputs["key_bias"] / -MASKED  # (N, b) 1 for tokens, 0 for padding
+        blocks = hidden.reshape(*real.shape, -1) * real.unsqueeze(-1)  # (N, b, hidden)
+        return inputs["mean_weights"] @ blocks.sum(1)
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -78,11 +113,6 @@ class EncoderModel(nn.Module):
     def saved_config(self) -> dict[str, Any]:
         """config.json of a checkpoint of this model: what transformers needs to load it."""
         return {**self.config.to_dict(), "architectures": [self.architectures[self.task]]}
-
-
-def rows_in_order(inputs: Mapping[str, Tensor], kinds: tuple[LayerKind, ...]) -> dict[LayerKind, Rows]:
-    """The rows of the kinds of layers whose rows are the blocks in their order."""
-    return {kind: rows_of(None, inputs[f"{kind}_table"], inputs[f"{kind}_bias"], inputs["key_bias"]) for kind in kinds}
 
 
 class PackedModel(nn.Module):

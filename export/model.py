@@ -15,7 +15,7 @@ from transformers import BigBirdConfig, PretrainedConfig
 
 from app.packing import ROW_KINDS
 from app.types import AttentionPattern
-from export.attention import BlockTables, Rows, block_attention, rows_of, wide
+from export.attention import BlockTables, Tables, block_attention, rows_of, wide
 from export.encoder import EncoderModel, Task, activation
 
 # The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label: how
@@ -69,7 +69,7 @@ class SelfAttention(nn.Module):
         self.key = nn.Linear(config.hidden_size, config.hidden_size, bias=bias)
         self.value = nn.Linear(config.hidden_size, config.hidden_size, bias=bias)
 
-    def forward(self, hidden: Tensor, tables: BlockTables | Rows, layer: int) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables, layer: int) -> Tensor:
         shape = (1, hidden.shape[1], self.heads, self.head_size)
         q = (self.query(hidden) * self.head_size**-0.5).reshape(shape)  # (1, T, H, d)
         k = self.key(hidden).reshape(shape)
@@ -107,7 +107,7 @@ class Attention(nn.Module):
         self.self = SelfAttention(config)
         self.output = ResidualOutput(config.hidden_size, config)
 
-    def forward(self, hidden: Tensor, tables: BlockTables | Rows, layer: int) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables, layer: int) -> Tensor:
         attended: Tensor = self.output(self.self(hidden, tables, layer), hidden)
         return attended
 
@@ -119,7 +119,7 @@ class Layer(nn.Module):
         self.intermediate = Intermediate(config)
         self.output = ResidualOutput(config.intermediate_size, config)
 
-    def forward(self, hidden: Tensor, tables: BlockTables | Rows, layer: int) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables, layer: int) -> Tensor:
         attended = self.attention(hidden, tables, layer)
         out: Tensor = self.output(self.intermediate(attended), attended)
         return out
@@ -130,7 +130,7 @@ class Layers(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
 
-    def forward(self, hidden: Tensor, tables: BlockTables | Rows) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables) -> Tensor:
         for index, layer in enumerate(self.layer):
             hidden = layer(hidden, tables, index)
         return hidden

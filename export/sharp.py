@@ -27,6 +27,13 @@ _OWN: dict[str, dict[str, Any]] = {
         "entity_vocab_size": 5,
     },
 }
+_OWN["modernbert"] = {
+    "max_position_embeddings": 8192,
+    "norm_eps": 1e-5,
+    "attention_dropout": 0.0,
+    "attn_implementation": "eager",
+    "reference_compile": False,
+}
 _QUERIES_AND_KEYS = ("query.weight", "key.weight")
 
 
@@ -65,3 +72,5 @@ def sharpen(model: EncoderModel) -> None:
     for name, parameter in model.named_parameters():
         if name.endswith(_QUERIES_AND_KEYS):
             parameter.mul_(3.0)
+        elif name.endswith("Wqkv.weight"):
+            parameter[: 2 * parameter.shape[1]].mul_(3.0)

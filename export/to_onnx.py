@@ -29,7 +29,6 @@ from export.trace import GPU_FILE, write_gpu_graph, write_graph
 
 Target = Literal["cpu", GpuTarget]
 
-GPU_PRECISION = "fp16; layer norms, softmaxes and logits fp32"
 TARGETS: tuple[Target, ...] = ("cpu", "cuda", "tensorrt")
 
 
@@ -123,8 +122,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         files = write_graph(model, folder, options.layout, options.attention_pattern, options.weights)
         graphs: dict[GpuTarget, Graph] = {}
         if options.target != "cpu":
-            files.append(write_gpu_graph(model, folder, options.attention_pattern))
-            graphs[options.target] = Graph(file=GPU_FILE, precision=GPU_PRECISION)
+            graphs[options.target] = write_gpu_graph(model, folder, options.attention_pattern)
+            files.append(GPU_FILE)
         saved = model.saved_config()
         # What a training run notes of itself names places of the machine it ran on: no part of the model.
         kept = {key: value for key, value in own.items() if key != "training"}
@@ -197,11 +196,11 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
     if manifest.layout != "packed":
         raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
     model = model_of(directory, manifest)
-    name = write_gpu_graph(model, directory, manifest.attention_pattern or "hf-eval")
+    graph = write_gpu_graph(model, directory, manifest.attention_pattern or "hf-eval")
     changed = manifest.model_copy(
         update={
-            "graphs": {**manifest.graphs, target: Graph(file=name, precision=GPU_PRECISION)},
-            "files": dict(sorted({**manifest.files, name: sha256(directory / name)}.items())),
+            "graphs": {**manifest.graphs, target: graph},
+            "files": dict(sorted({**manifest.files, graph.file: sha256(directory / graph.file)}.items())),
         }
     )
     write(directory, changed)

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor
 
-from app.manifest import MODEL_FILE
+from app.manifest import MODEL_FILE, Graph
 from app.packing import AttentionLayout, Document, pack
 from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
@@ -30,11 +30,13 @@ from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird
 from export.padded import PaddedModel
 from export.random_plan import random_plan, save_random_plan
+from export.spans import expand
 from export.stored_weights import SCALE, WeightType, to_stored
 
 OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out
 WEIGHTS_FILE = "model.safetensors"
 GPU_FILE = "model.fp16.onnx"
+GPU_PRECISION = "fp16; layer norms, softmaxes and logits fp32"
 Shape = dict[int, Any]  # the dimensions of an input that vary
 _SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "I8": TensorProto.INT8}
 
@@ -60,18 +62,30 @@ def write_graph(
     return files
 
 
-def write_gpu_graph(model: EncoderModel, out: Path, pattern: AttentionPattern = "hf-eval") -> str:
-    """Write the packed graph in mixed precision over the weights that are there. Returns the name of its file."""
-    graph = trace_packed(mixed_precision(model), attention_layout(model, pattern), settle_shapes)
+def write_gpu_graph(model: EncoderModel, out: Path, pattern: AttentionPattern = "hf-eval") -> Graph:
+    """Write the packed graph in mixed precision over the weights that are there. Returns what a manifest says of it."""
+    mixed = mixed_precision(model)
+    graph = trace_packed(mixed, attention_layout(mixed, pattern), settle_shapes)
     point_weights_at(graph, out / WEIGHTS_FILE)
     onnx.save_model(graph, out / GPU_FILE)
-    return GPU_FILE
+    inputs = mixed.packed_inputs(pattern)
+    return Graph(
+        file=GPU_FILE, precision=GPU_PRECISION, inputs=() if inputs == model.packed_inputs(pattern) else inputs
+    )
 
 
 def attention_layout(model: EncoderModel, pattern: AttentionPattern) -> AttentionLayout:
     """How batches of a model with this pattern are laid out, with the random plan that goes with it."""
     plan = random_plan(model.config, model.max_tokens) if pattern == "random" else None
-    return AttentionLayout(model.block_size, model.num_random_blocks, pattern, plan, model.kinds)
+    return AttentionLayout(
+        model.block_size,
+        model.num_random_blocks,
+        pattern,
+        plan,
+        model.kinds,
+        spans=model.takes_spans,
+        means=model.pools_means,
+    )
 
 
 def trace_packed(
@@ -87,6 +101,7 @@ def trace_packed(
     batch = pack([document(size + 1), document(longest * size), document((longest + 1) * size)], layout)
     names = model.packed_inputs(layout.pattern)
     blocks = torch.export.Dim("blocks", min=1)
+    documents = torch.export.Dim("documents", min=1)
     tokens = size * blocks
     shapes: dict[str, Shape] = {
         "input_ids": {1: tokens},
@@ -95,7 +110,10 @@ def trace_packed(
         "question_mask": {1: tokens},
         "key_bias": {0: blocks},
         "merge": {0: blocks},
-        "cls_index": {0: torch.export.Dim("documents", min=1)},
+        "cls_index": {0: documents},
+        "full_spans": {0: torch.export.Dim("spans", min=1)},
+        "full_merge": {0: blocks},
+        "mean_weights": {0: documents, 1: blocks},
         "local_table": {0: blocks},
         "local_bias": {0: blocks},
     }
@@ -176,6 +194,7 @@ def _trace(
         path = Path(folder) / "graph.onnx"
         program.save(str(path), external_data=True)
         graph = onnx.load(path)
+    expand(graph)
     # The exporter notes a stack trace on every node, with paths of the machine: nothing a reader of the model needs.
     del graph.metadata_props[:]
     for part in (

@@ -54,4 +54,5 @@ def initialise(model: EncoderModel, seed: int, std: float | None = None) -> None
                 module.bias.data.zero_()
         elif isinstance(module, nn.LayerNorm):
             module.weight.data.fill_(1.0)
-            module.bias.data.zero_()
+            if module.bias is not None:
+                module.bias.data.zero_()

@@ -6,6 +6,7 @@ is handed on. Knows requests and responses; nothing of how a text is read.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -121,7 +122,7 @@ def _endpoint(
         form = await read_form(request, settings, max_files=settings.max_client_batch_size)
         fields = values_of(form, task.fields)
         add_model_of_query(request, fields)
-        answer = ask_of_files(service, task, fields, form.files, extractor)
+        answer = ask_of_files(service, task, fields, len(form.files), partial(extractor.read_all, form.files))
         return _Asked(answer, sum(len(file.data) for file in form.files))
 
     return endpoint

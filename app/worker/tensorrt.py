@@ -74,6 +74,8 @@ class Sizes:
             "key_bias": (self.blocks, layout.block_size),
             "cls_index": (self.documents,),
         }
+        if layout.means:
+            shapes["mean_weights"] = (self.documents, self.blocks)
         for kind, width in (("full", self.full_width), ("local", LOCAL_WIDTH)):
             if kind in layout.kinds:
                 shapes |= {f"{kind}_{part}": (self.blocks, width) for part in ("table", "bias")}
@@ -165,6 +167,8 @@ def fill(batch: PackedBatch, sizes: Sizes) -> PackedBatch:
     for name in ("input_ids", "token_type_ids", "position_ids", "question_mask"):
         inputs[name] = _grown(inputs[name], (1, sizes.blocks * size))
     inputs["cls_index"] = _grown(inputs["cls_index"], (sizes.documents,))
+    if "mean_weights" in inputs:
+        inputs["mean_weights"] = _grown(inputs["mean_weights"], (sizes.documents, sizes.blocks))
     if (table := inputs.get("random_table")) is not None:
         layers, heads, _, r = table.shape
         inputs["random_table"] = _grown(table, (layers, heads, sizes.sparse_rows, r))

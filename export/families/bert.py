@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, PretrainedConfig
 
-from export.attention import Rows, wide
-from export.encoder import PER_DOCUMENT, EncoderModel, Task, rows_in_order
+from export.attention import Tables, wide
+from export.encoder import PER_DOCUMENT, EncoderModel, Task
 from export.model import Layers
 
 
@@ -59,8 +59,8 @@ class Encoder(nn.Module):
         self.encoder = Layers(config)
         self.pooler = Pooler(config) if pooler else None
 
-    def forward(self, input_ids: Tensor, position_ids: Tensor, token_type_ids: Tensor | None, rows: Rows) -> Tensor:
-        hidden: Tensor = self.encoder(self.embeddings(input_ids, position_ids, token_type_ids), rows)
+    def forward(self, input_ids: Tensor, position_ids: Tensor, token_type_ids: Tensor | None, tables: Tables) -> Tensor:
+        hidden: Tensor = self.encoder(self.embeddings(input_ids, position_ids, token_type_ids), tables)
         return hidden  # (1, T, hidden)
 
 
@@ -109,12 +109,12 @@ class Bert(EncoderModel):
     def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         encoder = self.get_submodule(self.encoder_name)
         assert isinstance(encoder, Encoder)
-        rows = rows_in_order(inputs, self.kinds)["full"]
-        hidden = encoder(inputs["input_ids"], inputs["position_ids"], inputs.get("token_type_ids"), rows)
+        tables = self.tables(inputs)["full"]
+        hidden = encoder(inputs["input_ids"], inputs["position_ids"], inputs.get("token_type_ids"), tables)
         if self.task == "qa":
             logits = self.qa_outputs(wide(hidden))
             return logits[..., 0], logits[..., 1]
         if self.task in PER_DOCUMENT:
-            first = hidden[0].index_select(0, inputs["cls_index"])  # (D, hidden)
+            first = self.pooled(hidden, inputs)  # (D, hidden)
             return (self.classifier(wide(first if encoder.pooler is None else encoder.pooler(first))),)
         return (self.classifier(wide(hidden)),)

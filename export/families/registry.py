@@ -9,6 +9,7 @@ from export.checkpoint import CheckpointError, read_config, read_weights
 from export.encoder import EncoderModel, Task
 from export.families.bert import Bert
 from export.families.luke import Luke
+from export.families.modernbert import ModernBert
 from export.families.roberta import Roberta, XlmRoberta
 from export.model import BigBird
 from export.weights import load_weights
@@ -19,6 +20,7 @@ FAMILIES: Mapping[str, type[EncoderModel]] = {
     "roberta": Roberta,
     "xlm-roberta": XlmRoberta,
     "luke": Luke,
+    "modernbert": ModernBert,
 }
 
 

@@ -334,3 +334,37 @@ def test_any_mix_of_documents_in_order(lengths: list[int]) -> None:
         for kind, wanted in (("full", here), ("local", here & {block - 1, block, block + 1})):
             keys = tables[f"{kind}_table"][block][tables[f"{kind}_bias"][block] > MASKED].tolist()
             assert sorted(keys) == sorted(wanted), kind
+
+
+SPANS = AttentionLayout(block_size=4, kinds=("full",), spans=True)
+
+
+def test_spans_of_four_blocks_see_the_keys_of_their_document() -> None:
+    tables = block_tables([2, 5], SPANS)
+    assert tables.keys() == {"full_spans", "full_merge"}
+    assert tables["full_spans"].tolist() == [[0, 16, 0, 8], [8, 24, 8, 28], [24, 40, 8, 28]]
+    # Four places for each span, of which the first has two blocks and the last one.
+    assert tables["full_merge"].tolist() == [0, 1, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        edit("full_spans", (0, 3), 12),
+        edit("full_spans", (2, 2), 0),
+        edit("full_merge", (1,), 2),
+        drop_last("full_spans"),
+        drop_last("full_merge"),
+    ],
+)
+def test_broken_spans_are_refused(break_it: Any) -> None:
+    tables = block_tables([2, 5], SPANS)
+    break_it(tables)
+    with pytest.raises(ImpossibleTable, match="The spans do not cover every block"):
+        validate_tables(tables, [2, 5])
+
+
+def test_weights_of_the_mean_over_a_document() -> None:
+    layout = AttentionLayout(block_size=4, kinds=("full",), means=True)
+    weights = pack([document(5), document(2)], layout).inputs["mean_weights"]
+    np.testing.assert_array_equal(weights, np.array([[0.2, 0.2, 0], [0, 0, 0.5]], dtype=np.float32))

@@ -62,7 +62,7 @@ def test_results_that_cannot_be_written_are_one_line_and_exit_code_1(folder: Pat
 def test_results_do_not_depend_on_standard_error(folder: Path, redirection: str) -> None:
     assert _run(folder, f"extract document.txt {redirection}") == (0, f"{TEXT}\n", "")
     assert _run(folder, f"qa 何? document.txt {redirection}") == (
-        0, "1.000  ここに【《答え》】があります。  [7:11]\n", ""
+        0, "1.000  ここに【《答え》】があります。  document.txt [7:11]\n", ""
     )  # fmt: skip
 
 
