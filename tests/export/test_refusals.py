@@ -18,7 +18,7 @@ from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint, tiny_model
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
-Change = Callable[[Path], None]
+Change = Callable[[Path], object]
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def _config(**changes: Any) -> Change:
 
 
 def _bytes(name: str, data: bytes) -> Change:
-    return lambda folder: (folder / name).write_bytes(data) and None
+    return lambda folder: (folder / name).write_bytes(data)
 
 
 def _cut(name: str) -> Change:
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-100]) and None
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-100])
 
 
 def _weight(change: Callable[[dict[str, torch.Tensor]], Any]) -> Change:
