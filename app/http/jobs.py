@@ -102,6 +102,7 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
     app.router.add_api_route(
         "/jobs/{job_id}",
         job,
+        name="get_job",
         methods=["GET"],
         tags=["jobs"],
         summary="How far a job is, and its result",
@@ -111,6 +112,7 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
     app.router.add_api_route(
         "/jobs/{job_id}",
         delete,
+        name="delete_job",
         methods=["DELETE"],
         tags=["jobs"],
         summary="Cancel a job, or forget one that is over",
