@@ -146,6 +146,27 @@ async def test_every_form_entrance_refuses_the_same(client: httpx.AsyncClient) -
             assert words in response.json()["error"], (path, request)
 
 
+async def test_every_form_entrance_looks_at_the_bytes(client: httpx.AsyncClient) -> None:
+    """Bytes that decode as ASCII or as EUC-JP, whatever their names and types say."""
+    text = "吾輩は猫である。名前はまだ無い。"
+    refused = {b"{\\rtf1\\ansi Neko de aru.}": "an RTF document", b"\x89PNG\r\n\x1a\n\0\0": "a PNG picture"}
+    for path in ("/extract", "/qa", "/summarize", "/classify"):
+        question = {"question": "何?"} if path == "/qa" else {}
+        for data, what in refused.items():
+            response = await client.post(path, files={"file": ("a.txt", data, "text/plain")}, data=question)
+            assert (response.status_code, what in response.text) == (415, True), (path, response.text)
+        for encoding in ("iso2022_jp", "utf-7", "utf-16", "cp932", "euc_jp"):
+            file = {"file": ("a.txt", text.encode(encoding), "text/plain")}
+            response = await client.post(path, files=file, data=question)
+            assert response.status_code == 200, (path, encoding, response.text)
+            if path == "/extract":
+                assert response.json()["text"] == text, encoding
+    html = {"file": ("a.txt", f"<!DOCTYPE html><p>{text}</p>".encode(), "text/plain")}
+    assert (await client.post("/extract", files=html)).json()["kind"] == "html"
+    half_width = {"file": ("a.txt", "ﾌﾘｺﾐ ﾃｽｳﾘｮｳ".encode("cp932"))}
+    assert (await client.post("/extract", files=half_width)).json()["text"] == "ﾌﾘｺﾐ ﾃｽｳﾘｮｳ"
+
+
 async def test_head_answers_as_get_without_the_body(client: httpx.AsyncClient, application: FastAPI) -> None:
     paths = [path.format(**PARAMETERS) for method, path in _routes(application) if method == "GET"]
     for path in [*paths, "/static/page.css", "/static/nothing", "/nothing"]:
