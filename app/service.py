@@ -22,8 +22,12 @@ from app.schemas import (
     BrokenInfo,
     ClassifyRequest,
     ClassifyResponse,
+    EvidenceRequest,
+    EvidenceResponse,
     QaRequest,
     QaResponse,
+    RerankRequest,
+    RerankResponse,
     SummarizeRequest,
     SummarizeResponse,
     Timings,
@@ -39,8 +43,8 @@ from app.text.pool import TextThreads
 from app.types import Outputs, Task
 
 T = TypeVar("T")
-RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
-ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
+RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest, RerankRequest, EvidenceRequest)
+ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse, RerankResponse, EvidenceResponse)
 
 Progress = Callable[[int, int], None]  # windows that are done, and all of them
 

@@ -12,7 +12,7 @@ from export.families.registry import FAMILIES
 from export.weights import initialise
 
 VOCABULARY, CLS, SEP = 1000, 2, 3
-LABELS: dict[Task, int] = {"qa": 2, "summarize": 1}  # the other tasks have 3
+LABELS: dict[Task, int] = {"qa": 2, "summarize": 1, "rerank": 1}  # the other tasks have 3
 
 _OWN: dict[str, dict[str, Any]] = {
     "big_bird": {"max_position_embeddings": 4096, "type_vocab_size": 3},

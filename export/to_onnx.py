@@ -20,7 +20,7 @@ from app.text.tokenizer import Tokenizer
 from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
 from app.validation import explain
 from export.checkpoint import CheckpointError, locate, read_config
-from export.encoder import TASKS, EncoderModel, Task, output_names
+from export.encoder import EncoderModel, Task, output_names
 from export.families.registry import FAMILIES, read_model
 from export.folder import written_whole
 from export.stored_weights import WeightType
@@ -79,21 +79,22 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
             "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
-    _check_pieces(tokenizer, normaliser, config.vocab_size)
+    _check_pieces(tokenizer, normaliser, model.encoder_config.vocab_size)
     metadata = options.metadata
     id2label = config.id2label or {}
     labels = tuple(id2label.get(index, f"LABEL_{index}") for index in range(config.num_labels))
+    shape = model.encoder_config
     with _naming_metadata():
         manifest = Manifest(
             name=options.name,
             task=options.task,
             architecture=Architecture(
-                layers=config.num_hidden_layers,
-                hidden=config.hidden_size,
-                heads=config.num_attention_heads,
-                intermediate=config.intermediate_size,
-                vocab_size=config.vocab_size,
-                type_vocab_size=config.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
+                layers=shape.num_hidden_layers,
+                hidden=shape.hidden_size,
+                heads=shape.num_attention_heads,
+                intermediate=shape.intermediate_size,
+                vocab_size=shape.vocab_size,
+                type_vocab_size=shape.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
             ),
             layout=options.layout,
             layer_kinds=model.layer_kinds,
@@ -214,9 +215,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
         required=True,
-        choices=TASKS,
-        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
-        "for other programs, and no endpoint serves them",
+        choices=get_args(Task),
+        help="multiple-choice and token-classification are exported for other programs, and no endpoint serves them",
     )
     parser.add_argument(
         "--out",

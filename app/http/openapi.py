@@ -134,12 +134,13 @@ def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:
 
 def _name_a_model(schema: dict[str, Any], served: Mapping[str, Task]) -> None:
     """Where a path names a model, the example is one that is served, with a body for its task."""
-    name, task = min(served.items(), default=("nagayomi-small-ja-qa", "qa"))
+    with_request = {name: task for name, task in served.items() if task in REQUESTS}
+    name, task = min(with_request.items(), default=("nagayomi-small-ja-qa", "qa"))
     for path, operations in schema["paths"].items():
         if not path.startswith("/v2/models/{name}"):
             continue
         for operation in operations.values():
             operation["parameters"][0]["example"] = name
-            if task in REQUESTS and "requestBody" in operation:
+            if "requestBody" in operation:
                 content = operation["requestBody"]["content"]["application/json"]
                 content["examples"] = {task: {"summary": f"For {name}", "value": tensors_of(task)}}

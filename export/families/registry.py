@@ -10,6 +10,7 @@ from export.encoder import EncoderModel, Task
 from export.families.bert import Bert
 from export.families.luke import Luke
 from export.families.modernbert import ModernBert
+from export.families.open_provence import OpenProvence
 from export.families.roberta import Roberta, XlmRoberta
 from export.model import BigBird
 from export.weights import load_weights
@@ -21,6 +22,7 @@ FAMILIES: Mapping[str, type[EncoderModel]] = {
     "xlm-roberta": XlmRoberta,
     "luke": Luke,
     "modernbert": ModernBert,
+    "open_provence": OpenProvence,
 }
 
 
@@ -58,6 +60,10 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
         raise CheckpointError(f"{document['model_type']} has no head for {task}; it has those for {heads}.")
     with _naming_config(document):
         config = family.config_class(**document)
+    if task == "rerank" and config.num_labels != 1:
+        raise CheckpointError(f"A reranker has one label; this checkpoint has {config.num_labels}.")
+    if family is OpenProvence:
+        return OpenProvence(config, task, build_model(reranker_of(config.base_model_config), "rerank"))
     if first_position is None:
         with _naming_config(document):
             return family(config, task)
@@ -78,6 +84,11 @@ def _naming_config(document: Mapping[str, Any]) -> Iterator[None]:
         raise
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"config.json is not one of a {document['model_type']}: {error}") from error
+
+
+def reranker_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration inside an OpenProvence's, with the one label that it has whatever it says."""
+    return {**document, "num_labels": 1, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}}
 
 
 def read_model(directory: Path, task: Task, first_position: int | None = None) -> EncoderModel:

@@ -147,15 +147,16 @@ def _find(service: Service, request: Request) -> Model:
         ModelNotFound: there is none of that name and version; says which there are.
     """
     name, version = request.path_params["name"], request.path_params.get("version", VERSION)
-    if version == VERSION and name in service.store.models:
-        return service.store.models[name]
+    models = {model.name: model for model in service.store.models.values() if model.manifest.task in TASKS}
+    if version == VERSION and name in models:
+        return models[name]
     for broken in service.store.broken:
         if broken.name == name:
             raise BrokenModel(f"The model {name} is in the store but cannot be served: {broken.reason}")
     _check_ready(service)
     raise ModelNotFound(
         f"There is no model {name[:100]!r} of version {version[:100]!r}. All are of version {VERSION!r}: "
-        f"{', '.join(sorted(service.store.models))}."
+        f"{', '.join(sorted(models))}."
     )
 
 

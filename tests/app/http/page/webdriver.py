@@ -19,7 +19,6 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 _ARGUMENTS += ["--disable-dev-shm-usage", "--disable-background-networking"]
 _ARGUMENTS += ["--disable-component-update", "--disable-sync"]
-_WAIT_S = 30
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name of an element's id, fixed by the protocol
 
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004", "Up": "\ue013", "Down": "\ue015", "Left": "\ue012"}
@@ -80,8 +79,8 @@ class Browser:
         texts: list[str] = self.get("all(arguments[0]).map((e) => e.textContent)", selector)
         return texts
 
-    def wait(self, condition: str) -> None:
-        deadline = time.monotonic() + _WAIT_S
+    def wait(self, condition: str, most_s: float = 30) -> None:
+        deadline = time.monotonic() + most_s
         while not self.get(f"Boolean({condition})"):
             assert time.monotonic() < deadline, condition
             time.sleep(0.05)
