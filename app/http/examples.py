@@ -5,11 +5,11 @@ Knows the formats of requests, and nothing of what reads them.
 
 from typing import Any
 
-from app.types import ServedTask
+from app.types import Task
 
 Examples = dict[str, dict[str, Any]]  # as OpenAPI has them: a name, and `value`
 
-REQUESTS: dict[ServedTask, dict[str, Any]] = {
+REQUESTS: dict[Task, dict[str, Any]] = {
     "qa": {
         "question": "富士山の高さは何メートルですか",
         "context": "富士山は静岡県と山梨県にまたがる火山である。高さは3776メートルで、日本で最も高い。",
@@ -23,7 +23,7 @@ REQUESTS: dict[ServedTask, dict[str, Any]] = {
 _OTHER_TEXT = "橋の工事は来年の三月に終わる予定である。"
 
 
-def of_task(task: ServedTask) -> Examples:
+def of_task(task: Task) -> Examples:
     """A text, several documents, and Hugging Face's payload."""
     request = REQUESTS[task]
     field = "context" if task == "qa" else "text"
@@ -41,7 +41,7 @@ ROOT: Examples = {"question": {"summary": "A question", "value": of_task("qa")["
 PREDICT: Examples = {"text": {"summary": "One text", "value": {"inputs": REQUESTS["classify"]["text"]}}}
 
 
-def tensors_of(task: ServedTask) -> dict[str, Any]:
+def tensors_of(task: Task) -> dict[str, Any]:
     """The same request as tensors of the KServe V2 protocol."""
     names = ("question", "context") if task == "qa" else ("text",)
     return {
@@ -53,7 +53,7 @@ TENSORS: Examples = {"qa": {"summary": "For a model that answers questions", "va
 
 
 # What the shipped models answered, without timings, which are of one machine, and without null.
-ANSWERED: dict[ServedTask, dict[str, Any]] = {
+ANSWERED: dict[Task, dict[str, Any]] = {
     "qa": {
         "usage": {"tokens": 43, "windows": 1},
         "model": "nagayomi-small-ja-qa",

@@ -73,7 +73,7 @@ def test_the_answers_shown_are_answers_to_the_examples() -> None:
     for task, answer in ANSWERED.items():
         timings = dict.fromkeys(("tokenize_ms", "queue_ms", "infer_ms", "decode_ms", "total_ms"), 0.0)
         parsed = TypeAdapter(TASKS[task].response).validate_json(json.dumps({**answer, "timings": timings}))
-        text = REQUESTS[task].get("context", REQUESTS[task].get("text"))
+        text: str = REQUESTS[task].get("context") or REQUESTS[task]["text"]
         for span in [
             *getattr(parsed, "sentences", ()),
             *(a for r in getattr(parsed, "results", ()) for a in r.answers),
@@ -100,11 +100,11 @@ async def test_operations_are_named_and_bodies_are_components(client: httpx.Asyn
 def test_the_ways_to_send_a_key_stand_there_whether_one_is_asked_for_or_not(
     handmade_models: Path, with_key: bool
 ) -> None:
-    keys = {"api_keys": new_key("test")[1]} if with_key else {}
+    keys: dict[str, Any] = {"api_keys": new_key("test")[1]} if with_key else {}
     document = create_app(Settings(model_store=handmade_models, **keys)).openapi()
     schemes = document["components"]["securitySchemes"]
     assert (schemes["HTTPBearer"]["scheme"], schemes["APIKeyHeader"]["name"]) == ("bearer", "X-API-Key")
-    expected = [*([] if with_key else [{}]), {"HTTPBearer": []}, {"APIKeyHeader": []}]
+    expected: list[dict[str, list[str]]] = [*([] if with_key else [{}]), {"HTTPBearer": []}, {"APIKeyHeader": []}]
     for method, path, operation in _operations(document):
         is_open = method == "get" and path in OPEN_PATHS
         assert operation.get("security") == (None if is_open else expected), path
