@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
 from app.http.auth import OPEN_PATHS, new_key
+from app.jobs import Job, Jobs
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import running
@@ -174,6 +175,17 @@ async def test_head_answers_as_get_without_the_body(client: httpx.AsyncClient, a
         assert (head.status_code, head.content) == (got.status_code, b""), path
         changing = {"x-request-id", *(["content-length"] if path == "/metrics" else [])}
         assert _without(head.headers, changing) == _without(got.headers, changing), path
+
+
+async def test_a_result_of_which_only_the_head_was_asked_for_is_not_fetched(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(owner="", size=0, state="done", result=b"{}")
+    monkeypatch.setattr(Jobs, "find", lambda *_: job)
+    assert (await client.head("/jobs/any")).status_code == 200
+    assert not job.fetched
+    assert (await client.get("/jobs/any")).json()["result"] == {}
+    assert job.fetched
 
 
 def _without(headers: httpx.Headers, names: set[str]) -> dict[str, str]:
