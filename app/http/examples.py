@@ -79,7 +79,7 @@ ANSWERED: dict[Task, dict[str, Any]] = {
         "model": "nagayomi-small-ja-summarize",
         "summary": "町の人々は橋を直しはじめた。",
         "sentences": [
-            {"text": "雨がやんだ。", "start": 0, "end": 6, "index": 0, "score": 0.007, "selected": False},
+            {"text": "雨がやんだ。", "start": 0, "end": 6, "index": 0, "score": 0.007, "selected": False, "cut": False},
             {
                 "text": "町の人々は橋を直しはじめた。",
                 "start": 6,
@@ -87,8 +87,17 @@ ANSWERED: dict[Task, dict[str, Any]] = {
                 "index": 1,
                 "score": 0.082,
                 "selected": True,
+                "cut": False,
             },
-            {"text": "橋は三日で直った。", "start": 20, "end": 29, "index": 2, "score": 0.05, "selected": False},
+            {
+                "text": "橋は三日で直った。",
+                "start": 20,
+                "end": 29,
+                "index": 2,
+                "score": 0.05,
+                "selected": False,
+                "cut": False,
+            },
             {
                 "text": "子どもたちが最初に渡った。",
                 "start": 29,
@@ -96,6 +105,7 @@ ANSWERED: dict[Task, dict[str, Any]] = {
                 "index": 3,
                 "score": 0.019,
                 "selected": False,
+                "cut": False,
             },
         ],
     },
