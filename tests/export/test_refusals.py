@@ -70,7 +70,7 @@ _WORDS = "bert.embeddings.LayerNorm.bias"
     [
         (_config(model_type="longformer"), "'longformer'"),
         (_config(model_type="gpt2"), "'gpt2'"),
-        (_config(nagayomi={}), "give --segmenter"),
+        (_config(nagayomi={}), "Give --special-tokens"),
         (_config(hidden_size=63), "where its config.json asks for"),
         (_config(num_attention_heads=0), "config.json is not one of a big_bird"),
         (_config(hidden_size="wide"), "config.json is not one of a big_bird"),
