@@ -38,6 +38,7 @@ class ExportOptions:
     target: Target = "cpu"
     segmenter: SegmenterName | None = None
     normaliser: NormaliserName | None = None
+    special_tokens: tuple[str, str] | None = None  # the first one and the separator, where no file says them
     first_position: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -70,6 +71,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
             "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
+    tokenizer = tokenizer.with_template(options.special_tokens, is_own="segmenter" in own)
     out.mkdir(parents=True, exist_ok=True)
     for name in (FILE_NAME, GPU_FILE):
         (out / name).unlink(missing_ok=True)
@@ -215,6 +217,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cuda, tensorrt: a second graph in mixed precision, for GPUs, over the same weights (default: cpu alone)",
     )
     parser.add_argument("--segmenter", choices=get_args(SegmenterName), help="default: what the checkpoint says")
+    parser.add_argument(
+        "--special-tokens",
+        nargs=2,
+        metavar=("FIRST", "SEPARATOR"),
+        help="what stands before a text and after it, such as [CLS] [SEP] (default: the template in tokenizer.json)",
+    )
     parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: what the checkpoint says")
     parser.add_argument(
         "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
@@ -240,6 +248,7 @@ def run(args: argparse.Namespace) -> int:
         target=args.target,
         segmenter=args.segmenter,
         normaliser=args.normaliser,
+        special_tokens=tuple(args.special_tokens) if args.special_tokens else None,
         first_position=args.first_position,
         metadata=metadata,
     )

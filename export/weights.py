@@ -38,11 +38,11 @@ def initialise(model: EncoderModel, seed: int, std: float | None = None) -> None
     generator = torch.Generator().manual_seed(seed)
     deviation = model.config.initializer_range if std is None else std
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Embedding):
+        if isinstance(module, nn.Linear | nn.Embedding | nn.Conv1d):
             module.weight.data.normal_(0.0, deviation, generator=generator)
             if isinstance(module, nn.Embedding) and module.padding_idx is not None:
                 module.weight.data[module.padding_idx].zero_()
-            if isinstance(module, nn.Linear) and module.bias is not None:
+            if isinstance(module, nn.Linear | nn.Conv1d) and module.bias is not None:
                 module.bias.data.zero_()
         elif isinstance(module, nn.LayerNorm):
             module.weight.data.fill_(1.0)

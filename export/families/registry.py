@@ -7,6 +7,7 @@ from typing import Any
 from export.checkpoint import CheckpointError, read_config, read_weights
 from export.encoder import EncoderModel, Task
 from export.families.bert import Bert
+from export.families.deberta import DebertaV2
 from export.families.luke import Luke
 from export.families.modernbert import ModernBert
 from export.families.open_provence import OpenProvence
@@ -21,6 +22,7 @@ FAMILIES: Mapping[str, type[EncoderModel]] = {
     "xlm-roberta": XlmRoberta,
     "luke": Luke,
     "modernbert": ModernBert,
+    "deberta-v2": DebertaV2,
     "open_provence": OpenProvence,
 }
 

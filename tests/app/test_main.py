@@ -57,11 +57,20 @@ async def test_summarize_and_classify(client: httpx.AsyncClient) -> None:
     response = await client.post("/summarize", json={"text": "普通。重い。", "max_sentences": 1})
     assert response.json()["summary"] == "重い。"
     assert list(response.json()["sentences"][0]) == [
-        *("text", "start", "end", "index", "score", "selected"),
+        *("text", "start", "end", "index", "score", "selected", "cut"),
         *("page", "heading", "boxes"),
     ]
     response = await client.post("/classify", json={"text": "上", "top_k": 1})
     assert response.json()["labels"] == [{"label": "up", "name": None, "score": pytest.approx(0.98, abs=0.01)}]
+
+
+async def test_a_sentence_without_end_is_cut_and_says_so(client: httpx.AsyncClient) -> None:
+    response = await client.post("/summarize", json={"text": "重い、" * 400, "max_sentences": 1})
+    sentences = response.json()["sentences"]
+    assert [(one["start"], one["end"], one["cut"]) for one in sentences] == [
+        *((0, 498, True), (498, 996, True)),
+        (996, 1200, False),
+    ]
 
 
 async def test_content_type_does_not_matter(client: httpx.AsyncClient) -> None:

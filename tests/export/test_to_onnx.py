@@ -6,9 +6,11 @@ from typing import Any, get_args
 import numpy as np
 import onnx
 import pytest
+import tokenizers
 import torch
 import transformers
 from onnx import TensorProto, helper
+from tokenizers import models
 
 from app.manifest import Manifest, verify_files
 from app.packing import AttentionLayout, pack
@@ -156,6 +158,8 @@ def test_a_document_of_full_attention_is_seen_as_quadratic(packed_qa: Path, tmp_
 
 def test_text_settings_must_be_known(tmp_path: Path, qa_model: BigBird) -> None:
     checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint", qa_model)
+    words = tokenizers.Tokenizer(models.Unigram([("[UNK]", 0.0), ("▁東京", -1.0)], unk_id=0))
+    words.save(str(checkpoint / "tokenizer.json"))
     out = tmp_path / "out"
     with pytest.raises(CheckpointError, match=r"give --segmenter .* and --normaliser"):
         export(str(checkpoint), out, ExportOptions(task="qa", name="x"))
@@ -178,6 +182,24 @@ def test_text_settings_are_read_from_the_tokenizer_files(
 
     assert (manifest.segmenter, manifest.normaliser) == ("mecab-unidic-lite", "nfkc")
     assert set(manifest.files) == {"config.json", "tokenizer.json"}
+
+
+def test_special_tokens_must_be_known(tmp_path: Path, qa_model: BigBird, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint", qa_model)
+    with pytest.raises(CheckpointError, match=r"Give --special-tokens FIRST SEPARATOR"):
+        export(str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x"))
+    with pytest.raises(CheckpointError, match="lacks <sep>"):
+        export(str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x", special_tokens=("[CLS]", "<sep>")))
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: [])
+
+    manifest = export(
+        str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x", special_tokens=("[CLS]", "[SEP]"))
+    )
+
+    assert (manifest.segmenter, manifest.normaliser) == ("none", "none")
+    written = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert written.encode("東京", "東京").ids == [2, 4, 3, 4, 3]
 
 
 def test_the_padded_layout_has_no_random_blocks(qa_checkpoint: Path, tmp_path: Path) -> None:

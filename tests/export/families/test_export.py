@@ -23,17 +23,21 @@ from tests.app.asgi import running
 from tests.export.families.tiny import save_checkpoint, save_evidence_checkpoint
 from tests.export.graphs import quadratic_tensors
 
-# transformers' ModernBERT imports parts of torch that say that they are deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+# transformers' ModernBERT and DeBERTa use parts of torch that say that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 
 CASES: list[tuple[str, Task]] = [
     ("bert", "classify"),
     ("roberta", "qa"),
     ("modernbert", "classify"),
     ("xlm-roberta", "rerank"),
+    ("deberta-v2", "classify"),
 ]
-CHANGES: dict[str, dict[str, Any]] = {"modernbert": {"classifier_pooling": "mean"}}
-WITH_GPU_GRAPH = ("bert", "modernbert")
+CHANGES: dict[str, dict[str, Any]] = {
+    "modernbert": {"classifier_pooling": "mean"},
+    "deberta-v2": {"conv_kernel_size": 3},
+}
+WITH_GPU_GRAPH = ("bert", "modernbert", "deberta-v2")
 LENGTHS = (1, 65, 300, 512)
 
 
@@ -126,6 +130,7 @@ async def test_they_answer_over_http_and_read_long_texts_in_windows(store: Path)
         models = (await client.get("/info")).json()["models"]
         assert {model["name"]: model["attention_pattern"] for model in models} == {
             "bert-classify": None,
+            "deberta-v2-classify": None,
             "evidence": None,
             "modernbert-classify": None,
             "roberta-qa": None,
