@@ -297,7 +297,10 @@ def test_all_tasks_have_a_recipe() -> None:
         ("learning_rates=[-1.0]", "learning_rates.0: Input should be greater than 0"),
         ("learning_rates=[nan]", "learning_rates.0: Input should be a finite number"),
         ("batch_size=true", "batch_size: Input should be a valid integer"),
-        ("segmenter=chasen", "segmenter: Input should be 'none', 'mecab-jumandic' or 'jumanpp'"),
+        (
+            "segmenter=chasen",
+            "segmenter: Input should be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
+        ),
         ("warmup_share=2", "warmup_share: Input should be less than or equal to 1"),
     ],
 )
