@@ -256,7 +256,7 @@ def test_a_batch_is_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> N
     assert grid_search._batch_of_a_device(32) == 32
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert grid_search._batch_of_a_device(32) == 8
-    with pytest.raises(ConfigError, match="batch_size is 30; it must be a multiple 4, the number of devices"):
+    with pytest.raises(ConfigError, match="batch_size is 30; it must be a multiple of 4, the number of devices"):
         grid_search._batch_of_a_device(30)
 
 
