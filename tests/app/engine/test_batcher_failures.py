@@ -29,7 +29,7 @@ async def test_a_poisonous_document_sinks_nobody_else(caplog: pytest.LogCaptureF
         await engine.end()
     assert engine.batches[4:] == [[("b", 20)], [("later", 20)]]
     assert [(await task).results for task in (tasks[0], tasks[2], waiting)] == [["A"], ["B"], ["LATER"]]
-    with pytest.raises(EngineFailed, match=r"engine failed on this request\. Other requests go on") as failure:
+    with pytest.raises(EngineFailed, match=r"engine failed on this request\. Other requests continue") as failure:
         await tasks[1]
     assert str(failure.value.__cause__) == "no such shape"
     assert [report.failed for report in reports] == [False, True, False, True, False, False]
@@ -64,7 +64,7 @@ async def test_when_the_engine_is_lost_its_batch_is_not_tried_again(caplog: pyte
     with caplog.at_level(logging.CRITICAL, "nagayomi"):
         await engine.end(error=EngineFailed("The engine stopped."))
     for task in tasks:
-        with pytest.raises(EngineFailed, match=r"The engine stopped\. Other requests go on; try again\."):
+        with pytest.raises(EngineFailed, match=r"The engine stopped\. Other requests continue; try again\."):
             await task
     assert engine.batches == [[("a", 20), ("b", 20)], [("waiting", 20)]]
     await engine.end()

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ def address(handmade_models: Path) -> Address:
 
     @contextmanager
     def listening(*arguments: str) -> Iterator[str]:
-        with serving(handmade_models, *arguments, most_s=_MOST_S) as process:
+        with serving(handmade_models, *arguments, most_s=_MOST_S, log=subprocess.DEVNULL) as process:
             assert process.stdout is not None
             match = re.search(r"ready at (\S+)", read_until(process.stdout, "Ctrl-C"))
             assert match is not None
