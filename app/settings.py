@@ -58,14 +58,14 @@ class Settings(BaseSettings):
         default=2,
         ge=1,
         le=64,
-        description="Threads that tokenise and decode, each with its own tokeniser (some 20 MB per model). More "
+        description="Threads that tokenize and decode, each with its own tokenizer (some 20 MB per model). More "
         "threads keep short requests from waiting behind a long text.",
     )
     max_waiting_characters: int = Field(
         default=4_000_000,
         ge=1,
         description="Characters of texts that may wait for a text thread. Past it requests get 429 with Retry-After; "
-        "more means more memory and longer waits instead. A text that finds none waiting is always taken.",
+        "more means more memory and longer waits instead. A text is always accepted when none waits.",
     )
     max_batch_tokens: int = Field(
         default=4096,
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         default=300_000,
         ge=1,
         description="Characters that one request may hold in all its texts, as sent and once more after normalisation "
-        "(one ﷺ becomes 18). Past it the request gets 413 before any time is spent on tokenising it.",
+        "(one ﷺ becomes 18). Past it the request gets 413 before any time is spent on tokenizing it.",
     )
     max_questions: int = Field(default=64, ge=1, description="Questions that one /qa request may ask. More get 422.")
     max_client_batch_size: int = Field(
@@ -161,7 +161,7 @@ class Settings(BaseSettings):
         default=64,
         ge=0,
         description="Jobs (Prefer: respond-async) that run or whose result is kept. Past it the request gets 429. 0 "
-        "offers none: requests are then answered at once, as if nobody had asked for a job.",
+        "turns jobs off: requests are then answered at once, as without that header.",
     )
     max_key_jobs: int = Field(
         default=16,
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
         default=300.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that a batch may run. Past it the engine is taken for dead, killed and started anew, and "
+        description="Seconds that a batch may run. After that the engine is killed and started again, and "
         "the requests in it get 503. Must be longer than the slowest batch of max_batch_tokens.",
     )
     drain_timeout_s: float = Field(
@@ -229,13 +229,13 @@ class Settings(BaseSettings):
     )
     api_keys_file: Path | None = Field(
         default=None,
-        description="File with one NAME:SHA-256 per line; empty lines and lines that start with # are passed over. It "
+        description="File with one NAME:SHA-256 per line; empty lines and lines that start with # are ignored. It "
         "is read at start: a key that is added or removed counts after a restart.",
     )
     allow_unauthenticated: bool = Field(
         default=False,
-        description="Listen on an address that other machines reach, although no key is asked for. Without it the "
-        "service refuses to start that way; with it, whoever reaches the address may use the service.",
+        description="Listen on an address that other machines reach, although no key is required. Without it the "
+        "service refuses to start that way; with it, every client that reaches the address may use the service.",
     )
     max_key_requests: int = Field(
         default=64,
@@ -315,7 +315,7 @@ class Settings(BaseSettings):
         if self.max_request_timeout_s < self.request_timeout_s:
             raise ValueError(
                 f"max_request_timeout_s ({self.max_request_timeout_s:g}) must be at least request_timeout_s "
-                f"({self.request_timeout_s:g}), or clients could not ask for what they get without asking"
+                f"({self.request_timeout_s:g}), or clients could not ask for the default time"
             )
         if self.needs_key and self.max_key_tokens < self.max_request_tokens:
             raise ValueError(
