@@ -62,6 +62,7 @@ class EncoderModel(nn.Module):
     num_random_blocks: int = 0
     for_gpus: bool = False  # its graph is for GPUs, see export/gpu_graph.py
     pools_means: bool = False  # its head reads the mean state of each document
+    reads_distances: bool = False  # its scores depend on how far two tokens are apart
 
     def __init__(self, *_: Any) -> None:
         super().__init__()
@@ -86,6 +87,8 @@ class EncoderModel(nn.Module):
         if self.takes_spans:
             parts["full"] = ("spans", "merge")
         tables = tuple(f"{kind}_{part}" for kind in self.kinds for part in parts[kind])
+        if self.reads_distances:
+            tables += ("distance_rows", "distance_keys")
         head: tuple[str, ...] = ()
         if self.task in (*PER_DOCUMENT, "evidence"):
             head = ("mean_weights",) if self.pools_means else ("cls_index",)

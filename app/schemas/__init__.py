@@ -1,6 +1,6 @@
 """Requests and responses as clients see them, a file for each subject. Start with qa.py.
 
-Limits that hold for every installation stand here; limits an operator may move stand in app/settings.py. Knows nothing
+Limits that hold for every installation stand here; limits an operator may move stand in app/settings/. Knows nothing
 of models or FastAPI. Messages name the field, what is wrong and what is allowed; they never repeat a text.
 """
 

@@ -148,4 +148,5 @@ def attention_layout(directory: Path, manifest: Manifest, file: str = MODEL_FILE
         manifest.kinds,
         spans="full_spans" in inputs,
         means="mean_weights" in inputs,
+        distances=-(-manifest.max_tokens // manifest.block_size) if "distance_rows" in inputs else 0,
     )

@@ -23,17 +23,22 @@ from tests.app.asgi import running
 from tests.export.families.tiny import save_checkpoint, save_evidence_checkpoint
 from tests.export.graphs import quadratic_tensors
 
-# transformers' ModernBERT imports parts of torch that say that they are deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+# transformers' ModernBERT and DeBERTa use parts of torch that say that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 
 CASES: list[tuple[str, Task]] = [
     ("bert", "classify"),
     ("roberta", "qa"),
     ("modernbert", "classify"),
     ("xlm-roberta", "rerank"),
+    ("deberta-v2", "classify"),
+    ("luke", "summarize"),
 ]
-CHANGES: dict[str, dict[str, Any]] = {"modernbert": {"classifier_pooling": "mean"}}
-WITH_GPU_GRAPH = ("bert", "modernbert")
+CHANGES: dict[str, dict[str, Any]] = {
+    "modernbert": {"classifier_pooling": "mean"},
+    "deberta-v2": {"conv_kernel_size": 3},
+}
+WITH_GPU_GRAPH = ("bert", "modernbert", "deberta-v2")
 LENGTHS = (1, 65, 300, 512)
 
 
@@ -126,13 +131,19 @@ async def test_they_answer_over_http_and_read_long_texts_in_windows(store: Path)
         models = (await client.get("/info")).json()["models"]
         assert {model["name"]: model["attention_pattern"] for model in models} == {
             "bert-classify": None,
+            "deberta-v2-classify": None,
             "evidence": None,
+            "luke-summarize": None,
             "modernbert-classify": None,
             "roberta-qa": None,
             "xlm-roberta-rerank": None,
         }
         response = await client.get("/v2/models/evidence")
         assert response.status_code == 404, "the task has no tensors there"
+        response = await client.post("/classify", json={"text": text, "model": "deberta-v2-classify"})
+        assert response.json()["usage"]["windows"] > 1
+        response = await client.post("/summarize", json={"text": text, "max_sentences": 1})
+        assert (response.json()["model"], response.json()["summary"] in text) == ("luke-summarize", True)
         response = await client.post("/classify", json={"text": text, "model": "modernbert-classify"})
         assert response.json()["usage"]["windows"] == 1
 

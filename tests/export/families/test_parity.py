@@ -9,14 +9,15 @@ from transformers import ModernBertConfig
 from app.packing import pack
 from export.check_parity import cut, difference, document, reference_logits, reference_of
 from export.encoder import EncoderModel, PackedModel, Task
+from export.families.deberta import DebertaV2
 from export.families.modernbert import layer_kinds, rope_thetas, window_bias
 from export.families.open_provence import OpenProvence
 from export.families.registry import FAMILIES, build_model
 from export.sharp import sharp_model
 from export.trace import attention_layout
 
-# transformers' ModernBERT imports parts of torch that say that they are deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+# transformers' ModernBERT and DeBERTa use parts of torch that say that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 
 BOUND = 1e-4
 LENGTHS = (1, 63, 64, 65, 300, 512)
@@ -139,3 +140,37 @@ def outputs_of(model: EncoderModel, lengths: tuple[int, ...]) -> list[tuple[Any,
             **{name: torch.from_numpy(batch.inputs[name]) for name in model.packed_inputs()}
         )
     return [(score[row].numpy(), tokens[0, place].numpy()) for row, place in enumerate(batch.documents)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conv_kernel_size": 3, "conv_act": "gelu"},  # of v2: lengths of whole blocks stand next to each other
+        {"share_att_key": False, "norm_rel_ebd": "none", "type_vocab_size": 2, "position_biased_input": True},
+        {"pos_att_type": ["c2p"], "position_buckets": -1, "max_relative_positions": 128},
+    ],
+)
+def test_forms_of_deberta(changes: dict[str, Any]) -> None:
+    check(sharp_model("deberta-v2", "token-classification", **changes))
+
+
+def test_the_bound_would_notice_distances_of_the_wrong_sign() -> None:
+    model = sharp_model("deberta-v2", "qa")
+    assert isinstance(model, DebertaV2)
+    (before,) = logits_of(model, (130,))
+    model.distances.for_keys = model.distances.for_queries
+    (after,) = logits_of(model, (130,))
+    assert difference(before, after) > 10 * BOUND
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"relative_attention": False}, "Only a DeBERTa with relative attention"),
+        ({"max_position_embeddings": 2048}, "more than 1024 positions"),
+        ({"conv_kernel_size": 5}, "Only a convolution over three tokens"),
+    ],
+)
+def test_what_no_deberta_here_has(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        sharp_model("deberta-v2", "qa", **changes)

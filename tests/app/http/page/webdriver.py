@@ -53,7 +53,7 @@ class Browser:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._driver + self._session + path, data, method=method)
         try:
-            with _OPENER.open(request, timeout=60) as response:
+            with _OPENER.open(request, timeout=200) as response:
                 return json.load(response)["value"]
         except urllib.error.HTTPError as error:
             with error:
