@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from app.types import AnsweredTask
 
 Parser = argparse.ArgumentParser
+
+_BREAKS = re.compile(r"\s*[\r\n]\s*")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = COMMANDS[args.command].run(args)
         return code if (lost := streams.lost_output()) is None else _failed(lost)
     except NagayomiError as error:
-        print(f"nagayomi: {error}", file=sys.stderr)
+        print(f"nagayomi: {_BREAKS.sub(' ', str(error))}", file=sys.stderr)  # libraries explain in several lines
         return 2 if error.status < 500 else 1
     except KeyboardInterrupt:
         return 130

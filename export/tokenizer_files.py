@@ -17,7 +17,7 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processo
 from app.errors import BrokenModel
 from app.text.template import template_of
 from app.types import NormaliserName, SegmenterName
-from export.checkpoint import CheckpointError
+from export.checkpoint import CheckpointError, refuse_lfs_pointer
 from export.sentencepiece_files import read_sentencepiece
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -82,6 +82,7 @@ def read_tokenizer(directory: Path) -> TokenizerFiles:
     is_japanese_bert = name == BERT_JAPANESE or "word_tokenizer_type" in settings
     file = directory / TOKENIZER_FILE
     if file.exists():
+        refuse_lfs_pointer(file)
         try:
             pieces = tokenizers.Tokenizer.from_file(str(file))
         except Exception as error:  # the Rust tokenizer raises nothing narrower

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from export.checkpoint import CheckpointError
 from export.encoder import EncoderModel
 
 _NAMES_BEFORE = {"gamma": "weight", "beta": "bias"}
@@ -16,15 +17,22 @@ def load_weights(model: EncoderModel, weights: Mapping[str, Tensor]) -> None:
     Checkpoints from TensorFlow call the parameters of layer norms gamma and beta.
 
     Raises:
-        ValueError: the checkpoint lacks a weight of the encoder or of this task's head.
+        CheckpointError: the checkpoint lacks a weight of the encoder or of this task's head, or has one of another
+            shape, or with values that are no numbers.
     """
     own = model.state_dict()
     weights = {_of_today(name): tensor for name, tensor in weights.items()}
     missing = sorted(own.keys() - weights.keys())
     if missing:
-        raise ValueError(
+        raise CheckpointError(
             f"The checkpoint lacks {len(missing)} weights that the task {model.task} needs, first {missing[0]}."
         )
+    for name, parameter in own.items():
+        if weights[name].shape != parameter.shape:
+            shapes = f"{tuple(weights[name].shape)}, where its config.json asks for {tuple(parameter.shape)}"
+            raise CheckpointError(f"The weight {name} of the checkpoint has the shape {shapes}.")
+        if not torch.isfinite(weights[name]).all():
+            raise CheckpointError(f"The weight {name} of the checkpoint holds NaN or infinity.")
     model.load_state_dict({name: weights[name].to(torch.float32) for name in own})
 
 

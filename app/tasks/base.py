@@ -79,7 +79,7 @@ DocumentsResponse = (
 
 
 class Prepared(Protocol[T_co]):
-    """One request, tokenised for one model."""
+    """One request, tokenized for one model."""
 
     @property
     def documents(self) -> list[Document]: ...
@@ -166,14 +166,14 @@ def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Setti
     characters = sum(map(len, texts))
     if characters > settings.max_text_characters:
         raise RequestTooLarge(
-            f"The texts have {characters} characters; {settings.max_text_characters} are allowed in one request."
+            f"The texts have {characters} characters; {settings.max_text_characters} are allowed together."
         )
     if characters * LONGEST_EXPANSION > settings.max_text_characters:
         normalised = sum(map(tokenizer.normalised_length, texts))
         if normalised > settings.max_text_characters:
             raise RequestTooLarge(
                 f"The texts have {normalised} characters once normalised ({characters} as sent); "
-                f"{settings.max_text_characters} are allowed in one request."
+                f"{settings.max_text_characters} are allowed together."
             )
 
 

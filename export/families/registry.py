@@ -1,6 +1,7 @@
 """The families that can be exported, by the `model_type` of config.json, and models read from checkpoints of theirs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,25 +53,39 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
     """A model of the family and configuration of a config.json, its weights not yet loaded.
 
     Raises:
-        CheckpointError: the family is not supported, or has no head for the task, or no such position.
-        ValueError: the configuration asks for something that the family does not have here.
+        CheckpointError: the family is not supported, or has no head for the task, or no such position, or its
+            configuration asks for something that is not had here.
     """
     family = family_of(document)
     if task not in family.architectures:
         heads = ", ".join(family.architectures)
         raise CheckpointError(f"{document['model_type']} has no head for {task}; it has those for {heads}.")
-    config = family.config_class(**document)
+    with _naming_config(document):
+        config = family.config_class(**document)
     if task == "rerank" and config.num_labels != 1:
         raise CheckpointError(f"A reranker has one label; this checkpoint has {config.num_labels}.")
     if family is OpenProvence:
         return OpenProvence(config, task, build_model(reranker_of(config.base_model_config), "rerank"))
     if first_position is None:
-        return family(config, task)
+        with _naming_config(document):
+            return family(config, task)
     if not issubclass(family, Bert):
         raise CheckpointError(f"{document['model_type']} has no positions that could begin elsewhere.")
     if not 0 <= first_position < config.max_position_embeddings:
         raise CheckpointError(f"The first position must be from 0 to {config.max_position_embeddings - 1}.")
-    return family(config, task, first_position)
+    with _naming_config(document):
+        return family(config, task, first_position)
+
+
+@contextmanager
+def _naming_config(document: Mapping[str, Any]) -> Iterator[None]:
+    """Whatever a configuration breaks, it is the configuration."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"config.json is not one of a {document['model_type']}: {error}") from error
 
 
 def reranker_of(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,8 +97,7 @@ def read_model(directory: Path, task: Task, first_position: int | None = None) -
     """The model of a checkpoint with the head of a task, in eval mode.
 
     Raises:
-        CheckpointError: nothing to read, or see `build_model`.
-        ValueError: it lacks weights of the task.
+        CheckpointError: nothing to read, or it lacks weights of the task, or see `build_model`.
     """
     model = build_model(read_config(directory), task, first_position)
     load_weights(model, read_weights(directory))

@@ -348,13 +348,16 @@ async def test_metrics_count_what_was_sent(client: httpx.AsyncClient) -> None:
 async def test_documentation(client: httpx.AsyncClient) -> None:
     assert (await client.get("/docs")).status_code == 200
     document = (await client.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
     for path in POSTED:
         operation = document["paths"][path]["post"]
         content = operation["requestBody"]["content"]
-        own, documents, hugging_face = content["application/json"]["schema"]["anyOf"]
+        own, documents, hugging_face = (
+            schemas[option["$ref"].rpartition("/")[2]] for option in content["application/json"]["schema"]["anyOf"]
+        )
         assert "model" in own["properties"]
         assert "documents" in documents["properties"]
-        form = content["multipart/form-data"]["schema"]
+        form = schemas[content["multipart/form-data"]["schema"]["$ref"].rpartition("/")[2]]
         assert form["properties"].keys() == documents["properties"].keys() - {"documents"} | {"file"}
         assert "inputs" in hugging_face["properties"]
         assert [parameter["name"] for parameter in operation["parameters"]] == ["X-Timeout-Ms", "Prefer"]

@@ -33,13 +33,13 @@ def _ids_differ(body: Any) -> bool:
     return all(ids.count(one) == 1 for one in ids)
 
 
-def _strides(value: Any) -> Iterator[int]:
+def _strides(value: Any) -> Iterator[float]:
     if isinstance(value, list):
         for inner in value:
             yield from _strides(inner)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            if name in ("doc_stride", "window_overlap") and isinstance(inner, int):
+            if name in ("doc_stride", "window_overlap") and isinstance(inner, int | float):
                 yield inner
             else:
                 yield from _strides(inner)

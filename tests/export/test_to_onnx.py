@@ -1,7 +1,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -220,24 +220,6 @@ def test_a_checkpoint_of_another_task_is_refused(qa_checkpoint: Path, tmp_path: 
     with pytest.raises(ValueError, match="weights that the task classify needs"):
         export(str(qa_checkpoint), tmp_path / "out", ExportOptions(task="classify", name="x"))
     assert not (tmp_path / "out").exists()
-
-
-def test_an_export_that_fails_leaves_no_manifest(
-    monkeypatch: pytest.MonkeyPatch, qa_checkpoint: Path, tmp_path: Path
-) -> None:
-    """An older model in the directory is not taken for whole while a new one is half written over it."""
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "manifest.json").write_text("{}", encoding="utf-8")
-
-    def fails(*_: Any) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: ["model.onnx", "model.safetensors"])
-    monkeypatch.setattr("export.tokenizer_files.TokenizerFiles.write", fails)
-    with pytest.raises(OSError, match="disk full"):
-        export(str(qa_checkpoint), out, ExportOptions(task="qa", name="x"))
-    assert not (out / "manifest.json").exists()
 
 
 def test_the_weights_in_the_file_are_those_of_the_checkpoint(packed_qa: Path, qa_model: BigBird) -> None:

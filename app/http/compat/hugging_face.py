@@ -1,7 +1,7 @@
 """Hugging Face's inference clients, given the address of this server as their model.
 
 They send `{"inputs": ..., "parameters": {...}}` to the address as it stands: `/`, or the path of a task, where the
-payload is taken beside our own. `inputs` may be a list, which is answered in order, as one request. Written against
+payload is accepted next to our own. `inputs` may be a list, which is answered in order, as one request. Written against
 huggingface_hub 0.36 to 2.4, whose requests and parsers are the same.
 """
 
@@ -27,6 +27,7 @@ from app.http.compat.hugging_face_schemas import (
     SummarizePayload,
     TextInputs,
 )
+from app.http.examples import ROOT
 from app.http.openapi import Responses, json_body
 from app.http.request import model_in_query
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
@@ -52,7 +53,8 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         summary="Hugging Face's payload, for the task that its inputs show",
         response_model=functools.reduce(operator.or_, ANSWERS.values()),
         responses=responses,
-        openapi_extra=json_body(*PAYLOADS.values()),
+        openapi_extra=json_body(*PAYLOADS.values(), examples=ROOT),
+        name="infer_hugging_face",
     )
     async def root(request: Request) -> Response:
         fields = parse_object(await body_of(request, service))

@@ -32,6 +32,7 @@ CASES: list[tuple[str, Task]] = [
     ("modernbert", "classify"),
     ("xlm-roberta", "rerank"),
     ("deberta-v2", "classify"),
+    ("luke", "summarize"),
 ]
 CHANGES: dict[str, dict[str, Any]] = {
     "modernbert": {"classifier_pooling": "mean"},
@@ -132,12 +133,17 @@ async def test_they_answer_over_http_and_read_long_texts_in_windows(store: Path)
             "bert-classify": None,
             "deberta-v2-classify": None,
             "evidence": None,
+            "luke-summarize": None,
             "modernbert-classify": None,
             "roberta-qa": None,
             "xlm-roberta-rerank": None,
         }
         response = await client.get("/v2/models/evidence")
         assert response.status_code == 404, "the task has no tensors there"
+        response = await client.post("/classify", json={"text": text, "model": "deberta-v2-classify"})
+        assert response.json()["usage"]["windows"] > 1
+        response = await client.post("/summarize", json={"text": text, "max_sentences": 1})
+        assert (response.json()["model"], response.json()["summary"] in text) == ("luke-summarize", True)
         response = await client.post("/classify", json={"text": text, "model": "modernbert-classify"})
         assert response.json()["usage"]["windows"] == 1
 
