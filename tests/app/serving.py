@@ -11,22 +11,15 @@ from pathlib import Path
 
 
 @contextmanager
-def serving(
-    store: Path, *arguments: str, most_s: float = 60, log: int = subprocess.PIPE
-) -> Iterator["subprocess.Popen[str]"]:
-    """A `nagayomi serve` of its own on a free port, killed at the end or after `most_s` seconds, whatever happens.
-
-    Args:
-        log: where its standard error goes. A test that sends hundreds of requests throws it away: a pipe that nobody
-            reads is full then, and the server waits for room in it.
-    """
+def serving(store: Path, *arguments: str, most_s: float = 60) -> Iterator["subprocess.Popen[str]"]:
+    """A `nagayomi serve` of its own on a free port, killed at the end or after `most_s` seconds, whatever happens."""
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--model-store", str(store), *arguments]
     # A proxy in the environment must not be asked for a local address.
     environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "NAGAYOMI_INTRA_OP_THREADS": "1"}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
-        stderr=log,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         env=environment,

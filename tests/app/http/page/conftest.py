@@ -2,7 +2,7 @@
 
 import re
 import shutil
-import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -39,10 +39,12 @@ def address(handmade_models: Path) -> Address:
 
     @contextmanager
     def listening(*arguments: str) -> Iterator[str]:
-        with serving(handmade_models, *arguments, most_s=_MOST_S, log=subprocess.DEVNULL) as process:
+        with serving(handmade_models, *arguments, most_s=_MOST_S) as process:
             assert process.stdout is not None
             match = re.search(r"ready at (\S+)", read_until(process.stdout, "Ctrl-C"))
             assert match is not None
+            # Hundreds of requests are logged: into a pipe that nobody reads, the server would wait for room.
+            threading.Thread(target=process.stdout.read, daemon=True).start()
             yield match.group(1)
 
     return listening
