@@ -266,7 +266,7 @@ def test_an_encoder_that_cannot_become_a_bigbird(encoders: dict[str, Path], tmp_
         return str(caught.value)
 
     other = _broken(encoders, tmp_path / "a", model_type="deberta")
-    assert fault(other) == f"{other} is of the family 'deberta'; a warm start takes bert, roberta, xlm-roberta."
+    assert fault(other) == f"{other} belongs to the family 'deberta'; a warm start supports bert, roberta, xlm-roberta."
     relative = _broken(encoders, tmp_path / "b", position_embedding_type="relative_key")
     assert "relative positions; a BigBird needs learned absolute ones" in fault(relative)
     narrow = _broken(encoders, tmp_path / "c", hidden_size=None, pad_token_id=None)
@@ -300,7 +300,7 @@ def test_a_vocabulary_that_cannot_be_cut_down(encoders: dict[str, Path], tmp_pat
             warm_start(str(folder), tmp_path / "out", corpus=[corpus])
         return str(caught.value)
 
-    assert fault(encoders["roberta"]) == "A vocabulary of the type BPE cannot be cut down: leave out --corpus."
+    assert fault(encoders["roberta"]) == "A vocabulary of the type BPE cannot be reduced: leave out --corpus."
     folder = _broken(encoders, tmp_path / "a", "xlm-roberta")
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     whole = tokenizer["model"]["vocab"]

@@ -150,7 +150,7 @@ def test_a_sample_is_the_same_every_time_and_spread_over_the_data(
         (["--task", "qa", "--model", "nobody", "--data", "{data}/qa.json"], "No model named 'nobody' serves qa"),
         (
             ["--task", "classify", "--reader", "kyoto-leads", "--model", "m", "--data", "d"],
-            "--reader kyoto-leads gives nothing for the task classify; allowed are labelled, kyoto-categories",
+            "--reader kyoto-leads has no examples for the task classify; allowed are labelled, kyoto-categories",
         ),
         (
             ["--task", "qa", "--model", "tiny-qa", "--data", "{data}/qa.json", "--min-characters", "9999"],
@@ -160,15 +160,15 @@ def test_a_sample_is_the_same_every_time_and_spread_over_the_data(
         (["--task", "classify", "--fit-answerability", "--model", "m", "--data", "d"], "--fit-answerability is for"),
         (
             ["--task", "classify", "--reader", "reading-set", "--model", "m", "--data", "d"],
-            "--reader reading-set gives nothing for the task classify",
+            "--reader reading-set has no examples for the task classify",
         ),
         (
             ["--task", "qa", "--reader", "labelled", "--model", "m", "--data", "d"],
-            "--reader labelled gives nothing for the task qa; allowed are squad, reading-set",
+            "--reader labelled has no examples for the task qa; allowed are squad, reading-set",
         ),
         (
             ["--task", "qa", "--reader", "reading-set", "--context", "article", "--model", "m", "--data", "d"],
-            "--context article joins the paragraphs of SQuAD JSON; other documents are whole",
+            "--context article is for SQuAD JSON: other readers give whole documents",
         ),
         (
             ["--task", "qa", "--held-out-percent", "10", "--model", "m", "--data", "d"],
@@ -176,12 +176,12 @@ def test_a_sample_is_the_same_every_time_and_spread_over_the_data(
         ),
         (
             ["--task", "qa", "--model", "tiny-qa", "--data", "{data}/qa.json", "--fit-answerability"],
-            "A threshold of answerability needs questions with an answer and questions without one",
+            "Fitting a threshold of answerability needs questions with an answer and questions without one",
         ),
         (["--task", "summarize", "--fit-temperature", "--model", "m", "--data", "d"], "is for qa and classify"),
         (
             ["--task", "classify", "--model", "m", "--data", "{data}/classify.jsonl", "--baselines"],
-            "--baselines needs texts to learn from: name a --reader",
+            "--baselines needs texts to learn from: give a --reader",
         ),
     ],
 )
