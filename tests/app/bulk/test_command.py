@@ -253,7 +253,7 @@ def test_an_output_that_was_cut_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert main(["batch", str(source), str(output), "--task", "qa"]) == 0
     output.write_bytes(output.read_bytes()[:-1])
     assert main(["batch", str(source), str(output), "--task", "qa"]) == 2
-    assert "out.jsonl is shorter than it was when the run stopped" in capsys.readouterr().err
+    assert "out.jsonl is shorter than when the run stopped" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
