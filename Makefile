@@ -19,7 +19,7 @@ DOCKER_BUILD_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKED_EXTRAS := cpu,dev,export,files,jumanpp,otel,ray,train
+LOCKED_EXTRAS := cpu,dev,export,files,ipadic,jumanpp,otel,ray,train,unidic-lite
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

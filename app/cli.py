@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from app import __version__
+from app.arguments import CommandParser
 from app.errors import InvalidInput, NagayomiError, missing_extra
 
 if TYPE_CHECKING:
@@ -58,9 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Results are UTF-8 like the texts that come in, whatever the locale says; a terminal keeps its own encoding.
         sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="replace")
-    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = _build_parser(arguments).parse_args(arguments)
+        args = parse(sys.argv[1:] if argv is None else argv)
         code = COMMANDS[args.command].run(args)
         sys.stdout.flush()
         return code
@@ -76,17 +76,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _build_parser(arguments: Sequence[str]) -> Parser:
-    """The parser for one command line: all commands are named, and only the chosen one's arguments are known."""
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """What one command line asks for. All commands are named, and only the chosen one's arguments are known."""
     parser = Parser(prog="nagayomi", description="Reads long Japanese documents.")
     parser.add_argument("--version", action="version", version=f"nagayomi {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
         if name == chosen:
             command.add_arguments(subparser)
-    return parser
+    return parser.parse_args(arguments)
 
 
 # --- qa, summarize, classify ---------------------------------------------------------------------------------------

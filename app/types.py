@@ -20,7 +20,7 @@ ServedTask = Literal["qa", "classify", "summarize"]  # those with an endpoint
 Layout = Literal["packed", "padded"]
 AttentionPattern = Literal["hf-eval", "random"]
 NormaliserName = Literal["none", "nfkc", "zenkaku"]
-SegmenterName = Literal["none", "mecab-jumandic", "jumanpp"]
+SegmenterName = Literal["none", "mecab-jumandic", "mecab-unidic-lite", "mecab-ipadic", "jumanpp"]
 
 Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
 GpuTarget = Literal["cuda", "tensorrt"]

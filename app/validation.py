@@ -8,6 +8,7 @@ HTTP beyond the bytes.
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -27,8 +28,11 @@ _EXACT = 2**53  # past it, numbers with a point are no longer every whole number
 _MAX_NAME = 60
 
 
-def validate(fields: dict[str, Any], model: type[T]) -> T:
+def validate(fields: dict[str, Any], model: type[T], place: str = "this endpoint") -> T:
     """Read an object as `model`.
+
+    Args:
+        place: the words for what takes the fields, in errors.
 
     Raises:
         InvalidInput: its fields are not those of `model`.
@@ -36,45 +40,54 @@ def validate(fields: dict[str, Any], model: type[T]) -> T:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise InvalidInput(_explain_request(error, model)) from None
+        raise InvalidInput(_explain_request(error, model, place)) from None
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, what: str = "body") -> dict[str, Any]:
     """Read a body as one JSON object.
+
+    Args:
+        what: the word for it in errors, such as "line".
 
     Raises:
         MalformedBody: says why it is not one.
     """
     if not body:
-        raise MalformedBody("The body is empty; a JSON object is expected.")
+        raise MalformedBody(f"The {what} is empty; a JSON object is expected.")
     if body.startswith(_BOM):
-        raise MalformedBody("The body starts with a byte order mark; JSON is sent as UTF-8 without one.")
+        raise MalformedBody(f"The {what} starts with a byte order mark; JSON is sent as UTF-8 without one.")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedBody(f"The body is not UTF-8: byte {error.start} cannot be decoded.") from None
+        raise MalformedBody(f"The {what} is not UTF-8: byte {error.start} cannot be decoded.") from None
     try:
-        value = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constants, parse_float=_number)
+        value = json.loads(
+            text,
+            object_pairs_hook=partial(_without_repeats, what),
+            parse_constant=partial(_no_constants, what),
+            parse_float=_number,
+        )
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:]
-        raise MalformedBody(f"The body is not JSON: {reason} at line {error.lineno}, column {error.colno}.") from None
+        place = f"column {error.colno}" if what == "line" else f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"The {what} is not JSON: {reason} at {place}.") from None
     except ValueError:
-        raise MalformedBody("The body holds a number too long to read.") from None
+        raise MalformedBody(f"The {what} holds a number too long to read.") from None
     except RecursionError:
-        raise MalformedBody("The body is nested too deeply; a JSON object with plain fields is expected.") from None
+        raise MalformedBody(f"The {what} is nested too deeply; a JSON object with plain fields is expected.") from None
     if not isinstance(value, dict):
-        raise MalformedBody("The body is JSON but not an object; a JSON object with the endpoint's fields is expected.")
+        raise MalformedBody(f"The {what} is JSON but not an object; a JSON object with plain fields is expected.")
     return value
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(what: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if any(SURROGATE.search(name) for name in value):
-        raise MalformedBody("A name in the body holds a lone surrogate; only Unicode characters are allowed.")
+        raise MalformedBody(f"A name in the {what} holds a lone surrogate; only Unicode characters are allowed.")
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise MalformedBody(f"The body names {_quoted(repeated)} twice in one object; every name may stand once.")
+        raise MalformedBody(f"The {what} names {_quoted(repeated)} twice in one object; every name may stand once.")
     return value
 
 
@@ -84,8 +97,8 @@ def _number(written: str) -> float | int:
     return int(value) if value.is_integer() and abs(value) <= _EXACT else value
 
 
-def _no_constants(name: str) -> NoReturn:
-    raise MalformedBody(f"The body holds {name}, which is not JSON; only finite numbers are allowed.")
+def _no_constants(what: str, name: str) -> NoReturn:
+    raise MalformedBody(f"The {what} holds {name}, which is not JSON; only finite numbers are allowed.")
 
 
 def explain(error: ValidationError, name_of: Callable[[str], str] | None = None, *, most: int | None = None) -> str:
@@ -103,23 +116,23 @@ def explain(error: ValidationError, name_of: Callable[[str], str] | None = None,
     return "; ".join(parts) + "."
 
 
-def _explain_request(error: ValidationError, model: type[BaseModel]) -> str:
+def _explain_request(error: ValidationError, model: type[BaseModel], place: str) -> str:
     """The first few things wrong with a request, each as a sentence."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    sentences = [_sentence(detail, model) for detail in details[:_MAX_SHOWN]]
+    sentences = [_sentence(detail, model, place) for detail in details[:_MAX_SHOWN]]
     if len(details) > _MAX_SHOWN:
         sentences.append(f"There are {len(details) - _MAX_SHOWN} more errors like these.")
     return " ".join(sentences)
 
 
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
     message = detail["msg"]
     location = tuple(part for part in detail["loc"] if isinstance(part, int) or not _UNION_TAG.fullmatch(part))
     field = _path(location)
     if detail["type"] == "missing":
         return f"{field} is missing."
     if detail["type"] == "extra_forbidden":
-        where = "of this endpoint" if len(location) == 1 else "that is known there"
+        where = f"of {place}" if len(location) == 1 else "that is known there"
         return f"{field} is not a field {where}; allowed are {', '.join(_fields_at(location, model))}."
     message = _SUBJECT.sub("must ", message)
     return f"{field} {message}." if field else f"{message[:1].upper()}{message[1:]}."

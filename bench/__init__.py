@@ -1,3 +1,3 @@
-"""Measurements: forward passes, load, and other servers beside this one."""
+"""Measurements: forward passes, the gateway, load, a soak, and a simulation. Serves nothing and trains nothing."""
 
 import app  # noqa: F401 - before ONNX Runtime, whose telemetry it switches off

@@ -1,9 +1,10 @@
-"""How often is the encoding of a Japanese text found: by app/files/encoding.py, charset-normalizer and chardet?
+"""How often do app/files/encoding.py, charset-normalizer and chardet find the encoding of a Japanese text?
 
     python -m bench.encoding --data ../shared/data [--texts 40]
 
-Cuts texts of several lengths out of data/everyday/dev, data/docs-ja and data/aozora, writes each in every encoding that
-Japanese files have, and counts how often a detector's answer decodes the bytes to the same text. The last line is JSON.
+Cuts texts of several lengths out of data/everyday/dev, data/docs-ja and data/aozora, encodes each in every encoding
+that Japanese files use, and counts how often a detector's answer decodes the bytes to the same text. The last line is
+JSON.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from app.files.encoding import decode
 
 ENCODINGS = ("utf-8", "cp932", "euc_jp", "iso2022_jp", "utf-16-le", "utf-16-be")
 LENGTHS = (10, 20, 40, 80, 300)
-# A cut of a listing in ASCII is the same in most encodings; one like that says nothing.
+# ASCII text has the same bytes in most encodings, so a sample needs this share of Japanese characters.
 LEAST_JAPANESE = 0.3
 
 Detector = Callable[[bytes], str | None]

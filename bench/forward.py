@@ -2,19 +2,19 @@
 
     python -m bench.forward [--layers 12] [--hidden 768] [--repeats 3]
 
-Random weights, fp32, CPU, one document of 4,096 tokens and one of 1,024. The three alternate, so that whatever else the
-machine does falls on all of them, and each runs once untimed just before it is timed, so that none pays for memory that
-the others made the system take away from it; figures are medians. The memory of a run is measured in a process of its
-own for each length (Linux: the peak resident size of /proc is reset before the run). The last line is JSON:
+Random weights, fp32, CPU, one document of 4,096 tokens and one of 1,024. The three take turns, so that other work of
+the machine slows all of them alike. Each runs once untimed just before its timed run, because the others may have taken
+its memory away. Figures are medians. Memory is measured in a separate process for each length (Linux: the peak resident
+size in /proc is reset before the run). The last line is JSON:
 
     ours_s, transformers_block_sparse_s, transformers_full_s, ratio_block_sparse, ratio_full, tokens
     at_1024                     the same figures at 1,024 tokens
-    dense_products_s            the matrix products of the linear layers alone, at 4,096 tokens: no fp32 run takes less
-    weights_bytes               what the weights take on disk, and at least in memory
-    peak_above_weights_bytes    resident peak of a process in a 4,096-token run, interpreter and all, less the weights
-    growth                      from 2,048 to 4,096 tokens: how many times the time, and the memory that the run takes
+    dense_products_s            the matrix products of the linear layers alone, at 4,096 tokens: a lower bound for fp32
+    weights_bytes               size of the weights on disk; memory holds at least as much
+    peak_above_weights_bytes    resident peak of the whole process in a 4,096-token run, minus the weights
+    growth                      ratio of time, and of memory taken by the run, at 4,096 tokens to those at 2,048
 
-transformers runs documents of up to 704 tokens with full attention by itself; both lengths here are above that.
+transformers itself switches to full attention up to 704 tokens; both lengths here are above that.
 """
 
 import argparse
@@ -50,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--hidden", type=int, default=768, help="a multiple of 64 (default: base, 768)")
-    parser.add_argument(
-        "--repeats", type=int, default=3, help="timed runs of each, every one after one that is not timed"
-    )
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs of each, each after one untimed run")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
     parser.add_argument("--memory-of", nargs=2, metavar=("MODEL", "TOKENS"), help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
@@ -99,7 +97,7 @@ def document(tokens: int) -> Document:
 
 
 def open_session(model: Path, threads: int) -> ort.InferenceSession:
-    """As the service opens it."""
+    """A session with the same options as in the service."""
     options = ort.SessionOptions()
     options.log_severity_level = 3  # ONNX Runtime warns of every initializer it folds
     options.intra_op_num_threads = threads
@@ -130,7 +128,7 @@ def transformers_run(reference: Any, tokens: int, attention: Attention) -> Run:
 
 
 def dense_products(config: Any, tokens: int) -> Run:
-    """The products of activations and weights that every form of the model has to compute, and nothing else."""
+    """Only the matrix products of activations and weights, which every implementation of the model must compute."""
     import torch
 
     hidden, wide = config.hidden_size, config.intermediate_size
@@ -144,13 +142,13 @@ def dense_products(config: Any, tokens: int) -> Run:
                     narrow_in @ square
                 narrow_in @ widen
                 wide_in @ narrow
-            return (narrow_in @ widen, wide_in @ narrow)  # the head's own feed-forward block
+            return (narrow_in @ widen, wide_in @ narrow)  # the feed-forward block of the head
 
     return run
 
 
 def measure(reference: Any, model: Path, repeats: int, threads: int) -> dict[tuple[str, int], float]:
-    """Median seconds by (who, tokens). Everybody has a turn in every round."""
+    """Median seconds by (implementation, tokens). Every implementation runs once in every round."""
     import torch
 
     torch.set_num_threads(threads)
@@ -159,7 +157,7 @@ def measure(reference: Any, model: Path, repeats: int, threads: int) -> dict[tup
     for tokens in LENGTHS:
         inputs = graph_inputs(session, tokens)
         runs["ours", tokens] = partial(session.run, None, inputs)
-        if tokens != 2048:  # only our own growth is asked for
+        if tokens != 2048:  # only the growth of the exported graph is reported
             runs["block_sparse", tokens] = transformers_run(reference, tokens, "block_sparse")
             runs["original_full", tokens] = transformers_run(reference, tokens, "original_full")
     runs["dense_products", 4096] = dense_products(reference.config, 4096)
@@ -186,7 +184,7 @@ def run_memory(model: Path, tokens: int, threads: int) -> dict[str, int]:
     session = open_session(model, threads)
     inputs = graph_inputs(session, tokens)
     before = _status_bytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak, which loading the model may have set
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak: loading the model may have set it
     session.run(None, inputs)
     return {"before": before, "peak": _status_bytes("VmHWM")}
 

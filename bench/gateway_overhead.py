@@ -2,10 +2,10 @@
 
     python -m bench.gateway_overhead [--model-store model_store] [--model NAME] [--rounds 9]
 
-Saturation: a client process keeps many documents of mixed lengths in flight; then the very batches that the service put
-together are run, packed beforehand, on a bare session with the same options. Low load: one short document over HTTP,
-then its batch on the bare session, in turns. So whatever else the machine does falls on both. The client runs on the
-same machine, and what it takes counts against the gateway.
+Saturation: a client process keeps many documents of mixed lengths in flight; then the same batches that the service
+built run, packed beforehand, on a bare session with the same options. Low load: one short document over HTTP, then its
+batch on the bare session, in turns. So other work of the machine slows both alike. The client runs on the same machine,
+and its time counts against the gateway.
 
 The last line is JSON:
 
@@ -13,12 +13,12 @@ The last line is JSON:
     ratios                      of every round
     gateway_tokens_per_s, bare_tokens_per_s     medians; tokens in whole blocks
     batches, batch_fill         batches of all rounds, and the mean share of max_batch_tokens in them
-    overhead_p50_ms             latency of the client at low load less the time of the bare session on the same batch
-                                right after: median of a round, median of the rounds
+    overhead_p50_ms             latency of the client at low load, minus the time of the bare session on the same
+                                batch right after: median of a round, median of the rounds
     overheads_ms                of every round
     latency_p50_ms, bare_p50_ms     of all rounds
-    python                      its version and build: one built without profile-guided optimisation takes longer for
-                                all that is not the session
+    python                      its version and build: a Python built without profile-guided optimisation is slower
+                                in everything outside the session
 """
 
 import argparse
@@ -56,7 +56,7 @@ SHORT = 100  # characters of the document at low load
 
 
 class Recorder(Telemetry):
-    """Keeps the documents of every batch beside the metrics."""
+    """Counts the metrics, and also keeps the documents of every batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model-store", type=Path, default=Path("model_store"))
-    parser.add_argument("--model", help="default: the first that answers questions, by name")
+    parser.add_argument("--model", help="default: the first model by name that answers questions")
     parser.add_argument("--threads", type=int, default=0, help="of the engine; default: one per physical core")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--requests", type=int, default=64, help="in every round at saturation")
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-# --- the client, a process of its own --------------------------------------------------------------------------------
+# --- the client, a separate process -----------------------------------------------------------------------------------
 
 
 def texts(requests: int, seed: int) -> list[str]:
@@ -108,9 +108,9 @@ def texts(requests: int, seed: int) -> list[str]:
 
 
 def send(url: str, connections: list["Connection"], requests: int, concurrency: int, seed: int) -> dict[str, Any]:
-    """Send documents with so many in flight; returns the latency of each and the time of all, in seconds.
+    """Send documents, keeping this many in flight; returns each latency and the total time, in seconds.
 
-    Opens connections that are missing, and keeps them.
+    Opens missing connections and keeps them open.
     """
     waiting = [
         json.dumps({"question": QUESTION, "context": text}, ensure_ascii=False).encode()
@@ -138,7 +138,7 @@ def send(url: str, connections: list["Connection"], requests: int, concurrency: 
 
 
 class Connection:
-    """Posts JSON over one kept connection with as little Python as can be: its time counts against the gateway."""
+    """Posts JSON over one kept connection with as little Python as possible: its time counts against the gateway."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -258,7 +258,7 @@ async def _measure(
 
 
 class Client:
-    """`send` in a process of its own."""
+    """`send` in a separate process."""
 
     def __init__(self, url: str) -> None:
         self._command = (sys.executable, "-m", "bench.gateway_overhead", "--client", url)

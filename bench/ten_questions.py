@@ -1,10 +1,10 @@
-"""Ten questions over the documents that the page offers as samples, answered by a served model.
+"""Ten questions about the sample documents of the web page, answered by a served model.
 
     python -m bench.ten_questions [--model nagayomi-small-ja-qa]
 
-The questions were written before any model had answered them, and stay when an answer is wrong. One of them has no
-answer in its document. They are an example, not a measure: `nagayomi evaluate` gives figures. The last line is JSON:
-`right`, and each question with its document, the answer wanted and the answer given.
+The questions were written before any model had answered them, and stay even when an answer is wrong. One of them has
+no answer in its document. They are an example, not a measurement: `nagayomi evaluate` measures. The last line is JSON:
+`right`, and each question with its document, the right answer and the given answer.
 """
 
 import argparse
@@ -28,7 +28,7 @@ NOT_STATED = ""
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a sample, and its answers; none where the document does not answer it."""
+    """A question about a sample, and its right answers; none where the document does not answer it."""
 
     document: str
     text: str
@@ -54,7 +54,7 @@ QUESTIONS = (
 
 
 async def answers(model_store: Path, model: str) -> list[dict[str, Any]]:
-    """Each question with the answer of the served model, empty where it says that the document has none."""
+    """Each question with the answer of the served model; empty where the model finds no answer."""
     found = []
     async with Service.open(Settings(model_store=model_store), tasks=["qa"]) as service:
         for question in QUESTIONS:

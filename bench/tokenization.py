@@ -1,4 +1,4 @@
-"""Words, tokens and windows over real text: does any text fail, how good are the words, how fast is it all?
+"""Words, tokens and windows of real text: failures, quality of the words, and speed.
 
     python -m bench.tokenization --data ../shared/data [--tokenizer model_store/NAME/tokenizer.json]
 
@@ -75,7 +75,7 @@ def cut_corpus(articles: list[Any]) -> dict[str, int]:
 
 
 def word_f(documents: list[Any]) -> dict[str, float]:
-    """F of word spans against the gold words, joined without separators."""
+    """F1 of word spans against the gold words, joined without separators."""
     segmenter = MecabSegmenter()
     right = gold = cut_words = 0
     for document in tqdm(documents, desc="gold words", unit="document"):
@@ -133,8 +133,8 @@ def speed(articles: list[Any], tokenizer_file: Path, limit: int) -> dict[str, fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with kyoto/ and segmentation/")
-    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json; default: the first one in model_store/")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds kyoto/ and segmentation/")
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json; default: the first one in model_store/")
     parser.add_argument("--speed-characters", type=int, default=4_000_000, help="characters to time")
     arguments = parser.parse_args()
     tokenizer_file = arguments.tokenizer or next(iter(sorted(Path("model_store").glob("*/tokenizer.json"))), None)

@@ -1,4 +1,4 @@
-"""What simulations, load tests and the soak share: arrivals, lengths, a text to cut documents from, percentiles."""
+"""Shared by simulations, load tests and the soak: arrivals, lengths, a text to cut documents from, percentiles."""
 
 import math
 import random
@@ -11,7 +11,7 @@ SHORTEST, LONGEST = 32, 16_384  # tokens of a document in the log-normal mix
 
 
 def poisson(rate: float, duration_s: float, rng: random.Random) -> Iterator[float]:
-    """Arrival times of independent clients, `rate` a second on average."""
+    """Arrival times of independent clients: a Poisson process of `rate` a second."""
     at_s = rng.expovariate(rate)
     while at_s < duration_s:
         yield at_s
@@ -26,6 +26,6 @@ def log_normal(
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
-    """The value that so many percent of them have at most (nearest rank); infinite when there is none."""
+    """The percentile by nearest rank; infinite when there is no value."""
     ordered = sorted(values)
     return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf

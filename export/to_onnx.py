@@ -5,7 +5,6 @@ Knows nothing of how a model is served.
 
 import argparse
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +14,7 @@ from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, Segme
 from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
 from export.model import TASKS, BigBird, Task, config_dict, output_names, packed_inputs
 from export.stored_weights import WeightType
+from export.tokenizer_files import TOKENIZER_FILE, read_tokenizer
 from export.trace import GPU_FILE, write_gpu_graph, write_graph
 from export.weights import load_weights
 
@@ -54,12 +54,14 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     document = read_config(source)
     config, weights = read_checkpoint(source)
     own: dict[str, Any] = document.get("nagayomi", {})
-    segmenter: SegmenterName | None = options.segmenter or own.get("segmenter")
-    normaliser: NormaliserName | None = options.normaliser or own.get("normaliser")
+    tokenizer = read_tokenizer(source)
+    segmenter: SegmenterName | None = options.segmenter or own.get("segmenter") or tokenizer.segmenter
+    normaliser: NormaliserName | None = options.normaliser or own.get("normaliser") or tokenizer.normaliser
     if segmenter is None or normaliser is None:
         raise CheckpointError(
-            "The checkpoint does not say how its text is cut into words: give --segmenter (mecab-jumandic, jumanpp, "
-            "none) and --normaliser (nfkc, zenkaku, none). nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
+            f"The checkpoint does not say how its text is cut into words: give --segmenter "
+            f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
+            "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
     model = BigBird(config, options.task)
     load_weights(model, weights)
@@ -78,8 +80,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     kept = {key: value for key, value in own.items() if key != "training"}
     saved["nagayomi"] = {**kept, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
     (out / "config.json").write_text(json.dumps(saved, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    _write_tokenizer(source, out)
-    files += ["config.json", "tokenizer.json"]
+    tokenizer.write(out)
+    files += ["config.json", TOKENIZER_FILE]
 
     metadata = options.metadata
     id2label = config.id2label or {}
@@ -155,25 +157,15 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
     return changed
 
 
-def _write_tokenizer(source: Path, out: Path) -> None:
-    if (source / "tokenizer.json").exists():
-        if (source / "tokenizer.json").resolve() != (out / "tokenizer.json").resolve():
-            shutil.copyfile(source / "tokenizer.json", out / "tokenizer.json")
-        return
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise CheckpointError(
-            f"{source} has no tokenizer.json, and its tokenizer has no Rust form that could be written."
-        )
-    backend.save(str(out / "tokenizer.json"))
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, help="transformers BigBird directory, or a hub id")
-    parser.add_argument("--task", required=True, choices=TASKS)
+    parser.add_argument(
+        "--task",
+        required=True,
+        choices=TASKS,
+        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
+        "for other programs, and no endpoint serves them",
+    )
     parser.add_argument(
         "--out",
         required=True,
@@ -197,10 +189,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="cpu",
         help="cuda, tensorrt: a second graph in mixed precision, for GPUs, over the same weights (default: cpu alone)",
     )
-    parser.add_argument(
-        "--segmenter", choices=("mecab-jumandic", "jumanpp", "none"), help="default: what the checkpoint says"
-    )
-    parser.add_argument("--normaliser", choices=("nfkc", "zenkaku", "none"), help="default: what the checkpoint says")
+    parser.add_argument("--segmenter", choices=get_args(SegmenterName), help="default: what the checkpoint says")
+    parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: what the checkpoint says")
     parser.add_argument(
         "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
     )

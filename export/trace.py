@@ -26,7 +26,8 @@ from app.packing import AttentionLayout, Document, pack
 from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
 from export.gpu_graph import mixed_precision, settle_shapes
-from export.model import BigBird, PackedModel, PaddedModel, output_names, packed_inputs
+from export.model import BigBird, PackedModel, output_names, packed_inputs
+from export.padded import PaddedModel
 from export.random_plan import random_plan, save_random_plan
 from export.stored_weights import SCALE, WeightType, to_stored
 

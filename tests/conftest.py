@@ -44,7 +44,7 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
     from export.to_onnx import ExportOptions, export
     from export.weights import initialise
     from training.config import DataSet, FinetuneConfig, TrainingTask
-    from training.runs.initial_model import save_checkpoint
+    from training.finetune.checkpoint import save_checkpoint
 
     tokenizer = Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
     store = tmp_path_factory.mktemp("model_store")

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     # app, from the ground up
     "app": "",
     "app.types": "",
+    "app.arguments": "",
     "app.errors": "",
     "app.atomic_write": "",
     "app.text": "app.types app.errors",
@@ -43,9 +44,9 @@ MAY_IMPORT = {
     "app.main": f"{_BASE} app.engine app.telemetry app.service app.http app.files app.jobs",
     "app.serve": f"{_BASE} app.engine app.telemetry app.service app.http app.main",
     "app.ray": f"{_BASE} app.telemetry app.service app.http app.main",
-    "app.bulk": f"{_BASE} app.tasks app.store app.service",
+    "app.bulk": f"{_BASE} app.files app.tasks app.store app.service",
     "app.terminal": f"{_BASE} app.schemas app.text",
-    "app.cli": f"{_BASE} app.schemas app.tasks app.store app.service app.http app.serve app.terminal",
+    "app.cli": f"{_BASE} app.arguments app.schemas app.tasks app.store app.service app.http app.serve app.terminal",
     # export, training and bench may import any room of app, and these
     "export": "",
     "training": "export",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app.errors import InvalidInput
 from app.types import NormaliserName, SegmenterName
+from app.validation import explain
 
 TrainingTask = Literal["qa", "classify", "summarize"]
 ContextUnit = Literal["paragraph", "article"]
@@ -171,16 +172,7 @@ def parse(kind: type[Config], path: Path, overrides: list[str]) -> Config:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path.name}: {explained(error)}.") from error
-
-
-def explained(error: ValidationError) -> str:
-    """Every fault with its key, in one line."""
-    parts = []
-    for item in error.errors(include_url=False, include_input=False):
-        where = ".".join(map(str, item["loc"]))
-        parts.append(f"{where}: {item['msg']}" if where else item["msg"].removeprefix("Value error, "))
-    return "; ".join(parts)
+        raise ConfigError(f"{path.name}: {explain(error)}") from error
 
 
 def read_config(path: Path, overrides: list[str]) -> FinetuneConfig:

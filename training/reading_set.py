@@ -38,12 +38,18 @@ class MarkedText:
 
 @dataclass(frozen=True)
 class ReadingDocument:
-    """One file. `marks` are places in the text, in the order of importance."""
+    """One file. `passages` are half-open spans of the sentences that a summary keeps, in the order of importance."""
 
     id: str
     text: str
     questions: tuple[QuestionExample, ...]
-    marks: tuple[int, ...]
+    passages: tuple[tuple[int, int], ...]
+    style: str = ""  # what its `style:` line says
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """Where the passages begin."""
+        return tuple(start for start, _ in self.passages)
 
 
 def read_reading_set(path: Path) -> list[ReadingDocument]:
@@ -76,7 +82,7 @@ def _read(file: Path, name: str) -> ReadingDocument:
         raise DataError(f"{file} has {len(parts) - 1} lines of =====; a document has two.")
     head, text, notes = parts
     asked: list[_Asked] = []
-    marks: list[int] = []
+    passages: list[tuple[int, int]] = []
     first_line = head.count("\n") + text.count("\n") + 5
     # Not splitlines: only "\n" ends a line here, as in the text.
     for number, line in enumerate(notes.split("\n"), start=first_line):
@@ -90,14 +96,17 @@ def _read(file: Path, name: str) -> ReadingDocument:
         elif key == "A" and value and asked:
             asked[-1].answers.append(None if value == "-" else _place(text, value, where))
         elif key == "S" and value:
-            marks.append(_once(text, value.replace("\\n", "\n"), where))
+            passage = value.replace("\\n", "\n")
+            start = _once(text, passage, where)
+            passages.append((start, start + len(passage)))
         else:
             raise DataError(f"{where}: it begins with none of Q:, A: and S:, or says nothing.")
     questions = tuple(
         QuestionExample(f"{name}#{number}", one.question, text, one.checked_answers(), name)
         for number, one in enumerate(asked)
     )
-    return ReadingDocument(name, text, questions, tuple(marks))
+    style = next((line.removeprefix("style:").strip() for line in head.split("\n") if line.startswith("style:")), "")
+    return ReadingDocument(name, text, questions, tuple(passages), style)
 
 
 @dataclass

@@ -14,12 +14,13 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 from tqdm import tqdm
 
 from app.bulk.lines import AnsweredLine, LineAnswerer, Place, batch_settings, read_lines
 from app.bulk.output import Output, Paths
+from app.bulk.source import Source
 from app.errors import InvalidInput, missing_extra
 from app.service import Service
 from app.settings import Settings, settings_from
@@ -50,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Lines that fail go to OUT.errors.jsonl; OUT.progress.json says how far the run is. The same command goes on "
         "with a run that was killed. Exit code 0: every line was answered; 1: some were not, or the run stopped."
     )
-    parser.add_argument("input", metavar="IN", type=Path, help="JSONL: one request of the HTTP interface per line")
+    parser.add_argument(
+        "input", metavar="IN", type=Path, help="JSONL: on each line what a request of the HTTP interface holds"
+    )
     parser.add_argument("output", metavar="OUT", type=Path, help="JSONL: the answers, in the same order")
     parser.add_argument("--task", required=True, choices=get_args(ServedTask))
     parser.add_argument(
@@ -92,11 +95,11 @@ def run(args: argparse.Namespace) -> int:
     paths = Paths.beside(args.output)
     if args.input.resolve() in {path.resolve() for path in (paths.answers, paths.errors, paths.progress)}:
         raise InvalidInput("The input would be overwritten; name another output.")
-    with _opened(args.input) as source, _backend(args, settings) as backend:
+    with Source.open(args.input) as source, _backend(args, settings) as backend:
         what = {"task": args.task, "model": args.model, "models": backend.versions()}
         with Output.open(paths, what) as output:
             asyncio.run(_answer(source, output, backend, settings))
-    lines, failed = output.place.lines, output.failed
+    lines, failed = output.place.requests, output.failed
     print(f"{lines - failed:,} of {lines:,} lines answered.", file=sys.stderr)
     if failed:
         print(f"{failed:,} failed: {paths.errors} says why.", file=sys.stderr)
@@ -107,15 +110,6 @@ def _positive(value: str) -> int:
     if (number := int(value)) < 1:
         raise ValueError
     return number
-
-
-def _opened(path: Path) -> BinaryIO:
-    if path.exists() and not path.is_file():
-        raise InvalidInput(f"{path} is not a file; a run that goes on reads its input again.")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _backend(args: argparse.Namespace, settings: Settings) -> AbstractContextManager[Backend]:
@@ -129,8 +123,8 @@ def _backend(args: argparse.Namespace, settings: Settings) -> AbstractContextMan
     return OnRay(args.ray, Workers(args.workers, gpus), settings, args.task, args.model)
 
 
-async def _answer(source: BinaryIO, output: Output, backend: Backend, settings: Settings) -> None:
-    lines = read_lines(source, output.place, settings.max_body_bytes)
+async def _answer(source: Source, output: Output, backend: Backend, settings: Settings) -> None:
+    lines = read_lines(source.pieces(settings.max_body_bytes + 2), output.place, settings.max_body_bytes)
     first = next(lines, None)
     if first is None:
         return  # all is done, and no model need be loaded to see it
@@ -174,13 +168,12 @@ class _Here:
             yield LineAnswerer(service, self.task).answers
 
 
-def _progress_bar(source: BinaryIO, output: Output) -> "tqdm[Any]":
+def _progress_bar(source: Source, output: Output) -> "tqdm[Any]":
     """In bytes of the input: lines would have to be counted first, and cost what they are long."""
-    size = Path(source.name).stat().st_size
     done = output.place.bytes
-    return tqdm(total=size, initial=done, unit="B", unit_scale=True, disable=None, dynamic_ncols=True)
+    return tqdm(total=source.size, initial=done, unit="B", unit_scale=True, disable=None, dynamic_ncols=True)
 
 
 def _show(bar: "tqdm[Any]", output: Output) -> None:
-    bar.set_postfix(lines=output.place.lines, failed=output.failed, refresh=False)
+    bar.set_postfix(lines=output.place.requests, failed=output.failed, refresh=False)
     bar.update(output.place.bytes - bar.n)

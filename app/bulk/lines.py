@@ -1,6 +1,6 @@
 """Lines of a JSONL file as requests, and their answers as lines.
 
-A line holds the body of an HTTP request and, if it likes, an `id`; the line for it holds the body of the answer with
+A line holds the fields of an HTTP request and, if it likes, an `id`; the line for it holds the body of the answer with
 that `id`, or with the number of the line. Timings are left out: the same input gives the same output. Knows nothing of
 where lines are kept, or of which machine answers them.
 """
@@ -12,8 +12,9 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
+from app.bulk.source import content_of
 from app.errors import BodyTooLarge, EngineFailed, InvalidInput, NagayomiError, Unavailable
 from app.service import Service
 from app.settings import Settings
@@ -26,18 +27,23 @@ MAX_HELD_BYTES = 64_000_000
 MIN_IN_FLIGHT = 64
 _SMALLEST_DOCUMENT = 64  # tokens: one block
 _BATCHES_AHEAD = 4
-_READ_BYTES = 1 << 20
 
 logger = logging.getLogger("nagayomi.batch")
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far an input is read: whole lines, their bytes, and the SHA-256 of all these bytes."""
+    """How far an input is read: whole lines, their bytes as UTF-8, the SHA-256 of all these bytes, and blank lines."""
 
     lines: int = 0
     bytes: int = 0
     sha256: str = hashlib.sha256().hexdigest()
+    blank: int = 0
+
+    @property
+    def requests(self) -> int:
+        """Lines that are not blank."""
+        return self.lines - self.blank
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Line:
 
     @property
     def number(self) -> int:
-        """Counted from 1."""
+        """Counted from 1, blank lines as well: as an editor shows it."""
         return self.end.lines
 
 
@@ -61,42 +67,48 @@ class AnsweredLine:
     failed: bool
 
 
-def read_lines(file: BinaryIO, start: Place, max_bytes: int) -> Iterator[Line]:
-    """The lines after a place, holding no more of the file than one line, and no more than `max_bytes` of that.
+def read_lines(pieces: Iterator[bytes], start: Place, max_bytes: int) -> Iterator[Line]:
+    """The lines after a place that hold anything, each in memory alone, and with no more than about `max_bytes`.
+
+    Args:
+        pieces: of the whole input; see app/bulk/source.py.
 
     Raises:
         InvalidInput: what stands before the place is not what stood there when it was noted.
     """
-    hasher = _hash_of_beginning(file, start)
-    number, offset = start.lines, start.bytes
-    while piece := file.readline(max_bytes + 2):
-        number += 1
-        body: bytes | None = piece.removesuffix(b"\n").removesuffix(b"\r")
+    hasher = _hash_of_beginning(pieces, start)
+    lines, offset, blank = start.lines, start.bytes, start.blank
+    for piece in pieces:
+        lines += 1
+        body: bytes | None = content_of(piece)
         while True:
             hasher.update(piece)
             offset += len(piece)
-            if piece.endswith(b"\n") or not (piece := file.readline(_READ_BYTES)):
+            if piece.endswith(b"\n") or not (piece := next(pieces, b"")):
                 break
             body = None
-        yield Line(Place(number, offset, hasher.hexdigest()), body)
+        if body is not None and len(body) > max_bytes:
+            body = None
+        if body == b"":
+            blank += 1
+        else:
+            yield Line(Place(lines, offset, hasher.hexdigest(), blank), body)
 
 
-def _hash_of_beginning(file: BinaryIO, start: Place) -> Any:
+def _hash_of_beginning(pieces: Iterator[bytes], start: Place) -> Any:
     hasher = hashlib.sha256()
-    left, last = start.bytes, b"\n"
-    file.seek(0)
-    while left and (piece := file.read(min(left, _READ_BYTES))):
-        hasher.update(piece)
+    left = start.bytes
+    piece = b"\n"
+    while left and (piece := next(pieces, b"")):
+        hasher.update(piece[:left])
         left -= len(piece)
-        last = piece[-1:]
-    if hasher.hexdigest() != start.sha256:
+        if left < 0:  # the input ended here, without a line end
+            break
+    if left > 0 or hasher.hexdigest() != start.sha256:
+        raise InvalidInput(f"The input has changed since the interrupted run: its first {start.bytes} bytes differ.")
+    if left < 0 or not (piece.endswith(b"\n") or (piece := next(pieces, b"")) == b""):
         raise InvalidInput(
-            f"The input is not the one of the run that is to be gone on with: its first {start.bytes} bytes differ."
-        )
-    if last != b"\n" and file.peek(1):  # type: ignore[attr-defined]
-        raise InvalidInput(
-            f"Line {start.lines} of the input was answered when it was the last one and had no line end; more was "
-            "added to it since."
+            f"Line {start.lines} had no newline when it was processed, and text has been appended to it since."
         )
     return hasher
 
@@ -170,7 +182,7 @@ class LineAnswerer:
             except EngineFailed as error:
                 if any(model.engine.state == "down" for model in self._service.store.models.values()):
                     raise Unavailable(self._service.why_not_ready()) from error
-                fields = parse_object(body or b"{}")
+                fields = parse_object(body or b"{}", "line")
                 return _failure(number, fields.get("id", number), error)
 
     async def _answer(self, number: int, body: bytes | None) -> AnsweredLine:
@@ -183,10 +195,10 @@ class LineAnswerer:
         try:
             limit = self._service.settings.max_body_bytes
             if body is None or len(body) > limit:
-                raise BodyTooLarge(f"The line is longer than {limit} bytes, the most that one request may have.")
-            fields = parse_object(body)
+                raise BodyTooLarge(f"The line is longer than {limit} bytes; NAGAYOMI_MAX_BODY_BYTES allows more.")
+            fields = parse_object(body, "line")
             name = _id(fields, number)
-            response = await self._service.answer(self._task, validate(fields, self._task.request))
+            response = await self._service.answer(self._task, validate(fields, self._task.request, "this task"))
         except (EngineFailed, Unavailable):
             raise
         except NagayomiError as error:

@@ -18,6 +18,7 @@ from app.bulk.lines import AnsweredLine, Place
 from app.errors import InvalidInput, NagayomiError
 
 _FORMAT = 1
+_ERRORS, _PROGRESS = _SIDE_NAMES = (".errors.jsonl", ".progress.json")
 
 
 class CannotWrite(NagayomiError):
@@ -34,8 +35,19 @@ class Paths:
 
     @classmethod
     def beside(cls, answers: Path) -> "Paths":
-        """`out.jsonl`, `out.errors.jsonl` and `out.progress.json`."""
-        return cls(answers, answers.with_suffix(".errors.jsonl"), answers.with_suffix(".progress.json"))
+        """`out.jsonl`, `out.jsonl.errors.jsonl` and `out.jsonl.progress.json`.
+
+        Names are appended, so that no two runs with different outputs share a file, and the lock of the answers is the
+        lock of all three.
+
+        Raises:
+            InvalidInput: the answers cannot be a file that a run goes on with, or have the name of a side file.
+        """
+        if str(answers) == "-" or (answers.exists() and not answers.is_file()):
+            raise InvalidInput(f"{answers} is not a file; OUT must be one, which a run that was killed goes on with.")
+        if answers.name.endswith((*_SIDE_NAMES, f"{_PROGRESS}.partial")):
+            raise InvalidInput(f"{answers} has the name of another run's side file; name another output.")
+        return cls(answers, *(answers.with_name(answers.name + added) for added in _SIDE_NAMES))
 
 
 @dataclass(frozen=True)
@@ -157,7 +169,7 @@ def _not_the_same(paths: Paths, before: Mapping[str, Any], now: Mapping[str, Any
 
 def _anew(paths: Paths) -> str:
     names = f"{paths.answers.name}, {paths.errors.name} and {paths.progress.name}"
-    return f"name another output, or remove {names} to start anew."
+    return f"name another output, or remove {names} to start again."
 
 
 def _read(path: Path) -> _Progress | None:

@@ -75,7 +75,7 @@ def decode(data: bytes, stated: str | None = None) -> Decoded:
             decoded = _decode_marked(data[len(mark) :], encoding)
             return _with_stated(decoded, stated) if stated else decoded
     name = known_charset(stated) if stated else None
-    if name and (text := _strict(data, name)) is not None and _stands(data, name, text):
+    if name and (text := decode_strictly(data, name)) is not None and _stands(data, name, text):
         return Decoded(_checked(text), name)
     guess = _detect(data)
     if guess is None:
@@ -100,7 +100,7 @@ def known_charset(label: str) -> str | None:
 
 
 def _decode_marked(data: bytes, encoding: str) -> Decoded:
-    text = _strict(data, encoding)
+    text = decode_strictly(data, encoding)
     return Decoded(_checked(text), encoding) if text is not None else _damaged(data, encoding)
 
 
@@ -112,7 +112,7 @@ def _stands(data: bytes, name: str, text: str) -> bool:
         return True
     if _CONTESTED.fullmatch(name) is None:
         return True
-    if _strict(data, "utf-8") is not None:  # what is UTF-8 is nothing else, unless it is very short
+    if decode_strictly(data, "utf-8") is not None:  # what is UTF-8 is nothing else, unless it is very short
         return False
     guess = _most_plausible(data)
     if guess is None or guess.encoding == name:
@@ -138,9 +138,9 @@ def _with_stated(decoded: Decoded, stated: str) -> Decoded:
 def _detect(data: bytes) -> Decoded | None:
     """The encoding by the bytes alone, decoded strictly; None when none fits."""
     if is_iso_2022_jp(data):
-        text = _strict(data, "iso-2022-jp")
+        text = decode_strictly(data, "iso-2022-jp")
         return Decoded(_checked(text), "iso-2022-jp") if text is not None else None
-    text = _strict(data, "utf-8")
+    text = decode_strictly(data, "utf-8")
     if text is not None and share_of_controls(text) <= MAX_CONTROL_SHARE and not _is_kana_of_utf_16(data):
         return Decoded(text, "utf-8")
     if guess := _most_plausible(data):
@@ -151,7 +151,7 @@ def _detect(data: bytes) -> Decoded | None:
 def _most_plausible(data: bytes) -> Decoded | None:
     best, best_score = None, MIN_PLAUSIBILITY
     for encoding in _JAPANESE:
-        if (text := _strict(data, encoding)) is not None:
+        if (text := decode_strictly(data, encoding)) is not None:
             score = japanese_plausibility(text, with_ascii=encoding.startswith("utf-16"))
             if score > best_score and share_of_controls(text) <= MAX_CONTROL_SHARE:
                 best, best_score = Decoded(text, encoding), score
@@ -219,7 +219,8 @@ def _not_text() -> NotText:
 # --- the decoders ----------------------------------------------------------------------------------------------------
 
 
-def _strict(data: bytes, encoding: str) -> str | None:
+def decode_strictly(data: bytes, encoding: str) -> str | None:
+    """The characters in an encoding that this module names; None where any byte is not of it."""
     try:
         return _decode(data, encoding, strict=True)
     except UnicodeError:

@@ -19,6 +19,7 @@ ACCEPTED = "PDF, DOCX, PPTX, HTML, Markdown, EML, CSV, TSV and plain text"
 _HEAD_BYTES = 16_384
 # PDF's standard lets a kilobyte of anything stand before its mark, and programs use that.
 _PDF_MARK_WITHIN = 1024
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 # (offset, bytes, what it is)
@@ -113,7 +114,7 @@ def kind_of(data: bytes, name: str | None, content_type: str | None, limits: Fil
     head = data[:_HEAD_BYTES]
     if _is_pdf(data):
         return "pdf"
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+    if head.startswith(_ZIP):
         return _zip_kind(data, limits)
     if head.startswith(_OLE):
         _refuse_ole(data)
@@ -121,6 +122,18 @@ def kind_of(data: bytes, name: str | None, content_type: str | None, limits: Fil
         if head.startswith(magic, offset) and _is_magic(head, magic):
             raise unsupported(what)
     return _text_kind(data, name, content_type)
+
+
+def what_is_no_text(head: bytes) -> str | None:
+    """What a file is that begins like this, in words, where it is of a known kind that is no text."""
+    if _is_pdf(head):
+        return "a PDF"
+    if head.startswith(_ZIP):
+        return "an office file or another zip archive"
+    if head.startswith(_OLE):
+        return "an office document of an old binary kind"
+    magic = (what for offset, magic, what in _MAGIC if head.startswith(magic, offset) and _is_magic(head, magic))
+    return next(magic, "").partition(";")[0] or None
 
 
 def unsupported(what: str) -> UnsupportedFile:

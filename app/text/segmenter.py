@@ -1,11 +1,12 @@
 """Segmenters: words of a normalised text, by MeCab or Juman++, and long texts cut into stretches that they can take.
 
-A new segmenter needs a class with `cut`, a name in app/types.py and a line in `build_segmenter`. Not thread-safe: MeCab
+A new segmenter needs a class with `cut`, a name in app/types.py and a case in `build_segmenter`. Not thread-safe: MeCab
 keeps state. Knows nothing of pieces or models.
 """
 
+import importlib
 import re
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from app.types import SegmenterName
 MAX_SEGMENT_CHARACTERS = 2_000
 # Juman++ refuses more than 4,096 bytes, and a character takes at most four.
 MAX_JUMANPP_CHARACTERS = 1_000
+
+MecabDictionary = Literal["jumandic", "unidic-lite", "ipadic"]
 
 _ODD_SPACE = re.compile(r"[^\S \n]")
 _SEGMENT_END = re.compile("[。．！？!?]+[」』）)]*|\n")
@@ -30,20 +33,30 @@ class Segmenter(Protocol):
 
 
 class MecabSegmenter:
-    """MeCab with the JUMAN dictionary, through fugashi.
+    """MeCab with one of its dictionaries, through fugashi.
 
     MeCab is asked for byte positions, not for words: for a few inputs (でっうか) it cuts inside a character, and
     decoding such a word fails. A boundary inside a character is dropped, which joins the words on its two sides to one
     and leaves every other word of the sentence as it was.
+
+    Raises:
+        BrokenModel: at construction, when the dictionary is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dictionary: MecabDictionary = "jumandic") -> None:
         import fugashi
-        import jumandic
 
-        # "-r /dev/null": no mecabrc of the machine may change the words.
+        try:
+            folder = importlib.import_module(dictionary.replace("-", "_")).DICDIR
+        except ModuleNotFoundError as error:
+            raise BrokenModel(
+                f"This model wants words cut by MeCab with the dictionary {dictionary}, which is not installed: "
+                f"pip install 'nagayomi[{dictionary}]'."
+            ) from error
         self.joined_boundaries = 0  # boundaries inside a character that were dropped so far
-        self._tagger = fugashi.GenericTagger(f'-r /dev/null -d "{jumandic.DICDIR}" -F"%ps %pe " -E" "')
+        # "-r /dev/null": no mecabrc of the machine may change the words. '-O ""': some dictionaries name a format of
+        # their own for the output, which would have the last word.
+        self._tagger = fugashi.GenericTagger(f'-r /dev/null -d "{folder}" -O "" -F"%ps %pe " -E" "')
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         if not text.strip():
@@ -106,11 +119,17 @@ class NoSegmenter:
 
 def build_segmenter(name: SegmenterName) -> Segmenter:
     """The segmenter a manifest names. Raises BrokenModel when it is not installed."""
-    if name == "mecab-jumandic":
-        return MecabSegmenter()
-    if name == "jumanpp":
-        return JumanppSegmenter()
-    return NoSegmenter()
+    match name:
+        case "mecab-jumandic":
+            return MecabSegmenter("jumandic")
+        case "mecab-unidic-lite":
+            return MecabSegmenter("unidic-lite")
+        case "mecab-ipadic":
+            return MecabSegmenter("ipadic")
+        case "jumanpp":
+            return JumanppSegmenter()
+        case "none":
+            return NoSegmenter()
 
 
 def cut_segments(text: str, limit: int = MAX_SEGMENT_CHARACTERS) -> list[tuple[int, int]]:

@@ -83,6 +83,10 @@ class Tokenizer:
                 return int(token_id)
         raise BrokenModel(f"The tokenizer has none of the special tokens {', '.join(names)}.")
 
+    def piece(self, token_id: int) -> str:
+        """A token as the vocabulary writes it."""
+        return str(self._pieces.id_to_token(token_id))
+
     def words(self, text: str) -> list[str]:
         """The normalised words of a text as it is read, as the pieces are cut from them."""
         normalised = normalise(structure_of(text).reading.text, self._normaliser).text

@@ -1,4 +1,5 @@
-"""`python -m bench.load_test`: requests at a rate or from a number of clients, against any address.
+"""`python -m bench.load_test`: requests at a rate, or from a number of clients, to any address.
 
-Imports neither the engine nor torch: it also runs on a machine that only sends. Start with __main__.py.
+Knows the service through HTTP alone and imports neither the engine nor torch, so it also runs on a machine without
+them. Start with __main__.py.
 """

@@ -1,32 +1,33 @@
-"""A load on a running service, here or anywhere: throughput, latencies by stage and length, statuses, goodput.
+"""Load on a running service, local or remote: throughput, latencies by stage and length, statuses, goodput.
 
-    python -m bench.load_test --url http://127.0.0.1:8080 --rate 4 --duration 60 --report load.html
+    python -m bench.load_test --url http://127.0.0.1:8080 --rate 4 --duration 60 --report load.png
     python -m bench.load_test --url https://reader.example --concurrency 32 --duration 60 --endpoints qa=3,classify
     python -m bench.load_test --url http://127.0.0.1:8080 --search --objective-ms 2000 --duration 60
 
-`--rate` is an open loop: Poisson arrivals that do not wait for answers. Latency counts from the time a request should
-have been sent, so a slow service or a slow client hides nothing. `--concurrency` is a closed loop: so many clients,
-each with one request in flight. `--search` finds the highest open-loop rate at which 99 % of all requests are answered
-within the objective: it doubles from `--rate`, then bisects.
+`--rate` is an open loop: Poisson arrivals that do not wait for answers. Latency counts from the time at which a request
+was scheduled, so waiting in a slow service or a slow client is counted too. `--concurrency` is a closed loop: this many
+clients, each with one request in flight. `--search` finds the highest open-loop rate at which 99 % of all requests are
+answered within the objective: it doubles from `--rate`, then bisects.
 
-Needs the extra `bench` (httpx, and matplotlib for `--report`), no model and no engine. Only the address that is named
-is asked; redirects and proxies are not followed. A key comes from --api-key, or from NAGAYOMI_API_KEY, which other
-users of the machine cannot see. Ctrl-C ends the load and shows what was measured so far.
+Needs the extra `bench` (httpx, and matplotlib for `--report`), but no model and no engine. Requests go only to the
+given address; redirects and proxies are not followed. The API key comes from --api-key, or from NAGAYOMI_API_KEY, which
+other users of the machine cannot see. Ctrl-C ends the load and shows the figures measured so far.
 
-Exit code: 0 when the load ran to its end; 1 when nothing could be reached, or the service takes no such request (no
-key, no model); 2 for arguments that cannot be; 130 after Ctrl-C. The last line is JSON:
+Exit code: 0 when the load ran to its end; 1 when the service could not be reached or refuses such requests (no key, no
+model); 2 for invalid arguments; 130 after Ctrl-C. The last line is JSON:
 
-    url, service, load          what was asked, its models, and how
+    url, service, load          the address, its models, and the arguments of the load
     sent, answered, unfinished, interrupted     requests; unfinished: in flight at Ctrl-C
-    seconds                     in which requests were sent
-    requests_per_s, tokens_per_s    answered with 200 within these seconds
-    goodput_per_s, good_share   answered within objective_ms; the share is of all that were sent
-    statuses                    status codes, and what happened where there was none; errors: a message of each
-    latency_ms                  at the client, of the answered; p50, p90 and p99
-    stages_ms                   the same by stage, as the service measured it
+    seconds                     time during which requests were sent
+    requests_per_s, tokens_per_s    answered with 200 during that time
+    goodput_per_s, good_share   answered within objective_ms; the share is of all requests sent
+    statuses                    counts by status code, or by kind of failure without an answer; errors: one message each
+    latency_ms                  of answered requests, measured at the client; p50, p90 and p99
+    stages_ms                   the same by stage, as measured by the service
     endpoints, lengths          the same by endpoint and by characters of the document
     client                      its delay in sending, its share of a core, and whether it could keep up
-    search                      with --search: highest_rate, limited_by, and all probes; the rest is of the best probe
+    search                      with --search: highest_rate, limited_by, and all probes; the other figures are those of
+                                the best probe
 """
 
 import argparse
@@ -45,7 +46,6 @@ from bench.workload import SAMPLE
 T = TypeVar("T")
 
 KEY_VARIABLE = "NAGAYOMI_API_KEY"
-REPORT_SUFFIXES = (".html", ".png")
 INTERRUPTED = 130
 
 
@@ -68,11 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.load_test", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--url", required=True, type=_words(checked_url), help="of the service; http or https")
+    parser.add_argument("--url", required=True, type=_words(checked_url), help="address of the service; http or https")
     parser.add_argument("--api-key", default=os.environ.get(KEY_VARIABLE), help=f"default: {KEY_VARIABLE}")
-    parser.add_argument("--timeout-ms", type=_positive(int), help="sent as X-Timeout-Ms; default: what the service has")
+    parser.add_argument(
+        "--timeout-ms", type=_positive(int), help="sent as X-Timeout-Ms; default: the service's own timeout"
+    )
     load = parser.add_argument_group("load")
-    load.add_argument("--rate", type=_positive(float), help="open loop: requests a second; with --search, the first")
+    load.add_argument(
+        "--rate", type=_positive(float), help="open loop: requests a second; with --search, the first rate to try"
+    )
     load.add_argument("--concurrency", type=_positive(int), help="closed loop: requests in flight")
     load.add_argument("--duration", type=_positive(float), default=60.0, metavar="S", help="seconds; default: 60")
     load.add_argument(
@@ -82,19 +86,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TASK=WEIGHT,…",
         help="default: %(default)s, equally often",
     )
-    load.add_argument("--seed", type=int, default=0, help="of arrivals, lengths and texts")
+    load.add_argument("--seed", type=int, default=0, help="seed of arrivals, lengths and texts")
     documents = parser.add_argument_group("documents", "log-normal lengths from 64 to 20,000 characters, or a file")
     documents.add_argument("--median-characters", type=_positive(float), default=1000.0, metavar="N")
-    documents.add_argument("--sigma", type=_positive(float), default=1.0, help="of the logarithm of the length")
-    documents.add_argument("--text", type=Path, default=SAMPLE, help="to cut them from; default: %(default)s")
     documents.add_argument(
-        "--documents", type=Path, metavar="JSONL", help='as they are: a line of {"text": …} for each'
+        "--sigma", type=_positive(float), default=1.0, help="standard deviation of the logarithm of the length"
+    )
+    documents.add_argument("--text", type=Path, default=SAMPLE, help="file to cut documents from; default: %(default)s")
+    documents.add_argument(
+        "--documents", type=Path, metavar="JSONL", help='send these documents unchanged: one line of {"text": …} each'
     )
     wanted = parser.add_argument_group("wanted")
-    wanted.add_argument("--objective-ms", type=_positive(float), default=1000.0, help="a good answer takes no longer")
-    wanted.add_argument("--report", type=_words(_report_file), metavar="FILE", help="also: .html or .png")
-    wanted.add_argument("--search", action="store_true", help="the highest rate that holds the objective")
-    wanted.add_argument("--settle", type=float, default=2.0, metavar="S", help="seconds between two probes; default: 2")
+    wanted.add_argument(
+        "--objective-ms", type=_positive(float), default=1000.0, help="an answer is good when it takes no longer"
+    )
+    wanted.add_argument("--report", type=_words(_report_file), metavar="FILE", help="write charts as PNG")
+    wanted.add_argument("--search", action="store_true", help="find the highest rate that holds the objective")
+    wanted.add_argument(
+        "--settle", type=float, default=2.0, metavar="S", help="pause between two probes, in seconds; default: 2"
+    )
     return parser
 
 
@@ -103,40 +113,44 @@ def _checked(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -
     if args.search:
         args.rate = args.rate or 1.0
         if args.concurrency is not None:
-            parser.error("--search looks for a rate: it goes with --rate, not with --concurrency.")
+            parser.error("--search looks for a rate: combine it with --rate, not with --concurrency.")
         if (expected := args.rate * args.duration) < PROBE_REQUESTS:
             parser.error(
                 f"{args.duration:g} s at {args.rate:g} requests/s are {expected:g} requests; a probe needs "
                 f"{PROBE_REQUESTS}: raise --duration or --rate."
             )
     elif (args.rate is None) == (args.concurrency is None):
-        parser.error("Name --rate (open loop) or --concurrency (closed loop), one of them, or --search.")
+        parser.error("Give one of --rate (open loop), --concurrency (closed loop) and --search.")
     return args
 
 
 def checked_url(url: str) -> str:
-    """The base address, to which the endpoints are added.
+    """The base address; the paths of the endpoints are appended to it.
 
     Raises:
         ValueError: says what is wrong with it.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
-        raise ValueError(f"{url!r}: only addresses that begin with http:// or https:// are asked.")
+        raise ValueError(f"{url!r}: the address must begin with http:// or https://.")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("The address must not hold a user or a password: reports show it. A key goes in --api-key.")
+        raise ValueError(
+            "The address must not contain a user or a password, because reports show it. Pass a key with --api-key."
+        )
     if not parts.hostname:
         raise ValueError(f"{url!r} names no host.")
     if parts.query or parts.fragment:
-        raise ValueError(f"{url!r}: a base address has no ? or #; /qa, /summarize and /classify are added to it.")
-    _ = parts.port  # raises ValueError where it is none
+        raise ValueError(
+            f"{url!r}: a base address must not contain ? or #; /qa, /summarize and /classify are appended to it."
+        )
+    _ = parts.port  # raises ValueError when the port is not a number
     return url.rstrip("/")
 
 
 def _report_file(value: str) -> Path:
     file = Path(value)
-    if file.suffix not in REPORT_SUFFIXES:
-        raise ValueError(f"{value!r}: a report is {' or '.join(REPORT_SUFFIXES)}.")
+    if file.suffix != ".png":
+        raise ValueError(f"{value!r}: a report is a .png file.")
     if not file.parent.is_dir():
         raise ValueError(f"{value!r}: there is no folder {file.parent}.")
     return file

@@ -1,6 +1,6 @@
-"""One request over HTTP, as the client and the service measured it. Only the address that is named is asked.
+"""One request over HTTP, with the times that the client and the service measured. Connects to no other address.
 
-Knows the service's headers and answers; knows nothing of when to send. Every way in which a request can end has a name.
+Knows the service's headers and answers; does not know when to send. Every way in which a request can end has a name.
 """
 
 import ssl
@@ -18,10 +18,10 @@ LOST = "connection lost"
 UNREADABLE = "unreadable answer"  # 200, but not from this service
 
 CONNECT_S = 10.0
-DEFAULT_TIMEOUT_S = 60.0  # of a service that does not tell
-# After the time in which the service should have answered, if only with 504.
+DEFAULT_TIMEOUT_S = 60.0  # assumed when the service does not report its timeout
+# Waited beyond the timeout of the service, in which it should have answered, at least with 504.
 GRACE_S = 10.0
-# Idle connections are given up before the service closes them (after 5 s), so that none is closed under a request.
+# Idle connections are closed before the service closes them (after 5 s), so that it never closes one under a request.
 KEEP_ALIVE_S = 2.0
 
 _MODEL_FIELDS = ("name", "task", "provider", "precision")
@@ -35,11 +35,11 @@ _STAGE_HEADERS = {
 
 @dataclass(frozen=True)
 class Target:
-    """Where to send, and how.
+    """Address and options of the requests.
 
     Args:
-        url: checked, see __main__.py.
-        timeout_ms: sent as X-Timeout-Ms; None leaves the time to the service.
+        url: checked by __main__.py.
+        timeout_ms: sent as X-Timeout-Ms; None means the timeout of the service.
     """
 
     url: str
@@ -48,7 +48,7 @@ class Target:
 
 
 class Unusable(Exception):
-    """No load can be put on this address; says why."""
+    """The service at this address cannot be tested; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ class Result:
 
     @property
     def reached(self) -> bool:
-        """Whether anything answered, with whatever status."""
+        """Whether anything answered, with any status."""
         return self.outcome.isdigit() or self.outcome == UNREADABLE
 
     @property
     def latency_ms(self) -> float:
-        """From the time the request should have been sent, so that a client that is late hides nothing."""
+        """From the scheduled time, so that the delay of a late client is counted."""
         return 1000 * (self.ended_s - self.scheduled_s)
 
     @property
@@ -87,7 +87,7 @@ class Result:
 
 
 def open_client(target: Target, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Without limits of its own, proxies or redirects."""
+    """An HTTP client without connection limits, proxies or redirects."""
     headers = {"Content-Type": "application/json"}
     if target.api_key is not None:
         headers["Authorization"] = f"Bearer {target.api_key}"
@@ -105,10 +105,10 @@ def open_client(target: Target, transport: httpx.AsyncBaseTransport | None = Non
 
 
 async def describe(client: httpx.AsyncClient, target: Target, tasks: Iterable[str]) -> dict[str, Any]:
-    """What stands at the address: version and models, as far as it says. Then the client is as patient as it is.
+    """Version and models of the service, as far as it tells; also sets the client's timeout to the service's own.
 
     Raises:
-        Unusable: nothing answers, it wants a key, or it has no model for one of the tasks.
+        Unusable: nothing answers, the service requires a key, or it has no model for one of the tasks.
     """
     try:
         response = await client.get("/info")
@@ -121,7 +121,7 @@ async def describe(client: httpx.AsyncClient, target: Target, tasks: Iterable[st
         models = [{name: model[name] for name in _MODEL_FIELDS} for model in info["models"]]
         version, timeout_s = str(info["version"]), float(info["limits"]["request_timeout_s"])
     except (ValueError, KeyError, TypeError):
-        # Something in front of the service may keep /info to itself.
+        # A proxy in front of the service may hide /info.
         _be_patient(client, target, DEFAULT_TIMEOUT_S)
         return {}
     for task in tasks:
@@ -138,7 +138,7 @@ def _be_patient(client: httpx.AsyncClient, target: Target, timeout_s: float) -> 
 
 
 async def ask(client: httpx.AsyncClient, request: Request, scheduled_s: float, clock: Callable[[], float]) -> Result:
-    """Send one request and wait for the end of its answer. Raises nothing: an error is a result."""
+    """Send one request and wait for the end of its answer. Never raises: an error is a result too."""
     sent_s = clock()
     response: httpx.Response | None = None
     try:
@@ -157,7 +157,7 @@ async def ask(client: httpx.AsyncClient, request: Request, scheduled_s: float, c
         try:
             tokens, windows, stages_ms = _measured(response)
         except (ValueError, KeyError, TypeError):
-            outcome, message = UNREADABLE, "The answer has not the form of this service's answers."
+            outcome, message = UNREADABLE, "The answer does not have the format of this service."
     elif response is not None:
         message, retry_after_s = error_of(response), _seconds(response.headers.get("retry-after"))
     return Result(
@@ -167,7 +167,7 @@ async def ask(client: httpx.AsyncClient, request: Request, scheduled_s: float, c
 
 
 def _measured(response: httpx.Response) -> tuple[int, int, dict[str, float]]:
-    """Tokens, windows, and milliseconds by stage. Decoding has no header, but stands with the others in the answer."""
+    """Tokens, windows, and milliseconds by stage. Decoding has no header; the body of the answer holds its time."""
     answer: dict[str, Any] = response.json()
     stages = {name: float(response.headers[header]) for name, header in _STAGE_HEADERS.items()}
     usage = answer["usage"]
@@ -175,7 +175,7 @@ def _measured(response: httpx.Response) -> tuple[int, int, dict[str, float]]:
 
 
 def error_of(response: httpx.Response) -> str:
-    """The sentence in an error of this service, or the beginning of what something in front of it says."""
+    """The sentence in an error of this service, or the beginning of a proxy's answer."""
     try:
         return str(response.json()["error"])
     except (ValueError, KeyError, TypeError):

@@ -1,8 +1,8 @@
-"""A load while it is going on: when requests are sent, what is in flight, what has ended.
+"""A running load: when to send requests, which are in flight, which have ended.
 
-Open loop: requests are sent at their times, whether or not earlier ones have been answered, as independent clients do.
-Closed loop: so many clients, each of which sends the next request when its last one is answered. Takes time from the
-event loop and sends through a function, so that it can be tested in virtual time. Knows nothing of HTTP.
+Open loop: each request is sent at its time, whether or not earlier ones have been answered, as independent clients do.
+Closed loop: a fixed number of clients, each of which sends its next request after the answer to its last one. The loops
+take the time from the event loop and send through a function, so that tests run in virtual time. Knows nothing of HTTP.
 """
 
 import asyncio
@@ -16,23 +16,23 @@ from bench.load_test.traffic import Request
 Clock = Callable[[], float]
 Send = Callable[[Request, float, Clock], Awaitable[Result]]
 
-# A client of a closed loop that got an error waits so long before its next request, unless the answer says how long.
+# After an error, a client of a closed loop waits this long before its next request, unless Retry-After says otherwise.
 PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A load that is over."""
+    """The results of a finished load."""
 
     results: list[Result]  # in the order in which they ended
-    seconds: float  # in which requests were sent
-    cpu_share: float = 0.0  # of one core that the client used while it sent
-    unfinished: int = 0  # in flight when the load was interrupted
+    seconds: float  # time during which requests were sent
+    cpu_share: float = 0.0  # share of one core that the client used while sending
+    unfinished: int = 0  # requests in flight when the load was interrupted
     interrupted: bool = False
 
 
 class Load:
-    """One load. `results` and `in_flight` may be looked at while it runs; a cancelled one ends with what it has."""
+    """One load. `results` and `in_flight` may be read while it runs; a cancelled load ends with the results it has."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -58,7 +58,7 @@ class Load:
         return await self._measure(sending)
 
     async def closed_loop(self, requests: Iterator[Request], concurrency: int, duration_s: float) -> Measured:
-        """Keep so many requests in flight until the time is over; wait for the last answers."""
+        """Keep this many requests in flight until the time is over; wait for the last answers."""
 
         async def work() -> None:
             while (now := self.clock()) < duration_s:
@@ -96,7 +96,7 @@ class Load:
                     await sending(tasks)
                 finally:
                     seconds, cpu_s = self.clock(), time.process_time() - cpu_begun
-        except asyncio.CancelledError:  # Ctrl-C: what was measured so far is the result
+        except asyncio.CancelledError:  # Ctrl-C: the results so far are the results
             interrupted = True
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()

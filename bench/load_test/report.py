@@ -1,11 +1,8 @@
-"""A load test as one file to look at: charts as PNG, or a page of HTML that holds charts and tables.
+"""The charts of a load test, as one PNG file.
 
-Needs matplotlib. Measures nothing: it is given results and the tables that the terminal shows.
+Needs matplotlib. Measures nothing: it is given the results and the figures that the terminal shows.
 """
 
-import base64
-import html
-import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,75 +13,25 @@ from matplotlib.figure import Figure
 
 from bench.load_test.loops import Measured
 from bench.load_test.search import Probe
-from bench.load_test.summary import STAGES, Table
+from bench.load_test.summary import STAGES
 
-TITLE_CHARACTERS = 130  # on one line above the charts
-PARTS = 40  # of the time that a line over it is drawn from
+TITLE_CHARACTERS = 130  # per line of the title
+PARTS = 40  # a line over time has this many points
 _COLOURS = {"/qa": "#1f6feb", "/summarize": "#d97706", "/classify": "#0f9d76"}
 _GREY = "#8b949e"
 _RED = "#cf222e"
 
 
-def write_report(
-    file: Path, title: str, about: Sequence[str], tables: Sequence[Table], remarks: Sequence[str], charts: Figure
-) -> None:
-    """Write the file that its suffix asks for."""
-    if file.suffix == ".png":
-        lines = [line for said in (title, *about) for line in textwrap.wrap(said, TITLE_CHARACTERS)]
-        charts.suptitle("\n".join(lines), fontsize=9)
-        charts.savefig(file, format="png", dpi=150)
-        return
-    picture = io.BytesIO()
-    charts.savefig(picture, format="png", dpi=150)
-    file.write_text(page(title, about, tables, remarks, picture.getvalue()), encoding="utf-8")
-
-
-def page(title: str, about: Sequence[str], tables: Sequence[Table], remarks: Sequence[str], picture: bytes) -> str:
-    """HTML that needs nothing but itself."""
-    parts = [f"<h1>{html.escape(title)}</h1>", *(f"<p>{html.escape(line)}</p>" for line in about)]
-    if remarks:
-        parts.append("<ul>" + "".join(f"<li>{html.escape(remark)}</li>" for remark in remarks) + "</ul>")
-    first, *others = map(_table, tables)
-    source = "data:image/png;base64," + base64.b64encode(picture).decode()
-    parts += [first, f'<img alt="Charts of the figures in the tables" src="{source}">', *others]
-    body = "\n".join(parts)
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{html.escape(title)}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-:root {{ color: #1f2328; background: #fff }}
-h1 {{ font-size: 1.4rem; overflow-wrap: anywhere }}
-p {{ margin: .2rem 0; overflow-wrap: anywhere }}
-ul {{ background: #fff8e1; padding: .6rem .6rem .6rem 2rem; overflow-wrap: anywhere }}
-img {{ width: 100% }}
-table {{ border-collapse: collapse; margin: 1.2rem 0; font-variant-numeric: tabular-nums }}
-caption {{ text-align: left; font-weight: 600 }}
-th, td {{ padding: .2rem .8rem; border-bottom: 1px solid #d8dee4; text-align: right; font-weight: 400 }}
-th {{ color: #59636e }}
-tr > :first-child, table.words td {{ text-align: left }}
-</style>
-{body}
-</html>
-"""
-
-
-def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ("", *table.header)) if table.header else ""
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th>{"".join(f"<td>{html.escape(cell)}</td>" for cell in cells)}</tr>'
-        for name, *cells in table.rows
-    )
-    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
-    kind = "" if table.header else ' class="words"'
-    return f"<table{kind}>{caption}" + (f"<thead><tr>{head}</tr></thead>" if head else "") + f"{rows}</table>"
+def write_report(file: Path, title: str, about: Sequence[str], charts: Figure) -> None:
+    """Write the charts as PNG, with the address and the kind of load above them."""
+    lines = [line for said in (title, *about) for line in textwrap.wrap(said, TITLE_CHARACTERS)]
+    charts.suptitle("\n".join(lines), fontsize=9)
+    charts.savefig(file, format="png", dpi=150)
 
 
 def charts(measured: Measured, figures: dict[str, Any], probes: Sequence[Probe] = ()) -> Figure:
-    """Latency over time and length, where the time goes, what was sent and answered; with probes, p99 by rate."""
-    # A figure of its own, not pyplot: no display, and no state that outlives the call.
+    """Latency over time and by length, time by stage, requests sent and answered; with probes, p99 by rate."""
+    # Not pyplot: it needs a display, and keeps state after the call.
     figure = Figure(figsize=(11, 11 if probes else 7.5), layout="constrained")
     grid = figure.add_gridspec(3 if probes else 2, 2)
     _latency_over_time(figure.add_subplot(grid[0, 0]), measured, figures["objective_ms"])
@@ -143,7 +90,7 @@ def _stages(axes: Axes, figures: dict[str, Any]) -> None:
     names = ["client", *reversed(STAGES)]
     values = {"client": figures["latency_ms"], **figures["stages_ms"]}
     shades = {"p99": "#c6dafc", "p90": "#6ea8fe", "p50": "#1f6feb"}
-    for percent, colour in shades.items():  # the longest first, so that all are seen
+    for percent, colour in shades.items():  # the longest first, so that the shorter bars stay visible
         axes.barh(names, [values[name][percent] or 0.0 for name in names], color=colour, label=percent)
     axes.set(xlabel="milliseconds", title="Where the time goes")
     axes.legend(fontsize=8)

@@ -4,19 +4,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-# misses: the service was too slow. client: what sends was too slow to tell. interrupted: nobody waits for more.
+# misses: the service was too slow. client: the client was too slow to tell. interrupted: the user pressed Ctrl-C.
 Verdict = Literal["holds", "misses", "client", "interrupted"]
 
-PRECISION = (
-    0.05  # the search ends when the lowest rate that failed is not more than so much above the highest that held
-)
-PROBE_REQUESTS = 10  # that a probe sends on average at least: fewer say nothing
-GOOD_SHARE = 0.99  # of all requests sent: p99, with whatever is not answered counted as infinitely late
+PRECISION = 0.05  # the search ends when the lowest failed rate is at most this many times the highest that held
+PROBE_REQUESTS = 10  # expected requests of a probe, at least: fewer tell nothing
+GOOD_SHARE = 0.99  # of all requests sent: this is p99 with unanswered requests counted as infinitely late
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One rate, tried."""
+    """One rate that was tried."""
 
     rate: float  # requests/s
     sent: int
@@ -27,26 +25,26 @@ class Probe:
 
 @dataclass(frozen=True)
 class Found:
-    """Where the search ended."""
+    """The result of a search."""
 
-    highest_rate: float | None  # that held; None when none did
-    limited_by: Verdict  # why no higher rate is known to hold
+    highest_rate: float | None  # the highest that held the objective; None when none did
+    limited_by: Verdict  # the verdict on the next higher rate
     probes: list[Probe]
 
 
 def verdict(figures: dict[str, object]) -> Verdict:
-    """From a summary (summary.py)."""
+    """The verdict on a probe from its figures (summary.py)."""
     share, client = figures["good_share"], figures["client"]
     assert isinstance(client, dict)
     if figures["interrupted"]:
         return "interrupted"
     if isinstance(share, float) and share >= GOOD_SHARE:
-        return "holds"  # a client that is late counts against the service, so this stands
+        return "holds"  # delays of the client count against the service, so the rate holds even so
     return "misses" if client["keeps_up"] else "client"
 
 
 async def highest_rate(probe: Callable[[float], Awaitable[Probe]], first: float, lowest: float) -> Found:
-    """Try rates: `first`, then higher ones, or lower ones down to `lowest`."""
+    """Try `first`, then higher rates while they hold, or lower ones down to `lowest`."""
     probes: list[Probe] = []
     holds: float | None = None  # the highest rate that did
     fails: Probe | None = None  # the lowest rate that did not

@@ -1,4 +1,4 @@
-"""One load test from its arguments (__main__.py) to the last line: ask what is there, send, show, write."""
+"""One load test from its arguments (__main__.py) to its last line: describe the service, send, show, write."""
 
 import argparse
 import asyncio
@@ -22,8 +22,8 @@ from bench.load_test.summary import as_text, remarks, summary, tables
 from bench.load_test.traffic import GivenTexts, LogNormalTexts, Texts, requests
 from bench.workload import poisson
 
-TICK_S, LOGGED_TICK_S = 0.25, 5.0  # of the progress line: on a terminal, and where it is kept
-RECENT_S = 5.0  # that its rate is the mean of
+TICK_S, LOGGED_TICK_S = 0.25, 5.0  # between two progress lines: on a terminal, and in a log file
+RECENT_S = 5.0  # the rate of the progress line is the mean over this time
 MOST_FILES = 65_536
 
 
@@ -31,10 +31,10 @@ async def run(args: argparse.Namespace) -> int:
     """The exit code of the command.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; what was measured until then has been shown.
+        KeyboardInterrupt: Ctrl-C; the figures measured until then have been shown.
     """
     if args.report is not None:
-        from bench.load_test import report  # a missing package is missed now, not after the load
+        from bench.load_test import report  # fails before the load, not after it, when a package is missing
     texts = documents(args)
     target = Target(args.url, args.api_key, args.timeout_ms)
     _allow_many_connections()
@@ -59,8 +59,8 @@ async def run(args: argparse.Namespace) -> int:
     print("\n\n".join(["\n".join([args.url, *about]), *map(as_text, tables(figures)), "\n".join(said)]).rstrip())
     if args.report is not None:
         drawn = report.charts(measured, figures, found.probes if found is not None else ())
-        report.write_report(args.report, args.url, about, tables(figures), said, drawn)
-        print(f"\n{args.report} shows it.")
+        report.write_report(args.report, args.url, about, drawn)
+        print(f"\nThe charts are in {args.report}.")
     print(json.dumps(record, ensure_ascii=False))
     if figures["interrupted"] or (found is not None and found.limited_by == "interrupted"):
         raise KeyboardInterrupt
@@ -68,7 +68,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 class Session:
-    """Loads on one service. `kept` is the one that is reported: the last, or the best of a search."""
+    """Loads on one service. `kept` is the load to report: the last one, or the best of a search."""
 
     def __init__(self, args: argparse.Namespace, client: httpx.AsyncClient, texts: Texts) -> None:
         self._args = args
@@ -77,7 +77,7 @@ class Session:
         self.kept: tuple[Measured, dict[str, Any]]
 
     async def load(self, rate: float | None) -> dict[str, Any]:
-        """An open loop at this rate, or the closed loop of the arguments; its figures."""
+        """Run an open loop at this rate, or the closed loop of the arguments; return its figures."""
         args = self._args
         load = Load(partial(ask, self._client))
         following = requests(self._texts, args.endpoints, args.seed)
@@ -106,7 +106,7 @@ class Session:
             figures = await self.load(rate)
             tried = Probe(rate, figures["sent"], figures["latency_ms"]["p99"], figures["good_share"], verdict(figures))
             if tried.verdict == "holds":
-                best = self.kept  # each that holds is above those before it
+                best = self.kept  # later rates that hold are always higher
             print(probe_line(tried), flush=True)
             return tried
 
@@ -118,7 +118,7 @@ class Session:
 
 @asynccontextmanager
 async def _shown(load: Load, duration_s: float, name: str) -> AsyncIterator[None]:
-    """A progress line on stderr while it goes on."""
+    """Show a progress line on stderr while the load runs."""
     tick_s = TICK_S if sys.stderr.isatty() else LOGGED_TICK_S
     with tqdm(total=duration_s, file=sys.stderr, bar_format="{bar:20} {desc}") as bar:
 
@@ -140,7 +140,7 @@ async def _shown(load: Load, duration_s: float, name: str) -> AsyncIterator[None
 
 
 def progress(now_s: float, results: list[Result], in_flight: int) -> str:
-    """What the progress line says."""
+    """The text of the progress line."""
     window_s = min(max(now_s, TICK_S), RECENT_S)
     recent = 0
     for result in reversed(results):
@@ -152,7 +152,7 @@ def progress(now_s: float, results: list[Result], in_flight: int) -> str:
 
 
 def documents(args: argparse.Namespace) -> Texts:
-    """Raises SystemExit: the file cannot be read, or is not what it should be."""
+    """The documents to send. Raises SystemExit when the file cannot be read or holds none."""
     try:
         if args.documents is not None:
             return GivenTexts.read(args.documents)
@@ -162,7 +162,7 @@ def documents(args: argparse.Namespace) -> Texts:
 
 
 def as_record(args: argparse.Namespace) -> dict[str, Any]:
-    """How the load was made, for the last line."""
+    """The arguments of the load, for the last line."""
     drawn = {"text": args.text.name, "median_characters": args.median_characters, "sigma": args.sigma}
     return {
         "loop": "closed" if args.concurrency else "open",
@@ -177,7 +177,7 @@ def as_record(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def headlines(args: argparse.Namespace, service: dict[str, Any], found: Found | None) -> list[str]:
-    """What was measured, in words."""
+    """The load and the service, in words."""
     if args.concurrency:
         load = f"closed loop, {args.concurrency} in flight for {args.duration:g} s"
     else:
@@ -214,7 +214,7 @@ def found_line(found: Found, objective_ms: float) -> str:
     fails = min((probe.rate for probe in found.probes if probe.verdict != "holds"), default=0.0)
     reasons = {
         "misses": f"{fails:,.2f} misses it",
-        "client": f"at {fails:,.2f} this client could not keep up: start it on a machine of its own",
+        "client": f"at {fails:,.2f} this client could not keep up: run it on a separate machine",
         "interrupted": "the search was interrupted",
     }
     if found.highest_rate is None:
@@ -226,7 +226,7 @@ def found_line(found: Found, objective_ms: float) -> str:
 
 
 def _allow_many_connections() -> None:
-    """Every request in flight is an open file, and the usual limit of 1,024 would be taken for the service's."""
+    """Raise the limit of open files: every request in flight is one, and 1,024 would seem the limit of the service."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit

@@ -1,4 +1,4 @@
-"""The figures of a load, and the tables that show them. Knows results, not how they came about."""
+"""The figures of a load, and the tables that show them. Knows results; knows nothing of sending."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from bench.workload import percentile
 
 STAGES = ("tokenize", "queue", "infer", "decode", "total")
 PERCENTILES = (50, 90, 99)
-BUCKETS = (0, 256, 1024, 4096, 16_384)  # characters that a bucket begins at
-# A client that sends later than this share of the objective, or that fills its core, measures itself.
+BUCKETS = (0, 256, 1024, 4096, 16_384)  # characters at which each bucket begins
+# A client that sends later than this share of the objective, or that uses its whole core, measures itself.
 LATE_SHARE = 0.05
 BUSY_SHARE = 0.9
-FEW = 100  # answers below which the 99th percentile is the slowest of them
+FEW = 100  # with fewer answers, the 99th percentile is the slowest answer
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown; the first column holds names."""
+    """Cells as text; the first column holds names."""
 
     title: str
     header: tuple[str, ...]
@@ -33,7 +33,7 @@ def summary(measured: Measured, objective_ms: float) -> dict[str, Any]:
     results = measured.results
     answered = [result for result in results if result.answered]
     good = sum(result.latency_ms <= objective_ms for result in answered)
-    # What is answered after the last request was sent is the backlog: it is no rate that the service holds.
+    # Answers after the last request was sent come from the backlog: they do not count in the rate.
     in_time = [result for result in answered if result.ended_s <= measured.seconds]
     late_p99_ms = _milliseconds([result.late_ms for result in results])["p99"]
     keeps_up = (late_p99_ms or 0.0) <= LATE_SHARE * objective_ms and measured.cpu_share <= BUSY_SHARE
@@ -99,7 +99,7 @@ def _by_length(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
-    """The figures as people read them."""
+    """The figures as tables for the terminal."""
     shown: list[tuple[str, ...]] = [
         ("sent", f"{figures['sent']:,} requests in {figures['seconds']:,.1f} s"),
         ("answered", ", ".join(f"{status}: {count:,}" for status, count in figures["statuses"].items()) or "nothing"),
@@ -140,24 +140,24 @@ def _range(bucket: dict[str, Any]) -> str:
 
 
 def remarks(figures: dict[str, Any]) -> list[str]:
-    """What a reader of the figures has to know: errors, and what makes the figures less than they seem."""
+    """Warnings next to the figures: errors, and reasons to trust the figures less."""
     said = [f"{status}: {message}" for status, message in figures["errors"].items()]
     client = figures["client"]
     if not client["keeps_up"]:
         said.append(
             f"The client could not keep up (p99 of its delay {client['late_p99_ms']:,.1f} ms, "
-            f"{client['cpu_share']:.0%} of a core): latencies hold its own delay. "
-            "Start it on a machine of its own, or several of them."
+            f"{client['cpu_share']:.0%} of a core): latencies include its own delay. "
+            "Run it on a separate machine, or on several."
         )
     if 0 < figures["answered"] < FEW:
         said.append(f"{figures['answered']} answers: the 99th percentile is the slowest of them.")
     if figures["interrupted"]:
-        said.append(f"Interrupted; {figures['unfinished']} requests in flight are in no figure but `sent`.")
+        said.append(f"Interrupted; {figures['unfinished']} requests in flight count only in `sent`.")
     return said
 
 
 def as_text(table: Table) -> str:
-    """Names to the left; cells in columns to the right, or as they are without a header."""
+    """Names on the left, cells in aligned columns; without a header, cells unaligned."""
     if not table.header:
         width = max(len(row[0]) for row in table.rows)
         return "\n".join(f"{row[0]:<{width}}  {row[1]}" for row in table.rows)

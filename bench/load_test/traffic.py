@@ -1,6 +1,6 @@
-"""What a load test sends: which endpoint, which text, how long. Knows nothing of time or of sending.
+"""The requests of a load test: endpoint, text and length. Knows nothing of time or of sending.
 
-Texts are real Japanese: cut from a file to the exact number of characters, or documents of a file as they are.
+Texts are real Japanese: cut from a file to the exact number of characters, or whole documents of a file.
 """
 
 import json
@@ -26,18 +26,18 @@ class Request:
 
 
 class Texts(Protocol):
-    """Where documents come from."""
+    """A source of documents."""
 
     def draw(self, rng: random.Random) -> str:
         """One document."""
 
 
 class LogNormalTexts:
-    """Pieces of one text, which is repeated as often as a length asks for, from anywhere in it.
+    """Pieces of one text, each from a random place. The text is repeated where a piece is longer than it.
 
     Args:
         median: characters.
-        sigma: of the logarithm of the length.
+        sigma: standard deviation of the logarithm of the length.
     """
 
     def __init__(self, text: str, median: float, sigma: float) -> None:
@@ -62,10 +62,10 @@ class GivenTexts:
 
     @classmethod
     def read(cls, file: Path) -> "GivenTexts":
-        """From JSONL of {"text": …}; other fields are passed over.
+        """Read JSONL of {"text": …}; other fields are ignored.
 
         Raises:
-            ValueError: names the line that is not that, or says that there is none.
+            ValueError: names the first invalid line, or says that the file holds none.
         """
         documents = []
         with file.open(encoding="utf-8") as lines:
@@ -88,7 +88,7 @@ class GivenTexts:
 
 
 def requests(texts: Texts, weights: Mapping[str, float], seed: int) -> Iterator[Request]:
-    """Requests without end, to tasks by their weights. The same seed gives the same ones, at whatever rate."""
+    """An endless sequence of requests, to tasks by their weights. The same seed gives the same requests at any rate."""
     rng = random.Random(seed)
     tasks = list(weights)
     while True:
@@ -116,7 +116,7 @@ def parse_weights(value: str) -> dict[str, float]:
             weight = -1.0
         if task not in TASKS or task in weights or not 0 < weight < float("inf"):
             raise ValueError(
-                f"{part!r}: expected tasks out of {', '.join(TASKS)}, each once, with a weight above 0 or without one, "
+                f"{part!r}: expected {', '.join(TASKS)}, each at most once, with a weight above 0 or without one, "
                 "as in qa=2,summarize=1,classify."
             )
         weights[task] = weight

@@ -1,14 +1,14 @@
-"""How would the service behave under a load: latencies, goodput, batches, and replicas needed, in virtual time.
+"""How would the service behave under a load? Predicts latencies, goodput, batches and replicas needed, in virtual time.
 
     python -m bench.simulate --batch-ms 8 --token-us 55 --rate 4 --objective-ms 2000
     python -m bench.simulate --fit http://127.0.0.1:8080 --rate 4 --target-rate 50 --plot load.png
     python -m bench.simulate --fit http://127.0.0.1:8080 --check --rate 0.8 --duration 120
 
-The scheduler is the service's own; only the engine is replaced by one that takes `batch-ms + token-us * tokens`. Both
-are given, for a machine that is not here, or fitted to a running service with `--fit`, which sends it single documents.
-`--check` then sends the service a real load, simulates the very same arrivals and lengths, and compares: exit
-code 0 when p50, p99 and requests/s are predicted within 20 %. Arrivals are Poisson, or recorded (`--arrivals`: a CSV
-of seconds,tokens); lengths are log-normal in tokens. The last line is JSON.
+The scheduler is the service's own; only the engine is replaced by one that takes `batch-ms + token-us * tokens`. Give
+both costs, for any machine, or let `--fit` measure them by sending single documents to a running service. `--check`
+then sends the service a real load, simulates the same arrivals and lengths, and compares: exit code 0 when p50, p99 and
+requests/s are predicted within 20 %. Arrivals are Poisson, or recorded (`--arrivals`: a CSV of seconds,tokens); lengths
+are log-normal in tokens. The last line is JSON.
 """
 
 import argparse
@@ -39,9 +39,9 @@ from bench.simulate.simulation import (
 from bench.workload import log_normal, poisson
 
 TOLERANCE = 0.2
-GOOD_SHARE = 0.99  # of all requests within the objective, for replicas to be enough
+GOOD_SHARE = 0.99  # replicas are enough when this share of requests meets the objective
 CHECK_CHARACTERS = (50, 4000)
-SWEEP = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1)  # of the rate at which the engine is always busy
+SWEEP = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1)  # shares of the rate at which the engine is always busy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,25 +86,29 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.simulate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     engine = parser.add_argument_group("engine")
-    engine.add_argument("--batch-ms", type=float, help="of every batch, however small")
-    engine.add_argument("--token-us", type=float, help="of every token, in whole blocks")
-    engine.add_argument("--request-ms", type=float, default=1.0, help="around the engine, of every request")
-    engine.add_argument("--text-token-us", type=float, default=2.0, help="of every token, on a text thread")
-    engine.add_argument("--fit", metavar="URL", help="fit all four to a running service instead")
-    engine.add_argument("--check", action="store_true", help="send the service of --fit a real load, and compare")
+    engine.add_argument("--batch-ms", type=float, help="cost of a batch of any size")
+    engine.add_argument("--token-us", type=float, help="cost of a token in the engine, in whole blocks")
+    engine.add_argument("--request-ms", type=float, default=1.0, help="cost of a request outside the engine")
+    engine.add_argument("--text-token-us", type=float, default=2.0, help="cost of a token on a text thread")
+    engine.add_argument("--fit", metavar="URL", help="measure all four costs on a running service")
+    engine.add_argument("--check", action="store_true", help="send a real load to the service of --fit, and compare")
     load = parser.add_argument_group("load")
     load.add_argument("--rate", type=float, default=1.0, help="requests a second")
     load.add_argument("--duration", type=float, default=600.0, help="seconds of arrivals")
-    load.add_argument("--arrivals", type=Path, metavar="CSV", help="recorded: seconds,tokens; instead of a rate")
+    load.add_argument(
+        "--arrivals", type=Path, metavar="CSV", help="recorded arrivals, seconds,tokens, in place of a rate"
+    )
     load.add_argument("--median-tokens", type=float, default=700.0)
-    load.add_argument("--sigma", type=float, default=1.0, help="of the logarithm of the length")
-    load.add_argument("--max-tokens", type=int, default=4096, help="of a window")
+    load.add_argument("--sigma", type=float, default=1.0, help="standard deviation of the logarithm of the length")
+    load.add_argument("--max-tokens", type=int, default=4096, help="tokens of a window")
     load.add_argument("--doc-stride", type=int, default=2048)
     load.add_argument("--seed", type=int, default=0)
     wanted = parser.add_argument_group("wanted")
-    wanted.add_argument("--objective-ms", type=float, default=1000.0, help="a good answer takes no longer")
-    wanted.add_argument("--target-rate", type=float, help="also: replicas with which 99 %% of this load is good")
-    wanted.add_argument("--plot", type=Path, metavar="PNG", help="also: latency and goodput over the rate")
+    wanted.add_argument("--objective-ms", type=float, default=1000.0, help="an answer is good when it takes no longer")
+    wanted.add_argument(
+        "--target-rate", type=float, help="also find the replicas with which 99 %% of the answers at this rate are good"
+    )
+    wanted.add_argument("--plot", type=Path, metavar="PNG", help="also plot latency and goodput over the rate")
     defaults = Limits()
     service = parser.add_argument_group("settings of the service")
     service.add_argument("--max-batch-tokens", type=int, default=defaults.max_batch_tokens)
@@ -116,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def given_costs(args: argparse.Namespace) -> Costs:
     if args.batch_ms is None or args.token_us is None:
-        raise SystemExit("Name --batch-ms and --token-us, or a running service with --fit.")
+        raise SystemExit("Give --batch-ms and --token-us, or a running service with --fit.")
     return Costs(args.batch_ms / 1e3, args.token_us / 1e6, args.request_ms / 1e3, args.text_token_us / 1e6)
 
 
@@ -157,7 +161,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 async def check(args: argparse.Namespace, limits: Limits) -> dict[str, Any]:
-    """A real load between two fits, so that a machine whose speed drifts is met in the middle."""
+    """Measure a real load between two fits, so that a drift in the speed of the machine averages out."""
     from bench.simulate.measured import as_outcome, as_requests, costs_of, fit, send
 
     if not args.fit:
@@ -168,7 +172,7 @@ async def check(args: argparse.Namespace, limits: Limits) -> dict[str, Any]:
     costs = costs_of([*before, *await fit(args.fit, rounds=3)])
     objective_s = args.objective_ms / 1000
     measured = summary(as_outcome(sent), limits, objective_s)
-    # In a thread: the simulation has an event loop of its own.
+    # In a thread, because the simulation runs its own event loop.
     predicted = summary(await asyncio.to_thread(simulate, as_requests(sent), costs, limits), limits, objective_s)
     ratios = {name: round(predicted[name] / measured[name], 3) for name in ("p50_ms", "p99_ms", "requests_per_s")}
     return {
@@ -181,7 +185,7 @@ async def check(args: argparse.Namespace, limits: Limits) -> dict[str, Any]:
 
 
 def plot(args: argparse.Namespace, costs: Costs, limits: Limits, objective_s: float) -> list[dict[str, Any]]:
-    """Latency and goodput over the rate, up to more than the engine can do."""
+    """Plot latency and goodput over the rate, up to rates beyond the capacity of the engine."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,7 +1,7 @@
-"""A running service as the simulation sees it: its costs fitted, and a real run to hold a prediction against.
+"""Measures a running service for the simulation: its costs, and a real load to compare a prediction with.
 
-Sends with the client and the open loop of the load test, and only to the address that is named. Other work of the
-service and the machine falls on the figures.
+Sends with the client and the open loop of the load test, and only to the given address. Other work of the service and
+of the machine distorts the figures.
 """
 
 import random
@@ -24,17 +24,17 @@ FIT_CHARACTERS = (50, 200, 500, 1000, 2000, 3000, 4000, 5000)
 
 @dataclass(frozen=True)
 class Answered:
-    """One request, as client and service measured it."""
+    """One answered request, with the times that the client and the service measured."""
 
     at_s: float
     latency_s: float
     queue_s: float
     infer_s: float
-    windows: tuple[int, ...]  # tokens; of several windows, only their sum is known to be right
+    windows: tuple[int, ...]  # tokens; with several windows, only their sum is exact
 
 
 async def fit(url: str, rounds: int) -> list[Answered]:
-    """Documents of several lengths, one at a time.
+    """Send documents of several lengths, one at a time.
 
     Raises:
         Unusable: the service cannot be asked, or a request was not answered.
@@ -48,11 +48,11 @@ async def fit(url: str, rounds: int) -> list[Answered]:
                 _answered(await ask(client, _question(characters), load.clock(), load.clock))
                 for characters in FIT_CHARACTERS
             ]
-        return answered[len(FIT_CHARACTERS) :]  # the first round is not counted
+        return answered[len(FIT_CHARACTERS) :]  # the first round warms up
 
 
 def costs_of(answered: Sequence[Answered]) -> Costs:
-    """Least squares over requests that were sent one at a time."""
+    """Costs by least squares over requests that were sent one at a time."""
     padded = np.array([sum(packed_length(window, BLOCK) for window in one.windows) for one in answered])
     tokens = np.array([sum(one.windows) for one in answered])
     token_s, batch_s = np.polyfit(padded, [one.infer_s for one in answered], 1)
@@ -76,12 +76,12 @@ async def send(url: str, arrivals: Sequence[float], characters: tuple[int, int],
 
 
 def as_requests(answered: Sequence[Answered]) -> list[simulation.Request]:
-    """The same requests for the simulation, in the order they were really sent."""
+    """The same requests for the simulation, in the order in which they were sent."""
     return [simulation.Request(one.at_s, one.windows) for one in sorted(answered, key=lambda one: one.at_s)]
 
 
 def as_outcome(answered: Sequence[Answered]) -> Outcome:
-    """What was measured, in the simulation's terms."""
+    """The measured load in the form of a simulated one."""
     first = min(one.at_s for one in answered)
     last = max(one.at_s + one.latency_s for one in answered)
     return Outcome(

@@ -1,7 +1,7 @@
-"""The real scheduler on an engine that only passes time: what would clients see?
+"""Runs the real scheduler on an engine that only sleeps, and measures the answers that clients would get.
 
-An engine takes `batch_s + token_s * tokens` for a batch. Around it a request costs `request_s` (HTTP, JSON) and, on
-one of `text_threads`, `text_token_s` a token. Everything else (order, batches, prefetch, deadlines, refusals) is
+The engine takes `batch_s + token_s * tokens` for a batch. Outside it, a request costs `request_s` (HTTP, JSON) and, on
+one of `text_threads`, `text_token_s` for each token. Everything else (order, batches, prefetch, deadlines, refusals) is
 app/engine/batcher.py itself, in virtual time. Knows nothing of texts or models: a request is a list of window lengths.
 """
 
@@ -23,7 +23,7 @@ BLOCK = 64
 
 @dataclass(frozen=True)
 class Costs:
-    """What things take, in seconds."""
+    """Costs, in seconds."""
 
     batch_s: float
     token_s: float
@@ -33,7 +33,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Limits:
-    """The settings of the service that matter here; see app/settings.py."""
+    """The settings of the service that the scheduler obeys; see app/settings.py."""
 
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 524_288
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Request:
-    """When it comes, and the tokens of its windows."""
+    """Time of arrival, and tokens of each window."""
 
     at_s: float
     windows: tuple[int, ...]
@@ -51,17 +51,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of all requests."""
+    """The results of all requests."""
 
-    latencies_s: list[float]  # of those that were answered, in the order of their arrival
+    latencies_s: list[float]  # of answered requests, in the order of arrival
     refused: int
     expired: int
     seconds: float  # from the first arrival to the last answer
-    tokens: int  # of the answered ones
+    tokens: int  # of answered requests
     batch_tokens: list[int]
 
     def percentile_s(self, percent: float) -> float:
-        """Latency that so many percent of the answered requests had at most; infinite when none was."""
+        """The percentile of the latency of answered requests; infinite when none was answered."""
         return percentile(self.latencies_s, percent)
 
     def goodput(self, objective_s: float) -> float:
@@ -142,16 +142,16 @@ def _cost(window: int) -> int:
 def replicas_needed(
     requests: Sequence[Request], costs: Costs, limits: Limits, *, objective_s: float, share: float, most: int = 256
 ) -> int | None:
-    """Fewest replicas, each given every n-th request, with which that share of requests meets the objective.
+    """The fewest replicas, each given every n-th request, with which this share of requests meets the objective.
 
-    None when `most` are not enough: a request that alone takes longer than the objective stays late however many there
-    are.
+    None when `most` are not enough: a request whose own time exceeds the objective stays late with any number of
+    replicas.
     """
 
     def enough(replicas: int) -> bool:
         shares = [
             simulate(requests[first::replicas], costs, limits).good_share(objective_s)
-            for first in range(min(replicas, 4))  # a few of them stand for all
+            for first in range(min(replicas, 4))  # a sample of the replicas is enough
         ]
         return statistics.mean(shares) >= share
 
@@ -168,7 +168,7 @@ def replicas_needed(
 
 
 def windows_of(tokens: int, max_tokens: int, doc_stride: int) -> tuple[int, ...]:
-    """Tokens of the windows that a document of so many is read in."""
+    """Tokens of each window of a document with this many tokens."""
     if tokens <= max_tokens:
         return (tokens,)
     starts = [0, *range(doc_stride, tokens - max_tokens + doc_stride, doc_stride)]
@@ -179,7 +179,7 @@ def recorded(file: Path, max_tokens: int, doc_stride: int) -> list[Request]:
     """Requests from a CSV file without a header: seconds since the start, tokens.
 
     Raises:
-        ValueError: names the line that is not that.
+        ValueError: names the first invalid line.
     """
     requests = []
     with file.open(newline="", encoding="utf-8") as lines:

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: whatever waits for a time gets it at once, so that hours take seconds.
+"""An event loop with a simulated clock: sleeping advances it, so that hours take seconds.
 
 For code that takes the time from its event loop and does no input or output.
 """
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Instead of waiting for so many seconds, moves the clock by them."""
+    """Advances the clock by the timeout instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,13 +20,13 @@ class _JumpingSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("Everything waits for something that no time will bring.")
+            raise RuntimeError("Deadlock: every task waits for something other than time.")
         self.now += max(timeout, 0.0)
         return super().select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Starts at 0 seconds."""
+    """Its time starts at 0 seconds."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()

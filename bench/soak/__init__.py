@@ -1,4 +1,4 @@
-"""`python -m bench.soak`: the real server under clients of every kind, good and bad, and what must hold all the while.
+"""`python -m bench.soak`: the real server under good and bad clients, and checks of everything that must hold.
 
 Knows the service through HTTP, its log and its processes. Start with __main__.py.
 """

@@ -1,31 +1,30 @@
-"""Does the service hold: a real server under a mixed load, with everything that goes wrong, until it is told to stop.
+"""Does the service hold? Runs a real server under a mixed load, with every kind of fault, up to an orderly stop.
 
     python -m bench.soak --minutes 10
     python -m bench.soak --minutes 10 --report docs/soak.md
 
-Starts `nagayomi serve` with the models of --model-store and sends, in phases: every valid request once, alone (its
-answer is what all later ones are compared with); as many as can be answered (the capacity); then, with clients that
-leave while sending or waiting, read or send slowly, never finish, send bodies that are malformed, too large or of wrong
-types, and set deadlines that pass: overload at three times the capacity, calm, a SIGKILL of an engine, overload, calm,
+Starts `nagayomi serve` with the models of --model-store and sends in phases. First, each valid request once, alone:
+later answers are compared with these. Then as many requests as the server can answer: its capacity. Then, together with
+clients that leave while sending or waiting, read or send slowly, never finish, send malformed, too large or mistyped
+bodies, and set deadlines that pass: overload at three times the capacity, calm, a SIGKILL of an engine, overload, calm,
 and at last SIGTERM under overload.
 
-It passes, with exit code 0, when
+The soak passes, with exit code 0, when
 
-    every request is answered      but those whose client left, and those that came when nobody listened any more
-    statuses and errors            are documented ones in the one form, 429 always with Retry-After
-    results                        are those of the quiet run; scores to 1e-5
+    every request is answered      except those whose client left, and those sent after the server stopped listening
+    statuses and errors            are documented, errors have the documented form, and 429 always carries Retry-After
+    results                        equal those of the quiet run; scores to 1e-5
     every request                  is in the server's log once, with the status that the client saw
     overload                       was answered with 200 and 429
-    the killed engine              took readiness with it and brought it back; only what was in it got 503
-    metrics                        by endpoint, status and error type, tokens and windows are the client's counts
+    the killed engine              made the service unready, then ready again; only requests in that engine got 503
+    metrics                        by endpoint, status and error type, tokens and windows equal the client's counts
     resident memory                of the service and of each engine grows by at most 5 % from the first calm phase,
                                    which follows a warm-up and an overload, to the last (medians of samples)
-    SIGTERM                        ends it in the drain time, with the exit code of a process that was terminated
-    the log                        holds no exception but those of the crash
+    SIGTERM                        ends the server within the drain time, with the exit code of a terminated process
+    the log                        holds no exception except those of the crash
 
-What a client that leaves was answered is taken from the server's log. --report writes all of it as Markdown with a
-picture. The minutes are those of the load: a start and the quiet run come before, the end after. Linux only. The last
-line is JSON.
+For clients that leave, the status comes from the server's log. --report writes everything as Markdown with a picture.
+The minutes are those of the load; the start, the quiet run and the end come on top. Linux only. The last line is JSON.
 """
 
 import argparse
@@ -55,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="of load")
     parser.add_argument("--model-store", type=Path, default=Path("model_store"))
-    parser.add_argument("--report", type=Path, metavar="FILE.md", help="also: write a report and a picture beside it")
-    parser.add_argument("--seed", type=int, default=0, help="of what is sent when")
-    parser.add_argument("--logs", type=Path, metavar="DIRECTORY", help="also: keep the server's logs there")
+    parser.add_argument("--report", type=Path, metavar="FILE.md", help="also write a report, and a picture next to it")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the requests and their times")
+    parser.add_argument("--logs", type=Path, metavar="DIRECTORY", help="also keep the server's logs in this folder")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         logs = args.logs or Path(temporary)
@@ -101,7 +100,7 @@ async def run(minutes: float, store: Path, logs: Path, seed: int) -> Soak:
 
 
 async def _show(record: Record, server: Server, seconds: int) -> None:
-    """The progress, once a second, until cancelled: of the phases, whose last answers may take longer."""
+    """Show the progress through the phases once a second, until cancelled."""
     ends = dict(zip(SHARES, accumulate(SHARES.values()), strict=True))
     with tqdm(total=seconds, desc="soak", unit="s", file=sys.stderr, bar_format=_BAR) as progress:
         while True:

@@ -1,7 +1,7 @@
-"""What must hold at the end of a soak, each with the reason for its verdict.
+"""The checks at the end of a soak, each with the reason for its verdict.
 
-Looks at the record of the client, the log and the metrics of the server, and the memory of its processes. Knows nothing
-of how any of it came about.
+Reads the record of the client, the log and the metrics of the server, and the memory of its processes. Knows nothing of
+how requests were sent.
 """
 
 import math
@@ -20,18 +20,18 @@ from bench.soak.phases import CRASHED, OVERLOAD, Events
 from bench.soak.record import Record, Sent
 from bench.soak.server import STOP_S, Line, Memory
 
-GROWTH = 0.05  # of resident memory, between the two calm phases
+GROWTH = 0.05  # allowed growth of resident memory between the two calm phases
 COMPARED = ("calm 1", "calm 2")
 OVERLOADS = ("overload 1", "overload 2")
 
 _TASKS = ("/qa", "/summarize", "/classify")
-_COUNTED = {  # by name in /metrics: what it counts, and by which labels
+_COUNTED = {  # by name in /metrics: the thing counted, and the labels
     "nagayomi_requests_total": ("requests", ("endpoint", "status")),
     "nagayomi_errors_total": ("errors", ("endpoint", "error_type")),
     "nagayomi_tokens_total": ("tokens", ("task",)),
     "nagayomi_windows_total": ("windows", ("task",)),
 }
-_ALSO_ASKED = ("/readyz", "/metrics")  # by the server itself at its start, and while the metrics are written
+_ALSO_ASKED = ("/readyz", "/metrics")  # the harness asks these too, at the start and for the metrics
 _EMPTY = frozenset({"nagayomi_in_flight", "nagayomi_queue_tokens", "nagayomi_queue_requests"})
 _FORESEEN = re.compile(
     r"a batch of \d+ documents, \d+ tokens failed$|the engine of \S+ ended with code -9 |"
@@ -42,7 +42,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Check:
-    """One check, its verdict, and what it rests on."""
+    """One check, its verdict, and the reason."""
 
     name: str
     passed: bool
@@ -59,8 +59,8 @@ def check_all(
     """Every check.
 
     Args:
-        lines: what the server logged of requests.
-        errors: whatever else it logged.
+        lines: the server's log lines about requests.
+        errors: its other log lines.
     """
     return [
         check_answers(record, events, lines, stopped_listening(errors)),
@@ -77,17 +77,17 @@ def check_all(
 
 
 def stopped_listening(errors: Iterable[Mapping[str, Any]]) -> float:
-    """When the server took no more connections, in seconds since the epoch."""
+    """The time at which the server stopped listening, in seconds since the epoch."""
     times = [line["time"] for line in errors if line["message"] == "Shutting down"]
     return datetime.fromisoformat(times[0]).timestamp() if times else math.inf
 
 
 def check_answers(record: Record, events: Events, log: Sequence[tuple[str, Line]], stopped_listening: float) -> Check:
-    """No request without a whole answer, but those of clients that left, and those that nobody listened to any more.
+    """Every request has a whole answer, unless its client left or it arrived after the server stopped listening.
 
-    A connection that the kernel has made, but the server not yet taken when it stops listening, is lost, and so is a
-    request on an idle connection that is closed in that moment. What the application has seen must be answered, and so
-    must everything before SIGTERM.
+    A connection that the kernel has accepted, but the server not yet when it stops listening, is lost, and so is a
+    request on an idle connection that is closed at that moment. Every request that reached the application must be
+    answered, and so must every request before SIGTERM.
     """
     logged = {request_id for request_id, _ in log}
     missing = [sent for sent in record.sent if sent.status is None and not sent.left]
@@ -105,12 +105,12 @@ def check_answers(record: Record, events: Events, log: Sequence[tuple[str, Line]
         "every request is answered",
         not wrong,
         _first(wrong, lambda sent: sent.unanswered or "nothing came")
-        or f"{waited - len(too_late)} of {waited}; the other {len(too_late)} came when nobody listened any more",
+        or f"{waited - len(too_late)} of {waited}; the other {len(too_late)} arrived after it stopped listening",
     )
 
 
 def check_form(record: Record) -> Check:
-    """Only documented status codes, each error in the one form, 429 with Retry-After."""
+    """Only documented status codes, each error in the documented form, 429 with Retry-After."""
     wrong = [sent for sent in record.sent if sent.problem and sent.status != 200]
     errors = sum(sent.status not in (None, 200) for sent in record.sent)
     return Check(
@@ -127,7 +127,7 @@ def check_results(record: Record) -> Check:
     wrong = [sent for sent in record.sent if sent.problem and sent.status == 200]
     compared = sum(sent.status == 200 and sent.wanted is not None for sent in record.sent) - len(quiet)
     return Check(
-        "results are those of the quiet run",
+        "results equal those of the quiet run",
         not wrong and not unanswered and compared > 0,
         _first(unanswered, lambda sent: f"quiet, {sent.status}")
         or _first(wrong, lambda sent: sent.problem)
@@ -151,19 +151,19 @@ def check_once(record: Record, log: Sequence[tuple[str, Line]]) -> Check:
         elif not sent.left and (line.status, line.error_type) != (sent.status, sent.error_type):
             wrong.append(f"{sent.request_id} was answered {sent.status} {sent.error_type}, logged {line}")
     return Check(
-        "every request is dealt with once",
+        "every request is logged once",
         not wrong,
         _listed(wrong) or f"{len(log)} requests in the log, each once, as the client saw it",
     )
 
 
 def check_overload(record: Record, events: Events) -> Check:
-    """The overloads were some: offered, and refused."""
+    """In each overload the server answered requests and refused others."""
     refused = [sum(sent.status == 429 for sent in record.of_phase(phase)) for phase in OVERLOADS]
     served = [sum(sent.status == 200 for sent in record.of_phase(phase)) for phase in OVERLOADS]
     offered = " and ".join(f"{rate:.1f}" for rate in events.offered)
     return Check(
-        f"at {OVERLOAD:g} times the capacity it answers and refuses",
+        f"at {OVERLOAD:g} times the capacity, some are answered and some refused",
         min(refused) > 0 and min(served) > 0,
         f"capacity {events.capacity:.1f} requests/s, offered {offered}; answered 200: {served[0]} and {served[1]}, "
         f"429: {refused[0]} and {refused[1]}",
@@ -171,7 +171,7 @@ def check_overload(record: Record, events: Events) -> Check:
 
 
 def check_crash(record: Record, events: Events) -> Check:
-    """A killed engine costs readiness and the requests in it, comes back, and costs nobody else anything."""
+    """Killing an engine fails only the requests in it; the service turns unready, then ready again."""
     failed = [sent for sent in record.sent if sent.error_type == "engine_failed"]
     others = [sent for sent in failed if sent.phase != "crash" or sent.path != CRASHED]
     unavailable = [sent for sent in record.sent if sent.error_type == "unavailable" and sent.phase != "stop"]
@@ -182,7 +182,7 @@ def check_crash(record: Record, events: Events) -> Check:
     }
     wanted = {model: events.crashes * (model == events.crashed_model) for model in restarts}
     if events.not_ready is None or events.ready_again is None:
-        return Check("a killed engine comes back", False, "readiness did not go and come back")
+        return Check("a killed engine comes back", False, "the service did not turn unready and then ready again")
     away_s = events.ready_again - events.crashed
     passed = bool(failed) and not others and not unavailable and restarts == wanted
     return Check(
@@ -196,7 +196,7 @@ def check_crash(record: Record, events: Events) -> Check:
 
 
 def check_metrics(record: Record, lines: Mapping[str, Line], metrics: str) -> Check:
-    """Counters of the server equal the counts of the client; of clients that left, what the log says of them."""
+    """The server's counters equal the counts of the client. For clients that left, the log gives the status."""
     wanted: Counter[tuple[str, ...]] = Counter()
     for sent in record.sent:
         if sent.phase == "stop" or sent.path in _ALSO_ASKED or (sent.left and sent.unanswered):
@@ -218,7 +218,7 @@ def check_metrics(record: Record, lines: Mapping[str, Line], metrics: str) -> Ch
         if (named := _COUNTED.get(name)) is not None and labels.get("endpoint") not in _ALSO_ASKED:
             counted[named[0], *(labels[label] for label in named[1])] += int(value)
         elif name in _EMPTY and value:
-            left.append(f"{name} is {value:g} though nothing is left")
+            left.append(f"{name} is {value:g}, but no request is left")
     differing = [
         f"{' '.join(key)}: the client counts {wanted[key]}, the server {counted[key]}"
         for key in sorted(wanted.keys() | counted.keys())
@@ -230,7 +230,7 @@ def check_metrics(record: Record, lines: Mapping[str, Line], metrics: str) -> Ch
             by_error[key[2]] += count
     errors = ", ".join(f"{name} {count}" for name, count in sorted(by_error.items()))
     return Check(
-        "metrics are the client's counts",
+        "metrics equal the client's counts",
         bool(metrics) and not differing and not left,
         _listed(differing + left)
         or f"{len(wanted)} counters of requests, errors, tokens and windows; of errors: {errors}",
@@ -238,7 +238,7 @@ def check_metrics(record: Record, lines: Mapping[str, Line], metrics: str) -> Ch
 
 
 def check_memory(record: Record, memory: Memory) -> Check:
-    """Resident memory is flat once everything is warm."""
+    """Resident memory stays flat after the warm-up."""
     growth = growths(record, memory)
     grown = {name: share for name, share in growth.items() if not share <= GROWTH}
     shown = ", ".join(f"{name} {share:+.1%}" for name, share in (grown or growth).items())
@@ -246,7 +246,7 @@ def check_memory(record: Record, memory: Memory) -> Check:
 
 
 def growths(record: Record, memory: Memory) -> dict[str, float]:
-    """By process: the median of the second calm phase over that of the first, less one."""
+    """Growth by process: the median of the second calm phase over that of the first, minus one."""
     first, last = (medians(record, memory, phase) for phase in COMPARED)
     return {name: last.get(name, math.nan) / first[name] - 1 for name in first}
 
@@ -264,13 +264,13 @@ def medians(record: Record, memory: Memory, phase: str) -> dict[str, float]:
 
 
 def check_stop(record: Record, events: Events) -> Check:
-    """SIGTERM under load: the server ends in time, as a process ends that was told to."""
+    """SIGTERM under load ends the server in time, with the exit code of a terminated process."""
     if events.stopped is None or events.exit_code is None:
-        return Check("SIGTERM ends it in time", False, f"it was still there after {STOP_S:g} s")
+        return Check("SIGTERM ends the server in time", False, f"it was still running after {STOP_S:g} s")
     seconds = events.stopped - events.terminated
     statuses = Counter(str(sent.status) for sent in record.of_phase("stop") if sent.status is not None)
     return Check(
-        "SIGTERM ends it in time",
+        "SIGTERM ends the server in time",
         events.exit_code == -signal.SIGTERM,
         f"exit code {events.exit_code} after {seconds:.1f} s of {STOP_S:g} s; answers of that phase: "
         + ", ".join(f"{status} {count}" for status, count in sorted(statuses.items())),
@@ -278,12 +278,14 @@ def check_stop(record: Record, events: Events) -> Check:
 
 
 def check_log(errors: Iterable[Mapping[str, Any]]) -> Check:
-    """Nothing unforeseen was logged: exceptions only of batches that were in the killed engine."""
+    """The log holds no unexpected line: exceptions only of batches in the killed engine."""
     unforeseen = [
         line["message"] for line in errors if line.get("level") == "ERROR" and not _FORESEEN.match(line["message"])
     ]
     return Check(
-        "the log holds no surprise", not unforeseen, _listed(unforeseen) or "errors of the crash and the end only"
+        "the log holds no unexpected line",
+        not unforeseen,
+        _listed(unforeseen) or "errors of the crash and the end only",
     )
 
 

@@ -1,6 +1,6 @@
 """The clients of the soak: one that behaves, and one for each way in which clients misbehave.
 
-Every client sends one request and notes in the record what came of it. Knows what each of them must get.
+Every client sends one request and records its result. Knows the statuses that each of them may get.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ _DEADLINES = ("0", "-1", "soon", "1.5", "99999999999")
 
 
 class Clients:
-    """All of them, against one server.
+    """All clients, for one server.
 
     Args:
         url: of the server.
         record: where every request is noted.
-        rng: decides what is sent.
+        rng: draws the requests.
     """
 
     def __init__(self, url: str, record: Record, rng: random.Random) -> None:
@@ -71,7 +71,7 @@ class Clients:
         return await self._send(sent, wanted.body, connection=connection)
 
     async def get(self, path: str, kind: str, allowed: frozenset[int] = frozenset({200})) -> tuple[Sent, bytes]:
-        """Read something that needs no body; the body of the answer comes back, empty without one."""
+        """Send a GET; return the body of the answer, empty when there is none."""
         sent = self._record.open(kind, path, allowed)
         async with Connection(self._url) as connection:
             try:
@@ -82,7 +82,7 @@ class Clients:
         return sent, answer.body
 
     def any(self) -> Wanted:
-        """A valid request, drawn."""
+        """Draw a valid request."""
         return self._rng.choice(self.requests)
 
     # Those that do not
@@ -162,7 +162,7 @@ class Clients:
         await self._send(self._record.open(kind, path, frozenset(allowed)), body)
 
     async def _leave(self, kind: str, wanted: Wanted, part: bytes) -> None:
-        """Send a part of a request, stay a moment, and go without looking at what has come."""
+        """Send a part of a request, stay a moment, and leave without reading the answer."""
         sent = self._record.open(kind, wanted.path, frozenset(), wanted)
         sent.left = True
         async with Connection(self._url) as connection:
@@ -223,6 +223,6 @@ async def _noted(sent: Sent, pieces: AsyncIterable[bytes]) -> AsyncIterable[byte
 
 
 async def _half(body: bytes) -> AsyncIterable[bytes]:
-    """Half of a body, and then nothing, for ever."""
+    """Half of a body, then nothing, for ever."""
     yield body[: len(body) // 2]
     await asyncio.Event().wait()

@@ -1,8 +1,7 @@
-"""An HTTP client that can misbehave: it sends and reads as slowly as it is told, and leaves when it is told.
+"""An HTTP client that can misbehave: it can send and read slowly, and leave at any moment.
 
-It keeps what the server owes it honest: a request is over only with one whole answer, or with a sentence that says
-what came instead. Written on sockets and h11, because usual clients hide exactly what is of interest here.
-Knows nothing of the service's endpoints.
+A request ends either with one whole answer or with a sentence that says what came instead. Written on sockets and h11,
+because ordinary clients hide these details. Knows nothing of the service's endpoints.
 """
 
 import asyncio
@@ -17,16 +16,16 @@ from urllib.parse import urlsplit
 import h11
 
 _READ_BYTES = 65_536
-_IDLE_S = 2.0  # a connection that was idle for longer may be closed by the server at any moment, and is not used again
+_IDLE_S = 2.0  # after this long idle, the server may close the connection at any moment, so it is not used again
 
 
 class NoAnswer(Exception):
-    """The connection ended, or could not be made, without a whole answer; says how."""
+    """The connection ended, or could not be made, without a whole answer; the message says how."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One whole answer. Names of headers are in lower case."""
+    """One whole answer. Header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -35,18 +34,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Pace:
-    """How a slow reader reads: so many bytes, then a pause."""
+    """The speed of a slow reader: a number of bytes, then a pause."""
 
     bytes: int = _READ_BYTES
     pause_s: float = 0.0
 
 
 class Connection:
-    """One connection, for one request after another. Leaving the context closes it, whatever is under way.
+    """One connection, for one request after another. Leaving the `with` block closes it at once.
 
     Args:
         url: of the server; its path is ignored.
-        receive_buffer: bytes that the kernel may keep unread; None leaves that to the kernel.
+        receive_buffer: bytes that the kernel may keep unread; None means the kernel's default.
     """
 
     def __init__(self, url: str, receive_buffer: int | None = None) -> None:
@@ -66,7 +65,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Leave, whatever is under way."""
+        """Leave at once, even in the middle of a request."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -76,12 +75,12 @@ class Connection:
         """Connect.
 
         Raises:
-            NoAnswer: nobody listens.
+            NoAnswer: no server listens.
         """
         self._socket = socket.socket()
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._receive_buffer is not None:  # before connecting: the window is agreed on then
+        if self._receive_buffer is not None:  # before connecting, because TCP agrees on the window then
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         try:
             await asyncio.get_running_loop().sock_connect(self._socket, self._address)
@@ -114,10 +113,10 @@ class Connection:
         pieces: AsyncIterable[bytes],
         pace: Pace | None = None,
     ) -> Answer:
-        """Send a whole request, reading all the while: the answer may come before everything is sent.
+        """Send a whole request and read at the same time: the answer may come before everything is sent.
 
         Args:
-            headers: must say how long the body is, or that it comes in chunks.
+            headers: must contain the length of the body, or say that it is chunked.
             pieces: of the body.
 
         Raises:
@@ -172,7 +171,7 @@ class Connection:
             self._http.receive_data(data)
 
     async def _send_pieces(self, pieces: AsyncIterable[bytes]) -> None:
-        with suppress(NoAnswer):  # the answer, or its absence, says why
+        with suppress(NoAnswer):  # the answer, or its absence, tells why
             async for piece in pieces:
                 await self.body(piece)
             await self._send(h11.EndOfMessage())
@@ -199,7 +198,7 @@ async def whole(body: bytes) -> AsyncIterable[bytes]:
 
 
 async def slowly(body: bytes, pieces: int, pause_s: float) -> AsyncIterable[bytes]:
-    """A body in so many pieces, with a pause before each but the first."""
+    """A body in this many pieces, with a pause before each but the first."""
     size = -(-len(body) // pieces)
     for start in range(0, len(body), size):
         if start:

@@ -1,6 +1,6 @@
-"""What is sent when: a quiet run, the capacity, calm and overload, a crash and the end, one phase after another.
+"""The phases of the soak in order: quiet run, capacity, overload, calm, crash, stop.
 
-Knows the clients by name only, and nothing of what is right.
+Knows the clients by name, and nothing of the checks.
 """
 
 import asyncio
@@ -21,37 +21,37 @@ OVERLOAD = 3.0  # times the measured capacity
 SATURATING_USERS = 8  # each sends one request after the other
 CALM_USERS = 3
 MISBEHAVING_USERS = 2
-# A user waits so long at most before the next request; the server closes a connection that is idle for five seconds.
+# The longest wait of a user before the next request; the server closes a connection after five idle seconds.
 THINK_S = 0.2
-REFUSED_S = 0.5  # the least that a saturating user waits after a 429, so that it does not only collect refusals
-STOP_AFTER_S = 2.0  # of load, before the server is told to stop
-PATIENCE_S = 120.0  # with what must come, but may take long on a slow machine
+REFUSED_S = 0.5  # the shortest wait of a saturating user after a 429, so that it does not only collect refusals
+STOP_AFTER_S = 2.0  # seconds of load before SIGTERM
+PATIENCE_S = 120.0  # for events that must come but may take long on a slow machine
 
-# Shares of the minutes asked for. Memory is compared between the two calm phases, each with an overload before it.
+# Shares of --minutes. Memory is compared between the two calm phases, each with an overload before it.
 SHARES = {"capacity": 0.1, "overload 1": 0.12, "calm 1": 0.23, "crash": 0.18, "overload 2": 0.12, "calm 2": 0.25}
 CRASHED = "/qa"  # the endpoint whose engine is killed
-HELD_S = 0.5  # so long it is held before, for requests to be in it
+HELD_S = 0.5  # the engine is stopped for this long before the kill, so that requests are in it
 
 
 @dataclass
 class Events:
-    """What happened besides requests. Times are seconds since the epoch; None: it did not happen."""
+    """Events other than requests. Times are seconds since the epoch; None means that it did not happen."""
 
-    capacity: float = 0.0  # requests/s answered while there was always another one
-    offered: list[float] = field(default_factory=list)  # requests/s of the valid ones, in each overload
+    capacity: float = 0.0  # requests/s answered while more were always waiting
+    offered: list[float] = field(default_factory=list)  # valid requests/s, in each overload
     crashed_model: str = ""
     crashes: int = 0
-    crashed: float = 0.0  # the last one, as the next two
+    crashed: float = 0.0  # time of the last crash; the next two belong to it too
     not_ready: float | None = None
     ready_again: float | None = None
     terminated: float = 0.0
     stopped: float | None = None
     exit_code: int | None = None
-    metrics: str = ""  # once everything before the end was over
+    metrics: str = ""  # read after all requests before the stop had ended
 
 
 class Load:
-    """Runs the phases, in the order in which they stand here."""
+    """Runs the phases, in the order of the methods."""
 
     def __init__(self, server: Server, record: Record, seed: int) -> None:
         self.events = Events()
@@ -59,17 +59,17 @@ class Load:
         self._record = record
         self._rng = random.Random(seed)
         self._clients = Clients(server.url, record, self._rng)
-        self._going = False  # whether users begin another request
-        self._arrived: set[asyncio.Task[object]] = set()  # requests of an overload that are still open
+        self._going = False  # whether users start another request
+        self._arrived: set[asyncio.Task[object]] = set()  # open requests of an overload
 
     async def quiet(self) -> None:
-        """Every valid request once, alone: its answer is what all later ones are compared with."""
+        """Send every valid request once, alone. Later answers are compared with these."""
         self._record.enter("quiet")
         for wanted in self._clients.requests:
             await self._clients.ask(wanted)
 
     async def capacity(self, seconds: float) -> None:
-        """As many answers as there can be, counted in tokens: one long text more must not change the rate."""
+        """Measure the capacity, in tokens, so that one long text more does not change the rate."""
         self._record.enter("capacity")
         begun = time.monotonic()
         await self._for(seconds, *(self._saturate() for _ in range(SATURATING_USERS)))
@@ -78,24 +78,24 @@ class Load:
         self.events.capacity = tokens / mean / (time.monotonic() - begun)
 
     async def overload(self, phase: str, seconds: float) -> None:
-        """Valid requests at `OVERLOAD` times the capacity, whether or not they are answered, and all other clients."""
+        """Send valid requests at `OVERLOAD` times the capacity in an open loop, together with all other clients."""
         self._record.enter(phase)
         await self._while(self._until_refused(phase, seconds), *self._calm_users(), self._arrivals())
         began = [sent.began for sent in self._record.of_phase(phase) if sent.kind == "overload"]
         self.events.offered.append((len(began) - 1) / (began[-1] - began[0]))
 
     async def calm(self, phase: str, seconds: float) -> None:
-        """A few users that behave and a few that do not."""
+        """Run a few users that behave and a few that do not."""
         self._record.enter(phase)
         await self._for(seconds, *self._calm_users())
 
     async def crash(self, seconds: float) -> None:
-        """A calm load, in which an engine is killed while it has work."""
+        """Run a calm load and kill an engine while it has work."""
         self._record.enter("crash")
         await self._for(seconds, *self._calm_users(), self._kill(seconds / 4))
 
     async def settle(self) -> None:
-        """Wait until everything that was sent is over on both sides, and read the metrics then."""
+        """Wait until every request has ended on both sides, then read the metrics."""
         self._record.enter("settled")
         await asyncio.gather(*self._arrived)
         wanted = {sent.request_id for sent in self._record.sent if sent.is_logged}
@@ -106,13 +106,13 @@ class Load:
         self.events.metrics = metrics.decode()
 
     async def stop(self) -> None:
-        """All clients and an overload; in the middle of it SIGTERM."""
+        """Run all clients and an overload, and send SIGTERM in the middle of it."""
         self._record.enter("stop")
         await self._while(self._terminate(), *self._calm_users(), self._arrivals())
         await asyncio.gather(*self._arrived)
 
     async def _until_refused(self, phase: str, seconds: float) -> None:
-        """So many seconds, and on a slow machine more, until the queue is full."""
+        """Wait this many seconds, or longer on a slow machine, until the queue is full."""
         await asyncio.sleep(seconds)
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until and all(sent.status != 429 for sent in self._record.of_phase(phase)):
@@ -126,7 +126,7 @@ class Load:
         self.events.stopped = time.time()
 
     def _tokens(self, wanted: Wanted | None) -> int:
-        """What a request costs, from its answer in the quiet run."""
+        """The tokens of a request, from its answer in the quiet run."""
         assert wanted is not None
         tokens: int = self._record.references[wanted.name]["usage"]["tokens"]
         return tokens
@@ -135,7 +135,7 @@ class Load:
         await self._while(asyncio.sleep(seconds), *users)
 
     async def _while(self, something: Awaitable[None], *users: Awaitable[None]) -> None:
-        """Let users send until something is over. Each ends with the answer to its last request."""
+        """Let users send while a phase lasts. Each ends with the answer to its last request."""
         self._going = True
         running = asyncio.gather(*users)
         try:
@@ -157,7 +157,7 @@ class Load:
                 await asyncio.sleep(self._rng.uniform(0, THINK_S))
 
     async def _misbehave(self) -> None:
-        """One client after the other, each as often as any other."""
+        """Cycle through the clients, so that each sends equally often."""
         waiting: list[Callable[[], Awaitable[object]]] = []
         while self._going:
             if not waiting:
@@ -183,7 +183,7 @@ class Load:
             request.add_done_callback(self._arrived.discard)
 
     async def _kill(self, after_s: float) -> None:
-        """Kill the engine until a request that is waited for is lost: in it may be one of a client that left."""
+        """Kill the engine until a request fails whose client still waits: the engine may hold only abandoned ones."""
         await asyncio.sleep(after_s)
         wanted = next(wanted for wanted in self._clients.requests if wanted.path == CRASHED)
         self.events.crashed_model = self._record.references[wanted.name]["model"]
@@ -200,7 +200,7 @@ class Load:
             await asked
 
     async def _away_and_back(self) -> None:
-        """Look at readiness until it has gone and come."""
+        """Poll readiness until the service has turned unready and ready again."""
         self.events.not_ready = self.events.ready_again = None
         until = time.monotonic() + PATIENCE_S
         while self.events.ready_again is None and time.monotonic() < until:

@@ -1,6 +1,6 @@
-"""What the client knows of every request it sent: the one source that all checks of the soak compare with.
+"""The client's record of every request, which all checks of the soak compare with.
 
-Knows what an error looks like (the one documented form), and nothing of how a request was sent.
+Knows the documented form of errors, and nothing of how a request was sent.
 """
 
 import json
@@ -13,12 +13,12 @@ from bench.soak.connection import Answer
 from bench.soak.requests import Wanted, difference
 from bench.soak.server import BODY_TIMEOUT_S
 
-# Whatever is sent, an answer has one of these. README.md names them; 405 is HTTP's own.
+# Every answer has one of these. docs/http.md names them; 405 is HTTP's own.
 DOCUMENTED = frozenset({200, 401, 404, 405, 408, 413, 422, 429, 503, 504})
-# What a request that is right in itself may get where others, a crash or the end of the service come between.
+# A valid request may get these under load, in a crash or at the stop.
 CIRCUMSTANCES = frozenset({429, 503, 504})
 
-_CLOCKS_S = 0.1  # the server's clock for a body starts after the client's
+_CLOCKS_S = 0.1  # the server starts to time a body later than the client
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Sent:
 
     request_id: str
     phase: str
-    kind: str  # what sort of client sent it
+    kind: str  # kind of client
     path: str
     allowed: frozenset[int]
     wanted: Wanted | None = None
@@ -37,25 +37,25 @@ class Sent:
     status: int | None = None
     error_type: str = ""
     left: bool = False  # the client did not wait for an answer
-    unanswered: str = ""  # why there is no whole answer
-    problem: str = ""  # what is wrong with the answer
+    unanswered: str = ""  # the reason when there is no whole answer
+    problem: str = ""  # a fault in the answer
 
     @property
     def is_logged(self) -> bool:
-        """Whether the server must have a line on it: it was sent, and is not one of those that are too many to log."""
+        """Whether the server must have logged it: it was sent, and not to an endpoint that is never logged."""
         return self.kind not in ("readiness", "metrics") and not self.unanswered
 
     def take(self, answer: Answer, references: dict[str, Any]) -> None:
-        """Note an answer, and what is wrong with it. The first result of a request is what later ones must equal."""
+        """Record an answer and its fault, if any. Later results of a request must equal the first."""
         self.ended = time.time()
         self.status = answer.status
         if answer.status == 200:
             self._take_result(answer, references)
-        elif self.kind != "readiness":  # which says how the service is, whatever it is
+        elif self.kind != "readiness":  # /readyz may answer either
             self._take_error(answer)
         if answer.status not in DOCUMENTED:
             self.problem = f"status {answer.status} is not documented"
-        elif answer.status == 408:  # not a matter of what was sent, and right exactly when the client was that slow
+        elif answer.status == 408:  # correct exactly when the client was that slow
             took_s = (self.whole or self.ended) - self.began
             if took_s < BODY_TIMEOUT_S - _CLOCKS_S:
                 self.problem = f"408 though the body was sent within {took_s:.2f} s"
@@ -94,13 +94,13 @@ class Sent:
 
 @dataclass
 class Record:
-    """Everything that was sent, and what is asked on the way: phases, and the answers of the quiet run."""
+    """Every request sent, the phases, and the answers of the quiet run."""
 
     phase: str = "start"
     phases: list[tuple[str, float]] = field(default_factory=list)  # with their beginnings
     sent: list[Sent] = field(default_factory=list)
     references: dict[str, Any] = field(default_factory=dict)
-    answered: Counter[str] = field(default_factory=Counter)  # by status, for whoever watches
+    answered: Counter[str] = field(default_factory=Counter)  # by status, for the progress line
 
     def enter(self, phase: str) -> None:
         """Begin a phase."""
@@ -108,11 +108,11 @@ class Record:
         self.phases.append((phase, time.time()))
 
     def open(self, kind: str, path: str, allowed: frozenset[int], wanted: Wanted | None = None) -> Sent:
-        """Note a request that is about to be sent."""
+        """Record a request that is about to be sent."""
         sent = Sent(f"soak-{len(self.sent)}", self.phase, kind, path, allowed, wanted)
         self.sent.append(sent)
         return sent
 
     def of_phase(self, *phases: str) -> list[Sent]:
-        """What was sent in some phases."""
+        """The requests of some phases."""
         return [sent for sent in self.sent if sent.phase in phases]

@@ -1,6 +1,6 @@
-"""What a soak leaves behind: a table for the terminal, a page of Markdown with a picture, and one line of JSON.
+"""The report of a soak: a table for the terminal, a Markdown page with a picture, and one line of JSON.
 
-Knows the record and the checks, and decides nothing.
+Knows the record and the results of the checks; decides nothing.
 """
 
 import os
@@ -22,13 +22,13 @@ from bench.soak.record import Record
 from bench.soak.server import Memory
 
 _MEGABYTE = 1e6
-_BIN_S = 2.0  # of the rates in the picture
+_BIN_S = 2.0  # width of a bin of the rates in the picture
 _STATUS_COLOURS = {"200": "tab:green", "429": "tab:orange", "503": "tab:red", "504": "tab:purple"}
 
 
 @dataclass(frozen=True)
 class Soak:
-    """Everything about one that has ended."""
+    """Everything about one finished soak."""
 
     minutes: float
     seed: int
@@ -67,7 +67,7 @@ def summary(soak: Soak) -> dict[str, Any]:
 
 
 def write(soak: Soak, file: Path) -> None:
-    """The report, and its picture beside it, under the same name."""
+    """Write the report, and its picture next to it under the same name."""
     picture = file.with_suffix(".png")
     draw(soak, picture)
     file.write_text(_markdown(soak, picture.name), encoding="utf-8")
@@ -81,8 +81,8 @@ def _markdown(soak: Soak, picture: str) -> str:
         "# Soak",
         f"`python -m bench.soak --minutes {soak.minutes:g} --seed {soak.seed}`, {when:%Y-%m-%d}, {verdict}. "
         f"Models: {', '.join(soak.models)}. Machine: {platform.system()}, {_processor()}, {os.cpu_count()} cores, "
-        f"{psutil.virtual_memory().total / 1e9:.0f} GB; the clients ran on it, too.",
-        "Written by the command; `python -m bench.soak --help` says what is sent and what each check means.",
+        f"{psutil.virtual_memory().total / 1e9:.0f} GB; the clients ran on it too.",
+        "Written by the command; `python -m bench.soak --help` describes the phases and the checks.",
         "## Checks",
         _rows(("check", "", "because"), [(c.name, "pass" if c.passed else "**FAIL**", c.reason) for c in soak.checks]),
         f"![Resident memory and answers over time]({picture})",
@@ -91,13 +91,13 @@ def _markdown(soak: Soak, picture: str) -> str:
             ("phase", "seconds", "requests", "200", "429", "503", "504", "other", "left", "p50 of 200 (ms)"),
             [_phase(record, index) for index in range(len(record.phases))],
         ),
-        f"Capacity, in a phase in which there was always another request: {events.capacity:.1f} requests/s. Offered in "
+        f"Capacity, measured while more requests were always waiting: {events.capacity:.1f} requests/s. Offered in "
         f"the overloads: {' and '.join(f'{rate:.1f}' for rate in events.offered)} requests/s.",
         "## Clients",
         _rows(("client", "requests", "answers"), _kinds(record)),
         "## Resident memory",
-        "Medians of the two calm phases, each after an overload; every process is compared with itself, the killed "
-        "engine with the one in its place.",
+        "Medians of the two calm phases, each after an overload. Every process is compared with itself, and the killed "
+        "engine with its successor.",
         _rows(("process", *(f"{phase} (MB)" for phase in COMPARED), "growth"), _memory(soak)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -152,7 +152,7 @@ def _processor() -> str:
 
 
 def draw(soak: Soak, file: Path) -> None:
-    """Memory of every process, and answers a second, over time."""
+    """Draw the memory of every process, and answers a second, over time."""
     import matplotlib
 
     matplotlib.use("Agg")

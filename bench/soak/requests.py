@@ -1,7 +1,7 @@
-"""The valid requests of the soak, and when two answers to one of them are the same.
+"""The valid requests of the soak, and the comparison of two answers to one of them.
 
-Every request is known beforehand, so that what comes under load can be held against what came on a quiet server.
-Knows the service's fields, and nothing of how or when anything is sent.
+The list is fixed, so that answers under load can be compared with those of a quiet server. Knows the service's fields,
+and nothing of sending.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 
 SAMPLE = Path(__file__).parents[2] / "app" / "static" / "samples" / "history.txt"
 CHARACTERS = (64, 500, 1500, 4000, 12_000)  # of a text; the longest are read in windows
-LONGEST_REQUEST = f"summarize {CHARACTERS[-1]}"  # has the longest answer, too: every sentence comes with its score
-# Scores are compared, not equated: matrix products of another shape may add in another order.
+LONGEST_REQUEST = f"summarize {CHARACTERS[-1]}"  # has the longest answer too: it holds every sentence with its score
+# Scores may differ this much: matrix products of another shape may add in another order.
 TOLERANCE = 1e-5
 
 _QUESTIONS = ("工事の責任者は誰でしたか", "水はどこから来ますか", "いつ完成しましたか", "何のために造られましたか")
@@ -31,7 +31,7 @@ class Wanted:
 
 
 def catalogue() -> tuple[Wanted, ...]:
-    """Every endpoint with a text of every length, and one text with several questions."""
+    """Every endpoint with a text of every length, and one request with several questions."""
     requests = []
     for number, characters in enumerate(CHARACTERS):
         text = text_of(characters, number)
@@ -50,7 +50,7 @@ def _wanted(name: str, task: str, body: dict[str, Any]) -> Wanted:
 
 
 def text_of(characters: int, number: int) -> str:
-    """A text of so many characters whose sentences all differ, and which differs from that of any other number."""
+    """A text of this many characters. All its sentences differ, and texts of other numbers differ from it."""
     return "".join(_characters(random.Random(number)))[:characters]
 
 
@@ -64,7 +64,7 @@ def _characters(rng: random.Random) -> Iterator[str]:
 
 
 def difference(wanted: Any, got: Any, where: str = "") -> str:
-    """Where two JSON values differ, in words; empty when they are the same. Timings are not looked at."""
+    """A sentence on where two JSON values differ; empty when they are equal. Timings are ignored."""
     if isinstance(wanted, float) and isinstance(got, float):
         same = math.isclose(wanted, got, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
         return "" if same else f"{where} is {got!r}, not {wanted!r}"

@@ -1,4 +1,4 @@
-"""The server of the soak: `nagayomi serve` as a process of its own, its engines, its memory and what it logs.
+"""The server of the soak: `nagayomi serve` in a separate process, its engines, its memory and its log.
 
 Linux only: engines are found among the processes. Knows nothing of requests.
 """
@@ -25,7 +25,7 @@ SAMPLE_S = 0.25
 
 MAX_BODY_BYTES = 2_000_000
 BODY_TIMEOUT_S = 3.0
-# Smaller than the defaults, so that each limit is met within seconds and not only after minutes.
+# Smaller than the defaults, so that the load reaches each limit within seconds.
 SETTINGS = {
     "max-body-bytes": MAX_BODY_BYTES,
     "body-timeout-s": BODY_TIMEOUT_S,
@@ -34,7 +34,7 @@ SETTINGS = {
     "max-waiting-characters": 150_000,
     "drain-timeout-s": 20,
 }
-# After the drain: two seconds for the last answers, and the end of what cannot be broken off.
+# The drain, then two seconds for the last answers, and work that cannot be interrupted.
 STOP_S = float(SETTINGS["drain-timeout-s"]) + 15
 
 _SERVICE = "service"  # the name of the gateway among the processes
@@ -42,7 +42,7 @@ _SERVICE = "service"  # the name of the gateway among the processes
 
 @dataclass(frozen=True)
 class Line:
-    """What the log says of one request that is over."""
+    """A log line about one finished request."""
 
     status: int
     error_type: str
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass
 class Memory:
-    """Resident bytes over time, by process: the service, and every engine under the name of its model."""
+    """Resident bytes over time by process: the service, and every engine under the name of its model."""
 
     times: list[float] = field(default_factory=list)
     resident: dict[str, list[float]] = field(default_factory=dict)  # NaN where there was no such process
@@ -66,12 +66,12 @@ class Memory:
 
 
 class Server:
-    """One server. Leaving the context kills what is left of it.
+    """One server. Leaving the `with` block kills its processes.
 
     Args:
-        store: of models.
-        directory: for its logs.
-        arguments: for `nagayomi serve`, beside those of the soak.
+        store: model store.
+        directory: folder for its logs.
+        arguments: for `nagayomi serve`, in addition to those of the soak.
     """
 
     def __init__(self, store: Path, directory: Path, arguments: tuple[str, ...] = ()) -> None:
@@ -94,10 +94,10 @@ class Server:
         self._process.wait()
 
     async def ready(self) -> None:
-        """Wait until it says where it is ready.
+        """Wait until the server logs its address.
 
         Raises:
-            SystemExit: it does not become so; shows its log.
+            SystemExit: the server did not become ready; shows its log.
         """
         until = time.monotonic() + START_S
         while time.monotonic() < until and self._process.poll() is None:
@@ -109,14 +109,14 @@ class Server:
         raise SystemExit(f"The server did not become ready:\n{self.error_log.read_text(encoding='utf-8')}")
 
     def engines(self) -> dict[str, psutil.Process]:
-        """The engines that run, by the name of their model."""
+        """The running engines, by the name of their model."""
         found: dict[str, psutil.Process] = {}
         for child in self._service.children():
             try:
                 if child.pid not in self._names:
                     command = child.cmdline()
                     self._names[child.pid] = command[command.index("--model") + 1]
-            except (psutil.NoSuchProcess, ValueError):  # ended, or not yet become an engine
+            except (psutil.NoSuchProcess, ValueError):  # ended, or not an engine yet
                 continue
             found[self._names[child.pid]] = child
         return found
@@ -149,7 +149,7 @@ class Server:
             return None
 
     def lines(self) -> list[tuple[str, Line]]:
-        """What was logged of requests so far, with their ids, in the order in which they ended."""
+        """The log lines of finished requests so far, with their ids, in the order in which they ended."""
         return [
             (
                 record["request_id"],
@@ -159,7 +159,7 @@ class Server:
         ]
 
     def errors(self) -> list[dict[str, Any]]:
-        """Everything else that was logged so far."""
+        """All other log lines so far."""
         return list(_records(self.error_log))
 
 
@@ -168,5 +168,5 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             yield json.loads(line)
-        except ValueError:  # what is no record is shown as it is: a traceback of the interpreter, for one
+        except ValueError:  # not a record, for example a traceback of the interpreter: keep the line as the message
             yield {"message": line.decode("utf-8", "replace"), "level": "ERROR", "time": ""}

@@ -47,7 +47,7 @@ def test_its_counts_are_those_of_the_service(
     documents = tmp_path / "documents.jsonl"
     lines = [json.dumps({"text": text}) for text in ("東京は日本の首都である。" * 20, "富士山", "あ" * 300_001)]
     documents.write_text("\n".join(lines), encoding="utf-8")
-    report = tmp_path / "load.html"
+    report = tmp_path / "load.png"
     requests_before, tokens_before = counted(client)
     code = main(
         ["--url", server.url, "--duration", "1.5", "--documents", str(documents), "--report", str(report), *arguments]
@@ -71,7 +71,7 @@ def test_its_counts_are_those_of_the_service(
     assert set(found["statuses"]) == {"200", "413"}
     assert found["errors"]["413"].endswith("300000 are allowed in one request.")
     assert [model["name"] for model in found["service"]["models"]] == ["tiny-classify", "tiny-qa", "tiny-summarize"]
-    assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert report.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_search(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from app.packing import AttentionLayout, Document, RandomPlan, pack
-from export.attention import BlockTables, block_attention, dense_reference
+from export.attention import BlockTables, block_attention
 from export.model import tables_from
+from tests.export.reference import dense_reference
 
 HEADS, HEAD_SIZE, SIZE, LAYERS = 2, 8, 4, 2
 

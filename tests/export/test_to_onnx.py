@@ -1,6 +1,7 @@
+import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -11,10 +12,11 @@ from onnx import TensorProto, helper
 
 from app.manifest import Manifest, verify_files
 from app.packing import AttentionLayout, pack
+from app.types import ServedTask
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError
-from export.model import BigBird, Task, packed_inputs
-from export.to_onnx import ExportOptions, export
+from export.model import TASKS, BigBird, Task, packed_inputs
+from export.to_onnx import ExportOptions, add_arguments, export
 from tests.export.graphs import Inputs, quadratic_tensors, session
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint
 
@@ -161,6 +163,22 @@ def test_text_settings_must_be_known(tmp_path: Path, qa_model: BigBird) -> None:
     assert not out.exists()
 
 
+def test_text_settings_are_read_from_the_tokenizer_files(
+    tmp_path: Path, qa_model: BigBird, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint", qa_model)
+    (checkpoint / "tokenizer.json").unlink()
+    (checkpoint / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n東京\n", encoding="utf-8")
+    settings = {"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: [])
+
+    manifest = export(str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x"))
+
+    assert (manifest.segmenter, manifest.normaliser) == ("mecab-unidic-lite", "nfkc")
+    assert set(manifest.files) == {"config.json", "tokenizer.json"}
+
+
 def test_the_padded_layout_has_no_random_blocks(qa_checkpoint: Path, tmp_path: Path) -> None:
     options = ExportOptions(task="qa", name="x", layout="padded", attention_pattern="random")
     with pytest.raises(CheckpointError, match='only the pattern "hf-eval"'):
@@ -193,7 +211,7 @@ def test_an_export_that_fails_leaves_no_manifest(
         raise OSError("disk full")
 
     monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: ["model.onnx", "model.safetensors"])
-    monkeypatch.setattr("export.to_onnx._write_tokenizer", fails)
+    monkeypatch.setattr("export.tokenizer_files.TokenizerFiles.write", fails)
     with pytest.raises(OSError, match="disk full"):
         export(str(qa_checkpoint), out, ExportOptions(task="qa", name="x"))
     assert not (out / "manifest.json").exists()
@@ -205,3 +223,14 @@ def test_the_weights_in_the_file_are_those_of_the_checkpoint(packed_qa: Path, qa
     stored = load_file(packed_qa / "model.safetensors")
     for name, tensor in qa_model.state_dict().items():
         torch.testing.assert_close(stored[name], tensor, atol=0, rtol=0)
+
+
+def test_the_help_names_the_tasks_that_no_endpoint_serves() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = " ".join(parser.format_help().split())
+    _, _, unserved = words.partition("answers qa, classify and summarize; ")
+    assert set(TASKS) - set(get_args(ServedTask)) == {"multiple-choice", "token-classification"}
+    assert unserved.startswith(
+        "multiple-choice and token-classification are exported for other programs, and no endpoint serves"
+    )

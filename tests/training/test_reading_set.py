@@ -41,11 +41,19 @@ def test_questions_alternatives_unanswered_ones_and_marks(tmp_path: Path) -> Non
         ("保証人は誰ですか", ()),
     ]
     questions = tuple(QuestionExample(f"{name}#{n}", q, TEXT, a, name) for n, (q, a) in enumerate(asked))
-    marks = (place("賃料は月額"), place("𠮷田"))
-    assert read_reading_set(tmp_path) == [ReadingDocument(name, TEXT, questions, marks)]
+    passages = tuple(
+        (place(passage), place(passage) + len(passage)) for passage in ("賃料は月額", "𠮷田銀行に\n預ける")
+    )
+    assert read_reading_set(tmp_path) == [ReadingDocument(name, TEXT, questions, passages)]
     assert reading_questions(tmp_path / "contracts" / "7.txt")[0].id == "7#0"
     assert reading_questions(tmp_path) == list(questions)
-    assert marked_texts(tmp_path) == [MarkedText(name, TEXT, marks)]
+    assert marked_texts(tmp_path) == [MarkedText(name, TEXT, (place("賃料は月額"), place("𠮷田")))]
+
+
+def test_the_style_of_a_document_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "1.txt"
+    file.write_text("kind: 契約\nstyle: hard-wrapped, tables\n=====\n賃料は八万円\n=====\nS: 賃料\n", encoding="utf-8")
+    assert read_reading_set(tmp_path)[0].style == "hard-wrapped, tables"
 
 
 def test_a_document_without_marks_is_no_summary(tmp_path: Path) -> None:

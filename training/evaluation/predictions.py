@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
-from app.errors import InvalidInput
 from app.schemas import MAX_TOP_K, ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
-from app.settings import Settings
+from app.settings import Settings, settings_from
 from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
 from app.tasks.summarize import SUMMARIZE
+from app.validation import explain
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample
 from training.finetune.examples import ORACLE_SENTENCES
 from training.metrics import best_over_references, rouge_n
@@ -99,20 +99,15 @@ def evaluation_settings(model_store: Path | None) -> Settings:
         InvalidInput: an environment variable is wrong.
     """
     given: dict[str, Any] = {} if model_store is None else {"model_store": model_store}
-    try:
-        return Settings(
-            **given,
-            max_text_characters=UNLIMITED,
-            max_questions=UNLIMITED,
-            max_request_tokens=UNLIMITED,
-            max_queue_tokens=UNLIMITED,
-            request_timeout_s=UNLIMITED,
-            max_request_timeout_s=UNLIMITED,
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = f"NAGAYOMI_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        raise InvalidInput(f"{name}{first['msg']}.") from error
+    limits = (
+        "max_text_characters",
+        "max_questions",
+        "max_request_tokens",
+        "max_queue_tokens",
+        "request_timeout_s",
+        "max_request_timeout_s",
+    )
+    return settings_from({**given, **dict.fromkeys(limits, UNLIMITED)})
 
 
 def service_request(schema: type[Request], what: str, **fields: Any) -> Request:
@@ -124,9 +119,7 @@ def service_request(schema: type[Request], what: str, **fields: Any) -> Request:
     try:
         return schema(**fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{what} is nothing the service takes: {where}: {first['msg']}.") from error
+        raise DataError(f"{what} is nothing the service takes: {explain(error, most=1)}") from error
 
 
 async def each(items: Sequence[Item], call: Callable[[Item], Awaitable[Result]], what: str) -> list[Result]:

@@ -13,11 +13,11 @@ from torch import Tensor
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
 from export.model import BigBird, PackedModel, packed_inputs
 from training.config import ConfigError, FinetuneConfig, TrainingTask
+from training.finetune.checkpoint import new_model, save_checkpoint
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
 from training.finetune.fitted_head import fit_head
 from training.runs.distributed import Processes
 from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint
-from training.runs.initial_model import new_model, save_checkpoint
 from training.runs.trainer import Trainer, build_optimiser
 
 POOL_BATCHES = 16  # sequences of so many batches are sorted by length before packing, so that block tables are narrow

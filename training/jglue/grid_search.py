@@ -22,13 +22,14 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from app.atomic_write import write_then_rename
 from training.config import ConfigError
-from training.curve import draw_losses
 from training.data import DataError
 from training.jglue.config import EncoderConfig
 from training.jglue.encoder import Encoder, Features, load_encoder
 from training.jglue.features import score, training_features
 from training.jglue.tasks import TASKS, Example, check_apart, read_examples
+from training.runs.folder import draw_losses
 from training.runs.trainer import Diverged
 
 Scores = dict[str, float]
@@ -229,8 +230,7 @@ def _publish(trial: Path, out: Path) -> None:
     files = [file for file in trial.iterdir() if file.name not in ("trial.json", "training_args.bin", "config.json")]
     for file in files:
         shutil.copyfile(file, out / file.name)
-    shutil.copyfile(trial / "config.json", out / "config.partial")
-    os.replace(out / "config.partial", out / "config.json")
+    write_then_rename(out / "config.json", (trial / "config.json").read_text(encoding="utf-8"))
 
 
 def _claim(config: EncoderConfig, out: Path) -> None:
@@ -259,9 +259,7 @@ def _claim(config: EncoderConfig, out: Path) -> None:
 
 
 def _write_json(file: Path, content: object) -> None:
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, file)
+    write_then_rename(file, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def _processes() -> PartialState:

@@ -10,15 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from matplotlib.figure import Figure
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from app.errors import NagayomiError
 from app.text.tokenizer import Tokenizer
-from training.config import ConfigError, TrainingConfig, explained
-from training.curve import draw_losses
+from app.validation import explain
+from training.config import ConfigError, TrainingConfig
 
 
 def whole_checkpoint(out: Path) -> Path | None:
@@ -63,6 +65,22 @@ def write_losses(out: Path, losses: Sequence[float]) -> None:
     draw_losses(losses, out / "losses.png")
 
 
+def draw_losses(losses: Sequence[float], file: Path) -> None:
+    """Write a PNG with the loss of every step and its running mean."""
+    # A figure of its own, not pyplot: no display, and no state that outlives the call.
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    steps = np.arange(1, len(losses) + 1)
+    axes.plot(steps, losses, color="lightgrey", linewidth=0.8, label="loss of a step")
+    width = max(1, len(losses) // 50)
+    means = np.convolve(losses, np.full(width, 1 / width), mode="valid")
+    axes.plot(steps[width - 1 :], means, color="black", linewidth=1.5, label=f"mean of {width}")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.legend()
+    figure.savefig(file, format="png", dpi=120)
+
+
 def check_same_config(config: TrainingConfig, out: Path) -> None:
     """Refuse to go on with, or to write over, a run of another configuration.
 
@@ -80,7 +98,7 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
         before = type(config).model_validate(saved, strict=False, extra="ignore").model_dump(mode="json")
     except ValidationError as error:
         raise ConfigError(
-            f"{out} holds a run of another version, which this one cannot go on with ({explained(error)}). "
+            f"{out} holds a run of another version, which this one cannot continue: {explain(error)} "
             "Name another folder, or remove this one."
         ) from error
     # How often to save and how much to read at once change no result.

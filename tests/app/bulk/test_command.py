@@ -18,6 +18,7 @@ import pytest
 
 from app.bulk.lines import AnsweredLine, LineAnswerer, Place, in_flight, read_lines
 from app.bulk.output import Output, Paths
+from app.bulk.source import Source
 from app.cli import main
 from app.errors import InvalidInput, Unavailable
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
@@ -80,7 +81,7 @@ async def test_lines_are_what_single_requests_give(handmade_models: Path, tmp_pa
         assert await _in_a_thread("batch", str(source), str(output), "--task", task) == 0
         names = [body.get("id", number) for number, body in enumerate(bodies, 1)]
         assert _read(output) == [{"id": name, **answer} for name, answer in zip(names, single[task], strict=True)]
-        assert (tmp_path / f"{task}.errors.jsonl").read_bytes() == b""
+        assert (tmp_path / f"{task}.jsonl.errors.jsonl").read_bytes() == b""
 
 
 async def _alone(call: Any) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     done = 0
     for _ in range(2):
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        done = _wait_for_lines(killed.with_suffix(".progress.json"), done + 200, process)
+        done = _wait_for_lines(Paths.beside(killed).progress, done + 200, process)
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "killed before it was done"
@@ -112,10 +113,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         file.write(b'{"id":"q')
     last = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert last.returncode == 1
-    errors = killed.with_suffix(".errors.jsonl")
+    errors = Paths.beside(killed).errors
     assert last.stderr == f"1,000 of 2,000 lines answered.\n1,000 failed: {errors} says why.\n"
     assert killed.read_bytes() == whole.read_bytes()
-    assert errors.read_bytes() == whole.with_suffix(".errors.jsonl").read_bytes()
+    assert errors.read_bytes() == Paths.beside(whole).errors.read_bytes()
     assert [answer["id"] for answer in _read(killed)] == [f"q{number}" for number in range(1000)]
 
 
@@ -136,21 +137,20 @@ def test_lines_that_fail_stand_in_the_side_file_and_no_other_is_lost(
     monkeypatch.setenv("NAGAYOMI_MAX_TEXT_CHARACTERS", "2000")
     hostile: list[tuple[Any, str, str]] = [
         (b"not JSON", "malformed_body", "is not JSON"),
-        (b"", "malformed_body", "is empty"),
-        (b"\xff\xfe{}", "malformed_body", "is not UTF-8"),
+        (b"\xff\xfe{}", "malformed_body", "The line is not UTF-8"),
         (b"[1]", "malformed_body", "not an object"),
         (b"[" * 50_000, "malformed_body", "nested too deeply"),
         (b'{"text": "a", "text": "b"}', "malformed_body", "twice"),
         ({"text": 3}, "invalid_input", "`text`"),
         ({"text": "   "}, "invalid_input", "white space"),
-        ({"txt": "上"}, "invalid_input", "txt"),
+        ({"txt": "上"}, "invalid_input", "`txt` is not a field of this task"),
         (b'{"text": "\\ud800"}', "invalid_input", "lone surrogate"),
         ({"text": "上", "id": 1.5}, "invalid_input", "`id` must be"),
         ({"text": "上", "id": True}, "invalid_input", "`id` must be"),
         ({"text": "\u200b"}, "invalid_input", "invisible"),
         ({"text": "上", "model": "nobody"}, "model_not_found", "nobody"),
         ({"text": "あ" * 2001}, "request_too_large", "2000 are allowed"),
-        (b'{"text": "' + b"a" * 5_000_000 + b'"}', "body_too_large", "100000 bytes"),
+        (b'{"text": "' + b"a" * 5_000_000 + b'"}', "body_too_large", "100000 bytes; NAGAYOMI_MAX_BODY_BYTES"),
     ]
     good = {"text": "上", "top_k": 1}
     lines = [line for bad, _, _ in hostile for line in (bad, good)]
@@ -161,7 +161,7 @@ def test_lines_that_fail_stand_in_the_side_file_and_no_other_is_lost(
     answers = _read(output)
     assert [answer["id"] for answer in answers] == [*range(2, 2 * len(hostile) + 1, 2), "no line end"]
     assert [answer["labels"][0]["label"] for answer in answers] == ["up"] * len(hostile) + ["down"]
-    errors = _read(output.with_suffix(".errors.jsonl"))
+    errors = _read(Paths.beside(output).errors)
     assert [(error["line"], error["id"], error["error_type"]) for error in errors] == [
         (number, number, error_type) for number, (_, error_type, _) in zip(range(1, 999, 2), hostile, strict=False)
     ]
@@ -222,16 +222,16 @@ def test_what_does_not_belong_together_is_refused(
     manifest.write_text(manifest.read_text(encoding="utf-8")[:-1], encoding="utf-8")
 
     _write(source, *_questions(2), {"question": "別?", "context": "別"})
-    refused("is not the one of the run that is to be gone on with", *start, "qa")
+    refused("The input has changed since the interrupted run", *start, "qa")
     _write(source, *_questions(2))
-    refused("is not the one of the run", *start, "qa")
+    refused("The input has changed since the interrupted run", *start, "qa")
     _write(source, *_questions(3))
 
-    with Output.open(Paths.beside(output), json.loads(output.with_suffix(".progress.json").read_text())["run"]):
+    with Output.open(Paths.beside(output), json.loads(Paths.beside(output).progress.read_text())["run"]):
         refused(f"Another run is writing {output}.", *start, "qa")
-    output.with_suffix(".progress.json").write_text("{}")
+    Paths.beside(output).progress.write_text("{}")
     refused("is not the progress file of a run", *start, "qa")
-    output.with_suffix(".progress.json").unlink()
+    Paths.beside(output).progress.unlink()
     refused(f"{output} exists already and is not of a run that can go on", *start, "qa")
     refused("The input would be overwritten", "batch", str(output), str(output), "--task", "qa")
     refused("is not a file", "batch", str(tmp_path), str(tmp_path / "new.jsonl"), "--task", "qa")
@@ -329,12 +329,15 @@ def test_an_input_is_read_in_bounded_pieces(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_bytes(b"a\r\n" + b"b" * 3_000_000 + b"\n\ncc")
     with path.open("rb") as file:
-        lines = list(read_lines(file, Place(), 10))
+        source = Source(file, "utf-8", None)
+        lines = list(read_lines(source.pieces(12), Place(), 10))
         assert [(line.number, line.body, line.end.bytes) for line in lines] == [
-            (1, b"a", 3), (2, None, 3_000_004), (3, b"", 3_000_005), (4, b"cc", 3_000_007),
+            (1, b"a", 3), (2, None, 3_000_004), (4, b"cc", 3_000_007),
         ]  # fmt: skip
+        assert [line.end.requests for line in lines] == [1, 2, 3]
         for number, line in enumerate(lines, 1):
-            assert list(read_lines(file, line.end, 10)) == lines[number:]
-    path.write_bytes(path.read_bytes() + b"c")
-    with path.open("rb") as file, pytest.raises(InvalidInput, match="Line 4 of the input was answered when"):
-        list(read_lines(file, lines[-1].end, 10))
+            assert list(read_lines(source.pieces(12), line.end, 10)) == lines[number:]
+    for added in (b"c", b"c\n", b"\n"):
+        path.write_bytes(b"a\r\n" + b"b" * 3_000_000 + b"\n\ncc" + added)
+        with path.open("rb") as file, pytest.raises(InvalidInput, match="Line 4 had no newline when it was processed"):
+            list(read_lines(Source(file, "utf-8", None).pieces(12), lines[-1].end, 10))

@@ -12,6 +12,7 @@ import pyarrow
 import pytest
 
 from app.bulk.lines import LineAnswerer
+from app.bulk.output import Paths
 from app.bulk.ray_data import OnRay, Worker, Workers, _blocks, _reason
 from app.cli import main
 from app.errors import BrokenModel, Unavailable
@@ -154,12 +155,12 @@ def test_a_cluster_gives_the_same_bytes_though_a_node_and_the_command_are_killed
             second.wait()
     assert before < 40_000
     assert there.read_bytes() == here.read_bytes()
-    assert there.with_suffix(".errors.jsonl").read_bytes() == here.with_suffix(".errors.jsonl").read_bytes()
+    assert Paths.beside(there).errors.read_bytes() == Paths.beside(here).errors.read_bytes()
 
 
 def _done(output: Path, process: "subprocess.Popen[bytes] | None" = None) -> int:
     assert process is None or process.poll() is None, "ended too early"
-    progress = output.with_suffix(".progress.json")
+    progress = Paths.beside(output).progress
     return json.loads(progress.read_text())["place"]["lines"] if progress.exists() else 0
 
 

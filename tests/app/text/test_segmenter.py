@@ -1,6 +1,7 @@
 import stat
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from app.text.segmenter import (
     MAX_JUMANPP_CHARACTERS,
     MAX_SEGMENT_CHARACTERS,
     JumanppSegmenter,
+    MecabDictionary,
     MecabSegmenter,
     cut_segments,
+    cut_words,
 )
 from app.types import NormaliserName
 from tests.hostile import HOSTILE_TEXTS
@@ -30,6 +33,11 @@ joining_text = st.text(
 @pytest.fixture(scope="module")
 def mecab() -> MecabSegmenter:
     return MecabSegmenter()
+
+
+@pytest.fixture(scope="module", params=get_args(MecabDictionary))
+def any_mecab(request: pytest.FixtureRequest) -> MecabSegmenter:
+    return MecabSegmenter(request.param)
 
 
 def words(segmenter: MecabSegmenter | JumanppSegmenter, text: str) -> list[str]:
@@ -88,10 +96,36 @@ def check_words(text: str, spans: list[tuple[int, int]]) -> None:
 
 
 @given(any_text | joining_text)
-def test_mecab_loses_no_character_of_any_text(mecab: MecabSegmenter, text: str) -> None:
+def test_mecab_loses_no_character_of_any_text(any_mecab: MecabSegmenter, text: str) -> None:
     for name in NORMALISERS[1:]:
         normal = normalise(text, name).text
-        check_words(normal, [(a + x, a + y) for a, b in cut_segments(normal) for x, y in mecab.cut(normal[a:b])])
+        check_words(normal, [(a + x, a + y) for a, b in cut_segments(normal) for x, y in any_mecab.cut(normal[a:b])])
+
+
+@hostile
+@pytest.mark.parametrize("name", NORMALISERS)
+def test_mecab_loses_no_character_of_hostile_texts(any_mecab: MecabSegmenter, text: str, name: NormaliserName) -> None:
+    check_words(normalise(text, name).text, cut_words(normalise(text, name).text, any_mecab))
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "expected"),
+    [
+        ("jumandic", ["関西", "国際", "空港", "である"]),
+        ("unidic-lite", ["関西", "国際", "空港", "で", "ある"]),
+        ("ipadic", ["関西国際空港", "で", "ある"]),
+    ],
+)
+def test_dictionaries_cut_different_words(dictionary: MecabDictionary, expected: list[str]) -> None:
+    assert words(MecabSegmenter(dictionary), "関西国際空港である") == expected
+
+
+@pytest.mark.parametrize("dictionary", ["unidic-lite", "ipadic"])
+def test_a_missing_dictionary_is_named(dictionary: MecabDictionary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, dictionary.replace("-", "_"), None)
+
+    with pytest.raises(BrokenModel, match=rf"dictionary {dictionary}.*nagayomi\[{dictionary}\]"):
+        MecabSegmenter(dictionary)
 
 
 def install_jumanpp(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,54 @@ def handmade(*, marker: bool = True, segmenter: SegmenterName = "mecab-jumandic"
     return Tokenizer(pieces, normaliser="nfkc", segmenter=segmenter)
 
 
+PIECES = [
+    "東京",
+    "##都",
+    "の",
+    "人口",
+    "##は",
+    "約",
+    "##13",
+    "##50",
+    "13",
+    "##万",
+    "は",
+    "平成",
+    "平",
+    "##成",
+    "が",
+    "##゛",
+    "a",
+]
+
+
+def word_pieces(segmenter: SegmenterName = "mecab-unidic-lite") -> Tokenizer:
+    """WordPiece over words, as in Tohoku's BERT."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {piece: index for index, piece in enumerate(special + PIECES)}
+    pieces = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    pieces.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    pieces.add_special_tokens(special)
+    return Tokenizer(pieces, normaliser="nfkc", segmenter=segmenter)
+
+
+def characters() -> Tokenizer:
+    """One token a character, as in Tohoku's char models."""
+    vocabulary = {piece: index for index, piece in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"東京平成はがa"])}
+    pieces = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    pieces.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(tokenizers.Regex("."), "isolated")]
+    )
+    return Tokenizer(pieces, normaliser="nfkc", segmenter="none")
+
+
+KINDS: dict[str, Callable[[], Tokenizer]] = {
+    "WordPiece, unidic-lite": word_pieces,
+    "WordPiece, ipadic": lambda: word_pieces("mecab-ipadic"),
+    "characters": characters,
+}
+
+
 @pytest.fixture(scope="module")
 def trained(tiny_tokenizer_file: Path) -> Tokenizer:
     return Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
@@ -95,6 +144,59 @@ def test_hostile_texts_become_tokens(
     tiny_tokenizer_file: Path, text: str, name: NormaliserName, segmenter: SegmenterName
 ) -> None:
     check_tokens(Tokenizer.load(tiny_tokenizer_file, normaliser=name, segmenter=segmenter), text)
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
+def any_kind(request: pytest.FixtureRequest) -> Tokenizer:
+    tokenizer: Tokenizer = request.param()
+    return tokenizer
+
+
+@hostile
+def test_hostile_texts_become_tokens_of_every_kind(any_kind: Tokenizer, text: str) -> None:
+    check_tokens(any_kind, text)
+
+
+@given(any_text | joining_text)
+def test_any_text_becomes_tokens_of_every_kind(any_kind: Tokenizer, text: str) -> None:
+    check_tokens(any_kind, text)
+
+
+def surfaces(tokenizer: Tokenizer, text: str) -> list[tuple[str, str]]:
+    """What each token is, and what it covers of the text."""
+    tokens = tokenizer.encode(text)
+    spans = zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True)
+    return [
+        (tokenizer.piece(index), text[start:end])
+        for index, (start, end) in zip(tokens.ids.tolist(), spans, strict=True)
+    ]
+
+
+def test_pieces_of_words_cover_their_part_of_the_word() -> None:
+    assert surfaces(word_pieces(), "東京都の\u200b人口は ㍻１３５０万㌔") == [
+        ("東京", "東京"),
+        ("[UNK]", "都"),
+        ("の", "の"),
+        ("人口", "人口"),
+        ("は", "は"),
+        ("平成", "㍻"),
+        ("13", "１３"),
+        ("##50", "５０"),
+        ("[UNK]", "万"),
+        ("[UNK]", "㌔"),
+    ]
+
+
+def test_characters_cover_themselves() -> None:
+    assert surfaces(characters(), "東京 は\n㍻か\u3099人") == [
+        ("東", "東"),
+        ("京", "京"),
+        ("は", "は"),
+        ("平", "㍻"),
+        ("成", "㍻"),
+        ("が", "か\u3099"),
+        ("[UNK]", "人"),
+    ]
 
 
 @given(any_text | joining_text)

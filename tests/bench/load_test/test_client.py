@@ -58,9 +58,14 @@ def test_an_answer() -> None:
         (httpx.Response(429, json={"error": "Full."}, headers={"Retry-After": "3"}), "429", "Full.", 3.0),
         (httpx.Response(503, json={"error": "Draining."}, headers={"Retry-After": "soon"}), "503", "Draining.", None),
         (httpx.Response(502, text="<h1>Bad\n gateway</h1>"), "502", "<h1>Bad gateway</h1>", None),
-        (httpx.Response(200, text="<p>Hello"), "unreadable answer", "The answer has not the form", None),
-        (httpx.Response(200, json=BODY), "unreadable answer", "The answer has not the form", None),
-        (httpx.Response(200, headers=HEADERS, json=[]), "unreadable answer", "The answer has not the form", None),
+        (httpx.Response(200, text="<p>Hello"), "unreadable answer", "The answer does not have the format", None),
+        (httpx.Response(200, json=BODY), "unreadable answer", "The answer does not have the format", None),
+        (
+            httpx.Response(200, headers=HEADERS, json=[]),
+            "unreadable answer",
+            "The answer does not have the format",
+            None,
+        ),
     ],
 )
 def test_errors_of_the_service(

@@ -23,12 +23,12 @@ def test_addresses(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("file:///etc/passwd", "only addresses that begin with http:// or https://"),
-        ("ftp://reader.example", "only addresses that begin with"),
-        ("reader.example:8080", "only addresses that begin with"),
+        ("file:///etc/passwd", "must begin with http:// or https://"),
+        ("ftp://reader.example", "must begin with"),
+        ("reader.example:8080", "must begin with"),
         ("http://", "names no host"),
-        ("http://user:secret@reader.example", "must not hold a user or a password"),
-        ("http://reader.example/?a=b", "has no \\? or #"),
+        ("http://user:secret@reader.example", "must not contain a user or a password"),
+        ("http://reader.example/?a=b", "must not contain \\? or #"),
         ("http://reader.example:http", "Port could not be cast"),
     ],
 )
@@ -41,16 +41,16 @@ def test_addresses_that_are_refused(url: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--url", "file:///x", "--rate", "1"], "only addresses that begin with http:// or https://"),
-        (["--url", URL], "Name --rate (open loop) or --concurrency (closed loop)"),
-        (["--url", URL, "--rate", "1", "--concurrency", "1"], "Name --rate (open loop) or --concurrency"),
+        (["--url", "file:///x", "--rate", "1"], "must begin with http:// or https://"),
+        (["--url", URL], "Give one of --rate (open loop), --concurrency (closed loop) and --search."),
+        (["--url", URL, "--rate", "1", "--concurrency", "1"], "Give one of --rate (open loop), --concurrency"),
         (["--url", URL, "--search", "--concurrency", "1"], "--search looks for a rate"),
         (["--url", URL, "--search", "--duration", "5"], "5 s at 1 requests/s are 5 requests; a probe needs 10"),
         (["--url", URL, "--rate", "0"], "'0' is not a number above 0."),
         (["--url", URL, "--rate", "inf"], "'inf' is not a number above 0."),
         (["--url", URL, "--concurrency", "2.5"], "'2.5' is not a number above 0."),
-        (["--url", URL, "--rate", "1", "--endpoints", "ask"], "expected tasks out of qa, summarize, classify"),
-        (["--url", URL, "--rate", "1", "--report", "load.pdf"], "a report is .html or .png"),
+        (["--url", URL, "--rate", "1", "--endpoints", "ask"], "expected qa, summarize, classify"),
+        (["--url", URL, "--rate", "1", "--report", "load.pdf"], "a report is a .png file"),
         (["--url", URL, "--rate", "1", "--report", "nowhere/load.png"], "there is no folder nowhere"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.delitem(sys.modules, "bench.load_test.report", raising=False)
     monkeypatch.delattr("bench.load_test.report", raising=False)
     with pytest.raises(SystemExit, match=r"needs the package matplotlib; install the extra `bench`"):
-        main(["--url", URL, "--rate", "1", "--report", str(tmp_path / "load.html")])
+        main(["--url", URL, "--rate", "1", "--report", str(tmp_path / "load.png")])
 
 
 def test_progress() -> None:
@@ -110,8 +110,8 @@ def test_what_a_search_says() -> None:
         )
     ] == [
         "Highest rate that holds 1,000 ms: 4.00 requests/s (4.20 misses it).",
-        "Highest rate that holds 1,000 ms: 4.00 requests/s (at 4.20 this client could not keep up: start it on a "
-        "machine of its own).",
+        "Highest rate that holds 1,000 ms: 4.00 requests/s (at 4.20 this client could not keep up: run it on a "
+        "separate machine).",
         "No rate that was tried holds 1,000 ms (4.20 misses it).",
         "Highest rate that holds 1,000 ms: 4.00 requests/s (the search was interrupted).",
     ]

@@ -76,7 +76,7 @@ def test_all_figures() -> None:
     }
 
 
-def test_a_client_keeps_up_by_its_delay_beside_the_objective_and_by_its_core() -> None:
+def test_whether_a_client_keeps_up_depends_on_its_delay_and_its_core() -> None:
     def keeps_up(objective_ms: float, cpu_share: float) -> Any:
         return summary(Measured(MEASURED.results, 2.0, cpu_share), objective_ms)["client"]["keeps_up"]
 
@@ -88,7 +88,7 @@ def test_nothing_measured() -> None:
     none = {"p50": None, "p90": None, "p99": None}
     assert (figures["sent"], figures["answered"], figures["good_share"]) == (2, 0, None)
     assert (figures["requests_per_s"], figures["goodput_per_s"], figures["latency_ms"]) == (0.0, 0.0, none)
-    assert remarks(figures) == ["Interrupted; 2 requests in flight are in no figure but `sent`."]
+    assert remarks(figures) == ["Interrupted; 2 requests in flight count only in `sent`."]
     assert len(tables(figures)) == 4
 
 
@@ -121,8 +121,8 @@ def test_the_report_in_words() -> None:
     )
     assert remarks(figures) == [
         "429: The queue is full.",
-        "The client could not keep up (p99 of its delay 20.0 ms, 25% of a core): latencies hold its own delay. Start "
-        "it on a machine of its own, or several of them.",
+        "The client could not keep up (p99 of its delay 20.0 ms, 25% of a core): latencies include its own delay. "
+        "Run it on a separate machine, or on several.",
         "3 answers: the 99th percentile is the slowest of them.",
     ]
 

@@ -143,45 +143,47 @@ CASES: dict[str, tuple[Callable[[Run], Any], str, str]] = {
         lambda run: send(run, 503, "unavailable", detail="x"), "statuses and errors are the documented ones", "fields",
     ),
     "a wrong result": (
-        lambda run: send(run, 200, score=0.6), "results are those of the quiet run", ".score is 0.6, not 0.5",
+        lambda run: send(run, 200, score=0.6), "results equal those of the quiet run", ".score is 0.6, not 0.5",
     ),
     "a request that is not logged": (
-        lambda run: send(run, 200, logged=False), "every request is dealt with once", "is not in the log",
+        lambda run: send(run, 200, logged=False), "every request is logged once", "is not in the log",
     ),
     "a request that is logged twice": (
-        lambda run: run.lines.append(run.lines[0]), "every request is dealt with once", "logged 2 times",
+        lambda run: run.lines.append(run.lines[0]), "every request is logged once", "logged 2 times",
     ),
     "another status in the log": (
-        lambda run: run.log(send(run, 200, logged=False), 503, ""), "every request is dealt with once", "answered 200",
+        lambda run: run.log(send(run, 200, logged=False), 503, ""), "every request is logged once", "answered 200",
     ),
     "a crash without recovery": (
-        lambda run: setattr(run.events, "ready_again", None), "a killed engine comes back", "did not go and come back",
+        lambda run: setattr(run.events, "ready_again", None), "a killed engine comes back", "did not turn unready",
     ),
     "a request that is not counted": (
         lambda run: change_metric(run, 'requests_total{endpoint="/qa",key="",status="200"} 4.0', "3.0"),
-        "metrics are the client's counts", "requests /qa 200: the client counts 4, the server 3",
+        "metrics equal the client's counts", "requests /qa 200: the client counts 4, the server 3",
     ),
     "an error that is counted twice": (
         lambda run: change_metric(run, 'error_type="client_gone"} 1.0', "2.0"),
-        "metrics are the client's counts", "errors /qa client_gone: the client counts 1, the server 2",
+        "metrics equal the client's counts", "errors /qa client_gone: the client counts 1, the server 2",
     ),
     "tokens that are not counted": (
         lambda run: change_metric(run, 'tokens_total{task="qa"} 40.0', "30.0"),
-        "metrics are the client's counts", "tokens qa: the client counts 40, the server 30",
+        "metrics equal the client's counts", "tokens qa: the client counts 40, the server 30",
     ),
     "a request that never ends": (
         lambda run: change_metric(run, "nagayomi_in_flight 0.0", "1.0"),
-        "metrics are the client's counts", "nagayomi_in_flight is 1 though nothing is left",
+        "metrics equal the client's counts", "nagayomi_in_flight is 1, but no request is left",
     ),
     "memory of the service": (
         lambda run: grow(run, "service", 0.06), "resident memory grows by 5% at most", "service +6.0%",
     ),
     "memory of an engine": (lambda run: grow(run, "m", 0.06), "resident memory grows by 5% at most", "m +6.0%"),
-    "another exit code": (lambda run: setattr(run.events, "exit_code", 1), "SIGTERM ends it in time", "exit code 1"),
-    "no end": (lambda run: setattr(run.events, "exit_code", None), "SIGTERM ends it in time", "still there"),
+    "another exit code": (
+        lambda run: setattr(run.events, "exit_code", 1), "SIGTERM ends the server in time", "exit code 1",
+    ),
+    "no end": (lambda run: setattr(run.events, "exit_code", None), "SIGTERM ends the server in time", "still running"),
     "an exception": (
         lambda run: run.errors.append({"level": "ERROR", "message": "request x failed", "time": ""}),
-        "the log holds no surprise", "request x failed",
+        "the log holds no unexpected line", "request x failed",
     ),
 }  # fmt: skip
 

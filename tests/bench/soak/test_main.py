@@ -10,9 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_minute(tiny_store: Path, tmp_path: Path) -> None:
-    """In a process of its own: the client must not stop and think, as one does that has torch to collect garbage of."""
+def test_a_soak_of_a_minute_passes(tiny_store: Path, tmp_path: Path) -> None:
+    """In a separate process: in this one, collecting torch's garbage would stop the client for too long."""
     report = tmp_path / "soak.md"
     command = [sys.executable, "-m", "bench.soak", "--minutes=0.6", "--model-store", str(tiny_store)]
     soak = subprocess.run(

@@ -26,10 +26,10 @@ from tests.training.conftest import places_config, reading_file, squad, write_js
 from training.config import ConfigError, TrainingConfig, read_config
 from training.data import DataError
 from training.finetune import command, loop
+from training.finetune.checkpoint import new_model
 from training.finetune.examples import Target, TrainingSequence
 from training.finetune.loop import Run, batches, grouped
 from training.runs.distributed import Processes
-from training.runs.initial_model import new_model
 from training.runs.trainer import Diverged, learning_rate
 
 

@@ -20,12 +20,12 @@ from app.text.tokenizer import Tokenizer
 from export.model import tables_from
 from tests.training.conftest import places_config, write_json, write_jsonl
 from training.config import ConfigError, read_config, read_pretrain_config
+from training.finetune.checkpoint import new_model
 from training.pretrain import command
 from training.pretrain.command import Pretraining
 from training.pretrain.masked_lm import new_masked_lm
 from training.runs.distributed import Processes
 from training.runs.folder import load_tokenizer
-from training.runs.initial_model import new_model
 
 STEPS = 24
 

@@ -1,0 +1,90 @@
+"""The padded layout: ordinary (B, L) batches, as optimum passes them, over the model of packed batches.
+
+Makes the block tables inside the graph, from L alone. Knows nothing of heads or weights.
+
+Shapes: B documents of L tokens, n blocks of b tokens a document, D dense and S sparse rows a document.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from export.attention import BlockTables, Rows, rows_of
+from export.model import BigBird
+
+
+class PaddedModel(nn.Module):
+    """The layout optimum expects: (B, L) inputs, tables made in the graph from L. Pattern "hf-eval" only.
+
+    The rule "full attention up to 5 + 2r blocks" is decided by the data: rows are picked with `nonzero`, so a short
+    batch has no sparse rows and a long one has two dense rows a document. How many rows that gives is unknown to
+    torch.export: `merge` is computed from the blocks and not from the rows, so that those sizes stay inside attention
+    and every layer begins with sizes that are known.
+    """
+
+    def __init__(self, model: BigBird, sep_token_id: int) -> None:
+        super().__init__()
+        self.model = model
+        self.sep_token_id = sep_token_id
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
+        config = self.model.config
+        size, r = config.block_size, config.num_random_blocks
+        documents, length = input_ids.shape
+        blocks = (length + size - 1) // size  # n, blocks of a document
+        padding = blocks * size - length
+
+        def packed(x: Tensor) -> Tensor:  # (B, L) -> (1, B * n * b)
+            return F.pad(x, (0, padding)).reshape(1, -1)
+
+        key_bias = (1.0 - packed(attention_mask).to(torch.float32)).reshape(-1, size) * -1e4  # (N, b)
+        positions = torch.arange(blocks * size, device=input_ids.device)
+        positions = positions.clamp(max=config.max_position_embeddings - 1).repeat(documents).unsqueeze(0)
+
+        each = torch.arange(blocks, device=input_ids.device)  # (n,)
+        is_edge = (each == 0) | (each == blocks - 1)
+        is_dense = is_edge | ((each * 0 + blocks) <= 5 + 2 * r)
+        dense, sparse = is_dense.nonzero().reshape(-1), (~is_dense).nonzero().reshape(-1)
+        first = (torch.arange(documents, device=input_ids.device) * blocks).reshape(-1, 1, 1)  # (B, 1, 1)
+        dense_table = (first + each.reshape(1, 1, -1) + dense.reshape(1, -1, 1) * 0).flatten(0, 1)  # (B * D, n)
+        dense_rows = (first.squeeze(-1) + dense).reshape(-1)
+        columns = torch.stack([sparse * 0, sparse - 1, sparse, sparse + 1, sparse * 0 + blocks - 1], dim=1)  # (R, 5)
+        sparse_table = (first + columns.unsqueeze(0)).flatten(0, 1)  # (B * S, 5)
+        sparse_rows = (first.squeeze(-1) + sparse).reshape(-1)
+        again_first = (sparse == 1).to(torch.float32) * -1e4
+        again_last = (sparse == blocks - 2).to(torch.float32) * -1e4
+        zero = again_first * 0
+        log_count = zero + torch.log(torch.tensor(1.0 + r))
+        sparse_bias = torch.stack([log_count, again_first, zero, again_last, zero], dim=1)  # (R, 5)
+        sparse_bias = (sparse_bias.unsqueeze(0) + first.to(torch.float32) * 0).flatten(0, 1)
+
+        # Dense rows of all documents come first, then sparse rows: where block i of document j stands among them.
+        counted = is_dense.to(torch.int64)  # ONNX sums no booleans
+        dense_count = counted.sum()
+        document = torch.arange(documents, device=input_ids.device).unsqueeze(1)  # (B, 1)
+        among_dense = document * dense_count + counted.cumsum(0) - 1  # (B, n)
+        among_sparse = documents * dense_count + document * (blocks - dense_count) + (1 - counted).cumsum(0) - 1
+        merge = torch.where(is_dense, among_dense, among_sparse).reshape(-1)
+        # The first and last row of a document are dense rows here.
+        none = Rows(dense_rows[:0], dense_table[:0, :1], key_bias[:0])
+        tables = BlockTables(
+            rows_of(dense_rows, dense_table, (dense_table * 0).to(torch.float32), key_bias),
+            none,
+            rows_of(sparse_rows, sparse_table, sparse_bias, key_bias),
+            merge,
+            size,
+        )
+        cls_index = torch.arange(documents, device=input_ids.device) * blocks * size
+        question_mask = None
+        if self.model.task == "qa":
+            # transformers' own rule: the question ends at the first [SEP]; [CLS] stays, it is the null answer.
+            separator = (input_ids == self.sep_token_id).to(torch.int64)
+            first_separator = torch.argmax(separator, dim=1, keepdim=True)  # (B, 1)
+            place = torch.arange(length, device=input_ids.device).unsqueeze(0)  # (1, L)
+            question_mask = packed(((place <= first_separator) & (place > 0)).to(torch.float32))
+        outputs = self.model(packed(input_ids), packed(token_type_ids), positions, tables, question_mask, cls_index)
+        if self.model.task in ("classify", "multiple-choice"):
+            return tuple(outputs)
+        # Taken by index: the length of a slice would be Min(length, 64 * ceil(length / 64)) to torch.export.
+        kept = torch.arange(length, device=input_ids.device)
+        return tuple(x.reshape(documents, blocks * size, *x.shape[2:]).index_select(1, kept) for x in outputs)

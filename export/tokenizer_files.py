@@ -1,0 +1,222 @@
+"""What a checkpoint's own tokenizer files say of its text: the pieces as one tokenizer.json, the words, the normaliser.
+
+Reads tokenizer.json where there is one; of BertJapaneseTokenizer, which has none, tokenizer_config.json and vocab.txt.
+Whatever the files leave open stays None: the exporter asks for it. Knows nothing of weights or graphs.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors
+
+from app.types import NormaliserName, SegmenterName
+from export.checkpoint import CheckpointError
+
+TOKENIZER_FILE = "tokenizer.json"
+BERT_JAPANESE = "BertJapaneseTokenizer"
+_MECAB_DICTIONARIES: dict[str, SegmenterName] = {"unidic_lite": "mecab-unidic-lite", "ipadic": "mecab-ipadic"}
+_SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """The tokenizer of a checkpoint."""
+
+    pieces: tokenizers.Tokenizer
+    segmenter: SegmenterName | None  # None: the files do not say
+    normaliser: NormaliserName | None
+    file: Path | None = None  # a tokenizer.json that can be used as it is
+
+    def write(self, directory: Path) -> None:
+        """Write tokenizer.json."""
+        target = directory / TOKENIZER_FILE
+        if self.file is None:
+            self.pieces.save(str(target))
+        elif self.file.resolve() != target.resolve():
+            shutil.copyfile(self.file, target)
+
+
+def read_tokenizer(directory: Path) -> TokenizerFiles:
+    """Read the tokenizer of a transformers directory.
+
+    Raises:
+        CheckpointError: there is none, or it does something that the service cannot do.
+    """
+    settings = _json_object(directory / "tokenizer_config.json")
+    name = settings.get("tokenizer_class") or _json_object(directory / "config.json").get("tokenizer_class")
+    is_japanese_bert = name == BERT_JAPANESE or "word_tokenizer_type" in settings
+    file = directory / TOKENIZER_FILE
+    if file.exists():
+        try:
+            pieces = tokenizers.Tokenizer.from_file(str(file))
+        except Exception as error:  # the Rust tokenizer raises nothing narrower
+            raise CheckpointError(f"{file} cannot be read: {error}") from error
+        segmenter, normaliser = _words(directory, settings) if is_japanese_bert else (None, None)
+        return TokenizerFiles(pieces, segmenter, normaliser, file)
+    if is_japanese_bert:
+        return _bert_japanese(directory, settings)
+    return TokenizerFiles(_converted(directory), None, None)
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is no file.
+
+    Raises:
+        CheckpointError: the file holds something else.
+    """
+    if not file.exists():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file} does not hold a JSON object.")
+    return content
+
+
+def _converted(directory: Path) -> tokenizers.Tokenizer:
+    """The Rust form that transformers makes of a tokenizer of another kind."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, trust_remote_code=False)
+    except Exception as error:  # whatever the libraries below raise
+        raise CheckpointError(f"The tokenizer in {directory} cannot be loaded: {error}") from error
+    backend: tokenizers.Tokenizer | None = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise CheckpointError(
+            f"{directory} has no tokenizer.json, and its tokenizer has no Rust form that could be written."
+        )
+    return backend
+
+
+# --- BertJapaneseTokenizer -----------------------------------------------------------------------------------------
+
+
+def _bert_japanese(directory: Path, settings: dict[str, Any]) -> TokenizerFiles:
+    """BertJapaneseTokenizer of transformers: words, then pieces of each word; Tohoku's BERT and many after it."""
+    word_type = _word_type(settings)
+    piece_type = settings.get("subword_tokenizer_type", "wordpiece")
+    if not settings.get("do_subword_tokenize", True) or piece_type not in ("wordpiece", "character"):
+        raise CheckpointError(
+            f"Words of the tokenizer in {directory} are cut by {piece_type!r}; wordpiece and character are known."
+        )
+    if settings.get("never_split"):
+        raise CheckpointError(f"The tokenizer in {directory} has words in never_split; the service cuts every word.")
+    segmenter, normaliser = _words(directory, settings)
+    by_character = piece_type == "character"
+    if by_character and segmenter is not None:
+        segmenter = "none"  # characters are the same whatever words they stand in
+    special = {key: _content(settings.get(key)) or default for key, default in _SPECIAL.items()}
+    vocabulary = _vocabulary(directory / "vocab.txt")
+    for key in ("unk_token", "cls_token", "sep_token"):
+        if special[key] not in vocabulary:
+            raise CheckpointError(f"{directory / 'vocab.txt'} lacks {special[key]}.")
+    model: Any
+    if by_character:
+        model = models.WordLevel(vocabulary, unk_token=special["unk_token"])
+    else:
+        model = models.WordPiece(vocabulary, unk_token=special["unk_token"], max_input_chars_per_word=100)
+    pieces = tokenizers.Tokenizer(model)
+    pieces.normalizer = _lowering(word_type, by_character, bool(settings.get("do_lower_case", False)))
+    pieces.pre_tokenizer = _cutting(word_type, by_character)
+    pieces.add_special_tokens([AddedToken(token, special=True) for token in special.values() if token in vocabulary])
+    _add_tokens(pieces, directory, settings)
+    cls, sep = special["cls_token"], special["sep_token"]
+    pieces.post_processor = processors.TemplateProcessing(
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} $B:1 {sep}:1",
+        special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
+    )
+    return TokenizerFiles(pieces, segmenter, normaliser)
+
+
+def _word_type(settings: dict[str, Any]) -> str | None:
+    return settings.get("word_tokenizer_type", "basic") if settings.get("do_word_tokenize", True) else None
+
+
+def _words(directory: Path, settings: dict[str, Any]) -> tuple[SegmenterName | None, NormaliserName | None]:
+    """Who cuts words, and what becomes of the text before."""
+    word_type = _word_type(settings)
+    if word_type in (None, "basic"):
+        return "none", "none"
+    options: dict[str, Any] = settings.get(f"{word_type}_kwargs") or {}
+    normaliser: NormaliserName = "nfkc" if options.get("normalize_text", True) else "none"
+    if word_type == "jumanpp":
+        return "jumanpp", normaliser
+    if word_type != "mecab":
+        raise CheckpointError(
+            f"Words of the tokenizer in {directory} are cut by {word_type}; known are mecab, jumanpp and basic."
+        )
+    dictionary = options.get("mecab_dic")
+    if dictionary is None:  # a place of the machine it was trained on, or a default that has changed over the years
+        return None, normaliser
+    if options.get("mecab_option"):
+        raise CheckpointError(
+            f"MeCab has options of its own in {directory}: {options['mecab_option']}; the service sets none."
+        )
+    if dictionary not in _MECAB_DICTIONARIES:
+        raise CheckpointError(
+            f"Words of the tokenizer in {directory} are cut by MeCab with the dictionary {dictionary}; known are "
+            f"{', '.join(_MECAB_DICTIONARIES)}, and jumandic with --segmenter mecab-jumandic."
+        )
+    return _MECAB_DICTIONARIES[dictionary], normaliser
+
+
+def _content(token: Any) -> str | None:
+    """A special token as tokenizer_config.json writes it: a string, or an object."""
+    found = token.get("content") if isinstance(token, dict) else token
+    return found if isinstance(found, str) else None
+
+
+def _vocabulary(file: Path) -> dict[str, int]:
+    """Pieces by line number, the last of equal ones as in transformers."""
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    return {piece: index for index, piece in enumerate(lines[:-1] if lines[-1] == "" else lines)}
+
+
+def _lowering(word_type: str | None, by_character: bool, lower: bool) -> Any:
+    """What is done to the text after the normaliser of the manifest."""
+    steps: list[Any] = []
+    if word_type == "basic":
+        clean = {"clean_text": True, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+        steps += [normalizers.BertNormalizer(**clean), normalizers.NFC()]
+        if lower:
+            steps.append(normalizers.BertNormalizer(**(clean | {"clean_text": False, "strip_accents": True})))
+    if lower and word_type is not None:
+        steps.append(normalizers.Lowercase())
+    if by_character:
+        steps.append(normalizers.NFKC())
+    return normalizers.Sequence(steps) if steps else None
+
+
+def _cutting(word_type: str | None, by_character: bool) -> Any:
+    """Words stand between spaces; BasicTokenizer's also end at punctuation."""
+    words = pre_tokenizers.BertPreTokenizer() if word_type == "basic" else pre_tokenizers.WhitespaceSplit()
+    if not by_character:
+        return words
+    return pre_tokenizers.Sequence([words, pre_tokenizers.Split(tokenizers.Regex("."), "isolated")])
+
+
+def _add_tokens(pieces: tokenizers.Tokenizer, directory: Path, settings: dict[str, Any]) -> None:
+    """Tokens that were added to the vocabulary, under the numbers that they have in the checkpoint."""
+    found: dict[str, tuple[int, bool]] = {
+        content: (number, False) for content, number in _json_object(directory / "added_tokens.json").items()
+    }
+    for number, token in settings.get("added_tokens_decoder", {}).items():
+        found[token["content"]] = (int(number), bool(token.get("special")))
+    for content, (number, special) in sorted(found.items(), key=lambda item: item[1][0]):
+        add = pieces.add_special_tokens if special else pieces.add_tokens
+        add([AddedToken(content, special=special, normalized=False)])
+        if pieces.token_to_id(content) != number:
+            raise CheckpointError(
+                f"The added token {content!r} in {directory} has the number {number}, with a gap before."
+            )
