@@ -88,6 +88,11 @@ class Jobs:
         """Jobs that are not over."""
         return sum(job.state == "running" for job in self._jobs.values())
 
+    @property
+    def kept(self) -> int:
+        """Jobs that are over, and are kept for whoever asks."""
+        return len(self._jobs) - self.running
+
     def start(self, owner: str, size: int, work: Work) -> Job:
         """Run `work`, which gives the result as JSON, in the background.
 

@@ -23,6 +23,7 @@ from app.http import operations
 from app.http.compat import hugging_face, kserve, tei
 from app.http.endpoints import add_tasks
 from app.http.files import add_files
+from app.http.jobs import add_jobs, jobs_of
 from app.http.middleware import add_middleware
 from app.http.openapi import ERROR_RESPONSES, key_schemes
 from app.http.pages import add_page
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     service = Service(settings)
     service.telemetry.ready.set_function(lambda: service.state == "ready")
     traces = traces_from_environment()
+    jobs = jobs_of(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,6 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
+            if jobs is not None:
+                await jobs.close()
             await service.close()
             if traces is not None:
                 await asyncio.to_thread(traces.close)
@@ -75,8 +79,13 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=key_schemes(settings),
     )
     app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
-    add_tasks(app, service)
-    add_files(app, settings, Extractor(settings.file_limits, settings.file_processes), ERROR_RESPONSES)
+    extractor = Extractor(settings.file_limits, settings.file_processes)
+    add_tasks(app, service, extractor, jobs)
+    add_files(app, settings, extractor, ERROR_RESPONSES)
+    if jobs is not None:
+        add_jobs(app, jobs, settings, ERROR_RESPONSES)
+        service.telemetry.jobs.labels("running").set_function(lambda: jobs.running)
+        service.telemetry.jobs.labels("kept").set_function(lambda: jobs.kept)
     app.include_router(operations.routes(service))
     for format_ in (hugging_face, tei, kserve):
         app.include_router(format_.routes(service, ERROR_RESPONSES))

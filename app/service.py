@@ -5,13 +5,14 @@ Also the life of all that: loading, readiness, draining, closing. Knows nothing 
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from app.engine.batcher import Batcher
 from app.engine.process import check_provider
@@ -30,7 +31,8 @@ from app.schemas import (
 )
 from app.settings import Settings
 from app.store import Model, Store, load_store
-from app.tasks.base import Prepared, PreparedBatch, TaskSpec
+from app.tasks.base import DocumentsResponse, Fields, Prepared, PreparedBatch, TaskSpec, check_members
+from app.tasks.sources import Source
 from app.telemetry.metrics import Telemetry
 from app.telemetry.request_context import StageClock
 from app.text.pool import TextThreads
@@ -39,6 +41,8 @@ from app.types import Outputs, Task
 T = TypeVar("T")
 RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
+
+Progress = Callable[[int, int], None]  # windows that are done, and all of them
 
 State = Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
 _Phase = Literal["loading", "loaded", "draining", "closed"]
@@ -198,19 +202,51 @@ class Service:
         return f"No model could be loaded. {reasons}".rstrip()
 
     async def answer(
-        self, task: TaskSpec[RequestT, T, ResponseT], request: RequestT, caller: Caller = ANYBODY
+        self,
+        task: TaskSpec[RequestT, T, ResponseT],
+        request: RequestT,
+        caller: Caller = ANYBODY,
+        progress: Progress | None = None,
     ) -> ResponseT:
-        """Answer one request.
+        """Answer one request over one text.
+
+        Args:
+            progress: called on the event loop whenever more windows are done.
+
+        Raises:
+            NagayomiError: as app/errors.py has them.
+        """
+        source = task.source(request)
+
+        def prepare(model: Model) -> Prepared[T]:
+            return task.prepare(model.tokenizers.get(), model.manifest, request, source, self.settings)
+
+        reply = await self._run(task.name, [(request, [source])], prepare, caller, progress)
+        return task.respond(reply.result, reply.usage, reply.model, reply.timings)
+
+    async def answer_documents(
+        self,
+        task: TaskSpec[Any, Any, Any],
+        fields: Fields,
+        sources: Sequence[Source],
+        caller: Caller = ANYBODY,
+        progress: Progress | None = None,
+    ) -> DocumentsResponse:
+        """Answer one request over several documents, all of whose windows are queued together.
+
+        Args:
+            fields: the request without its texts.
+            progress: see `answer`.
 
         Raises:
             NagayomiError: as app/errors.py has them.
         """
 
-        def prepare(model: Model) -> Prepared[T]:
-            return task.prepare(model.tokenizers.get(), model.manifest, request, self.settings)
+        def prepare(model: Model) -> Prepared[Any]:
+            return task.prepare_documents(model.tokenizers.get(), model.manifest, fields, sources, self.settings)
 
-        reply = await self._run(task.name, [request], prepare, caller)
-        return task.respond(reply.result, reply.usage, reply.model, reply.timings)
+        reply = await self._run(task.name, [(fields, sources)], prepare, caller, progress)
+        return task.respond_documents(reply.result, sources, reply.usage, reply.model, reply.timings)
 
     async def answer_batch(
         self, task: TaskSpec[RequestT, T, ResponseT], requests: Sequence[RequestT], caller: Caller = ANYBODY
@@ -220,30 +256,43 @@ class Service:
         Raises:
             NagayomiError: as app/errors.py has them; names the member that is wrong.
         """
+        check_members(len(requests), self.settings)
+        members: list[tuple[Fields, Source]] = [(request, task.source(request)) for request in requests]
 
         def prepare(model: Model) -> Prepared[list[T]]:
-            return PreparedBatch(task, model.tokenizers.get(), model.manifest, requests, self.settings)
+            tokenizer = model.tokenizers.get()
+            return PreparedBatch(task.prepare, tokenizer, model.manifest, members, self.settings, numbered=True)
 
-        return await self._run(task.name, requests, prepare, caller)
+        asked = [(fields, [source]) for fields, source in members]
+        return await self._run(task.name, asked, prepare, caller, None)
+
+    def require_ready(self) -> None:
+        """
+        Raises:
+            Unavailable: requests cannot be answered; says why.
+        """
+        if self.state not in ("ready", "recovering"):
+            raise Unavailable(self.why_not_ready())
 
     async def _run(
         self,
         task: Task,
-        requests: Sequence[QaRequest | SummarizeRequest | ClassifyRequest],
+        asked: Sequence[tuple[Fields, Sequence[Source]]],
         prepare: Callable[[Model], Prepared[T]],
         caller: Caller,
+        progress: Progress | None,
     ) -> Reply[T]:
         """Tokenise, queue, run and decode one request, within its time limit.
 
         Cancelling it, or running out of time, drops whatever of it has not started.
         """
-        if self.state not in ("ready", "recovering"):
-            raise Unavailable(self.why_not_ready())
+        self.require_ready()
         if self.settings.log_texts:
-            for request in requests:
-                texts_logger.info("%s", request.model_dump_json(exclude_none=True))
-        model = self.store.find(task, requests[0].model)
-        characters = sum(len(text) for request in requests for text in request.texts)
+            for fields, sources in asked:
+                texts_logger.info("%s", _as_json(fields, sources))
+        model = self.store.find(task, asked[0][0].model)
+        texts = [text for fields, sources in asked for text in (*(one.text for one in sources), *fields.other_texts)]
+        characters = sum(map(len, texts))
         timeout_s = self.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
         deadline = time.monotonic() + timeout_s
         clock = StageClock()
@@ -254,7 +303,7 @@ class Service:
                     clock.lap("tokenize")
                     with caller.hold_tokens(sum(map(model.cost, prepared.documents))):
                         done = await self._batchers[model.name].submit(
-                            prepared.documents, client=caller.name, deadline=deadline
+                            prepared.documents, client=caller.name, deadline=deadline, progress=progress
                         )
                     clock.ran(done.queue_s, done.infer_s)
                     if self._in_flight == 1 and _is_short(characters, prepared.documents):
@@ -282,6 +331,14 @@ class Service:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
+
+
+def _as_json(fields: Fields, sources: Sequence[Source]) -> str:
+    """A request with all its texts, for the log."""
+    values = fields.model_dump(exclude_none=True)
+    if not values.keys() & {"context", "text"}:
+        values["documents"] = [{"document": source.name, "text": source.text} for source in sources]
+    return json.dumps(values, ensure_ascii=False)
 
 
 def _is_short(characters: int, documents: Sequence[Document]) -> bool:

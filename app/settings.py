@@ -95,8 +95,8 @@ class Settings(BaseSettings):
     max_client_batch_size: int = Field(
         default=64,
         ge=1,
-        description="Texts that one Hugging Face, TEI or KServe request may hold as a list. More get 422. Together "
-        "they are one request: the other limits hold for their sum.",
+        description="Documents or files of one request, or texts that a Hugging Face, TEI or KServe request holds as a "
+        "list. More get 422. Together they are one request: the other limits hold for their sum.",
     )
     max_body_bytes: int = Field(
         default=10_000_000,
@@ -156,6 +156,36 @@ class Settings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
         description="Seconds that a client may take to send one form with files. Past it the request gets 408.",
+    )
+    max_jobs: int = Field(
+        default=64,
+        ge=0,
+        description="Jobs (Prefer: respond-async) that run or whose result is kept. Past it the request gets 429. 0 "
+        "offers none: requests are then answered at once, as if nobody had asked for a job.",
+    )
+    max_key_jobs: int = Field(
+        default=16,
+        ge=1,
+        description="Jobs of one key among them. Past it the key's next one gets 429; fewer leave more for other keys.",
+    )
+    max_job_bytes: int = Field(
+        default=500_000_000,
+        ge=1,
+        description="Bytes that all jobs hold in memory: bodies while they run, results after that. Past it a request "
+        "for a job gets 429.",
+    )
+    job_timeout_s: float = Field(
+        default=3600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a job may take, waiting for room included, for clients that send no X-Timeout-Ms. "
+        "Past it the job fails.",
+    )
+    job_keep_s: float = Field(
+        default=600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that the result of a job is kept. More means more memory and more 429 for new jobs.",
     )
     request_timeout_s: float = Field(
         default=60.0,

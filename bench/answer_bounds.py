@@ -21,8 +21,8 @@ from tqdm import tqdm
 from app.manifest import Manifest
 from app.settings import Settings
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
+from app.tasks.answers import decode_answers, distinct_answers
 from app.tasks.base import documents_of
-from app.tasks.qa import decode_answers, distinct_answers
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer
 from app.text.windows import question_windows
@@ -117,7 +117,7 @@ class Reader:
         )
         outputs = [self._session.run(self._session.pack([document]))[0] for document in documents_of(windows)]
         answers = []
-        for bounds in ((both[0], both[1]), (both[1],)):
+        for bounds in both:
             best = decode_answers(
                 windows,
                 [output["start_logits"] for output in outputs],
@@ -126,7 +126,7 @@ class Reader:
                 max_answer_tokens=MAX_ANSWER_TOKENS,
                 temperature=manifest.temperature,
             )
-            spans = distinct_answers(example.context, best.spans)
+            spans = distinct_answers([example.context], best.spans)
             answers.append(example.context[spans[0].start : spans[0].end] if spans else "")
         return answers
 

@@ -27,9 +27,9 @@ from app.packing import Document
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.settings import Settings
 from app.store import TOKENIZER_FILE
-from app.tasks.classify import PreparedLabels
-from app.tasks.qa import PreparedQa
-from app.tasks.summarize import PreparedSummary
+from app.tasks.classify import CLASSIFY, PreparedLabels
+from app.tasks.qa import QA, PreparedQa
+from app.tasks.summarize import SUMMARIZE, PreparedSummary
 from app.text.tokenizer import Tokenizer
 from app.types import FloatArray, Outputs
 from app.worker.session import Session
@@ -82,11 +82,14 @@ def prepared_items(directory: Path, manifest: Manifest, data: Path, limit: int) 
     tokenizer = Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
     for context, question in list(_items(data, manifest.task == "qa"))[:limit]:
         if question is not None:
-            yield PreparedQa(tokenizer, manifest, QaRequest(question=question, context=context), settings)
+            asked = QaRequest(question=question, context=context)
+            yield PreparedQa(tokenizer, manifest, asked, [QA.source(asked)], settings)
         elif manifest.task == "classify":
-            yield PreparedLabels(tokenizer, manifest, ClassifyRequest(text=context, top_k=1), settings)
+            labelled = ClassifyRequest(text=context, top_k=1)
+            yield PreparedLabels(tokenizer, manifest, labelled, CLASSIFY.source(labelled), settings)
         else:
-            yield PreparedSummary(tokenizer, manifest, SummarizeRequest(text=context), settings)
+            shortened = SummarizeRequest(text=context)
+            yield PreparedSummary(tokenizer, manifest, shortened, SUMMARIZE.source(shortened), settings)
 
 
 def _items(data: Path, with_questions: bool) -> Iterator[tuple[str, str | None]]:

@@ -67,6 +67,21 @@ class _Entry(Generic[D, R]):
     ended: float = -math.inf
 
 
+def _follow(results: Sequence[asyncio.Future[R]], progress: Callable[[int, int], None]) -> None:
+    """Tell how many results there are, now and whenever there are more."""
+    done = 0
+
+    def count(result: asyncio.Future[R]) -> None:
+        nonlocal done
+        if not result.cancelled() and result.exception() is None:
+            done += 1
+            progress(done, len(results))
+
+    progress(0, len(results))
+    for result in results:
+        result.add_done_callback(count)
+
+
 def _ignore(documents: Sequence[object], report: BatchReport) -> None:
     pass
 
@@ -137,12 +152,20 @@ class Batcher(Generic[D, R]):
             self._drop([entry])
         await asyncio.gather(*self._running)
 
-    async def submit(self, documents: Sequence[D], *, client: str = "", deadline: float = math.inf) -> Completion[R]:
+    async def submit(
+        self,
+        documents: Sequence[D],
+        *,
+        client: str = "",
+        deadline: float = math.inf,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Completion[R]:
         """Queue documents and wait for all of their results. Cancelling the caller drops those that have not started.
 
         Args:
             client: whose turn it is; requests of one client share its turns.
             deadline: on the batcher's clock. What has not started by then is not started any more.
+            progress: called with how many have a result, and with how many there are, first before any has.
 
         Raises:
             Overloaded: the queue has no room for all of them.
@@ -164,6 +187,8 @@ class Batcher(Generic[D, R]):
                 f"{self._max_queue_tokens} may wait. Try again later.",
                 self._retry_after_s(),
             )
+        if progress is not None:
+            _follow([entry.future for entry in entries], progress)
         submitted = self._clock()
         self._queue.add([(entry, entry.cost) for entry in entries], client)
         self._fill_soon()

@@ -4,9 +4,10 @@ Knows app/files/read.py and the limits; nothing of HTTP or of the command line.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.errors import InvalidInput
+from app.errors import FileError, InvalidInput
 from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.pdf.process import draw_pdf
@@ -46,6 +47,21 @@ class Extractor:
             kind = await self._kind(file)
             document = await read_kind(kind, file.data, file.charset, self._limits)
         return Extracted(file.name, kind, document)
+
+    async def read_all(self, files: Sequence[SentFile]) -> list[Extracted]:
+        """Several files, in order. Raises FileError for the first that fails; the sentence begins with its name."""
+        reading = [asyncio.create_task(self._read_named(file)) for file in files]
+        try:
+            return await asyncio.gather(*reading)
+        finally:
+            for task in reading:
+                task.cancel()
+
+    async def _read_named(self, file: SentFile) -> Extracted:
+        try:
+            return await self.read(file)
+        except FileError as error:
+            raise type(error)(f"{file.name}: {error}") from error
 
     async def draw(self, file: SentFile, page: int, width: int) -> bytes:
         """One page of a PDF as PNG, `width` pixels from left to right.

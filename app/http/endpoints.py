@@ -1,10 +1,11 @@
 """The endpoints of the tasks, in the service's own format: POST /qa, /summarize and /classify.
 
-A body with `inputs` is in the format of Hugging Face and is handed on. Knows requests and responses; nothing of how a
-text is read.
+A body is JSON with a text or documents, or a form with files. A body with `inputs` is in the format of Hugging Face and
+is handed on. Knows requests and responses; nothing of how a text is read.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,23 +13,39 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.asking import Answer, ask_in_json, ask_of_files
+from app.errors import UnsupportedMediaType
+from app.files.extraction import Extractor
 from app.http.compat import hugging_face
 from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
-from app.http.openapi import ERROR_RESPONSES, json_body, timeout_parameter
-from app.http.request import caller_of, read_body, unless_disconnected
+from app.http.forms import FILE_FIELD, media_type, read_form, values_of
+from app.http.jobs import start_job, wants_job
+from app.http.openapi import ERROR_RESPONSES, FORM, PREFER_PARAMETER, task_body, timeout_parameter
+from app.http.request import caller_of, drain_body, read_body, unless_disconnected
 from app.http.responses import stage_headers
+from app.jobs import Jobs
+from app.schemas import ErrorResponse
+from app.schemas.jobs import JobInfo
 from app.service import Service
 from app.settings import Settings
 from app.tasks.base import TaskSpec
 from app.tasks.registry import TASKS
 from app.types import Task
-from app.validation import parse_object, validate
+from app.validation import parse_object
 
 _SUMMARIES: dict[Task, str] = {
-    "qa": "Answer questions about a text",
-    "summarize": "Summarise a text",
-    "classify": "Classify a text",
+    "qa": "Answer questions about texts or files",
+    "summarize": "Summarise texts or files",
+    "classify": "Classify texts or files",
 }
+
+# Media types of a body that is read as JSON: also those that clients send of themselves when nobody says what it is.
+_JSON_TYPES = frozenset(
+    (
+        *("", "application/json", "text/json", "text/plain"),
+        *("application/x-www-form-urlencoded", "application/octet-stream"),
+    )
+)
 
 
 class _BareRoute(APIRoute):
@@ -41,29 +58,57 @@ class _BareRoute(APIRoute):
         return self.endpoint
 
 
-def add_tasks(app: FastAPI, service: Service) -> None:
-    """Add the endpoints to the application itself: a router between would cost every request."""
+@dataclass(frozen=True)
+class _Asked:
+    """A valid request, and the bytes that it holds."""
+
+    answer: Answer
+    size: int
+
+
+def add_tasks(app: FastAPI, service: Service, extractor: Extractor, jobs: Jobs | None) -> None:
+    """Add the endpoints to the application itself: a router between would cost every request.
+
+    Args:
+        jobs: None where none are offered.
+    """
     for task in TASKS.values():
         app.router.add_api_route(
             f"/{task.name}",
-            _endpoint(service, task),
+            _endpoint(service, task, extractor, jobs),
             name=task.name,
             methods=["POST"],
             tags=["tasks"],
             route_class_override=_BareRoute,
             summary=_SUMMARIES[task.name],
-            **_documented(service.settings, task),
+            **_documented(service.settings, task, with_jobs=jobs is not None),
         )
 
 
-def _endpoint(service: Service, task: TaskSpec[Any, Any, Any]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    service: Service, task: TaskSpec[Any, Any, Any], extractor: Extractor, jobs: Jobs | None
+) -> Callable[[Request], Awaitable[Response]]:
+    settings = service.settings
+
     async def endpoint(request: Request) -> Response:
-        caller = caller_of(request, service.settings)
-        fields = parse_object(await read_body(request, service.settings))
-        if hugging_face.is_payload(fields):
-            return await hugging_face.answer(request, service, task.name, fields)
-        parsed = validate(fields, task.request)
-        result = await unless_disconnected(request, service.answer(task, parsed, caller))
+        caller = caller_of(request, settings)
+        if (sent := media_type(request)) == FORM:
+            asked = await _asked_in_form(request)
+        elif sent in _JSON_TYPES or sent.endswith("+json"):
+            body = await read_body(request, settings)
+            fields = parse_object(body)
+            if hugging_face.is_payload(fields):
+                return await hugging_face.answer(request, service, task.name, fields)
+            asked = _Asked(ask_in_json(service, task, fields), len(body))
+        else:
+            await drain_body(request)
+            raise UnsupportedMediaType(
+                f"The body is {sent[:100]!r}; send application/json, or files as parts named `{FILE_FIELD}` of {FORM}."
+            )
+        if jobs is not None and wants_job(request):
+            service.require_ready()
+            return start_job(request, jobs, settings, asked.answer, asked.size)
+        result = await unless_disconnected(request, asked.answer(caller, None))
         # Written by pydantic in one pass, past FastAPI's own validation of what was valid when it was made.
         return Response(
             result.model_dump_json(),
@@ -71,16 +116,29 @@ def _endpoint(service: Service, task: TaskSpec[Any, Any, Any]) -> Callable[[Requ
             headers=stage_headers(result.usage, result.timings),
         )
 
+    async def _asked_in_form(request: Request) -> _Asked:
+        form = await read_form(request, settings, max_files=settings.max_client_batch_size)
+        answer = ask_of_files(service, task, values_of(form, task.fields), form.files, extractor)
+        return _Asked(answer, sum(len(file.data) for file in form.files))
+
     return endpoint
 
 
-def _documented(settings: Settings, task: TaskSpec[Any, Any, Any]) -> dict[str, Any]:
-    """What /docs shows: our own format, and Hugging Face's next to it."""
+def _documented(settings: Settings, task: TaskSpec[Any, Any, Any], *, with_jobs: bool) -> dict[str, Any]:
+    """What /docs shows: our own formats, and Hugging Face's next to them."""
+    responses = {
+        **ERROR_RESPONSES,
+        415: {"model": ErrorResponse, "description": "The body is of another type, or a file of a kind not read."},
+    }
+    parameters = [timeout_parameter(settings)]
+    if with_jobs:
+        responses[202] = {"model": JobInfo, "description": "A job was started; Location says where it is."}
+        parameters.append(PREFER_PARAMETER)
     return {
-        "response_model": task.response | ANSWERS[task.name],
-        "responses": ERROR_RESPONSES,
+        "response_model": task.response | task.documents_response | ANSWERS[task.name],
+        "responses": responses,
         "openapi_extra": {
-            **json_body(task.request, PAYLOADS[task.name]),
-            "parameters": [timeout_parameter(settings)],
+            **task_body(task.request, task.documents_request, PAYLOADS[task.name], fields=task.fields),
+            "parameters": parameters,
         },
     }

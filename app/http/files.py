@@ -9,15 +9,14 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.document_schemas import BlockResult, Box, ExtractResponse, PageResult
-from app.files.document import Document
 from app.files.extraction import Extracted, Extractor
 from app.http.forms import read_form, values_of
 from app.http.openapi import Responses, form_body
 from app.http.request import unless_disconnected
-from app.schemas import ErrorResponse, ExtractFields, RenderFields
+from app.schemas import BlockResult, ErrorResponse, ExtractFields, ExtractResponse, PageResult, RenderFields
 from app.settings import Settings
 from app.tasks.base import offsets_of
+from app.tasks.sources import boxes_of
 from app.validation import validate
 
 UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or the file is of a kind that is not read."}
@@ -96,13 +95,3 @@ def _result(extracted: Extracted, offsets: Sequence[int], *, with_boxes: bool) -
         ],
         warnings=list(document.warnings),
     )
-
-
-def boxes_of(document: Document, start: int, end: int) -> list[Box] | None:
-    """The boxes of a span, one for each visual line; None for a document without boxes."""
-    if document.boxes is None:
-        return None
-    return [
-        Box(page=box.page, left=box.left, top=box.top, right=box.right, bottom=box.bottom)
-        for box in document.boxes_of(start, end)
-    ]

@@ -40,12 +40,16 @@ _TRACE_HEADERS = ("traceparent", "tracestate")
 
 # Reported by name where no route is reached, as when a key is missing.
 _COUNTED = frozenset(
-    ("/", "/qa", "/summarize", "/classify", "/health", "/livez", "/readyz", "/info", "/metrics", "/docs")
+    (
+        *("/", "/qa", "/summarize", "/classify", "/extract", "/render"),
+        *("/health", "/livez", "/readyz", "/info", "/metrics", "/docs"),
+    )
 )
 
 # What a web page of another origin may send and see, where cors_origins lets it.
-_CORS_SENT = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms")
+_CORS_SENT = ("Authorization", "Content-Type", "Prefer", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms")
 _CORS_SHOWN = (
+    *("Location", "Preference-Applied"),
     *("Retry-After", "WWW-Authenticate", "X-Request-Id"),
     *("X-Compute-Tokens", "X-Total-Time", "X-Tokenization-Time", "X-Queue-Time", "X-Inference-Time"),
 )
@@ -69,7 +73,7 @@ def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, trace
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "POST", "DELETE"),
             allow_headers=_CORS_SENT,
             expose_headers=_CORS_SHOWN,
         )

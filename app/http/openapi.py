@@ -30,11 +30,29 @@ ERRORS: dict[int, str] = {
 ERROR_RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in ERRORS.items()}
 
 
+PREFER_PARAMETER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`respond-async` answers 202 with a job, whose state and result are at /jobs/{job_id}.",
+    "schema": {"type": "string", "enum": ["respond-async"]},
+}
+
+
 def json_body(*models: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route that takes any one of these models as its JSON body."""
+    return {"requestBody": {"required": True, "content": _json_content(*models)}}
+
+
+def task_body(*models: type[BaseModel], fields: type[BaseModel]) -> dict[str, Any]:
+    """As `json_body`, of a route that takes forms with several files and these fields as well."""
+    content = {**_json_content(*models), FORM: {"schema": form_schema(fields, several=True)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _json_content(*models: type[BaseModel]) -> dict[str, Any]:
     schemas = [_inlined(model) for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
 
 
 def _inlined(model: type[BaseModel]) -> dict[str, Any]:
@@ -83,11 +101,10 @@ def form_body(model: type[BaseModel], *, several: bool = False) -> dict[str, Any
 
 
 def form_schema(model: type[BaseModel], *, several: bool) -> dict[str, Any]:
-    """The fields of a form: those of `model`, less documents, and the files."""
+    """The fields of a form: the files, and those of `model`."""
     schema = _inlined(model)
-    schema["properties"].pop("documents", None)
     file = {"type": "string", "format": "binary", "description": "A file, with its name."}
     files = {"type": "array", "items": file, "minItems": 1} if several else file
     schema["properties"] = {"file": files, **schema["properties"]}
-    schema["required"] = ["file", *(name for name in schema.get("required", ()) if name != "documents")]
+    schema["required"] = ["file", *schema.get("required", ())]
     return schema

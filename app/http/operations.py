@@ -83,12 +83,19 @@ def _info(service: Service, task: Task) -> Info:
     ]
     limits = Limits(
         max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_file_bytes=settings.max_file_bytes,
+        max_file_characters=settings.max_file_characters,
+        max_file_pages=settings.max_file_pages,
         max_text_characters=settings.max_text_characters,
         max_request_tokens=settings.max_request_tokens,
         max_questions=settings.max_questions,
         max_client_batch_size=settings.max_client_batch_size,
         request_timeout_s=settings.request_timeout_s,
         max_request_timeout_s=settings.max_request_timeout_s,
+        max_jobs=settings.max_jobs,
+        job_timeout_s=settings.job_timeout_s,
+        job_keep_s=settings.job_keep_s,
     )
     return Info(
         version=__version__,

@@ -59,20 +59,20 @@ def local_path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-async def read_body(request: Request, settings: Settings) -> bytes:
-    """The body, never holding more than `max_body_bytes` of it.
+async def read_body(request: Request, settings: Settings, *, is_form: bool = False) -> bytes:
+    """The body, never holding more than `max_body_bytes` of it, or `max_upload_bytes` of a form.
 
     Raises:
         BodyTooLarge: by its announced length, or by what has arrived.
         BodyTimeout: it was not there in time.
     """
+    limit = settings.max_upload_bytes if is_form else settings.max_body_bytes
+    timeout_s = settings.upload_timeout_s if is_form else settings.body_timeout_s
     try:
-        async with asyncio.timeout(settings.body_timeout_s):
-            return await _read_body(request, settings.max_body_bytes)
+        async with asyncio.timeout(timeout_s):
+            return await _read_body(request, limit)
     except TimeoutError:
-        raise BodyTimeout(
-            f"The body did not arrive within {settings.body_timeout_s:g} seconds, all that it may take."
-        ) from None
+        raise BodyTimeout(f"The body did not arrive within {timeout_s:g} seconds, all that it may take.") from None
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

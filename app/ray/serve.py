@@ -25,6 +25,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import BrokenModel, DeadlineExceeded, EngineFailed, NagayomiError, Overloaded
+from app.http.forms import media_type
+from app.http.openapi import FORM
 from app.http.request import TIMEOUT_HEADER, read_body, timeout_of
 from app.http.responses import answer_error
 from app.main import create_app
@@ -49,7 +51,8 @@ def app(args: dict[str, Any]) -> Application:
         InvalidInput: an argument is no setting, or not one that is allowed.
     """
     settings = settings_from(args)
-    settings = settings.model_copy(update={"model_store": settings.model_store.absolute()})
+    # A job lives in one process, and a request for it may come to another: none are offered.
+    settings = settings.model_copy(update={"model_store": settings.model_store.absolute(), "max_jobs": 0})
     resources = {"num_cpus": settings.intra_op_threads or 1, "num_gpus": 0 if settings.provider == "cpu" else 1}
     reader = Reader.options(  # type: ignore[attr-defined]
         ray_actor_options=resources,
@@ -144,7 +147,7 @@ class Ingress:
         try:
             timeout_s = timeout_of(request.headers.get(TIMEOUT_HEADER), self._settings)
             deadline = time.monotonic() + timeout_s
-            body = await read_body(request, self._settings)
+            body = await read_body(request, self._settings, is_form=media_type(request) == FORM)
             scope = request.scope
             whole = HttpRequest(
                 request.method, scope["raw_path"], scope["query_string"], tuple(request.headers.raw), body

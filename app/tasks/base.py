@@ -6,6 +6,7 @@ engines or HTTP.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -16,17 +17,27 @@ from app.errors import InvalidInput, RequestTooLarge, naming_member
 from app.manifest import Manifest
 from app.packing import Document, packed_length
 from app.schemas import (
+    ClassifyDocumentsRequest,
+    ClassifyDocumentsResponse,
+    ClassifyFields,
     ClassifyRequest,
     ClassifyResponse,
     OffsetUnit,
+    QaDocumentsRequest,
+    QaDocumentsResponse,
+    QaFields,
     QaRequest,
     QaResponse,
+    SummarizeDocumentsRequest,
+    SummarizeDocumentsResponse,
+    SummarizeFields,
     SummarizeRequest,
     SummarizeResponse,
     Timings,
     Usage,
 )
 from app.settings import Settings
+from app.tasks.sources import Source, with_text
 from app.text.characters import code_points
 from app.text.normalizer import LONGEST_EXPANSION
 from app.text.structure import Structure
@@ -38,6 +49,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
+
+Fields = QaFields | SummarizeFields | ClassifyFields  # a request without the texts that are read
+DocumentsRequest = QaDocumentsRequest | SummarizeDocumentsRequest | ClassifyDocumentsRequest
+DocumentsResponse = QaDocumentsResponse | SummarizeDocumentsResponse | ClassifyDocumentsResponse
 
 
 class Prepared(Protocol[T_co]):
@@ -53,19 +68,41 @@ class Prepared(Protocol[T_co]):
 class TaskSpec(Generic[RequestT, T, ResponseT]):
     """One task: its name and path, its schemas, and how a request is prepared and answered.
 
-    `prepare` raises InvalidInput or RequestTooLarge for what cannot be answered; `fields` gives the fields of the
-    response that hold the result.
+    `prepare` reads one text, `prepare_documents` several; both raise InvalidInput or RequestTooLarge for what cannot be
+    answered. `result` and `documents_results` give the fields of the response that hold the result.
     """
 
     name: ServedTask
+    text_field: str  # of `request`: the text that is read
+    fields: type[Fields]
     request: type[RequestT]
     response: type[ResponseT]
-    prepare: Callable[[Tokenizer, Manifest, RequestT, Settings], Prepared[T]]
-    fields: Callable[[T], dict[str, Any]]
+    prepare: Callable[[Tokenizer, Manifest, RequestT, Source, Settings], Prepared[T]]
+    result: Callable[[T], dict[str, Any]]
+    documents_request: type[DocumentsRequest]
+    documents_response: type[DocumentsResponse]
+    prepare_documents: Callable[[Tokenizer, Manifest, Any, Sequence[Source], Settings], Prepared[Any]]
+    documents_results: Callable[[Any, Sequence[Source]], list[Any]]
+
+    def source(self, request: RequestT) -> Source:
+        """The text of a request that names no documents."""
+        return Source(getattr(request, self.text_field), f"`{self.text_field}`")
 
     def respond(self, result: T, usage: Usage, model: str, timings: Timings) -> ResponseT:
         """The body of the response."""
-        return self.response(**self.fields(result), usage=usage, model=model, timings=timings)
+        return self.response(**self.result(result), usage=usage, model=model, timings=timings)
+
+    def respond_documents(
+        self, result: Any, sources: Sequence[Source], usage: Usage, model: str, timings: Timings
+    ) -> DocumentsResponse:
+        """The body of the response to a request over several documents."""
+        return self.documents_response(
+            documents=[source.info for source in sources if source.info is not None],
+            results=self.documents_results(result, sources),
+            usage=usage,
+            model=model,
+            timings=timings,
+        )
 
 
 class Budget:
@@ -93,6 +130,14 @@ class Budget:
         )
 
 
+def check_members(members: int, settings: Settings) -> None:
+    """Refuse a request of no texts or of too many, whether they come as documents, files or a batch."""
+    if not 1 <= members <= settings.max_client_batch_size:
+        raise InvalidInput(
+            f"The request holds {members} texts; from 1 to {settings.max_client_batch_size} are allowed at once."
+        )
+
+
 def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings) -> None:
     """Refuse too many characters, as sent or once normalised, before they are cut into words."""
     characters = sum(map(len, texts))
@@ -109,10 +154,11 @@ def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Setti
             )
 
 
-def encode(tokenizer: Tokenizer, text: str, field: str, structure: Structure | None = None) -> Tokens:
+def encode(tokenizer: Tokenizer, text: str, called: str, structure: Structure | None = None) -> Tokens:
+    """The tokens of a text. Raises InvalidInput where there is nothing to see, which calls it as `called` says."""
     tokens = tokenizer.encode(text, structure)
     if not len(tokens):
-        raise InvalidInput(f"`{field}` holds only invisible characters; it must hold text.")
+        raise InvalidInput(f"{called} holds only invisible characters; it must hold text.")
     return tokens
 
 
@@ -148,23 +194,30 @@ def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 class PreparedBatch(Generic[T]):
-    """Several requests to one model as one: their windows are queued together and their limits hold together."""
+    """Several texts for one model as one request: their windows are queued together and their limits hold together.
+
+    Args:
+        prepare: of the task, for one text.
+        numbered: whether what is wrong with a member is told with its number.
+    """
 
     def __init__(
         self,
-        task: TaskSpec[RequestT, T, Any],
+        prepare: Callable[[Tokenizer, Manifest, Any, Source, Settings], Prepared[T]],
         tokenizer: Tokenizer,
         manifest: Manifest,
-        requests: Sequence[RequestT],
+        members: Sequence[tuple[Fields, Source]],
         settings: Settings,
+        *,
+        numbered: bool,
     ) -> None:
-        texts = [text for request in requests for text in request.texts]
+        texts = [text for fields, source in members for text in (source.text, *fields.other_texts)]
         check_characters(texts, tokenizer, settings)
         budget = Budget(manifest, settings)
         self._members: list[Prepared[T]] = []
-        for index, request in enumerate(requests):
-            with naming_member(index, len(requests)):
-                self._members.append(task.prepare(tokenizer, manifest, request, settings))
+        for index, (fields, source) in enumerate(members):
+            with naming_member(index, len(members)) if numbered else nullcontext():
+                self._members.append(prepare(tokenizer, manifest, fields, source, settings))
             budget.spend(self._members[-1].documents)
         self.documents = [document for member in self._members for document in member.documents]
 
@@ -176,3 +229,26 @@ class PreparedBatch(Generic[T]):
             results.append(member.decode(outputs[first:last]))
             first = last
         return results
+
+
+class PreparedEach(Generic[T]):
+    """Several documents, each read by itself. A result is None for a file without text."""
+
+    def __init__(
+        self,
+        prepare: Callable[[Tokenizer, Manifest, Any, Source, Settings], Prepared[T]],
+        tokenizer: Tokenizer,
+        manifest: Manifest,
+        fields: Fields,
+        sources: Sequence[Source],
+        settings: Settings,
+    ) -> None:
+        self._sources = sources
+        self._read = with_text(sources)
+        members = [(fields, source) for source in self._read]
+        self._batch = PreparedBatch(prepare, tokenizer, manifest, members, settings, numbered=False)
+        self.documents = self._batch.documents
+
+    def decode(self, outputs: Sequence[Outputs]) -> list[T | None]:
+        results = iter(self._batch.decode(outputs))
+        return [next(results) if source in self._read else None for source in self._sources]

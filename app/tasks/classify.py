@@ -4,13 +4,23 @@ Knows nothing of queues, engines or HTTP.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from app.manifest import Manifest
-from app.schemas import ClassifyRequest, ClassifyResponse, LabelResult
+from app.schemas import (
+    ClassifyDocumentsRequest,
+    ClassifyDocumentsResponse,
+    ClassifyFields,
+    ClassifyRequest,
+    ClassifyResponse,
+    DocumentLabels,
+    LabelResult,
+)
 from app.settings import Settings
-from app.tasks.base import Budget, TaskSpec, check_characters, documents_of, encode, softmax, stride_for
+from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, documents_of, encode, softmax, stride_for
+from app.tasks.sources import Source
 from app.text.tokenizer import Tokenizer
 from app.text.windows import Window, context_room, text_windows
 from app.types import FloatArray, Outputs
@@ -19,12 +29,14 @@ from app.types import FloatArray, Outputs
 class PreparedLabels:
     """A text, or a pair of texts, for a sequence classifier."""
 
-    def __init__(self, tokenizer: Tokenizer, manifest: Manifest, request: ClassifyRequest, settings: Settings) -> None:
-        check_characters(request.texts, tokenizer, settings)
-        self._request = request
+    def __init__(
+        self, tokenizer: Tokenizer, manifest: Manifest, fields: ClassifyFields, source: Source, settings: Settings
+    ) -> None:
+        check_characters([source.text, *fields.other_texts], tokenizer, settings)
+        self._fields = fields
         self._manifest = manifest
-        tokens = encode(tokenizer, request.text, "text")
-        pair = None if request.text_pair is None else encode(tokenizer, request.text_pair, "text_pair")
+        tokens = encode(tokenizer, source.text, source.called, source.structure)
+        pair = None if fields.text_pair is None else encode(tokenizer, fields.text_pair, "`text_pair`")
         self._windows: list[Window] = text_windows(
             tokens,
             pair,
@@ -42,7 +54,7 @@ class PreparedLabels:
             [output["logits"] for output in outputs],
             [window.context_length for window in self._windows],
             temperature=manifest.temperature,
-            top_k=self._request.top_k,
+            top_k=self._fields.top_k,
         )
         return [
             LabelResult(label=label, name=manifest.label_names.get(label), score=score)
@@ -66,4 +78,23 @@ def decode_labels(
     return [(int(index), float(mean[index])) for index in order]
 
 
-CLASSIFY = TaskSpec("classify", ClassifyRequest, ClassifyResponse, PreparedLabels, lambda labels: {"labels": labels})
+def _of_documents(results: Sequence[list[LabelResult] | None], sources: Sequence[Source]) -> list[DocumentLabels]:
+    return [
+        DocumentLabels(document=source.name or "", labels=labels or [])
+        for source, labels in zip(sources, results, strict=True)
+    ]
+
+
+CLASSIFY = TaskSpec(
+    name="classify",
+    text_field="text",
+    fields=ClassifyFields,
+    request=ClassifyRequest,
+    response=ClassifyResponse,
+    prepare=PreparedLabels,
+    result=lambda labels: {"labels": labels},
+    documents_request=ClassifyDocumentsRequest,
+    documents_response=ClassifyDocumentsResponse,
+    prepare_documents=partial(PreparedEach, PreparedLabels),
+    documents_results=_of_documents,
+)

@@ -5,19 +5,29 @@ Deterministic: equal scores are settled by position. Knows nothing of queues, en
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from app.errors import InvalidInput
 from app.manifest import Manifest
 from app.packing import Document
-from app.schemas import DEFAULT_SENTENCES, SentenceResult, SummarizeRequest, SummarizeResponse
+from app.schemas import (
+    DEFAULT_SENTENCES,
+    DocumentSummary,
+    SentenceResult,
+    SummarizeDocumentsRequest,
+    SummarizeDocumentsResponse,
+    SummarizeFields,
+    SummarizeRequest,
+    SummarizeResponse,
+)
 from app.settings import Settings
-from app.tasks.base import Budget, TaskSpec, check_characters, encode, offsets_of
+from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, encode, offsets_of
 from app.tasks.repetition import Repetition
+from app.tasks.sources import Source
 from app.text.characters import CLOSERS, ELLIPSES, ENDERS
 from app.text.sentences import Sentence, read_sentences, sentences_of
-from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer
 from app.text.windows import SentenceWindow, sentence_windows, tokens_of_sentences
 from app.types import DoubleArray, FloatArray, Outputs
@@ -39,14 +49,16 @@ class Summary:
 class PreparedSummary:
     """The sentences of one text, whole in their windows."""
 
-    def __init__(self, tokenizer: Tokenizer, manifest: Manifest, request: SummarizeRequest, settings: Settings) -> None:
-        check_characters(request.texts, tokenizer, settings)
-        self._request = request
+    def __init__(
+        self, tokenizer: Tokenizer, manifest: Manifest, fields: SummarizeFields, source: Source, settings: Settings
+    ) -> None:
+        check_characters([source.text], tokenizer, settings)
+        self._fields = fields
+        self._source = source
         self._temperature = manifest.temperature
-        self._structure = structure_of(request.text)
-        sentences = sentences_of(self._structure)
+        sentences = sentences_of(source.structure)
         if not sentences:
-            raise InvalidInput("`text` holds only invisible characters; it must hold text.")
+            raise InvalidInput(f"{source.called} holds only invisible characters; it must hold text.")
         # Headings and heads of tables are read as well, for what stands below them, but no summary holds them. A text
         # of nothing else is summarized by what there is.
         read = read_sentences(sentences)
@@ -55,7 +67,7 @@ class PreparedSummary:
         self._sentences = [read[index] for index in self._chosen_from]
         uses_types = manifest.sentence_token_types
         self._windows: list[SentenceWindow] = sentence_windows(
-            tokens_of_sentences(encode(tokenizer, request.text, "text", self._structure), read),
+            tokens_of_sentences(encode(tokenizer, source.text, source.called, source.structure), read),
             [sentence.token_type if uses_types else 0 for sentence in read],
             cls_id=tokenizer.cls_id,
             sep_id=tokenizer.sep_id,
@@ -65,35 +77,44 @@ class PreparedSummary:
         Budget(manifest, settings).spend(self.documents)
 
     def decode(self, outputs: Sequence[Outputs]) -> Summary:
-        request, sentences = self._request, self._sentences
+        fields, sentences, text = self._fields, self._sentences, self._source.text
         logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
         scores = sentence_probabilities(self._windows, logits, temperature=self._temperature)[self._chosen_from]
-        no_length = request.max_sentences is None and request.ratio is None and request.max_characters is None
+        no_length = fields.max_sentences is None and fields.ratio is None and fields.max_characters is None
         selected = decode_summary(
-            request.text,
+            text,
             sentences,
             scores,
-            max_sentences=DEFAULT_SENTENCES if no_length else request.max_sentences,
-            ratio=request.ratio,
-            max_characters=request.max_characters,
-            diversity=request.diversity,
+            max_sentences=DEFAULT_SENTENCES if no_length else fields.max_sentences,
+            ratio=fields.ratio,
+            max_characters=fields.max_characters,
+            diversity=fields.diversity,
         )
-        offsets = offsets_of(request.text, request.offset_unit)
+        offsets = offsets_of(text, fields.offset_unit)
         chosen = set(selected)
         results = [
-            SentenceResult(
-                text=request.text[sentence.start : sentence.end],
-                start=offsets[sentence.start],
-                end=offsets[sentence.end],
-                index=index,
-                score=score,
-                selected=index in chosen,
-            )
+            self._result(index, sentence, score, offsets, selected=index in chosen)
             for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
         ]
-        reading = self._structure.reading
-        read = [reading.between(sentences[index].start, sentences[index].end, request.text) for index in selected]
+        reading = self._source.structure.reading
+        read = [reading.between(sentences[index].start, sentences[index].end, text) for index in selected]
         return Summary(join_summary(read), results)
+
+    def _result(
+        self, index: int, sentence: Sentence, score: float, offsets: Sequence[int], *, selected: bool
+    ) -> SentenceResult:
+        source, start, end = self._source, sentence.start, sentence.end
+        return SentenceResult(
+            text=source.text[start:end],
+            start=offsets[start],
+            end=offsets[end],
+            index=index,
+            score=score,
+            selected=selected,
+            page=source.places.page_of(start),
+            heading=source.heading(start) if selected else None,
+            boxes=source.boxes(start, end) if selected else None,
+        )
 
 
 def sentence_probabilities(
@@ -186,10 +207,24 @@ def join_summary(sentences: Sequence[str]) -> str:
     return "".join(parts)
 
 
+def _of_documents(results: Sequence[Summary | None], sources: Sequence[Source]) -> list[DocumentSummary]:
+    read = [summary or Summary("", []) for summary in results]
+    return [
+        DocumentSummary(document=source.name or "", summary=summary.text, sentences=summary.sentences)
+        for source, summary in zip(sources, read, strict=True)
+    ]
+
+
 SUMMARIZE = TaskSpec(
-    "summarize",
-    SummarizeRequest,
-    SummarizeResponse,
-    PreparedSummary,
-    lambda summary: {"summary": summary.text, "sentences": summary.sentences},
+    name="summarize",
+    text_field="text",
+    fields=SummarizeFields,
+    request=SummarizeRequest,
+    response=SummarizeResponse,
+    prepare=PreparedSummary,
+    result=lambda summary: {"summary": summary.text, "sentences": summary.sentences},
+    documents_request=SummarizeDocumentsRequest,
+    documents_response=SummarizeDocumentsResponse,
+    prepare_documents=partial(PreparedEach, PreparedSummary),
+    documents_results=_of_documents,
 )

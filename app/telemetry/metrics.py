@@ -97,6 +97,7 @@ class Telemetry:
         self.queue_requests = gauge("nagayomi_queue_requests", "Requests of which windows wait for a model.", ["model"])
         self.key_requests = gauge("nagayomi_key_requests", "Requests of a key that are being answered.", ["key"])
         self.key_tokens = gauge("nagayomi_key_tokens", "Tokens of a key that wait or run.", ["key"])
+        self.jobs = gauge("nagayomi_jobs", "Jobs that run, and jobs that are over and kept, by state.", ["state"])
         self.models = gauge("nagayomi_models", "Models in the store, by state.", ["state"])
         self.model_load_seconds = gauge(
             "nagayomi_model_load_seconds",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.text.blocks import BlockKind
+from app.text.blocks import Block, BlockKind
 from app.text.brackets import bracket_pairs
 from app.text.characters import (
     BLANKS,
@@ -106,9 +106,30 @@ def read_sentences(sentences: Sequence[Sentence]) -> list[Sentence]:
 
 def sentences_of(structure: Structure) -> list[Sentence]:
     """The sentences of a text whose structure is known, in order."""
+    return _sentences_in(structure, structure.blocks)
+
+
+def sentence_around(structure: Structure, start: int, end: int) -> tuple[int, int]:
+    """The span of the sentence that holds a passage, or of the sentences where it lies in more than one.
+
+    Of a sentence that had to be cut, it is the pieces that hold the passage and the two next to them.
+    """
+    sentences = _sentences_in(structure, structure.blocks_in(start, end))
+    touched = [index for index, one in enumerate(sentences) if one.start < end and start < one.end]
+    if not touched:
+        return start, end
+    first, last = touched[0], touched[-1]
+    if first and sentences[first - 1].cut:
+        first -= 1
+    if sentences[last].cut:
+        last += 1
+    return min(start, sentences[first].start), max(end, sentences[last].end)
+
+
+def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentence]:
     reading = structure.reading
     found: list[tuple[int, int, BlockKind, bool]] = []
-    for block, (start, end) in zip(structure.blocks, structure.spans_in_reading(), strict=True):
+    for block, (start, end) in zip(blocks, structure.spans_in_reading(blocks), strict=True):
         for first, last in _block_sentences(reading.text, start, end, block.kind):
             found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.text, first, last))
     starts, ends = reading.to_source(

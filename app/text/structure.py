@@ -8,7 +8,7 @@ Time is linear in the text, and no text fails. Knows nothing of words, tokens or
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -58,6 +58,11 @@ class Structure:
     text: str
     blocks: tuple[Block, ...]
 
+    def blocks_in(self, start: int, end: int) -> Sequence[Block]:
+        """The blocks of which anything lies between two offsets."""
+        first = bisect_right(self.blocks, start, key=lambda block: block.end)
+        return self.blocks[first : bisect_left(self.blocks, end, lo=first, key=lambda block: block.start)]
+
     @cached_property
     def reading(self) -> ReadingText:
         """The text without what its blocks omit; a line end that is left inside a block is a space."""
@@ -77,12 +82,12 @@ class Structure:
         parts.append(self.text[position:])
         return ReadingText("".join(parts), np.flatnonzero(kept).astype(np.int32))
 
-    def spans_in_reading(self) -> list[tuple[int, int]]:
-        """The span of each block in the reading text; empty for a block of which nothing is read."""
+    def spans_in_reading(self, blocks: Sequence[Block]) -> list[tuple[int, int]]:
+        """The span of each of these blocks in the reading text; empty for a block of which nothing is read."""
         offsets = self.reading.offsets
         if offsets is None:
-            return [(block.start, block.end) for block in self.blocks]
-        bounds = np.array([(block.start, block.end) for block in self.blocks], dtype=np.int32).reshape(-1, 2)
+            return [(block.start, block.end) for block in blocks]
+        bounds = np.array([(block.start, block.end) for block in blocks], dtype=np.int32).reshape(-1, 2)
         found = np.searchsorted(offsets, bounds)
         return [(start, end) for start, end in found.tolist()]
 

@@ -42,9 +42,10 @@ async def test_qa(client: httpx.AsyncClient) -> None:
     assert list(body) == ["usage", "model", "timings", "results"]
     (result,) = body["results"]
     assert list(result) == ["question", "answers", "null_score", "score_diff"]
-    of_files = dict.fromkeys(("document", "page", "heading", "boxes", "sentence"))
+    of_files = dict.fromkeys(("document", "page", "heading", "boxes"))
+    sentence = {"text": "《答え》", "start": 2, "end": 6}
     assert result["answers"] == [
-        {"text": "《答え》", "start": 2, "end": 6, "score": pytest.approx(1, abs=1e-3)} | of_files
+        {"text": "《答え》", "start": 2, "end": 6, "score": pytest.approx(1, abs=1e-3), "sentence": sentence} | of_files
     ]
     assert response.headers["x-compute-tokens"] == str(body["usage"]["tokens"]) == "11"
     assert float(response.headers["x-total-time"]) == pytest.approx(body["timings"]["total_ms"], abs=0.06)
@@ -340,14 +341,18 @@ async def test_documentation(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     for path in POSTED:
         operation = document["paths"][path]["post"]
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        own, hugging_face = schema["anyOf"]
+        content = operation["requestBody"]["content"]
+        own, documents, hugging_face = content["application/json"]["schema"]["anyOf"]
         assert "model" in own["properties"]
+        assert "documents" in documents["properties"]
+        form = content["multipart/form-data"]["schema"]
+        assert form["properties"].keys() == documents["properties"].keys() - {"documents"} | {"file"}
         assert "inputs" in hugging_face["properties"]
-        assert [parameter["name"] for parameter in operation["parameters"]] == ["X-Timeout-Ms"]
-        assert set(operation["responses"]) == {"200", "401", "404", "408", "413", "422", "429", "503", "504"}
+        assert [parameter["name"] for parameter in operation["parameters"]] == ["X-Timeout-Ms", "Prefer"]
+        refused = {"401", "404", "408", "413", "415", "422", "429", "503", "504"}
+        assert set(operation["responses"]) == {"200", "202"} | refused
         for status, answer in operation["responses"].items():
-            if status != "200":
+            if status in refused:
                 assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorResponse")
     assert "HTTPValidationError" not in json.dumps(document), "FastAPI's own format is never sent"
 

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from app.tasks.answer_bounds import block_bounds
-from app.tasks.qa import decode_answers
+from app.tasks.answers import decode_answers
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, context_room, question_windows
@@ -158,7 +158,7 @@ def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str)
             question.windows,
             [both[0] for both in own],
             [both[1] for both in own],
-            [block_bounds(structure_of(question.example.context).blocks, question.context)],
+            block_bounds(structure_of(question.example.context).blocks, question.context),
             max_answer_tokens=MAX_ANSWER_TOKENS,
             temperature=1.0,
         )

@@ -7,12 +7,10 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import InvalidInput
 from app.http.request import caller_of, read_body, unless_disconnected
 from app.http.responses import stage_headers
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Reply, Service
-from app.settings import Settings
 from app.tasks.base import TaskSpec
 
 RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
@@ -24,27 +22,9 @@ def model_in_query(request: Request) -> str | None:
     return request.query_params.get("model")
 
 
-def as_list(inputs: T | list[T], settings: Settings) -> list[T]:
-    """The members of a batch; one input is a batch of one.
-
-    Raises:
-        InvalidInput: the list is empty or too long.
-    """
-    members = inputs if isinstance(inputs, list) else [inputs]
-    check_batch_size(len(members), settings)
-    return members
-
-
-def check_batch_size(members: int, settings: Settings) -> None:
-    """Refuse a batch that is empty or too large.
-
-    Raises:
-        InvalidInput: says how many are allowed.
-    """
-    if not 1 <= members <= settings.max_client_batch_size:
-        raise InvalidInput(
-            f"The batch has {members} members; from 1 to {settings.max_client_batch_size} are allowed at once."
-        )
+def as_list(inputs: T | list[T]) -> list[T]:
+    """The members of a batch; one input is a batch of one."""
+    return inputs if isinstance(inputs, list) else [inputs]
 
 
 async def body_of(request: Request, service: Service) -> bytes:

@@ -30,7 +30,6 @@ from app.http.compat.hugging_face_schemas import (
 from app.http.openapi import Responses, json_body
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
-from app.settings import Settings
 from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
 from app.tasks.summarize import SUMMARIZE, Summary
@@ -90,7 +89,7 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
     model = model_in_query(request)
     if isinstance(payload, QaPayload):
         options = payload.parameters or QaParameters()
-        questions = _questions(payload, options, model, service.settings)
+        questions = _questions(payload, options, model)
         is_batch = isinstance(payload.inputs, list)
 
         def write(results: list[list[QuestionResult]]) -> Any:
@@ -99,20 +98,20 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
 
         return await exchange(request, service, QA, questions, write)
     if isinstance(payload, ClassifyPayload):
-        texts = _texts_to_label(payload, model, service.settings)
+        texts = _texts_to_label(payload, model)
         return await exchange(request, service, CLASSIFY, texts, _write_labels)
     assert isinstance(payload, SummarizePayload)
-    texts_to_summarize = _texts_to_summarize(payload, model, service.settings)
+    texts_to_summarize = _texts_to_summarize(payload, model)
     return await exchange(request, service, SUMMARIZE, texts_to_summarize, _write_summaries)
 
 
-def _questions(payload: QaPayload, options: QaParameters, model: str | None, settings: Settings) -> list[QaRequest]:
+def _questions(payload: QaPayload, options: QaParameters, model: str | None) -> list[QaRequest]:
     fields: dict[str, Any] = {"model": model, "window_overlap": options.doc_stride}
     if options.top_k is not None:
         fields["top_k"] = options.top_k
     if options.max_answer_len is not None:
         fields["max_answer_length"] = options.max_answer_len
-    inputs = as_list(payload.inputs, settings)
+    inputs = as_list(payload.inputs)
     return [validate({**fields, "question": one.question, "context": one.context}, QaRequest) for one in inputs]
 
 
@@ -129,9 +128,9 @@ def write_answers(result: QuestionResult, options: QaParameters) -> Any:
     return answers[0] if top_k == 1 else answers[:top_k]
 
 
-def _texts_to_label(payload: ClassifyPayload, model: str | None, settings: Settings) -> list[ClassifyRequest]:
+def _texts_to_label(payload: ClassifyPayload, model: str | None) -> list[ClassifyRequest]:
     options = payload.parameters or ClassifyParameters()
-    inputs: list[str | TextInputs] = as_list(payload.inputs, settings)
+    inputs: list[str | TextInputs] = as_list(payload.inputs)
     pairs = [{"text": one} if isinstance(one, str) else one.model_dump() for one in inputs]
     return [validate({"model": model, "top_k": options.top_k, **pair}, ClassifyRequest) for pair in pairs]
 
@@ -141,13 +140,10 @@ def _write_labels(results: list[list[LabelResult]]) -> Any:
     return [[{"label": label.label, "score": label.score} for label in labels] for labels in results]
 
 
-def _texts_to_summarize(payload: SummarizePayload, model: str | None, settings: Settings) -> list[SummarizeRequest]:
+def _texts_to_summarize(payload: SummarizePayload, model: str | None) -> list[SummarizeRequest]:
     options = payload.parameters or SummarizeParameters()
     lengths = (options.generate_parameters or Lengths()).model_dump()
-    return [
-        validate({**lengths, "model": model, "text": text}, SummarizeRequest)
-        for text in as_list(payload.inputs, settings)
-    ]
+    return [validate({**lengths, "model": model, "text": text}, SummarizeRequest) for text in as_list(payload.inputs)]
 
 
 def _write_summaries(results: list[Summary]) -> Any:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import NagayomiError, Overloaded, Unavailable
-from app.http.compat.common import body_of, check_batch_size, exchange, model_in_query
+from app.http.compat.common import body_of, exchange, model_in_query
 from app.http.openapi import Responses, json_body
 from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
@@ -97,7 +97,6 @@ async def _predict(request: Request, service: Service) -> Response:
     payload = validate(parse_object(await body_of(request, service)), PredictRequest)
     is_batch = _branch(payload.inputs) == "<batch>"
     sequences: Any = payload.inputs if is_batch else [payload.inputs]
-    check_batch_size(len(sequences), service.settings)
     model = model_in_query(request)
     requests = [validate({"model": model, **_texts(sequence)}, ClassifyRequest) for sequence in sequences]
 

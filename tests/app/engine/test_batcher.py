@@ -255,6 +255,18 @@ async def test_nothing_to_do() -> None:
     await batcher.close()
 
 
+async def test_progress_counts_results_as_they_come() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    seen: list[tuple[int, int]] = []
+    task = await submit(batcher, ("a", 60), ("b", 60), ("c", 40), progress=lambda *counts: seen.append(counts))
+    assert seen == [(0, 3)]
+    while engine.held:
+        await engine.end()
+    assert (await task).results == ["A", "B", "C"]
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
 @given(
     requests=st.lists(st.lists(st.integers(1, 150), min_size=1, max_size=6), min_size=1, max_size=12),
     cancelled=st.sets(st.integers(0, 11), max_size=4),

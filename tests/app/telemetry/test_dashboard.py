@@ -37,6 +37,7 @@ def labels_of_samples() -> dict[str, set[str]]:
         telemetry.queue_requests,
         telemetry.model_load_seconds,
         telemetry.models,
+        telemetry.jobs,
         telemetry.engine_restarts,
     )
     for gauge in by_label:

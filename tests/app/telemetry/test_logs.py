@@ -141,8 +141,10 @@ async def test_texts_are_logged_when_asked(handmade_models: Path, capsys: pytest
     logging.config.dictConfig(log_config(settings))
     async with running(create_app(settings)) as client:
         await client.post("/classify", json={"text": f"{SECRET}\n二行目"}, headers={"X-Request-Id": "id-2"})
+        await client.post("/classify", json={"documents": [{"id": "甲", "text": "一つ目"}], "top_k": 1})
         assert (await client.get("/info")).json()["log_texts"] is True
     records = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    (record,) = [record for record in records if record["logger"] == "nagayomi.texts"]
+    record, of_documents = [record for record in records if record["logger"] == "nagayomi.texts"]
+    assert json.loads(of_documents["message"]) == {"top_k": 1, "documents": [{"document": "甲", "text": "一つ目"}]}
     assert json.loads(record["message"]) == {"text": f"{SECRET}\n二行目"}
     assert record["request_id"] == "id-2"

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.text.characters import BLANKS
-from app.text.sentences import MAX_QUOTE_CHARACTERS, split_sentences
+from app.text.sentences import MAX_QUOTE_CHARACTERS, sentence_around, split_sentences
 from app.text.structure import structure_of
 from tests.hostile import HOSTILE_TEXTS
 
@@ -146,6 +146,26 @@ def test_every_line_is_a_sentence_of_its_own() -> None:
 )
 def test_decoration_belongs_to_the_sentence_before_it(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+def around(text: str, passage: str) -> str:
+    start = text.index(passage)
+    first, last = sentence_around(structure_of(text), start, start + len(passage))
+    return text[first:last]
+
+
+@pytest.mark.parametrize(
+    ("text", "passage", "expected"),
+    [
+        ("一つ。二つ目だ。三つ。", "目", "二つ目だ。"),
+        ("一つ。二つ目だ。三つ。", "目だ。三", "二つ目だ。三つ。"),
+        ("見出し\n\n本文です。", "出", "見出し"),
+        ("一つ。  二つ。", " ", " "),  # what no sentence holds
+        ("い" * 3000 + "《答》" + "う" * 3000, "《答》", "い" * 500 + "《答》" + "う" * 997),
+    ],
+)
+def test_the_sentence_around_a_passage_is_whole_or_what_is_near(text: str, passage: str, expected: str) -> None:
+    assert around(text, passage) == expected
 
 
 @pytest.mark.parametrize("text", ["", " \u3000\t\r\n", "\ufeff\u200b\x00"])

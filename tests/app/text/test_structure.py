@@ -53,7 +53,7 @@ def check_blocks(text: str) -> None:
     assert offsets == kept
     assert len(reading.text) == len(kept)
     assert all(reading.text[i] in (text[place], " ") for i, place in enumerate(kept))
-    for (start, end), block in zip(structure.spans_in_reading(), structure.blocks, strict=True):
+    for (start, end), block in zip(structure.spans_in_reading(structure.blocks), structure.blocks, strict=True):
         assert reading.text[start:end].splitlines() in ([], [reading.text[start:end]])
         assert all(block.start <= place < block.end for place in offsets[start:end])
     assert structure_of(text) == structure

@@ -1,13 +1,19 @@
-"""Documents and the places in them as clients see them: blocks, pages, boxes, sentences.
+"""Documents and the places in them as clients send and see them: texts, blocks, pages, boxes, sentences.
 
 Spans are half-open offsets into a document's text, in the unit asked for. Boxes are in points (1/72 inch) from the top
 left corner of the page. Knows nothing of models, and nothing of how a file is read.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from app.files.sniff import Kind
+from app.schemas.fields import DocumentId, OffsetUnit, Text
 from app.text.blocks import BlockKind
+
+DEFAULT_PAGE_WIDTH = 1000  # pixels of a page's picture
 
 
 class _Place(BaseModel):
@@ -79,3 +85,54 @@ class ExtractResponse(_Place):
     blocks: list[BlockResult]
     pages: list[PageResult] = Field(description="Empty for a file without pages.")
     warnings: list[str] = Field(description="Sentences about what could not be read, such as scanned pages.")
+
+
+class DocumentText(BaseModel):
+    """One of several texts of a request."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    id: DocumentId | None = Field(
+        default=None, description="What answers name it by. Without it, its place among them, counted from 0."
+    )
+    text: Text
+
+
+def _named(documents: list[DocumentText]) -> list[DocumentText]:
+    """Every document with an id of its own."""
+    named = [document.model_copy(update={"id": document.id or str(index)}) for index, document in enumerate(documents)]
+    first: dict[str | None, int] = {}
+    for index, document in enumerate(named):
+        if first.setdefault(document.id, index) != index:
+            raise PydanticCustomError(
+                "documents",
+                "names document {index} like document {first}, counted from 0; every id may stand once",
+                {"index": index, "first": first[document.id]},
+            )
+    return named
+
+
+Documents = Annotated[list[DocumentText], Field(min_length=1), AfterValidator(_named)]
+
+
+class ExtractFields(BaseModel):
+    """What /extract takes next to a file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    boxes: bool = Field(default=False, description="Give the boxes of each block, one for each visual line.")
+    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
+
+
+class RenderFields(BaseModel):
+    """What /render takes next to a file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    page: int = Field(default=1, ge=1, description="Which page, counted from 1.")
+    width: int = Field(
+        default=DEFAULT_PAGE_WIDTH,
+        ge=16,
+        le=10_000,
+        description="Pixels of the picture from left to right. A picture past the limit of pixels comes out smaller.",
+    )

@@ -1,0 +1,72 @@
+"""From what was sent to what answers it, for every entrance: JSON, forms, lines of a batch, files of a command.
+
+A request is valid before anything is read or run; what is wrong with it is told at once. Limits are those of the
+service and of app/files. Knows nothing of HTTP.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from app.errors import DeadlineExceeded, InvalidInput
+from app.files.extraction import Extractor, SentFile
+from app.schemas.results import Result
+from app.service import Caller, Progress, Service
+from app.tasks.base import TaskSpec, check_members
+from app.tasks.sources import Source, sources_of_files, sources_of_texts
+from app.validation import validate
+
+# Answers one request, once or, where it was refused for lack of room, again.
+Answer = Callable[[Caller, Progress | None], Awaitable[Result]]
+
+
+def ask_in_json(service: Service, task: TaskSpec[Any, Any, Any], fields: dict[str, Any]) -> Answer:
+    """A request over the one text of its fields, or over the `documents` in place of it.
+
+    Raises:
+        InvalidInput: the fields are not those of the task.
+    """
+    if "documents" not in fields:
+        return partial(service.answer, task, validate(fields, task.request))
+    if task.text_field in fields:
+        raise InvalidInput(f"Only one of `{task.text_field}` and `documents` is allowed.")
+    request = validate(fields, task.documents_request)
+    check_members(len(request.documents), service.settings)
+    return partial(service.answer_documents, task, request, sources_of_texts(request.documents))
+
+
+def ask_of_files(
+    service: Service,
+    task: TaskSpec[Any, Any, Any],
+    fields: dict[str, Any],
+    files: Sequence[SentFile],
+    extractor: Extractor,
+) -> Answer:
+    """A request over files. They are read when it is answered, within its time.
+
+    Raises:
+        InvalidInput: the fields are not those of the task, or there are too many files.
+    """
+    check_members(len(files), service.settings)
+    request = validate(fields, task.fields)
+    sources: list[Source] = []
+
+    async def answer(caller: Caller, progress: Progress | None) -> Result:
+        service.require_ready()
+        timeout_s = service.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
+        ends = time.monotonic() + timeout_s
+        if not sources:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    sources.extend(sources_of_files(await extractor.read_all(files)))
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    f"The files were not read within {timeout_s:g} seconds. Send fewer, or allow more time."
+                ) from None
+        left = replace(caller, timeout_s=max(ends - time.monotonic(), 0.0))
+        return await service.answer_documents(task, request, sources, left, progress)
+
+    return answer

@@ -1,0 +1,144 @@
+"""Jobs over HTTP: 202 for `Prefer: respond-async`, GET and DELETE /jobs/{job_id}, and progress as server-sent events.
+
+A job belongs to the key that started it. Where a request would be refused for lack of room, a job waits. Knows nothing
+of what a job reads.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app.asking import Answer
+from app.errors import Overloaded
+from app.http.openapi import Responses
+from app.http.request import TIMEOUT_HEADER, caller_of
+from app.jobs import Job, JobLimits, Jobs, Work
+from app.schemas.jobs import JobError, JobInfo
+from app.schemas.results import ErrorResponse
+from app.service import Caller
+from app.settings import Settings
+
+PREFERENCE = "respond-async"
+EVENTS = "text/event-stream"
+
+_KEEP_ALIVE_S = 15.0  # proxies close connections on which nothing comes
+_LONGEST_PAUSE_S = 10  # between two tries of a job for which there is no room
+
+
+def jobs_of(settings: Settings) -> Jobs | None:
+    """The jobs of one application; None where the settings allow none."""
+    if not settings.max_jobs:
+        return None
+    return Jobs(JobLimits(settings.max_jobs, settings.max_key_jobs, settings.max_job_bytes, settings.job_keep_s))
+
+
+def wants_job(request: Request) -> bool:
+    """Whether the client need not be answered at once (RFC 7240)."""
+    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    return any(preference.partition(";")[0].strip() == PREFERENCE for preference in preferences)
+
+
+def start_job(request: Request, jobs: Jobs, settings: Settings, answer: Answer, size: int) -> Response:
+    """Begin a job, and say where it is.
+
+    Args:
+        size: bytes that the request holds in memory.
+
+    Raises:
+        Overloaded: there is no room for another job.
+    """
+    caller = caller_of(request, settings)
+    if TIMEOUT_HEADER not in request.headers:
+        caller = replace(caller, timeout_s=settings.job_timeout_s)
+    job = jobs.start(caller.name, size, _work(answer, caller))
+    headers = {
+        "Location": f"{request.scope.get('root_path', '')}/jobs/{job.id}",
+        "Preference-Applied": PREFERENCE,
+    }
+    return Response(_as_json(job), 202, headers=headers, media_type="application/json")
+
+
+def _work(answer: Answer, caller: Caller) -> Work:
+    async def work(job: Job) -> bytes:
+        ends = time.monotonic() + (caller.timeout_s or 0.0)
+        while True:
+            try:
+                result = await answer(replace(caller, timeout_s=ends - time.monotonic()), job.report)
+            except Overloaded as error:
+                pause = min(error.retry_after_s, _LONGEST_PAUSE_S)
+                if time.monotonic() + pause >= ends:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return result.model_dump_json().encode()
+
+    return work
+
+
+def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) -> None:
+    """Add the two endpoints."""
+
+    async def job(request: Request, job_id: str) -> Response:
+        found = jobs.find(caller_of(request, settings).name, job_id)
+        if EVENTS in request.headers.get("accept", "").lower():
+            return StreamingResponse(_events(found), media_type=EVENTS, headers={"Cache-Control": "no-store"})
+        found.fetched = found.fetched or found.state != "running"
+        return Response(_as_json(found), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    async def delete(request: Request, job_id: str) -> Response:
+        jobs.remove(caller_of(request, settings).name, job_id)
+        return Response(status_code=204)
+
+    responses: Responses = {
+        401: errors[401],
+        404: {"model": ErrorResponse, "description": "No such job, or another key's."},
+        422: errors[422],
+    }
+    app.router.add_api_route(
+        "/jobs/{job_id}",
+        job,
+        methods=["GET"],
+        tags=["jobs"],
+        summary="How far a job is, and its result",
+        response_model=JobInfo,
+        responses={**responses, 200: {"model": JobInfo, "content": {EVENTS: {"schema": {"type": "string"}}}}},
+    )
+    app.router.add_api_route(
+        "/jobs/{job_id}",
+        delete,
+        methods=["DELETE"],
+        tags=["jobs"],
+        summary="Cancel a job, or forget one that is over",
+        status_code=204,
+        response_class=Response,
+        responses=responses,
+    )
+
+
+async def _events(job: Job) -> AsyncIterator[bytes]:
+    """Progress until the job is over, then how it ended."""
+    yield _event("progress", job)
+    async for changed in job.changes(_KEEP_ALIVE_S):
+        if not changed:
+            yield b": the job runs\n\n"
+        elif job.state == "running":
+            yield _event("progress", job)
+    yield _event(job.state, job)
+    job.fetched = True
+
+
+def _event(name: str, job: Job) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + _as_json(job) + b"\n\n"
+
+
+def _as_json(job: Job) -> bytes:
+    error = None if job.error is None else JobError(error=str(job.error), error_type=job.error.error_type)
+    info = JobInfo(id=job.id, status=job.state, windows=job.windows, windows_done=job.windows_done, error=error)
+    # The result is JSON already, and may be long.
+    head = info.model_dump_json(exclude={"result"}).encode()
+    return head[:-1] + b',"result":' + (job.result or b"null") + b"}"

@@ -1,0 +1,174 @@
+"""Long work over HTTP: started, followed, fetched and cancelled, by its owner alone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+
+from app.http.auth import new_key
+from app.main import create_app
+from app.settings import Settings
+from tests.app.asgi import engines_held, error_of, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEYS = {name: new_key(name) for name in ("one", "two")}
+ONE, TWO = ({"Authorization": f"Bearer {KEYS[name][0]}"} for name in ("one", "two"))
+ASYNC = ONE | {"Prefer": "wait=5, Respond-Async"}
+LONG = {"text": "上" * 1000}  # several windows
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def application(handmade_models: Path) -> FastAPI:
+    settings = Settings(
+        model_store=handmade_models,
+        models=("hand-classify",),
+        intra_op_threads=1,
+        max_batch_tokens=256,
+        max_key_jobs=8,
+        api_keys=tuple(entry for _, entry in KEYS.values()),
+    )
+    return create_app(settings)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(application) as opened:
+        yield opened
+
+
+async def over(client: httpx.AsyncClient, job: dict[str, Any]) -> dict[str, Any]:
+    while job["status"] == "running":
+        await asyncio.sleep(0.02)
+        job = (await client.get(f"/jobs/{job['id']}", headers=ONE)).json()
+    return job
+
+
+def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for block in text.removesuffix("\n\n").split("\n\n"):
+        if not block.startswith(":"):
+            event, data = block.split("\n")
+            found.append((event.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+async def test_a_job_is_accepted_and_gives_what_the_endpoint_answers(client: httpx.AsyncClient) -> None:
+    response = await client.post("/classify", json=LONG, headers=ASYNC)
+    job = response.json()
+
+    assert response.status_code == 202
+    assert response.headers["location"] == f"/jobs/{job['id']}"
+    assert response.headers["preference-applied"] == "respond-async"
+    assert job == {
+        **{"id": job["id"], "status": "running", "windows": None, "windows_done": 0},
+        **{"error": None, "result": None},
+    }
+    done = await over(client, job)
+    answered = (await client.post("/classify", json=LONG, headers=ONE)).json()
+    assert done["result"].pop("timings").keys() == answered.pop("timings").keys()
+    windows = answered["usage"]["windows"]
+    assert windows > 4
+    assert done == {
+        **{"id": job["id"], "status": "done", "windows": windows, "windows_done": windows},
+        **{"error": None, "result": answered},
+    }
+
+
+async def test_files_can_be_read_by_a_job(client: httpx.AsyncClient) -> None:
+    response = await client.post("/classify", files={"file": ("a.txt", "下。".encode())}, headers=ASYNC)
+
+    done = await over(client, response.json())
+    assert done["result"]["results"][0]["labels"][0]["label"] == "down"
+
+
+async def test_progress_comes_as_events_in_windows(client: httpx.AsyncClient, application: FastAPI) -> None:
+    with engines_held(application) as let_go:
+        job = (await client.post("/classify", json=LONG, headers=ASYNC)).json()
+        following = asyncio.create_task(client.get(f"/jobs/{job['id']}", headers=ONE | {"Accept": "text/event-stream"}))
+        await asyncio.sleep(0.1)
+        let_go()
+        response = await following
+    events = events_of(response.text)
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert [name for name, _ in events[:-1]] == ["progress"] * (len(events) - 1)
+    assert events[-1][0] == "done"
+    assert events[-1][1] == (await client.get(f"/jobs/{job['id']}", headers=ONE)).json()
+    done = [data["windows_done"] for _, data in events]
+    assert done == sorted(done)
+    assert done[-1] == events[-1][1]["windows"] > 1
+
+
+async def test_a_job_is_cancelled_and_forgotten(client: httpx.AsyncClient, application: FastAPI) -> None:
+    with engines_held(application):
+        job = (await client.post("/classify", json=LONG, headers=ASYNC)).json()
+        following = asyncio.create_task(client.get(f"/jobs/{job['id']}", headers=ONE | {"Accept": "text/event-stream"}))
+        await asyncio.sleep(0.1)
+        response = await client.delete(f"/jobs/{job['id']}", headers=ONE)
+        assert (response.status_code, response.content) == (204, b"")
+        assert events_of((await following).text)[-1][0] == "cancelled"
+        error_of(await client.get(f"/jobs/{job['id']}", headers=ONE), 404, "job_not_found")
+        assert application.state.service._batchers["hand-classify"].queued_tokens == 0
+
+
+async def test_a_job_is_nobody_elses(client: httpx.AsyncClient) -> None:
+    job = (await client.post("/classify", json=LONG, headers=ASYNC)).json()
+
+    for method in ("GET", "DELETE"):
+        response = await client.request(method, f"/jobs/{job['id']}", headers=TWO)
+        assert "There is no such job" in error_of(response, 404, "job_not_found")
+        error_of(await client.request(method, f"/jobs/{job['id']}"), 401, "unauthorized")
+    assert (await over(client, job))["status"] == "done"
+
+
+async def test_a_job_that_fails_says_why(client: httpx.AsyncClient) -> None:
+    response = await client.post("/classify", files={"file": ("a.png", b"\x89PNG\r\n\x1a\n\0")}, headers=ASYNC)
+
+    failed = await over(client, response.json())
+    assert (failed["status"], failed["result"]) == ("failed", None)
+    assert failed["error"]["error_type"] == "unsupported_file"
+    assert failed["error"]["error"].startswith("a.png: The file is a PNG picture")
+
+
+async def test_what_is_not_valid_makes_no_job(client: httpx.AsyncClient) -> None:
+    error_of(await client.post("/classify", json={"text": " "}, headers=ASYNC), 422, "invalid_input")
+
+
+async def test_a_job_has_the_time_that_the_client_says(client: httpx.AsyncClient, application: FastAPI) -> None:
+    with engines_held(application):
+        job = (await client.post("/classify", json=LONG, headers=ASYNC | {"X-Timeout-Ms": "50"})).json()
+        assert (await over(client, job))["error"]["error_type"] == "deadline_exceeded"
+
+
+async def test_jobs_are_counted(client: httpx.AsyncClient, application: FastAPI) -> None:
+    with engines_held(application):
+        before = (await client.get("/metrics", headers=ONE)).text
+        job = (await client.post("/classify", json=LONG, headers=ASYNC)).json()
+        after = (await client.get("/metrics", headers=ONE)).text
+        await client.delete(f"/jobs/{job['id']}", headers=ONE)
+    assert 'nagayomi_jobs{state="running"} 0.0' in before
+    assert 'nagayomi_jobs{state="running"} 1.0' in after
+
+
+async def test_a_key_has_so_many_jobs_and_no_more(client: httpx.AsyncClient, application: FastAPI) -> None:
+    with engines_held(application):
+        responses = [await client.post("/classify", json=LONG, headers=TWO | ASYNC | TWO) for _ in range(9)]
+        assert "The key two has 8 jobs" in error_of(responses.pop(), 429, "overloaded")
+        for response in responses:
+            await client.delete(response.headers["location"], headers=TWO)
+
+
+async def test_a_server_without_jobs_answers_as_if_not_asked(handmade_models: Path) -> None:
+    settings = Settings(model_store=handmade_models, models=("hand-classify",), intra_op_threads=1, max_jobs=0)
+    async with running(create_app(settings)) as client:
+        response = await client.post("/classify", json={"text": "上"}, headers={"Prefer": "respond-async"})
+        assert (response.status_code, response.json()["labels"][0]["label"]) == (200, "up")
+        assert "preference-applied" not in response.headers
+        error_of(await client.get("/jobs/x"), 404, "not_found")
