@@ -22,7 +22,9 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # one signature for its overloads
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        return super().parse_known_args(None if args is None else self._options_first(args), namespace)
+        # What follows an action (`engine check`) is for the parser of that action, which is one of these too.
+        in_order = args is None or self._subparsers is not None
+        return super().parse_known_args(args if in_order else self._options_first(args or ()), namespace)
 
     def _options_first(self, arguments: Sequence[str]) -> list[str]:
         waiting = deque(arguments)

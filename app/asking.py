@@ -6,13 +6,13 @@ service and of app/files. Knows nothing of HTTP.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from app.errors import DeadlineExceeded, InvalidInput
-from app.files.extraction import Extractor, SentFile
+from app.files.extraction import Extracted
 from app.schemas.results import Result
 from app.service import Caller, Progress, Service
 from app.tasks.base import TaskSpec, check_members
@@ -23,17 +23,22 @@ from app.validation import validate
 Answer = Callable[[Caller, Progress | None], Awaitable[Result]]
 
 
-def ask_in_json(service: Service, task: TaskSpec[Any, Any, Any], fields: dict[str, Any]) -> Answer:
+def ask_in_json(
+    service: Service, task: TaskSpec[Any, Any, Any], fields: dict[str, Any], where: str = "this endpoint"
+) -> Answer:
     """A request over the one text of its fields, or over the `documents` in place of it.
+
+    Args:
+        where: what a field that is unknown is no field of.
 
     Raises:
         InvalidInput: the fields are not those of the task.
     """
     if "documents" not in fields:
-        return partial(service.answer, task, validate(fields, task.request))
+        return partial(service.answer, task, validate(fields, task.request, where))
     if task.text_field in fields:
         raise InvalidInput(f"Only one of `{task.text_field}` and `documents` is allowed.")
-    request = validate(fields, task.documents_request)
+    request = validate(fields, task.documents_request, where)
     check_members(len(request.documents), service.settings)
     return partial(service.answer_documents, task, request, sources_of_texts(request.documents))
 
@@ -42,16 +47,22 @@ def ask_of_files(
     service: Service,
     task: TaskSpec[Any, Any, Any],
     fields: dict[str, Any],
-    files: Sequence[SentFile],
-    extractor: Extractor,
+    files: int,
+    read: Callable[[], Awaitable[list[Extracted]]],
+    where: str = "this endpoint",
 ) -> Answer:
     """A request over files. They are read when it is answered, within its time.
+
+    Args:
+        files: how many there are.
+        read: reads them.
+        where: see `ask_in_json`.
 
     Raises:
         InvalidInput: the fields are not those of the task, or there are too many files.
     """
-    check_members(len(files), service.settings)
-    request = validate(fields, task.fields)
+    check_members(files, service.settings)
+    request = validate(fields, task.fields, where)
     sources: list[Source] = []
 
     async def answer(caller: Caller, progress: Progress | None) -> Result:
@@ -61,7 +72,7 @@ def ask_of_files(
         if not sources:
             try:
                 async with asyncio.timeout(timeout_s):
-                    sources.extend(sources_of_files(await extractor.read_all(files)))
+                    sources.extend(sources_of_files(await read()))
             except TimeoutError:
                 raise DeadlineExceeded(
                     f"The files were not read within {timeout_s:g} seconds. Send fewer, or allow more time."

@@ -1,48 +1,29 @@
 """The `nagayomi` command.
 
-`qa`, `summarize` and `classify` run the service in this process on a file or on standard input; `extract` prints the
-text of files of many kinds; `batch` answers many texts, here or on a Ray cluster; `serve` starts it behind HTTP and
+`qa`, `summarize` and `classify` (app/task_commands.py) run the service in this process on files or on standard input;
+`extract` prints their text; `batch` answers many texts, here or on a Ray cluster; `serve` starts it behind HTTP and
 `keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand
 over to the packages export and training, which need more installed. Only what the chosen command needs is imported.
 Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
 import argparse
-import asyncio
-import codecs
 import contextlib
 import importlib
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from app import __version__
+from app import __version__, streams
 from app.arguments import CommandParser
-from app.errors import InvalidInput, NagayomiError, missing_extra
+from app.errors import NagayomiError, missing_extra
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from app.types import ServedTask
 
-    from app.schemas import (
-        ClassifyRequest,
-        ClassifyResponse,
-        QaRequest,
-        QaResponse,
-        SummarizeRequest,
-        SummarizeResponse,
-    )
-    from app.tasks.base import TaskSpec
-
-RequestT = TypeVar("RequestT", "QaRequest", "SummarizeRequest", "ClassifyRequest")
-ResponseT = TypeVar("ResponseT", "QaResponse", "SummarizeResponse", "ClassifyResponse")
 Parser = argparse.ArgumentParser
-
-# Nobody else waits for a command's one request: it may take its time.
-REQUEST_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -56,24 +37,36 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    streams.secure()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Results are UTF-8 like the texts that come in, whatever the locale says; a terminal keeps its own encoding.
         sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="replace")
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         code = COMMANDS[args.command].run(args)
-        sys.stdout.flush()
-        return code
+        return code if (lost := streams.lost_output()) is None else _failed(lost)
     except NagayomiError as error:
         print(f"nagayomi: {error}", file=sys.stderr)
         return 2 if error.status < 500 else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader went away (`nagayomi … | head`). Python would complain once more when it closes standard output.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except SystemExit:  # of argparse: after help, or an error in the arguments
+        if (lost := streams.lost_output()) is not None:
+            return _failed(lost)
+        raise
+    except OSError as error:
+        if (lost := streams.lost_output()) is not None:
+            return _failed(lost)
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"nagayomi: {where}{error.strerror or error}.", file=sys.stderr)
+        return 2 if error.filename is not None else 1
+
+
+def _failed(error: OSError) -> int:
+    """Standard output takes no more: a word on it, unless it is a reader that went away (`nagayomi … | head`)."""
+    if not isinstance(error, BrokenPipeError):
+        print(f"nagayomi: standard output cannot be written: {error.strerror}.", file=sys.stderr)
+    return 1
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -92,171 +85,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 # --- qa, summarize, classify ---------------------------------------------------------------------------------------
 
 
-def _add_qa_arguments(parser: Parser) -> None:
-    parser.add_argument("question", metavar="QUESTION")
-    _add_text_arguments(parser)
-    parser.add_argument("--top-k", type=int, metavar="N", help="answers at most, best first (default: 1)")
-    parser.add_argument("--max-answer-length", type=int, metavar="N", help="tokens of an answer at most (default: 30)")
-    parser.add_argument(
-        "--null-score-diff-threshold",
-        type=float,
-        metavar="X",
-        help="no answer when the null logit exceeds the best answer's by more than this (default: always answer)",
-    )
-    parser.add_argument("--doc-stride", type=int, metavar="N", help="tokens between the starts of two windows")
+def _of_task(help: str, task: "ServedTask") -> Command:
+    def add_arguments(parser: Parser) -> None:
+        from app.task_commands import add_arguments
 
+        add_arguments(task, parser)
 
-def _add_summarize_arguments(parser: Parser) -> None:
-    _add_text_arguments(parser)
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--max-sentences", type=int, metavar="N", help="sentences at most (default: 3)")
-    length.add_argument("--ratio", type=float, metavar="X", help="share of the text's sentences")
-    length.add_argument("--max-characters", type=int, metavar="N", help="characters at most")
-    parser.add_argument("--diversity", type=float, metavar="X", help="0 to 1: avoid sentences that repeat one another")
+    def run(args: argparse.Namespace) -> int:
+        from app.task_commands import run
 
+        return run(task, args)
 
-def _add_classify_arguments(parser: Parser) -> None:
-    _add_text_arguments(parser)
-    parser.add_argument("--top-k", type=int, metavar="N", help="labels at most (default: all)")
-
-
-def _add_text_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "file", metavar="FILE", nargs="?", help="a UTF-8 text file; without it, or with -, standard input"
-    )
-    parser.add_argument("--json", action="store_true", help="print the answer of the HTTP interface")
-    parser.add_argument(
-        "--model", metavar="NAME", help="a model of the store (default: the first for the task by name)"
-    )
-    parser.add_argument(
-        "--model-store",
-        metavar="DIR",
-        help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
-    )
-
-
-def _run_qa(args: argparse.Namespace) -> int:
-    from app.schemas import QaRequest
-    from app.tasks.qa import QA
-    from app.terminal import show_answers
-
-    fields = ("model", "question", "top_k", "max_answer_length", "null_score_diff_threshold", "doc_stride")
-    text = _read_text(args.file)
-    request = _request(QaRequest, args, fields, context=text)
-    response = asyncio.run(_ask(QA, args, request))
-    return _print(response, args, lambda: show_answers(response, text, colour=_wants_colour()))
-
-
-def _run_summarize(args: argparse.Namespace) -> int:
-    from app.schemas import SummarizeRequest
-    from app.tasks.summarize import SUMMARIZE
-    from app.terminal import show_summary
-
-    fields = ("model", "max_sentences", "ratio", "max_characters", "diversity")
-    request = _request(SummarizeRequest, args, fields, text=_read_text(args.file))
-    response = asyncio.run(_ask(SUMMARIZE, args, request))
-    return _print(response, args, lambda: show_summary(response))
-
-
-def _run_classify(args: argparse.Namespace) -> int:
-    from app.schemas import ClassifyRequest
-    from app.tasks.classify import CLASSIFY
-    from app.terminal import show_labels
-
-    request = _request(ClassifyRequest, args, ("model", "top_k"), text=_read_text(args.file))
-    response = asyncio.run(_ask(CLASSIFY, args, request))
-    return _print(response, args, lambda: show_labels(response, colour=_wants_colour()))
-
-
-def _read_text(file: str | None) -> str:
-    """A file's text, or standard input's, exactly as it is: offsets count its characters, line ends included."""
-    if file is None or file == "-":
-        name = "standard input"
-        if sys.stdin.isatty():
-            print("Reading from the terminal; Ctrl-D ends the text.", file=sys.stderr)
-        data = sys.stdin.buffer.read()
-    else:
-        name = file
-        try:
-            data = Path(file).read_bytes()
-        except OSError as error:
-            raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from error
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{name} is not UTF-8 (byte {error.start + 1} is 0x{data[error.start]:02x}); only UTF-8 text is allowed."
-            f"{_hint_at_encoding(data, file)}"
-        ) from error
-    if not text or text.isspace():
-        raise InvalidInput(f"{name} holds no text; at least one character that is not white space is needed.")
-    return text
-
-
-def _hint_at_encoding(data: bytes, file: str | None) -> str:
-    """How to convert a text in one of the older Japanese encodings; nothing for what is no text at all."""
-    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    for codec, iconv in (("utf-16", "UTF-16"),) if marked else (("euc_jp", "EUC-JP"), ("cp932", "CP932")):
-        with contextlib.suppress(UnicodeDecodeError):
-            if "\0" not in data.decode(codec):
-                return f" It can be read as {iconv}: iconv -f {iconv} -t UTF-8 {file or ''}".rstrip()
-    return ""
-
-
-M = TypeVar("M", bound="BaseModel")
-
-
-def _request(schema: type[M], args: argparse.Namespace, fields: Sequence[str], **texts: str) -> M:
-    """The request that the arguments describe. What was not given is left to the schema's defaults.
-
-    Raises:
-        InvalidInput: names the argument and says what is allowed.
-    """
-    from pydantic import ValidationError
-
-    from app.settings import flag
-    from app.validation import explain
-
-    given = {field: value for field in fields if (value := getattr(args, field)) is not None}
-    try:
-        return schema(**given, **texts)
-    except ValidationError as error:
-        raise InvalidInput(explain(error, lambda field: flag(field) if field in given else "The text")) from error
-
-
-async def _ask(
-    task: "TaskSpec[RequestT, Any, ResponseT]", args: argparse.Namespace, request: "RequestT"
-) -> "ResponseT":
-    """Load the models of one task, send them one request, and end."""
-    from app.service import Service
-    from app.settings import settings_from
-    from app.store import with_one_model
-
-    given: dict[str, Any] = {
-        "request_timeout_s": REQUEST_TIMEOUT_S,
-        "max_request_timeout_s": REQUEST_TIMEOUT_S,
-        "text_threads": 1,
-    }
-    if args.model_store is not None:
-        given["model_store"] = args.model_store
-    settings = with_one_model(settings_from(given), task.name, args.model)  # others would be loaded for nothing
-    async with Service.open(settings, [task.name]) as service:
-        return await service.answer(task, request)
-
-
-def _print(response: ResponseT, args: argparse.Namespace, readable: Callable[[], str]) -> int:
-    from app.terminal import show_usage
-
-    if args.json:
-        print(response.model_dump_json(exclude_none=True))
-    else:
-        print(readable())
-        print(show_usage(response.model, response.usage, response.timings), file=sys.stderr)
-    return 0
-
-
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Command(help, add_arguments, run)
 
 
 # --- serve -----------------------------------------------------------------------------------------------------------
@@ -301,8 +141,8 @@ def _run_keys(args: argparse.Namespace) -> int:
     from app.http.auth import new_key
 
     token, entry = new_key(args.name)
+    streams.show_secret(f"The key, shown this once: {token}")
     print(entry)
-    print(f"The key, shown this once: {token}", file=sys.stderr)
     return 0
 
 
@@ -336,9 +176,9 @@ def _handed_over(help: str, module: str, extra: str) -> Command:
 COMMANDS: dict[str, Command] = {
     "serve": Command("Start the HTTP service and the web page.", _add_serve_arguments, _run_serve),
     "keys": Command("Make a key for clients of the service.", _add_keys_arguments, _run_keys),
-    "qa": Command("Answer a question from a text, in the text's own words.", _add_qa_arguments, _run_qa),
-    "summarize": Command("Choose a text's most important sentences.", _add_summarize_arguments, _run_summarize),
-    "classify": Command("Label a text.", _add_classify_arguments, _run_classify),
+    "qa": _of_task("Answer a question from files, in their own words.", "qa"),
+    "summarize": _of_task("Choose the most important sentences of files.", "summarize"),
+    "classify": _of_task("Label files.", "classify"),
     "extract": _handed_over("Print the text of files, or their structure.", "app.files.command", "files"),
     "batch": _handed_over("Answer every line of a JSONL file.", "app.bulk.command", "ray"),
     "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),

@@ -133,7 +133,8 @@ def _allowed_methods(request: Request) -> list[str]:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in app.routes if not isinstance(route, Mount))
 
-    return [method for method in _METHODS if is_allowed(method)] or ["GET", "HEAD"]  # of a mount, which has only files
+    allowed = {method for method in _METHODS if is_allowed(method)} or {"GET"}  # of a mount, which has only files
+    return sorted(allowed | ({"HEAD"} if "GET" in allowed else set()))  # see HeadAsGet
 
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:

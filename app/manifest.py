@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app.atomic_write import write_then_rename
 from app.errors import BrokenModel
-from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName, Task
+from app.types import AttentionPattern, GpuTarget, LayerKind, Layout, NormaliserName, SegmenterName, Task
 from app.validation import explain
 
 FILE_NAME = "manifest.json"
@@ -64,6 +64,7 @@ class Graph(_Part):
 
     file: str = Field(min_length=1)
     precision: str
+    inputs: tuple[str, ...] = ()  # where they are not those of model.onnx
 
 
 class Manifest(_Part):
@@ -74,7 +75,8 @@ class Manifest(_Part):
     task: Task
     architecture: Architecture
     layout: Layout
-    attention_pattern: AttentionPattern
+    layer_kinds: tuple[LayerKind, ...] = ()  # one for each layer; none in manifests of before: all of them "bigbird"
+    attention_pattern: AttentionPattern | None  # None: no layer is of the kind "bigbird"
     block_size: int = Field(ge=1)
     num_random_blocks: int = Field(ge=0)
     max_tokens: int = Field(ge=8)
@@ -116,10 +118,28 @@ class Manifest(_Part):
             raise ValueError(f"{needed} token types are needed, and the model has {known}")
         return self
 
+    @model_validator(mode="after")
+    def _every_layer_has_a_kind(self) -> Self:
+        if self.layer_kinds and len(self.layer_kinds) != self.architecture.layers:
+            raise ValueError(f"{len(self.layer_kinds)} layer kinds are named for {self.architecture.layers} layers")
+        if ("bigbird" in self.kinds) != (self.attention_pattern is not None):
+            raise ValueError("an attention pattern belongs to layers of the kind bigbird, and only to them")
+        return self
+
+    @property
+    def kinds(self) -> tuple[LayerKind, ...]:
+        """The kinds of layers that the model has, each once: those whose block tables its graph takes."""
+        return tuple(sorted(set(self.layer_kinds))) or ("bigbird",)
+
     @property
     def gpu_graph(self) -> Graph | None:
         """What GPUs run. Both targets get the same graph; an export for one serves the other."""
         return next(iter(self.graphs.values()), None)
+
+    def inputs_of(self, file: str) -> tuple[str, ...]:
+        """What a graph of the model takes."""
+        graph = next((graph for graph in self.graphs.values() if graph.file == file), None)
+        return self.inputs if graph is None or not graph.inputs else graph.inputs
 
     def precision_on(self, provider: str) -> str:
         """What the graph that a provider runs computes in."""

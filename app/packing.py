@@ -1,12 +1,16 @@
 """Block tables and packed batches: which key blocks every query block attends to, built and checked in numpy.
 
 Documents of a batch lie one after another on a single token axis, each rounded up to whole blocks. A row is one query
-block; its row of a block table lists the key blocks it attends to. Three kinds of rows, each with a table of its own
-width:
+block; its row of a block table lists the key blocks it attends to. Layers attend in one of three ways, the kind of a
+layer, and every kind that a model has comes with tables of its own:
 
-    dense   every block of a document of at most 5 + 2r blocks: full attention, the rule of transformers
-    global  first and last block of a longer document: all its blocks
-    sparse  the blocks between: 0, i-1, i, i+1, n-1 (and r random blocks per head and layer, pattern "random")
+    full     every block of a document attends to all its blocks; one row for each block, in order. Where documents are
+             so long that a table would copy too many keys: spans of query blocks, and the keys of their document
+    local    every block attends to itself and its two neighbours; one row for each block, in order
+    bigbird  three kinds of rows, each with a table of its own width:
+             dense   every block of a document of at most 5 + 2r blocks: full attention, the rule of transformers
+             global  first and last block of a longer document: all its blocks
+             sparse  the blocks between: 0, i-1, i, i+1, n-1 (and r random blocks per head and layer, pattern "random")
 
 A table index out of range is a silent zero on some engines, so every batch is validated here before an engine sees it.
 Knows nothing of text, models or ONNX.
@@ -24,11 +28,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import BrokenModel, ImpossibleTable
-from app.types import AttentionPattern, FloatArray, IntArray
+from app.types import AttentionPattern, FloatArray, IntArray, LayerKind
 
 # Switches a key off: exp(-1e4) is 0 in fp32, and unlike finfo.min it fits fp16 and can be added twice.
 MASKED = -1e4
 SPARSE_WIDTH = 5
+LOCAL_WIDTH = 3
+SPAN_BLOCKS = 4  # query blocks of a span, see docs/decisions/0032
+ROW_KINDS = ("dense", "global", "sparse")  # of the layer kind "bigbird"
 
 
 @dataclass(frozen=True)
@@ -49,16 +56,23 @@ class RandomPlan:
 
 @dataclass(frozen=True)
 class AttentionLayout:
-    """How one model attends. `random_plan` belongs to the pattern "random" and only to it."""
+    """How one model attends: the kinds of its layers, and for "bigbird" how many random blocks and which pattern.
+
+    `spans`: layers of the kind "full" take spans instead of a table; `means`: the head reads means over documents.
+    `random_plan` belongs to the pattern "random" and only to it.
+    """
 
     block_size: int = 64
     num_random_blocks: int = 3
     pattern: AttentionPattern = "hf-eval"
     random_plan: RandomPlan | None = field(default=None, repr=False)
+    kinds: tuple[LayerKind, ...] = ("bigbird",)
+    spans: bool = False
+    means: bool = False
 
     def is_dense(self, blocks: int) -> bool:
-        """Whether a document of so many blocks gets full attention."""
-        return blocks <= 5 + 2 * self.num_random_blocks
+        """Whether a document of so many blocks has no layer with global and sparse rows."""
+        return "bigbird" not in self.kinds or blocks <= 5 + 2 * self.num_random_blocks
 
 
 @dataclass(frozen=True)
@@ -145,6 +159,10 @@ def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
 
     The inputs, with T tokens, N = T / block_size blocks and D documents:
         input_ids, token_type_ids, position_ids int32 (1, T); key_bias float32 (N, block_size), 0 or -1e4 for padding;
+        full_table int32 (N, W), full_bias float32 (N, W); or full_spans int32 (S, 4): first query token and the one
+        after the last, first key token and the one after the last, full_merge int32 (N,): where block i stands among
+        the blocks of all spans; local_table int32 (N, 3), local_bias float32 (N, 3);
+        mean_weights float32 (D, N): 1 / tokens of the document for its own blocks;
         {dense,global,sparse}_rows int32 (R,), _table int32 (R, W), _bias float32 (R, W); merge int32 (N,): where the
         result of block i stands among the dense, global and sparse rows put one after another;
         random_table int32 (layers, heads, sparse R, r), pattern "random" only;
@@ -190,12 +208,66 @@ def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
         "question_mask": question_mask[None],
         "cls_index": np.array([here.start for here in slices], dtype=np.int32),
     }
+    if layout.means:
+        owner = np.repeat(np.arange(len(lengths)), block_counts)  # (N,)
+        weights = (owner == np.arange(len(lengths))[:, None]) / np.array(lengths)[:, None]
+        inputs["mean_weights"] = weights.astype(np.float32)
     inputs |= {name: table.copy() for name, table in _block_tables(tuple(block_counts), layout).items()}
     return PackedBatch(inputs, tuple(slices), sum(lengths), padded)
 
 
 def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[str, npt.NDArray[Any]]:
-    """The rows, tables, biases and merge order of a batch whose documents have so many blocks each; see `pack`."""
+    """The tables of every kind of layer, for a batch whose documents have so many blocks each; see `pack`."""
+    inputs: dict[str, npt.NDArray[Any]] = {}
+    if "full" in layout.kinds:
+        inputs |= (
+            _spans(block_counts, layout.block_size)
+            if layout.spans
+            else _in_order("full", block_counts, np.arange(max(block_counts)))
+        )
+    if "local" in layout.kinds:
+        inputs |= _in_order("local", block_counts, np.arange(LOCAL_WIDTH) - 1, around=True)
+    if "bigbird" in layout.kinds:
+        inputs |= _bigbird_tables(block_counts, layout)
+    validate_tables(inputs, block_counts)
+    return inputs
+
+
+def _in_order(
+    kind: LayerKind, block_counts: Sequence[int], columns: npt.NDArray[np.int64], *, around: bool = False
+) -> dict[str, npt.NDArray[Any]]:
+    """A row for each block, in order: the blocks at `columns`, counted from the document's first or around its own.
+
+    A key block that the document does not have is block 0 of the batch, switched off by its bias.
+    """
+    counts = np.repeat(block_counts, block_counts)[:, None]  # (N, 1) blocks of the document of each block
+    firsts = np.repeat(np.cumsum(block_counts) - block_counts, block_counts)[:, None]
+    own = np.arange(len(counts))[:, None] - firsts if around else 0
+    places = own + columns  # (N, W)
+    inside = (places >= 0) & (places < counts)
+    return {
+        f"{kind}_table": np.where(inside, firsts + places, 0).astype(np.int32),
+        f"{kind}_bias": np.where(inside, 0.0, MASKED).astype(np.float32),
+    }
+
+
+def _spans(block_counts: Sequence[int], size: int) -> dict[str, npt.NDArray[Any]]:
+    """Spans of `SPAN_BLOCKS` query blocks of one document; what the last has past its end is computed for nothing."""
+    spans: list[tuple[int, int, int, int]] = []
+    merge: list[int] = []
+    first = 0
+    for count in block_counts:
+        merge += [len(spans) * SPAN_BLOCKS + block for block in range(count)]
+        for block in range(first, first + count, SPAN_BLOCKS):
+            spans.append((block, block + SPAN_BLOCKS, first, first + count))
+        first += count
+    return {
+        "full_spans": np.array(spans, dtype=np.int32) * np.int32(size),
+        "full_merge": np.array(merge, dtype=np.int32),
+    }
+
+
+def _bigbird_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[str, npt.NDArray[Any]]:
     first_block_bias = float(np.log(1 + layout.num_random_blocks)) if layout.pattern == "hf-eval" else 0.0
     dense: list[tuple[IntArray, IntArray, FloatArray | None]] = []
     global_: list[tuple[IntArray, IntArray, FloatArray | None]] = []
@@ -225,7 +297,6 @@ def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[s
         else:
             layers, heads, _, r = next(iter(layout.random_plan.blocks.values())).shape
             inputs["random_table"] = np.zeros((layers, heads, 1, r), dtype=np.int32)
-    validate_tables(inputs, block_counts)
     return inputs
 
 
@@ -248,7 +319,7 @@ def _merge_order(inputs: dict[str, npt.NDArray[Any]], real: list[int], blocks: i
     """For every block, the position of its row in [dense rows, global rows, sparse rows] (idle rows counted)."""
     merge = np.full(blocks, -1, dtype=np.int32)
     offset = 0
-    for kind, count in zip(("dense", "global", "sparse"), real, strict=True):
+    for kind, count in zip(ROW_KINDS, real, strict=True):
         merge[inputs[f"{kind}_rows"][:count]] = offset + np.arange(count, dtype=np.int32)
         offset += len(inputs[f"{kind}_rows"])
     return merge
@@ -262,12 +333,17 @@ def validate_tables(inputs: dict[str, npt.NDArray[Any]], block_counts: Sequence[
     """
     blocks = sum(block_counts)
     owner = np.repeat(np.arange(len(block_counts)), block_counts)
-    rows_in_all = sum(len(inputs[f"{kind}_rows"]) for kind in ("dense", "global", "sparse"))
-    merge = inputs["merge"]
-    if len(merge) != blocks or len(np.unique(merge)) != blocks or merge.min() < 0 or merge.max() >= rows_in_all:
-        raise ImpossibleTable("Every block needs exactly one row.")
-    for kind in ("dense", "global", "sparse"):
-        rows, table, bias = inputs[f"{kind}_rows"], inputs[f"{kind}_table"], inputs[f"{kind}_bias"]
+    if (merge := inputs.get("merge")) is not None:
+        rows_in_all = sum(len(inputs[f"{kind}_rows"]) for kind in ROW_KINDS)
+        if len(merge) != blocks or len(np.unique(merge)) != blocks or merge.min() < 0 or merge.max() >= rows_in_all:
+            raise ImpossibleTable("Every block needs exactly one row.")
+    if (spans := inputs.get("full_spans")) is not None:
+        _validate_spans(spans, inputs["full_merge"], block_counts)
+    for kind in ("full", "local", *ROW_KINDS):
+        if f"{kind}_table" not in inputs:
+            continue
+        table, bias = inputs[f"{kind}_table"], inputs[f"{kind}_bias"]
+        rows = inputs.get(f"{kind}_rows", np.arange(blocks))
         if table.shape != bias.shape or len(table) != len(rows):
             raise ImpossibleTable(f"The {kind} rows, table and bias differ in shape.")
         if rows.min() < 0 or rows.max() >= blocks or table.min() < 0 or table.max() >= blocks:
@@ -282,3 +358,9 @@ def validate_tables(inputs: dict[str, npt.NDArray[Any]], block_counts: Sequence[
             raise ImpossibleTable("The random table names a block outside the batch or misses a row.")
         if np.any(sparse_bias > MASKED) and np.any(owner[random_table] != owner[sparse_rows][:, None]):
             raise ImpossibleTable("The random table lets a document attend to another.")
+
+
+def _validate_spans(spans: IntArray, merge: IntArray, block_counts: Sequence[int]) -> None:
+    wanted = _spans(block_counts, int(spans[0, 1] - spans[0, 0]) // SPAN_BLOCKS)
+    if not np.array_equal(spans, wanted["full_spans"]) or not np.array_equal(merge, wanted["full_merge"]):
+        raise ImpossibleTable("The spans do not cover every block of every document once, over its own keys.")

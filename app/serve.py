@@ -25,6 +25,7 @@ from app.http.auth import check_exposure
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings
+from app.streams import announce
 from app.telemetry.logs import log_config
 
 POLL_S = 0.1
@@ -75,7 +76,7 @@ def serve(settings: Settings) -> int:
             logger.info("ready at %s", url)
         else:
             tasks = {name: model.manifest.task for name, model in sorted(service.store.models.items())}
-            print(greeting(url, tasks, needs_key=settings.needs_key), flush=True)
+            announce(greeting(url, tasks, needs_key=settings.needs_key))
 
     _Server(config, url, service, greet).run(sockets=[listener])
     if service.unavailable is not None:

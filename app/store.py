@@ -244,7 +244,10 @@ def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
     """
     try:
         tokenizer = Tokenizer.load(
-            directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter
+            directory / TOKENIZER_FILE,
+            normaliser=manifest.normaliser,
+            segmenter=manifest.segmenter,
+            token_types=manifest.architecture.type_vocab_size,
         )
     except BrokenModel:
         raise

@@ -5,11 +5,20 @@ characters, so that no text can move the cursor or change colours.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
-from app.schemas import Answer, ClassifyResponse, LabelResult, QaResponse, SummarizeResponse, Timings, Usage
-from app.text.sentences import sentences_of
-from app.text.structure import Structure, structure_of
+from app.files.inputs import STANDARD_INPUT
+from app.schemas import (
+    Answer,
+    ClassifyDocumentsResponse,
+    LabelResult,
+    QaDocumentsResponse,
+    SentenceResult,
+    SummarizeDocumentsResponse,
+    Timings,
+    Usage,
+)
+from app.tasks.sources import Source
 
 # Characters of its sentence shown on either side of an answer.
 EXCERPT_CHARACTERS = 100
@@ -18,24 +27,35 @@ BAR_CELLS = 20
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
-def show_answers(response: QaResponse, context: str, *, colour: bool) -> str:
-    """Every question's answers, best first, each in its sentence."""
+def show_answers(response: QaDocumentsResponse, sources: Sequence[Source], *, colour: bool) -> str:
+    """Every question's answers, best first, each in its sentence, with file and page."""
+    by_name = {source.name: source for source in sources}
     blocks = []
     for result in response.results:
         heading = [_printable(result.question)] if len(response.results) > 1 else []
-        answers = [_show_answer(answer, context, colour=colour) for answer in result.answers]
-        blocks.append("\n".join([*heading, *(answers or [f"No answer in the text ({result.null_score:.3f})."])]))
+        answers = [_show_answer(answer, by_name, colour=colour) for answer in result.answers]
+        none = "No answer in the text" if len(sources) == 1 else f"No answer in the {len(sources)} texts"
+        blocks.append("\n".join([*heading, *(answers or [f"{none} ({result.null_score:.3f})."])]))
     return "\n\n".join(blocks)
 
 
-def show_summary(response: SummarizeResponse) -> str:
-    """The chosen sentences in the order of the document, one on a line."""
-    return "\n".join(_printable(sentence.text) for sentence in response.sentences if sentence.selected)
+def show_summaries(response: SummarizeDocumentsResponse, sources: Sequence[Source]) -> str:
+    """The chosen sentences of each document in its order, one on a line."""
+    by_name = {source.name: source for source in sources}
+    parts = [
+        (result.document, [_show_sentence(one, by_name[result.document]) for one in result.sentences if one.selected])
+        for result in response.results
+    ]
+    return _by_document(parts)
 
 
-def show_labels(response: ClassifyResponse, *, colour: bool) -> str:
-    """Labels with their probabilities, most probable first."""
-    return "\n".join(_show_label(label, first=index == 0 and colour) for index, label in enumerate(response.labels))
+def show_labels(response: ClassifyDocumentsResponse, *, colour: bool) -> str:
+    """The labels of each document with their probabilities, most probable first."""
+    parts = [
+        (result.document, [_show_label(label, first=not index and colour) for index, label in enumerate(result.labels)])
+        for result in response.results
+    ]
+    return _by_document(parts)
 
 
 def show_usage(model: str, usage: Usage, timings: Timings) -> str:
@@ -44,20 +64,37 @@ def show_usage(model: str, usage: Usage, timings: Timings) -> str:
     return f"{model}: {usage.tokens:,} tokens in {windows}, {timings.total_ms / 1000:.2f} s"
 
 
-def _show_answer(answer: Answer, context: str, *, colour: bool) -> str:
-    before, after = _around(answer, context)
+def _by_document(parts: Sequence[tuple[str, list[str]]]) -> str:
+    """Lines of each document, below its name where there are several."""
+    if len(parts) == 1:
+        return "\n".join(parts[0][1])
+    return "\n\n".join("\n".join([f"==> {_printable(_called(name))} <==", *lines]) for name, lines in parts)
+
+
+def _called(name: str) -> str:
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+def _show_answer(answer: Answer, sources: Mapping[str | None, Source], *, colour: bool) -> str:
+    before, after = _around(answer, sources[answer.document])
     marked = _mark(_printable(answer.text), colour=colour)
-    return f"{answer.score:.3f}  {_printable(before)}{marked}{_printable(after)}  [{answer.start}:{answer.end}]"
+    return f"{answer.score:.3f}  {_printable(before)}{marked}{_printable(after)}  {_printable(_place(answer))}"
 
 
-def _around(answer: Answer, context: str) -> tuple[str, str]:
+def _place(answer: Answer) -> str:
+    """`contract.pdf, page 3 [1204:1210]`; standard input has no name."""
+    offsets = f"[{answer.start}:{answer.end}]"
+    if answer.document in (None, STANDARD_INPUT):
+        return offsets if answer.page is None else f"page {answer.page} {offsets}"
+    return f"{answer.document} {offsets}" if answer.page is None else f"{answer.document}, page {answer.page} {offsets}"
+
+
+def _around(answer: Answer, source: Source) -> tuple[str, str]:
     """What is read before and after an answer in its sentence, or sentences, cut where it gets long."""
-    structure = structure_of(context)
-    touched = [(start, end) for start, end in _whole_sentences(structure) if start < answer.end and answer.start < end]
-    begin = min([answer.start, *(start for start, _ in touched)])
-    finish = max([answer.end, *(end for _, end in touched)])
-    before = structure.reading.between(begin, answer.start, context)
-    after = structure.reading.between(answer.end, finish, context)
+    sentence = answer.sentence or answer
+    reading = source.structure.reading
+    before = reading.between(sentence.start, answer.start, source.text)
+    after = reading.between(answer.end, sentence.end, source.text)
     if len(before) > EXCERPT_CHARACTERS:
         before = "…" + before[-EXCERPT_CHARACTERS:]
     if len(after) > EXCERPT_CHARACTERS:
@@ -65,14 +102,9 @@ def _around(answer: Answer, context: str) -> tuple[str, str]:
     return before, after
 
 
-def _whole_sentences(structure: Structure) -> Iterator[tuple[int, int]]:
-    """The spans of the sentences, those that had to be cut put together again."""
-    start = None
-    for sentence in sentences_of(structure):
-        start = sentence.start if start is None else start
-        if not sentence.cut:
-            yield start, sentence.end
-            start = None
+def _show_sentence(sentence: SentenceResult, source: Source) -> str:
+    read = _printable(source.structure.reading.between(sentence.start, sentence.end, source.text))
+    return read if sentence.page is None else f"{read}  page {sentence.page}"
 
 
 def _show_label(label: LabelResult, *, first: bool) -> str:

@@ -18,7 +18,8 @@ Outputs = dict[str, FloatArray]  # what a graph gives for one document, by outpu
 Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
 ServedTask = Literal["qa", "classify", "summarize"]  # those with an endpoint
 Layout = Literal["packed", "padded"]
-AttentionPattern = Literal["hf-eval", "random"]
+LayerKind = Literal["full", "local", "bigbird"]  # how a layer attends, see app/packing.py
+AttentionPattern = Literal["hf-eval", "random"]  # of layers of the kind "bigbird"
 NormaliserName = Literal["none", "nfkc", "zenkaku"]
 SegmenterName = Literal["none", "mecab-jumandic", "mecab-unidic-lite", "mecab-ipadic", "jumanpp"]
 

@@ -20,6 +20,7 @@ from app.text.characters import SURROGATE
 T = TypeVar("T", bound=BaseModel)
 
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
 _SUBJECT = re.compile(r"^(?:Input|String|List|Value) should ")
 # Names of a union's branches, which stand in pydantic's locations and must not stand in a sentence.
 _UNION_TAG = re.compile("<[a-z]+>")
@@ -54,6 +55,8 @@ def parse_object(body: bytes, what: str = "body") -> dict[str, Any]:
     """
     if not body:
         raise MalformedBody(f"The {what} is empty; a JSON object is expected.")
+    if body.startswith(_GZIP):
+        raise MalformedBody(f"The {what} is compressed with gzip; JSON is sent as it is.")
     if body.startswith(_BOM):
         raise MalformedBody(f"The {what} starts with a byte order mark; JSON is sent as UTF-8 without one.")
     try:

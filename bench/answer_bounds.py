@@ -109,8 +109,7 @@ class Reader:
         windows = question_windows(
             self._tokenizer.encode(example.question),
             tokens,
-            cls_id=self._tokenizer.cls_id,
-            sep_id=self._tokenizer.sep_id,
+            template=self._tokenizer.template,
             max_tokens=manifest.max_tokens,
             doc_stride=manifest.doc_stride,
             overlap_token_type=manifest.overlap_token_type,

@@ -113,8 +113,7 @@ def speed(articles: list[Any], tokenizer_file: Path, limit: int) -> dict[str, fl
             question_windows(
                 question,
                 context,
-                cls_id=tokenizer.cls_id,
-                sep_id=tokenizer.sep_id,
+                template=tokenizer.template,
                 max_tokens=4096,
                 doc_stride=1024,
                 overlap_token_type=2,

@@ -6,24 +6,32 @@ instead of Scatter, and no tensor with two axes that grow with the number of tok
 Shapes: T tokens, N blocks, b block size, H heads, d head size, R rows, W key blocks of a row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from export.spans import Spans, span_attention
+
 
 @dataclass(frozen=True)
 class Rows:
-    """Query blocks of one kind and what they attend to."""
+    """Query blocks and what they attend to."""
 
-    rows: Tensor  # (R,) query blocks
+    rows: Tensor | None  # (R,) query blocks; None: every block, in order
     table: Tensor  # (R, W) key blocks
     bias: Tensor  # (R, W * b) added to the scores: block bias plus key padding
+    block_size: int
+    within: Tensor | None = None  # (b, W * b) added to the scores of every row alike
+    by_head: bool = False  # gather the keys of one head at a time: a twelfth of the memory, and more operators
 
 
 @dataclass(frozen=True)
 class BlockTables:
-    """All rows of a packed batch. `random_table` (layers, H, R, r) extends the sparse table, head by head."""
+    """All rows of a packed batch for layers of the kind "bigbird".
+
+    `random_table` (layers, H, R, r) extends the sparse table, head by head.
+    """
 
     dense: Rows
     global_: Rows
@@ -32,6 +40,9 @@ class BlockTables:
     block_size: int
     random_table: Tensor | None = None
     random_bias: Tensor | None = None  # (layers, H, R, r * b)
+
+
+Tables = BlockTables | Rows | Spans  # of one kind of layer
 
 
 def wide(x: Tensor) -> Tensor:
@@ -51,14 +62,20 @@ def probabilities(scores: Tensor) -> Tensor:
     return torch.softmax(scores, dim=-1)
 
 
-def rows_of(rows: Tensor, table: Tensor, block_bias: Tensor, key_bias: Tensor) -> Rows:
+def parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
+    """x in equal parts along its last axis. Slices: of `chunk` ONNX makes a sequence, which TensorRT does not know."""
+    width = x.shape[-1] // count
+    return tuple(x[..., part * width : (part + 1) * width] for part in range(count))
+
+
+def rows_of(rows: Tensor | None, table: Tensor, block_bias: Tensor, key_bias: Tensor) -> Rows:
     """Join the bias of a table's blocks (R, W) with the bias of the tokens in them, key_bias (N, b)."""
     count, width = table.shape
     size = key_bias.shape[1]
     bias = key_bias.index_select(0, table.reshape(-1)).reshape(count, width, size) + block_bias.unsqueeze(
         -1
     )  # (R, W, b)
-    return Rows(rows, table, bias.reshape(count, width * size))
+    return Rows(rows, table, bias.reshape(count, width * size), size)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
@@ -70,14 +87,20 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
     Returns:
         (H, R, b, d)
     """
+    if rows.by_head:
+        one = replace(rows, by_head=False)
+        own = [slice(head, head + 1) for head in range(q.shape[0])]
+        return torch.cat([attend(q[head], k[head], v[head], one) for head in own])
     heads, _, size, head_size = q.shape
     count, width = rows.table.shape
     flat = rows.table.reshape(-1)  # (R * W,)
-    queries = q.index_select(1, rows.rows)  # (H, R, b, d)
+    queries = q if rows.rows is None else q.index_select(1, rows.rows)  # (H, R, b, d)
     keys = k.index_select(1, flat).reshape(heads, count, width * size, head_size)  # (H, R, W * b, d)
     values = v.index_select(1, flat).reshape(heads, count, width * size, head_size)
     scores = wide(torch.matmul(queries, keys.transpose(-1, -2)))  # (H, R, b, W * b)
     scores = scores + rows.bias.to(scores.dtype).unsqueeze(0).unsqueeze(2)
+    if rows.within is not None:
+        scores = scores + rows.within.to(scores.dtype)
     return torch.matmul(probabilities(scores).to(values.dtype), values)
 
 
@@ -99,17 +122,29 @@ def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Ten
     shape = (heads, count, (width + extra) * size, head_size)
     keys = k.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
     values = v.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
+    assert rows.rows is not None
     queries = q.index_select(1, rows.rows)  # (H, R, b, d)
     scores = wide(torch.matmul(queries, keys.transpose(-1, -2)))  # (H, R, b, (W + r) * b)
     scores = scores + bias.to(scores.dtype).unsqueeze(2)
     return torch.matmul(probabilities(scores).to(values.dtype), values)
 
 
-def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer: int) -> Tensor:
+def _bigbird(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer: int) -> Tensor:
+    dense = attend(q, k, v, tables.dense)
+    global_ = attend(q, k, v, tables.global_)
+    if tables.random_table is None or tables.random_bias is None:
+        sparse = attend(q, k, v, tables.sparse)
+    else:
+        sparse = attend_random(q, k, v, tables.sparse, tables.random_table[layer], tables.random_bias[layer])
+    return torch.cat([dense, global_, sparse], dim=1).index_select(1, tables.merge)
+
+
+def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: Tables, layer: int) -> Tensor:
     """Attention of one layer over all rows of a batch, put back in the order of the blocks.
 
     Args:
         q, k, v: (1, T, H, d), q scaled.
+        tables: of the kind of the layer; the rows of "full" and "local" are in order.
 
     Returns:
         (1, T, H * d)
@@ -121,11 +156,8 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, layer:
         return x.reshape(-1, size, heads, head_size).permute(2, 0, 1, 3)  # (H, N, b, d)
 
     q, k, v = blocks(q), blocks(k), blocks(v)
-    dense = attend(q, k, v, tables.dense)
-    global_ = attend(q, k, v, tables.global_)
-    if tables.random_table is None or tables.random_bias is None:
-        sparse = attend(q, k, v, tables.sparse)
+    if isinstance(tables, BlockTables):
+        context = _bigbird(q, k, v, tables, layer)  # (H, N, b, d)
     else:
-        sparse = attend_random(q, k, v, tables.sparse, tables.random_table[layer], tables.random_bias[layer])
-    context = torch.cat([dense, global_, sparse], dim=1).index_select(1, tables.merge)  # (H, N, b, d)
+        context = attend(q, k, v, tables) if isinstance(tables, Rows) else span_attention(q, k, v, tables)
     return context.permute(1, 2, 0, 3).reshape(1, tokens, heads * head_size)  # (1, T, H * d)

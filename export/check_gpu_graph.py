@@ -33,10 +33,9 @@ from app.tasks.summarize import SUMMARIZE, PreparedSummary
 from app.text.tokenizer import Tokenizer
 from app.types import FloatArray, Outputs
 from app.worker.session import Session
-from export.checkpoint import read_checkpoint
+from export.encoder import PackedModel
 from export.gpu_graph import mixed_precision
-from export.model import BigBird, PackedModel
-from export.weights import load_weights
+from export.to_onnx import model_of
 
 Run = Callable[[Sequence[Document]], list[Outputs]]
 AnyPrepared = PreparedQa | PreparedLabels | PreparedSummary
@@ -117,15 +116,14 @@ _PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.
 
 def rounding_run(directory: Path, manifest: Manifest, session: Session) -> Run:
     """The model in torch in mixed precision, every operator rounding its result."""
-    config, weights = read_checkpoint(directory)
-    model = BigBird(config, manifest.task)
-    load_weights(model, weights)
-    packed = PackedModel(mixed_precision(model.eval()))
+    model = mixed_precision(model_of(directory, manifest))
+    packed = PackedModel(model)
+    names = model.packed_inputs(manifest.attention_pattern or "hf-eval")
 
     def run(documents: Sequence[Document]) -> list[Outputs]:
         batch = session.pack(documents)
         with torch.no_grad(), _FastProducts():  # type: ignore[no-untyped-call]
-            values = packed(**{name: torch.from_numpy(batch.inputs[name]) for name in manifest.inputs})
+            values = packed(**{name: torch.from_numpy(batch.inputs[name]) for name in names})
         return session.cut(batch, {name: value.numpy() for name, value in zip(manifest.outputs, values, strict=True)})
 
     return run
@@ -141,7 +139,7 @@ def compare(directory: Path, data: Path, limit: int, *, rounding: bool = True) -
     gpu = Session(directory, manifest, settings, manifest.gpu_graph.file)
     runs: dict[str, Run] = {"gpu_graph": lambda documents: gpu.run(gpu.pack(documents))}
     if rounding:
-        runs["rounding_everywhere"] = rounding_run(directory, manifest, session)
+        runs["rounding_everywhere"] = rounding_run(directory, manifest, gpu)
     found = {name: Comparison() for name in runs}
     items = 0
     for prepared in tqdm(prepared_items(directory, manifest, data, limit), total=limit, file=sys.stderr):

@@ -26,7 +26,8 @@ from transformers import BigBirdConfig
 
 from app.packing import AttentionLayout, Document, PackedBatch, pack
 from app.types import AttentionPattern, FloatArray
-from export.model import ARCHITECTURES, TASKS, BigBird, Layer, PackedModel, Task, packed_inputs
+from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel, Task
+from export.model import BigBird, Layer
 from export.random_plan import random_plan
 from export.trace import write_graph
 from export.weights import initialise
@@ -35,6 +36,7 @@ LENGTHS = (1, 63, 64, 65, 704, 705, 768, 1024, 1500, 3072, 4095, 4096)
 PACKED_TOGETHER = ((1, 4096, 63), (705, 64, 65, 704), (1500, 768, 1024), (65, 3072, 1), (4095, 63))
 CLS, SEP = 2, 3
 QUESTION_LENGTH = 12
+UNREAD = ("pooler", "entity_embeddings", "w2e_query", "e2w_query", "e2e_query")  # weights that no export reads
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,9 @@ def build(task: Task, pattern: AttentionPattern, hidden: int, layers: int, folde
     return Subject(task, reference_of(model), PackedModel(model), session, AttentionLayout(64, 3, pattern, plan))
 
 
-def document(tokens: int, task: Task) -> Document:
+def document(tokens: int, task: Task, vocabulary: int = 1000) -> Document:
     rng = np.random.default_rng(tokens)
-    ids = rng.integers(5, 1000, tokens).astype(np.int32)
+    ids = rng.integers(5, vocabulary, tokens).astype(np.int32)
     types = rng.integers(0, 2, tokens).astype(np.int32)
     ids[0] = CLS
     question = QUESTION_LENGTH if task == "qa" and tokens > QUESTION_LENGTH else 0
@@ -120,11 +122,11 @@ def document(tokens: int, task: Task) -> Document:
     return Document(ids, types, question)
 
 
-def reference_of(model: BigBird) -> Any:
+def reference_of(model: EncoderModel) -> Any:
     """The model of transformers with the same weights."""
-    reference = getattr(transformers, ARCHITECTURES[model.task])(model.config)
+    reference = getattr(transformers, model.architectures[model.task])(model.config)
     missing, unexpected = reference.load_state_dict(model.state_dict(), strict=False)
-    if unexpected or any("pooler" not in name for name in missing):
+    if unexpected or not all(any(part in name for part in UNREAD) for name in missing):
         raise RuntimeError(
             f"The weights of {model.task} do not fit transformers: {missing} missing, {unexpected} unknown."
         )
@@ -133,13 +135,17 @@ def reference_of(model: BigBird) -> Any:
 
 def reference_logits(model: Any, task: Task, pattern: AttentionPattern, doc: Document) -> list[FloatArray]:
     """transformers' logits of one document alone: training mode (no dropout) for "random", else eval mode."""
+    is_bigbird = model.config.model_type == "big_bird"
     model.train(pattern == "random")
-    model.bert.set_attention_type("block_sparse")  # a short document switches the model to full attention for good
+    if is_bigbird:
+        model.bert.set_attention_type("block_sparse")  # a short document switches the model to full attention for good
     ids, types = (torch.from_numpy(array.astype(np.int64))[None] for array in (doc.input_ids, doc.token_type_ids))
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": types}
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if getattr(model.config, "type_vocab_size", 0) > 1:
+        inputs["token_type_ids"] = types
     if task == "multiple-choice":
         inputs = {name: tensor[None] for name, tensor in inputs.items()}  # (1, one choice, L)
-    elif task == "qa" and not doc.question_length:
+    elif is_bigbird and task == "qa" and not doc.question_length:
         inputs["question_lengths"] = torch.tensor([[1]])  # [CLS] alone, which stays an answer
     with torch.no_grad():
         output = model(**inputs)
@@ -149,13 +155,13 @@ def reference_logits(model: Any, task: Task, pattern: AttentionPattern, doc: Doc
 
 
 def cut(outputs: Sequence[FloatArray], batch: PackedBatch, index: int, task: Task) -> list[FloatArray]:
-    if task in ("classify", "multiple-choice"):
+    if task in PER_DOCUMENT:
         return [output[index] for output in outputs]
     return [output[0, batch.documents[index]] for output in outputs]
 
 
 def run_torch(subject: Subject, batch: PackedBatch) -> list[FloatArray]:
-    names = packed_inputs(subject.task, subject.layout.pattern)
+    names = subject.packed.model.packed_inputs(subject.layout.pattern)
     with torch.no_grad():
         return [out.numpy() for out in subject.packed(**{name: torch.from_numpy(batch.inputs[name]) for name in names})]
 
@@ -214,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for task, pattern in tqdm([(t, p) for t in TASKS for p in patterns], desc="heads and patterns", file=sys.stderr):
         with tempfile.TemporaryDirectory() as folder:
             subject = build(task, pattern, args.hidden, args.layers, Path(folder))
+            assert isinstance(subject.packed.model, BigBird)
             sharpness = min(sharpness, largest_weight(subject.packed.model, document(1024, task)))
             for kind, value in check(subject, LENGTHS, PACKED_TOGETHER):
                 cases += 1

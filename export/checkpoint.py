@@ -1,4 +1,4 @@
-"""Read a BigBird checkpoint: a transformers directory or a hub id, never a file that can run code.
+"""Read a checkpoint: a transformers directory or a hub id, never a file that can run code.
 
 Knows file formats; nothing of graphs or tasks.
 """
@@ -43,17 +43,14 @@ def read_config(directory: Path) -> dict[str, Any]:
     """config.json as it stands.
 
     Raises:
-        CheckpointError: it is missing, not JSON, or not of a BigBird.
+        CheckpointError: it is missing, or not a JSON object.
     """
     try:
         document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{directory} has no readable config.json: {error}") from error
-    if not isinstance(document, dict) or document.get("model_type") != "big_bird":
-        kind = document.get("model_type") if isinstance(document, dict) else None
-        raise CheckpointError(
-            f"{directory} holds a {kind!r} model; only big_bird has the block-sparse attention exported here."
-        )
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{directory / 'config.json'} does not hold a JSON object.")
     return document
 
 
@@ -61,9 +58,15 @@ def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor
     """Configuration and weights of a BigBird.
 
     Raises:
-        CheckpointError: nothing to read, or a .bin that holds more than tensors.
+        CheckpointError: nothing to read, another family, or a .bin that holds more than tensors.
     """
-    return BigBirdConfig(**read_config(directory)), read_weights(directory)
+    document = read_config(directory)
+    if document.get("model_type") != "big_bird":
+        raise CheckpointError(
+            f"{directory} holds a {document.get('model_type')!r} model, and a big_bird is trained here; `nagayomi "
+            "warm-start` makes one of a BERT, RoBERTa or XLM-R."
+        )
+    return BigBirdConfig(**document), read_weights(directory)
 
 
 def read_weights(directory: Path) -> Mapping[str, Tensor]:

@@ -9,23 +9,26 @@ table as it is, two-dimensional and 32 bits wide. The results are the same to th
 
 import copy
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import IdentityEliminationPass, RemoveUnusedNodesPass
 from torch import nn
 
-from export.model import BigBird
+from export.encoder import EncoderModel
 
 Dimension = int | ir.SymbolicDim
+ModelT = TypeVar("ModelT", bound=EncoderModel)
 
 
 TO_LOGITS = ("qa_outputs", "out_proj", "classifier")  # the last projection of each head
 
 
-def mixed_precision(model: BigBird) -> BigBird:
+def mixed_precision(model: ModelT) -> ModelT:
     """A copy in fp16, but for what `export.attention.wide` feeds: layer norms and the projection to logits."""
     mixed = copy.deepcopy(model).half()
+    mixed.for_gpus = True
     for name, module in mixed.named_modules():
         to_logits = isinstance(module, nn.Linear) and name.rpartition(".")[2] in TO_LOGITS
         if isinstance(module, nn.LayerNorm) or to_logits:

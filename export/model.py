@@ -1,23 +1,22 @@
 """BigBird in torch over block tables, with the parameter names of transformers, so that its checkpoints load unchanged.
 
-One encoder and its heads, over packed batches (app.packing). Used for export and for training. Knows nothing of text or
-files, nor of ordinary (B, L) batches: `export.padded` makes block tables for those.
+One encoder and its heads, over packed batches (app.packing). Used for export and for training; its layers are those of
+BERT's family too. Knows nothing of text or files, nor of (B, L) batches: `export.padded` makes tables for those.
 
 Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d head size.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import BigBirdConfig
+from transformers import BigBirdConfig, PretrainedConfig
 
-from export.attention import BlockTables, block_attention, rows_of, wide
-
-Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
-TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
+from app.packing import ROW_KINDS
+from app.types import AttentionPattern
+from export.attention import BlockTables, Tables, block_attention, rows_of, wide
+from export.encoder import EncoderModel, Task, activation
 
 # The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label: how
 # probable it is that a summary keeps the token.
@@ -29,7 +28,7 @@ ARCHITECTURES: dict[Task, str] = {
     "summarize": "BigBirdForTokenClassification",
 }
 TABLE_INPUTS = (
-    *(f"{kind}_{part}" for kind in ("dense", "global", "sparse") for part in ("rows", "table", "bias")),
+    *(f"{kind}_{part}" for kind in ROW_KINDS for part in ("rows", "table", "bias")),
     "merge",
 )
 
@@ -39,21 +38,6 @@ def packed_inputs(task: Task, attention_pattern: str) -> tuple[str, ...]:
     head = {"qa": ("question_mask",), "classify": ("cls_index",), "multiple-choice": ("cls_index",)}
     random = ("random_table",) if attention_pattern == "random" else ()
     return ("input_ids", "token_type_ids", "position_ids", "key_bias", *TABLE_INPUTS, *random, *head.get(task, ()))
-
-
-def output_names(task: Task) -> tuple[str, ...]:
-    return ("start_logits", "end_logits") if task == "qa" else ("logits",)
-
-
-def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The activations BigBird checkpoints name. gelu_new and its variants are one formula, with tanh."""
-    if name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
-        return lambda x: F.gelu(x, approximate="tanh")
-    if name == "gelu":
-        return F.gelu
-    if name == "relu":
-        return F.relu
-    raise ValueError(f"The checkpoint asks for the activation {name!r}; gelu, gelu_new and relu are supported.")
 
 
 class Embeddings(nn.Module):
@@ -76,15 +60,16 @@ class Embeddings(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    def __init__(self, config: BigBirdConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
         self.head_size = config.hidden_size // config.num_attention_heads
-        self.query = nn.Linear(config.hidden_size, config.hidden_size, bias=config.use_bias)
-        self.key = nn.Linear(config.hidden_size, config.hidden_size, bias=config.use_bias)
-        self.value = nn.Linear(config.hidden_size, config.hidden_size, bias=config.use_bias)
+        bias = getattr(config, "use_bias", True)  # only BigBird's configuration names it
+        self.query = nn.Linear(config.hidden_size, config.hidden_size, bias=bias)
+        self.key = nn.Linear(config.hidden_size, config.hidden_size, bias=bias)
+        self.value = nn.Linear(config.hidden_size, config.hidden_size, bias=bias)
 
-    def forward(self, hidden: Tensor, tables: BlockTables, layer: int) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables, layer: int) -> Tensor:
         shape = (1, hidden.shape[1], self.heads, self.head_size)
         q = (self.query(hidden) * self.head_size**-0.5).reshape(shape)  # (1, T, H, d)
         k = self.key(hidden).reshape(shape)
@@ -95,7 +80,7 @@ class SelfAttention(nn.Module):
 class ResidualOutput(nn.Module):
     """Dense, dropout, add, LayerNorm: what transformers calls SelfOutput and Output."""
 
-    def __init__(self, width: int, config: BigBirdConfig) -> None:
+    def __init__(self, width: int, config: PretrainedConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(width, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -107,7 +92,7 @@ class ResidualOutput(nn.Module):
 
 
 class Intermediate(nn.Module):
-    def __init__(self, config: BigBirdConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
         self.activation = activation(config.hidden_act)
@@ -117,35 +102,35 @@ class Intermediate(nn.Module):
 
 
 class Attention(nn.Module):
-    def __init__(self, config: BigBirdConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.self = SelfAttention(config)
         self.output = ResidualOutput(config.hidden_size, config)
 
-    def forward(self, hidden: Tensor, tables: BlockTables, layer: int) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables, layer: int) -> Tensor:
         attended: Tensor = self.output(self.self(hidden, tables, layer), hidden)
         return attended
 
 
 class Layer(nn.Module):
-    def __init__(self, config: BigBirdConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.attention = Attention(config)
         self.intermediate = Intermediate(config)
         self.output = ResidualOutput(config.intermediate_size, config)
 
-    def forward(self, hidden: Tensor, tables: BlockTables, layer: int) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables, layer: int) -> Tensor:
         attended = self.attention(hidden, tables, layer)
         out: Tensor = self.output(self.intermediate(attended), attended)
         return out
 
 
 class Layers(nn.Module):
-    def __init__(self, config: BigBirdConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.layer = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
 
-    def forward(self, hidden: Tensor, tables: BlockTables) -> Tensor:
+    def forward(self, hidden: Tensor, tables: Tables) -> Tensor:
         for index, layer in enumerate(self.layer):
             hidden = layer(hidden, tables, index)
         return hidden
@@ -194,13 +179,19 @@ class ClassificationHead(nn.Module):
         return logits  # (D, labels)
 
 
-class BigBird(nn.Module):
+class BigBird(EncoderModel):
     """Encoder and the head of one task."""
+
+    config_class = BigBirdConfig
+    architectures = ARCHITECTURES
 
     def __init__(self, config: BigBirdConfig, task: Task) -> None:
         super().__init__()
         self.config = config
         self.task = task
+        self.layer_kinds = ("bigbird",) * config.num_hidden_layers
+        self.max_tokens = config.max_position_embeddings
+        self.block_size, self.num_random_blocks = config.block_size, config.num_random_blocks
         # transformers builds the pooler for classification too, unread: keep the checkpoint interchangeable.
         self.bert = Encoder(config, pooler=task in ("classify", "multiple-choice"))
         if task == "qa":
@@ -212,6 +203,16 @@ class BigBird(nn.Module):
         else:
             self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def packed_inputs(self, pattern: AttentionPattern = "hf-eval") -> tuple[str, ...]:
+        return packed_inputs(self.task, pattern)
+
+    def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        embedded = (inputs[name] for name in self.embedding_inputs)
+        logits: tuple[Tensor, ...] = self(
+            *embedded, tables_from(inputs), inputs.get("question_mask"), inputs.get("cls_index")
+        )
+        return logits
 
     def forward(
         self,
@@ -243,8 +244,7 @@ def tables_from(inputs: Mapping[str, Tensor]) -> BlockTables:
     """Block tables as tensors from the packed inputs."""
     key_bias = inputs["key_bias"]
     dense, global_, sparse = (
-        rows_of(inputs[f"{kind}_rows"], inputs[f"{kind}_table"], inputs[f"{kind}_bias"], key_bias)
-        for kind in ("dense", "global", "sparse")
+        rows_of(inputs[f"{kind}_rows"], inputs[f"{kind}_table"], inputs[f"{kind}_bias"], key_bias) for kind in ROW_KINDS
     )
     random_table = inputs.get("random_table")
     random_bias = None
@@ -253,54 +253,6 @@ def tables_from(inputs: Mapping[str, Tensor]) -> BlockTables:
         flat = random_table.reshape(-1)
         random_bias = key_bias.index_select(0, flat).reshape(layers, heads, count, -1)  # (layers, H, R, r * b)
     return BlockTables(dense, global_, sparse, inputs["merge"], key_bias.shape[1], random_table, random_bias)
-
-
-class PackedModel(nn.Module):
-    """The layout the service runs: one token axis, block tables as inputs."""
-
-    def __init__(self, model: BigBird) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        token_type_ids: Tensor,
-        position_ids: Tensor,
-        key_bias: Tensor,
-        dense_rows: Tensor,
-        dense_table: Tensor,
-        dense_bias: Tensor,
-        global_rows: Tensor,
-        global_table: Tensor,
-        global_bias: Tensor,
-        sparse_rows: Tensor,
-        sparse_table: Tensor,
-        sparse_bias: Tensor,
-        merge: Tensor,
-        random_table: Tensor | None = None,
-        question_mask: Tensor | None = None,
-        cls_index: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        inputs = {
-            "key_bias": key_bias,
-            "dense_rows": dense_rows,
-            "dense_table": dense_table,
-            "dense_bias": dense_bias,
-            "global_rows": global_rows,
-            "global_table": global_table,
-            "global_bias": global_bias,
-            "sparse_rows": sparse_rows,
-            "sparse_table": sparse_table,
-            "sparse_bias": sparse_bias,
-            "merge": merge,
-        }
-        if random_table is not None:
-            inputs["random_table"] = random_table
-        out: tuple[Tensor, ...] = self.model(
-            input_ids, token_type_ids, position_ids, tables_from(inputs), question_mask, cls_index
-        )
-        return out
 
 
 def config_dict(config: BigBirdConfig, task: Task) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class PaddedModel(nn.Module):
         among_sparse = documents * dense_count + document * (blocks - dense_count) + (1 - counted).cumsum(0) - 1
         merge = torch.where(is_dense, among_dense, among_sparse).reshape(-1)
         # The first and last row of a document are dense rows here.
-        none = Rows(dense_rows[:0], dense_table[:0, :1], key_bias[:0])
+        none = Rows(dense_rows[:0], dense_table[:0, :1], key_bias[:0], size)
         tables = BlockTables(
             rows_of(dense_rows, dense_table, (dense_table * 0).to(torch.float32), key_bias),
             none,

@@ -30,6 +30,8 @@ OPERATORS: dict[str, frozenset[str]] = {
     "Cast": _ANY | {"UINT8"},
     "Concat": _ANY,
     "Constant": _ANY,
+    "Cos": _FLOATS,
+    "Div": _NUMBERS,
     "Gather": _ANY,
     "Gelu": _NUMBERS,
     "Gemm": _FLOATS,
@@ -37,9 +39,13 @@ OPERATORS: dict[str, frozenset[str]] = {
     "LayerNormalization": _FLOATS,
     "MatMul": _FLOATS,
     "Mul": _NUMBERS,
+    "ReduceSum": _NUMBERS,
     "Relu": _NUMBERS,
     "Reshape": _ANY,
+    "Sin": _FLOATS,
+    "Slice": _ANY,
     "Softmax": _FLOATS,
+    "Split": _ANY,
     "Squeeze": _ANY,
     "Sub": _NUMBERS,
     "Tanh": _FLOATS,
@@ -152,11 +158,12 @@ def run(args: argparse.Namespace) -> int:
     """
     directory: Path = args.model_store / args.model
     manifest = Manifest.read(directory)
-    path = directory / graph_file(manifest, "tensorrt")
+    file = graph_file(manifest, "tensorrt")
+    path = directory / file
     if not path.is_file():
         raise BrokenModel(f"{path} is missing.")
     graph = onnx.load(path, load_external_data=False)
-    layout = attention_layout(directory, manifest)
+    layout = attention_layout(directory, manifest, file)
     shapes = profile(layout, manifest.max_tokens, args.max_batch_tokens)
     for line in lines(graph.graph, layout, shapes):
         print(line)

@@ -1,4 +1,4 @@
-"""From a BigBird checkpoint to a model directory: graphs and weights, tokenizer, and last the manifest.
+"""From a checkpoint of any supported family to a model directory: graphs and weights, tokenizer, and last the manifest.
 
 Knows nothing of how a model is served.
 """
@@ -11,22 +11,24 @@ from typing import Any, Literal, get_args
 
 from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
 from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
-from export.checkpoint import CheckpointError, locate, read_checkpoint, read_config
-from export.model import TASKS, BigBird, Task, config_dict, output_names, packed_inputs
+from export.checkpoint import CheckpointError, locate, read_config
+from export.encoder import TASKS, EncoderModel, Task, output_names
+from export.families.registry import FAMILIES, read_model
 from export.stored_weights import WeightType
 from export.tokenizer_files import TOKENIZER_FILE, read_tokenizer
 from export.trace import GPU_FILE, write_gpu_graph, write_graph
-from export.weights import load_weights
 
 Target = Literal["cpu", GpuTarget]
 
-GPU_PRECISION = "fp16; layer norms, softmaxes and logits fp32"
 TARGETS: tuple[Target, ...] = ("cpu", "cuda", "tensorrt")
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an export is told besides the checkpoint. `metadata` goes into the manifest."""
+    """What an export is told besides the checkpoint. `metadata` goes into the manifest.
+
+    `attention_pattern` is read where layers have BigBird's attention, `first_position` by the families of RoBERTa.
+    """
 
     task: Task
     name: str
@@ -36,6 +38,7 @@ class ExportOptions:
     target: Target = "cpu"
     segmenter: SegmenterName | None = None
     normaliser: NormaliserName | None = None
+    first_position: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,7 +55,11 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
     source = locate(checkpoint)
     document = read_config(source)
-    config, weights = read_checkpoint(source)
+    model = read_model(source, options.task, options.first_position)
+    config = model.config
+    if options.layout == "padded" and model.kinds != ("bigbird",):
+        raise CheckpointError(f"Only big_bird has the padded layout; export a {document['model_type']} as packed.")
+    has_bigbird = "bigbird" in model.kinds
     own: dict[str, Any] = document.get("nagayomi", {})
     tokenizer = read_tokenizer(source)
     segmenter: SegmenterName | None = options.segmenter or own.get("segmenter") or tokenizer.segmenter
@@ -63,22 +70,20 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
             "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
-    model = BigBird(config, options.task)
-    load_weights(model, weights)
-    model.eval()
-
     out.mkdir(parents=True, exist_ok=True)
     for name in (FILE_NAME, GPU_FILE):
         (out / name).unlink(missing_ok=True)
     files = write_graph(model, out, options.layout, options.attention_pattern, options.weights)
     graphs: dict[GpuTarget, Graph] = {}
     if options.target != "cpu":
-        files.append(write_gpu_graph(model, out, options.attention_pattern))
-        graphs[options.target] = Graph(file=GPU_FILE, precision=GPU_PRECISION)
-    saved = config_dict(config, options.task)
+        graphs[options.target] = write_gpu_graph(model, out, options.attention_pattern)
+        files.append(GPU_FILE)
+    saved = model.saved_config()
     # What a training run notes of itself names places of the machine it ran on: no part of the model.
     kept = {key: value for key, value in own.items() if key != "training"}
     saved["nagayomi"] = {**kept, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
+    if options.first_position is not None:
+        saved["nagayomi"]["first_position"] = options.first_position
     (out / "config.json").write_text(json.dumps(saved, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     tokenizer.write(out)
     files += ["config.json", TOKENIZER_FILE]
@@ -95,13 +100,14 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             heads=config.num_attention_heads,
             intermediate=config.intermediate_size,
             vocab_size=config.vocab_size,
-            type_vocab_size=config.type_vocab_size,
+            type_vocab_size=config.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
         ),
         layout=options.layout,
-        attention_pattern=options.attention_pattern,
-        block_size=config.block_size,
-        num_random_blocks=config.num_random_blocks,
-        max_tokens=config.max_position_embeddings,
+        layer_kinds=model.layer_kinds,
+        attention_pattern=options.attention_pattern if has_bigbird else None,
+        block_size=model.block_size,
+        num_random_blocks=model.num_random_blocks,
+        max_tokens=model.max_tokens,
         labels=labels if options.task in ("classify", "token-classification") else (),
         label_names=metadata.get("label_names", {}),
         segmenter=segmenter,
@@ -110,9 +116,9 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         sentence_token_types=own.get("sentence_token_types", False),
         precision="fp32" if options.weights == "fp32" else f"fp32 (weights stored as {options.weights})",
         graphs=graphs,
-        doc_stride=metadata.get("doc_stride", max(1, config.max_position_embeddings // 2)),
+        doc_stride=metadata.get("doc_stride", max(1, model.max_tokens // 2)),
         temperature=metadata.get("temperature", 1.0),
-        inputs=input_names(options.task, options.layout, options.attention_pattern),
+        inputs=input_names(model, options.layout, options.attention_pattern),
         outputs=output_names(options.task),
         files={name: sha256(out / name) for name in sorted(files)},
         source=metadata.get("source", Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint),
@@ -124,12 +130,22 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     return manifest
 
 
-def input_names(task: Task, layout: Layout, attention_pattern: AttentionPattern) -> tuple[str, ...]:
+def input_names(model: EncoderModel, layout: Layout, attention_pattern: AttentionPattern) -> tuple[str, ...]:
     return (
-        packed_inputs(task, attention_pattern)
+        model.packed_inputs(attention_pattern)
         if layout == "packed"
         else ("input_ids", "attention_mask", "token_type_ids")
     )
+
+
+def model_of(directory: Path, manifest: Manifest) -> EncoderModel:
+    """The model that a directory of the store was exported from, in torch.
+
+    Raises:
+        CheckpointError: its weights cannot be read.
+    """
+    document = read_config(directory)
+    return read_model(directory, manifest.task, document.get("nagayomi", {}).get("first_position"))
 
 
 def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
@@ -143,14 +159,12 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
     verify_files(directory, manifest)
     if manifest.layout != "packed":
         raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
-    config, weights = read_checkpoint(directory)
-    model = BigBird(config, manifest.task)
-    load_weights(model, weights)
-    name = write_gpu_graph(model.eval(), directory, manifest.attention_pattern)
+    model = model_of(directory, manifest)
+    graph = write_gpu_graph(model, directory, manifest.attention_pattern or "hf-eval")
     changed = manifest.model_copy(
         update={
-            "graphs": {**manifest.graphs, target: Graph(file=name, precision=GPU_PRECISION)},
-            "files": dict(sorted({**manifest.files, name: sha256(directory / name)}.items())),
+            "graphs": {**manifest.graphs, target: graph},
+            "files": dict(sorted({**manifest.files, graph.file: sha256(directory / graph.file)}.items())),
         }
     )
     write(directory, changed)
@@ -158,7 +172,9 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", required=True, help="transformers BigBird directory, or a hub id")
+    parser.add_argument(
+        "--checkpoint", required=True, help=f"transformers directory, or a hub id, of {', '.join(FAMILIES)}"
+    )
     parser.add_argument(
         "--task",
         required=True,
@@ -176,7 +192,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout", choices=("packed", "padded"), default="packed", help="padded: for optimum (default: packed)"
     )
-    parser.add_argument("--attention-pattern", choices=("hf-eval", "random"), default="hf-eval")
+    parser.add_argument(
+        "--attention-pattern", choices=("hf-eval", "random"), default="hf-eval", help="of big_bird (default: hf-eval)"
+    )
+    parser.add_argument(
+        "--first-position",
+        type=int,
+        metavar="N",
+        help="position of the first token, for roberta, xlm-roberta and luke; rinna's RoBERTa wants 0 (default: that "
+        "of the padding token and 1)",
+    )
     parser.add_argument(
         "--weights",
         choices=get_args(WeightType),
@@ -215,6 +240,7 @@ def run(args: argparse.Namespace) -> int:
         target=args.target,
         segmenter=args.segmenter,
         normaliser=args.normaliser,
+        first_position=args.first_position,
         metadata=metadata,
     )
     manifest = export(args.checkpoint, args.out, options)

@@ -9,7 +9,7 @@ import logging
 import struct
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,28 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor
 
-from app.manifest import MODEL_FILE
+from app.manifest import MODEL_FILE, Graph
 from app.packing import AttentionLayout, Document, pack
 from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
+from export.encoder import EncoderModel, output_names
 from export.gpu_graph import mixed_precision, settle_shapes
-from export.model import BigBird, PackedModel, output_names, packed_inputs
+from export.model import BigBird
 from export.padded import PaddedModel
 from export.random_plan import random_plan, save_random_plan
+from export.spans import expand
 from export.stored_weights import SCALE, WeightType, to_stored
 
 OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out
 WEIGHTS_FILE = "model.safetensors"
 GPU_FILE = "model.fp16.onnx"
+GPU_PRECISION = "fp16; layer norms, softmaxes and logits fp32"
+Shape = dict[int, Any]  # the dimensions of an input that vary
 _SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "I8": TensorProto.INT8}
 
 
 def write_graph(
-    model: BigBird, out: Path, layout: Layout, pattern: AttentionPattern = "hf-eval", weights: WeightType = "fp32"
+    model: EncoderModel, out: Path, layout: Layout, pattern: AttentionPattern = "hf-eval", weights: WeightType = "fp32"
 ) -> list[str]:
     """Write model.onnx and the weights beside it (and random_plan.npz). Returns the names of the files."""
     save_file(to_stored(model.state_dict(), weights), out / WEIGHTS_FILE, metadata={"format": "pt"})
@@ -51,50 +55,70 @@ def write_graph(
             files.append("random_plan.npz")
         graph = trace_packed(model, attention)
     else:
+        assert isinstance(model, BigBird)
         graph = _trace_padded(model)
     point_weights_at(graph, out / WEIGHTS_FILE)
     onnx.save_model(graph, out / MODEL_FILE)
     return files
 
 
-def write_gpu_graph(model: BigBird, out: Path, pattern: AttentionPattern = "hf-eval") -> str:
-    """Write the packed graph in mixed precision over the weights that are there. Returns the name of its file."""
-    graph = trace_packed(mixed_precision(model), attention_layout(model, pattern), settle_shapes)
+def write_gpu_graph(model: EncoderModel, out: Path, pattern: AttentionPattern = "hf-eval") -> Graph:
+    """Write the packed graph in mixed precision over the weights that are there. Returns what a manifest says of it."""
+    mixed = mixed_precision(model)
+    graph = trace_packed(mixed, attention_layout(mixed, pattern), settle_shapes)
     point_weights_at(graph, out / WEIGHTS_FILE)
     onnx.save_model(graph, out / GPU_FILE)
-    return GPU_FILE
+    inputs = mixed.packed_inputs(pattern)
+    return Graph(
+        file=GPU_FILE, precision=GPU_PRECISION, inputs=() if inputs == model.packed_inputs(pattern) else inputs
+    )
 
 
-def attention_layout(model: BigBird, pattern: AttentionPattern) -> AttentionLayout:
+def attention_layout(model: EncoderModel, pattern: AttentionPattern) -> AttentionLayout:
     """How batches of a model with this pattern are laid out, with the random plan that goes with it."""
-    config = model.config
-    plan = random_plan(config, config.max_position_embeddings) if pattern == "random" else None
-    return AttentionLayout(config.block_size, config.num_random_blocks, pattern, plan)
+    plan = random_plan(model.config, model.max_tokens) if pattern == "random" else None
+    return AttentionLayout(
+        model.block_size,
+        model.num_random_blocks,
+        pattern,
+        plan,
+        model.kinds,
+        spans=model.takes_spans,
+        means=model.pools_means,
+    )
 
 
 def trace_packed(
-    model: BigBird, layout: AttentionLayout, rewrite: Callable[[onnx_ir.Model], None] | None = None
+    model: EncoderModel, layout: AttentionLayout, rewrite: Callable[[onnx_ir.Model], None] | None = None
 ) -> onnx.ModelProto:
     """The packed graph of a model, still with weights of its own; `rewrite` may change it before it is written."""
-    size, task = layout.block_size, model.task
+    size = layout.block_size
     longest = 5 + 2 * layout.num_random_blocks + 2  # blocks of a document that gets all kinds of rows
 
     def document(tokens: int) -> Document:
         return Document(np.zeros(tokens, np.int32), np.zeros(tokens, np.int32))
 
     batch = pack([document(size + 1), document(longest * size), document((longest + 1) * size)], layout)
-    names = packed_inputs(task, layout.pattern)
+    names = model.packed_inputs(layout.pattern)
     blocks = torch.export.Dim("blocks", min=1)
+    documents = torch.export.Dim("documents", min=1)
     tokens = size * blocks
-    shapes: dict[str, dict[int, Any]] = {
+    shapes: dict[str, Shape] = {
         "input_ids": {1: tokens},
         "token_type_ids": {1: tokens},
         "position_ids": {1: tokens},
         "question_mask": {1: tokens},
         "key_bias": {0: blocks},
         "merge": {0: blocks},
-        "cls_index": {0: torch.export.Dim("documents", min=1)},
+        "cls_index": {0: documents},
+        "full_spans": {0: torch.export.Dim("spans", min=1)},
+        "full_merge": {0: blocks},
+        "mean_weights": {0: documents, 1: blocks},
+        "local_table": {0: blocks},
+        "local_bias": {0: blocks},
     }
+    full_width = torch.export.Dim("full_width", min=1)
+    shapes |= {f"full_{part}": {0: blocks, 1: full_width} for part in ("table", "bias")}
     for kind in ("dense", "global", "sparse"):
         rows = torch.export.Dim(f"{kind}_row_count", min=1)
         width = {} if kind == "sparse" else {1: torch.export.Dim(f"{kind}_width", min=1)}
@@ -102,12 +126,24 @@ def trace_packed(
         if kind == "sparse":
             shapes["random_table"] = {2: rows}
     return _trace(
-        PackedModel(model),
-        {name: torch.from_numpy(batch.inputs[name]) for name in names},
-        {name: shapes[name] for name in names},
-        output_names(task),
+        _Packed(model),
+        {"inputs": {name: torch.from_numpy(batch.inputs[name]) for name in names}},
+        names,
+        {"inputs": {name: shapes[name] for name in names}},
+        output_names(model.task),
         rewrite,
     )
+
+
+class _Packed(torch.nn.Module):
+    """`PackedModel` with its inputs in one dictionary: torch.export follows no ** of names that a model decides."""
+
+    def __init__(self, model: EncoderModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        return self.model.run(inputs)
 
 
 def _trace_padded(model: BigBird) -> onnx.ModelProto:
@@ -121,13 +157,14 @@ def _trace_padded(model: BigBird) -> onnx.ModelProto:
         "token_type_ids": torch.zeros((2, 1000), dtype=torch.int64),
     }
     shapes = {name: {0: documents, 1: length} for name in inputs}
-    return _trace(PaddedModel(model, separator), inputs, shapes, output_names(model.task))
+    return _trace(PaddedModel(model, separator), inputs, list(inputs), shapes, output_names(model.task))
 
 
 def _trace(
     module: torch.nn.Module,
-    inputs: dict[str, Tensor],
-    shapes: dict[str, dict[int, Any]],
+    inputs: Mapping[str, Tensor | Mapping[str, Tensor]],
+    names: Sequence[str],
+    shapes: Mapping[str, Shape | Mapping[str, Shape]],
     outputs: tuple[str, ...],
     rewrite: Callable[[onnx_ir.Model], None] | None = None,
 ) -> onnx.ModelProto:
@@ -140,10 +177,10 @@ def _trace(
         program = torch.onnx.export(
             module.eval(),
             (),
-            kwargs=inputs,
-            input_names=list(inputs),
+            kwargs=dict(inputs),
+            input_names=list(names),
             output_names=list(outputs),
-            dynamic_shapes=shapes,
+            dynamic_shapes=dict(shapes),
             dynamo=True,
             opset_version=OPSET,
             optimize=False,  # folding would copy transposed weights into the graph; ONNX Runtime folds at load
@@ -157,6 +194,7 @@ def _trace(
         path = Path(folder) / "graph.onnx"
         program.save(str(path), external_data=True)
         graph = onnx.load(path)
+    expand(graph)
     # The exporter notes a stack trace on every node, with paths of the machine: nothing a reader of the model needs.
     del graph.metadata_props[:]
     for part in (

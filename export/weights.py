@@ -5,16 +5,21 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from export.model import BigBird
+from export.encoder import EncoderModel
+
+_NAMES_BEFORE = {"gamma": "weight", "beta": "bias"}
 
 
-def load_weights(model: BigBird, weights: Mapping[str, Tensor]) -> None:
+def load_weights(model: EncoderModel, weights: Mapping[str, Tensor]) -> None:
     """Load a transformers state dict in fp32. Heads of other tasks in it are ignored.
+
+    Checkpoints from TensorFlow call the parameters of layer norms gamma and beta.
 
     Raises:
         ValueError: the checkpoint lacks a weight of the encoder or of this task's head.
     """
     own = model.state_dict()
+    weights = {_of_today(name): tensor for name, tensor in weights.items()}
     missing = sorted(own.keys() - weights.keys())
     if missing:
         raise ValueError(
@@ -23,7 +28,12 @@ def load_weights(model: BigBird, weights: Mapping[str, Tensor]) -> None:
     model.load_state_dict({name: weights[name].to(torch.float32) for name in own})
 
 
-def initialise(model: BigBird, seed: int, std: float | None = None) -> None:
+def _of_today(name: str) -> str:
+    stem, _, last = name.rpartition(".")
+    return f"{stem}.{_NAMES_BEFORE[last]}" if last in _NAMES_BEFORE else name
+
+
+def initialise(model: EncoderModel, seed: int, std: float | None = None) -> None:
     """Random weights as transformers draws them: normal(0, initializer_range), zero biases."""
     generator = torch.Generator().manual_seed(seed)
     deviation = model.config.initializer_range if std is None else std
@@ -36,4 +46,5 @@ def initialise(model: BigBird, seed: int, std: float | None = None) -> None:
                 module.bias.data.zero_()
         elif isinstance(module, nn.LayerNorm):
             module.weight.data.fill_(1.0)
-            module.bias.data.zero_()
+            if module.bias is not None:
+                module.bias.data.zero_()

@@ -25,8 +25,8 @@ from tqdm import tqdm
 from transformers import BigBirdConfig
 
 from app.errors import InvalidInput
-from app.text.normalizer import normalise
-from app.text.segmenter import build_segmenter, cut_words
+from app.text.alignment import prepare
+from app.text.segmenter import build_segmenter
 from app.types import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_weights
 from training.data import corpus_texts, read_texts, text_files
@@ -218,9 +218,7 @@ def _counted(
     pieces.no_padding()
     counts: Counter[int] = Counter()
     for text in texts:
-        normalised = normalise(text, normaliser).text
-        joined = " ".join(normalised[start:end] for start, end in cut_words(normalised, cutter))
-        counts.update(pieces.encode(joined, add_special_tokens=False).ids)
+        counts.update(pieces.encode(prepare(text, normaliser, cutter).joined, add_special_tokens=False).ids)
     return counts
 
 

@@ -52,7 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with a run that was killed. Exit code 0: every line was answered; 1: some were not, or the run stopped."
     )
     parser.add_argument(
-        "input", metavar="IN", type=Path, help="JSONL: on each line what a request of the HTTP interface holds"
+        "input",
+        metavar="IN",
+        type=Path,
+        help="JSONL: on each line what a request of the HTTP interface holds; `file` in place of the text names a "
+        "file, or several, from the folder of IN on",
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="JSONL: the answers, in the same order")
     parser.add_argument("--task", required=True, choices=get_args(ServedTask))
@@ -114,13 +118,13 @@ def _positive(value: str) -> int:
 
 def _backend(args: argparse.Namespace, settings: Settings) -> AbstractContextManager[Backend]:
     if args.ray is None:
-        return nullcontext(_Here(settings, args.task, args.model))
+        return nullcontext(_Here(settings, args.task, args.model, args.input.parent))
     try:
         from app.bulk.ray_data import OnRay, Workers
     except ModuleNotFoundError as error:
         raise missing_extra(error, "ray") from error
     gpus = args.gpus_per_worker if args.gpus_per_worker is not None else float(settings.provider != "cpu")
-    return OnRay(args.ray, Workers(args.workers, gpus), settings, args.task, args.model)
+    return OnRay(args.ray, Workers(args.workers, gpus), settings, args.task, args.model, args.input.parent)
 
 
 async def _answer(source: Source, output: Output, backend: Backend, settings: Settings) -> None:
@@ -157,6 +161,7 @@ class _Here:
     settings: Settings
     task: ServedTask
     model: str | None
+    folder: Path  # where the paths of files begin
 
     def versions(self) -> dict[str, str]:
         return model_versions(self.settings, self.task)
@@ -165,7 +170,7 @@ class _Here:
     async def open(self) -> AsyncIterator[Answers]:
         async with Service.open(self.settings, [self.task]) as service:
             service.store.find(self.task, self.model)
-            yield LineAnswerer(service, self.task).answers
+            yield LineAnswerer(service, self.task, self.folder).answers
 
 
 def _progress_bar(source: Source, output: Output) -> "tqdm[Any]":

@@ -1,8 +1,8 @@
 """Lines of a JSONL file as requests, and their answers as lines.
 
-A line holds the fields of an HTTP request and, if it likes, an `id`; the line for it holds the body of the answer with
-that `id`, or with the number of the line. Timings are left out: the same input gives the same output. Knows nothing of
-where lines are kept, or of which machine answers them.
+A line holds the fields of an HTTP request, or `file` with a path or several in place of the text, and, if it likes, an
+`id`; the line for it holds the body of the answer with that `id`, or with the number of the line. Timings are left out:
+the same input gives the same output. Knows nothing of where lines are kept, or of which machine answers them.
 """
 
 import asyncio
@@ -11,16 +11,22 @@ import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from app.asking import Answer, ask_in_json, ask_of_files
 from app.bulk.source import content_of
-from app.errors import BodyTooLarge, EngineFailed, InvalidInput, NagayomiError, Unavailable
-from app.service import Service
+from app.errors import BodyTooLarge, EngineFailed, FileTooLarge, InvalidInput, NagayomiError, Unavailable
+from app.files.extraction import Extracted, Extractor
+from app.files.inputs import read_named
+from app.service import ANYBODY, Service
 from app.settings import Settings
 from app.tasks.registry import TASKS
+from app.text.characters import SURROGATE
 from app.types import ServedTask
-from app.validation import parse_object, validate
+from app.validation import parse_object
 
 # Of lines whose answers are awaited: enough to keep an engine in batches, and little enough for any memory.
 MAX_HELD_BYTES = 64_000_000
@@ -136,12 +142,19 @@ class LineAnswerer:
     """Answers lines through a service, several at once, in their order.
 
     A line whose engine was lost is sent once more, without company: it may have been another one's fault.
+
+    Args:
+        folder: where the paths of files begin.
     """
 
-    def __init__(self, service: Service, task: ServedTask) -> None:
+    def __init__(self, service: Service, task: ServedTask, folder: Path = Path()) -> None:
         self._service = service
         self._task = TASKS[task]
+        self._folder = folder.absolute()
         self._alone = asyncio.Lock()
+        self._limits = service.settings.file_limits
+        self._extractor = Extractor(self._limits, service.settings.file_processes)
+        self._reading = asyncio.Semaphore(service.settings.file_processes)  # lines whose files are in memory
 
     async def answers(self, lines: Iterable[tuple[int, bytes | None]]) -> AsyncIterator[AnsweredLine]:
         """One answer per line, given as number and body, in order. Reads no more lines than it works on.
@@ -198,7 +211,7 @@ class LineAnswerer:
                 raise BodyTooLarge(f"The line is longer than {limit} bytes; NAGAYOMI_MAX_BODY_BYTES allows more.")
             fields = parse_object(body, "line")
             name = _id(fields, number)
-            response = await self._service.answer(self._task, validate(fields, self._task.request, "this task"))
+            response = await self._asked(fields)(ANYBODY, None)
         except (EngineFailed, Unavailable):
             raise
         except NagayomiError as error:
@@ -208,6 +221,43 @@ class LineAnswerer:
             return _failure(number, name, NagayomiError("Something went wrong; the log says more."))
         text = response.model_dump_json(exclude={"timings"})
         return AnsweredLine(f'{{"id":{json.dumps(name)},{text[1:]}', failed=False)
+
+    def _asked(self, fields: dict[str, Any]) -> Answer:
+        """What answers a line.
+
+        Raises:
+            InvalidInput: its fields are not those of the task.
+        """
+        if "file" not in fields:
+            return ask_in_json(self._service, self._task, fields, "this task")
+        names = _paths(fields)
+        return ask_of_files(
+            self._service, self._task, fields, len(names), partial(self._read, names), where="this task"
+        )
+
+    async def _read(self, names: list[str]) -> list[Extracted]:
+        """
+        Raises:
+            InvalidInput, FileError: a file cannot be read; begins with its name.
+        """
+        async with self._reading:
+            files = []
+            for name in names:
+                try:
+                    file = await asyncio.to_thread(read_named, str(self._folder / name), self._limits)
+                except (InvalidInput, FileTooLarge) as error:
+                    raise type(error)(f"{name}: {error}") from None
+                files.append(replace(file, name=name))
+            return await self._extractor.read_all(files)
+
+
+def _paths(fields: dict[str, Any]) -> list[str]:
+    """Takes the `file` out of a line's fields: one path, or several, each once."""
+    given = fields.pop("file")
+    paths = given if isinstance(given, list) else [given]
+    if not all(isinstance(path, str) and path and not SURROGATE.search(path) for path in paths):
+        raise InvalidInput("`file` must be the path of a file, or a list of paths.")
+    return list(dict.fromkeys(paths))
 
 
 def _id(fields: dict[str, Any], number: int) -> str | int:

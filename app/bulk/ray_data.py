@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pyarrow
@@ -52,9 +53,18 @@ class OnRay:
 
     Args:
         settings: with paths that hold on every machine of the cluster.
+        folder: where the paths of files begin, on every machine.
     """
 
-    def __init__(self, address: str, workers: Workers, settings: Settings, task: ServedTask, model: str | None) -> None:
+    def __init__(
+        self,
+        address: str,
+        workers: Workers,
+        settings: Settings,
+        task: ServedTask,
+        model: str | None,
+        folder: Path = Path(),
+    ) -> None:
         # A worker computes with the cores it takes, so that any number of them fits on a machine.
         self._cpus = settings.intra_op_threads or 1
         self._settings = settings.model_copy(
@@ -68,6 +78,7 @@ class OnRay:
         self._workers = workers
         self._task: ServedTask = task
         self._model = model
+        self._folder = folder.absolute()
 
     def __enter__(self) -> Self:
         """
@@ -127,7 +138,7 @@ class OnRay:
         context.print_on_execution_start = False
         answered = ray.data.from_arrow_refs(tables).map_batches(
             Worker,
-            fn_constructor_args=(self._settings, self._task, self._model, versions),
+            fn_constructor_args=(self._settings, self._task, self._model, versions, self._folder),
             batch_size=None,  # a block, as it was laid down
             batch_format="pyarrow",
             num_cpus=self._cpus,
@@ -168,7 +179,14 @@ class OnRay:
 class Worker:
     """What one actor of the pool holds: a service, and the thread in which it lives."""
 
-    def __init__(self, settings: Settings, task: ServedTask, model: str | None, versions: dict[str, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        task: ServedTask,
+        model: str | None,
+        versions: dict[str, str],
+        folder: Path = Path(),
+    ) -> None:
         found = model_versions(settings, task)
         if found != versions:
             raise BrokenModel(f"The models at {settings.model_store} are not the same on all machines.")
@@ -176,12 +194,12 @@ class Worker:
         self._thread = threading.Thread(target=self._loop.run_forever, name="service", daemon=True)
         self._thread.start()
         self._held = AsyncExitStack()
-        self._answerer = self._run(self._start(settings, task, model))
+        self._answerer = self._run(self._start(settings, task, model, folder))
 
-    async def _start(self, settings: Settings, task: ServedTask, model: str | None) -> LineAnswerer:
+    async def _start(self, settings: Settings, task: ServedTask, model: str | None, folder: Path) -> LineAnswerer:
         service = await self._held.enter_async_context(Service.open(settings, [task]))
         service.store.find(task, model)
-        return LineAnswerer(service, task)
+        return LineAnswerer(service, task, folder)
 
     def __call__(self, lines: pyarrow.Table) -> pyarrow.Table:
         """Answers in the order of the lines. May be called from several threads at once."""

@@ -9,21 +9,21 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from app.errors import FileError, InvalidInput
 from app.files.document import Document
+from app.files.inputs import STANDARD_INPUT, named_files, read_named
 from app.files.limits import FileLimits
 from app.files.read import read_kind
 from app.files.sniff import ACCEPTED, Kind, kind_of
 
-STANDARD_INPUT = "-"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `nagayomi extract`."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help=f"{ACCEPTED}; - is standard input")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help=f"{ACCEPTED}; a folder; a pattern such as '*.pdf'; - is standard input"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per file: text, blocks, pages")
     parser.add_argument("--charset", metavar="NAME", help="how text files are encoded (default: what their bytes are)")
 
@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
 async def _extract(names: list[str], charset: str | None, as_json: bool) -> int:
     limits = FileLimits()
     code = 0
-    for number, name in enumerate(names):
+    for number, name in enumerate(named_files(names)):
         try:
-            data = await asyncio.to_thread(_bytes_of, name)
+            data = (await asyncio.to_thread(read_named, name, limits)).data
             kind = kind_of(data, None if name == STANDARD_INPUT else name, None, limits)
             document = await read_kind(kind, data, charset, limits)
         except (FileError, InvalidInput) as error:
@@ -67,12 +67,3 @@ def as_dict(name: str, kind: Kind, document: Document) -> dict[str, Any]:
         "pages": [asdict(page) for page in document.pages],
         "warnings": document.warnings,
     }
-
-
-def _bytes_of(name: str) -> bytes:
-    if name == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"it cannot be opened: {error.strerror}.") from None

@@ -6,6 +6,7 @@ is handed on. Knows requests and responses; nothing of how a text is read.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
 from app.http.forms import FILE_FIELD, media_type, read_form, values_of
 from app.http.jobs import start_job, wants_job
 from app.http.openapi import ERROR_RESPONSES, FORM, PREFER_PARAMETER, task_body, timeout_parameter
-from app.http.request import caller_of, drain_body, read_body, unless_disconnected
+from app.http.request import add_model_of_query, caller_of, drain_body, read_body, unless_disconnected
 from app.http.responses import stage_headers
 from app.jobs import Jobs
 from app.schemas import ErrorResponse
@@ -99,6 +100,7 @@ def _endpoint(
             fields = parse_object(body)
             if hugging_face.is_payload(fields):
                 return await hugging_face.answer(request, service, task.name, fields)
+            add_model_of_query(request, fields)
             asked = _Asked(ask_in_json(service, task, fields), len(body))
         else:
             await drain_body(request)
@@ -118,7 +120,9 @@ def _endpoint(
 
     async def _asked_in_form(request: Request) -> _Asked:
         form = await read_form(request, settings, max_files=settings.max_client_batch_size)
-        answer = ask_of_files(service, task, values_of(form, task.fields), form.files, extractor)
+        fields = values_of(form, task.fields)
+        add_model_of_query(request, fields)
+        answer = ask_of_files(service, task, fields, len(form.files), partial(extractor.read_all, form.files))
         return _Asked(answer, sum(len(file.data) for file in form.files))
 
     return endpoint

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from app.errors import BodyTimeout, BodyTooLarge, InvalidInput, MalformedBody, NagayomiError, UnsupportedMediaType
 from app.files.extraction import SentFile
 from app.http.openapi import FORM
+from app.http.request import refuse_compressed
 from app.settings import Settings
 
 FILE_FIELD = "file"
@@ -54,6 +55,7 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
     if (sent := media_type(request)) != FORM:
         shown = f"{sent[:_MAX_NAME]!r}" if sent else "of no stated type"
         raise UnsupportedMediaType(f"The body is {shown}; send the file as a part named `{FILE_FIELD}` of {FORM}.")
+    await refuse_compressed(request)
     reading = _Reading(request, max_files)
     too_large = _announced(request) > settings.max_upload_bytes
     if too_large and request.headers.get("expect", "").lower() == "100-continue":

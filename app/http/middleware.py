@@ -1,4 +1,4 @@
-"""The middleware stack: gate, CORS, API keys; and the reporters called after each request.
+"""The middleware stack: gate, CORS, API keys, HEAD; and the reporters called after each request.
 
 The gate opens the context of a request (app/telemetry/request_context.py) and gives it to the reporters when the
 request is over. Knows the settings, and nothing of the endpoints.
@@ -36,6 +36,7 @@ _SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
+_ROUTED = ("endpoint", "path_params", "root_path", "route")  # what the router leaves in a scope, for the gate
 _TRACE_HEADERS = ("traceparent", "tracestate")
 
 # Reported by name where no route is reached, as when a key is missing.
@@ -65,6 +66,7 @@ def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, trace
     if traces is not None:
         reports.append(traces.report)
     # From the inside out: the last one added is the first to see a request.
+    app.add_middleware(HeadAsGet)
     if settings.needs_key:
         keys = KeyRing(read_keys(settings), settings)
         telemetry.watch(keys.holders)
@@ -78,6 +80,36 @@ def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, trace
             expose_headers=_CORS_SHOWN,
         )
     app.add_middleware(Gate, paths=_COUNTED, reports=reports)
+
+
+class HeadAsGet:
+    """Answers HEAD where there is GET: the same status and headers, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        has_ended = False
+
+        async def receive_until_answered() -> Message:
+            return {"type": "http.disconnect"} if has_ended else await receive()  # ends a stream without an end
+
+        async def send_head(message: Message) -> None:
+            nonlocal has_ended
+            if message["type"] == "http.response.start":
+                await send(message)
+            elif not has_ended:
+                has_ended = True
+                await send({"type": "http.response.body", "body": b""})
+
+        inner = {**scope, "method": "GET"}  # the server goes by its own
+        try:
+            await self._app(inner, receive_until_answered, send_head)
+        finally:
+            scope.update({name: inner[name] for name in _ROUTED if name in inner})
 
 
 class Gate:

@@ -45,11 +45,10 @@ def add_page(app: FastAPI) -> None:
 
     # In the schema, because it documents this path: POST is there too.
     @app.get("/", summary="The web page", tags=["operations"], response_class=HTMLResponse)
-    @app.head("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=_headers(_POLICY))
 
-    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
         return FileResponse(STATIC / "docs.html", headers=_headers(_DOCS_POLICY))
 

@@ -8,12 +8,12 @@ import re
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
 
-from app.errors import BodyTimeout, BodyTooLarge, InvalidInput
+from app.errors import BodyTimeout, BodyTooLarge, InvalidInput, UnsupportedMediaType
 from app.service import Caller
 from app.settings import Settings
 
@@ -59,13 +59,51 @@ def local_path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
+def model_in_query(request: Request) -> str | None:
+    """The model that `?model=` names: clients keep the query of an address that they are given.
+
+    Raises:
+        InvalidInput: it names more than one.
+    """
+    named = request.query_params.getlist("model")
+    if len(named) > 1:
+        raise InvalidInput(f"The address names {len(named)} models; one answers a request.")
+    return named[0] if named else None
+
+
+def add_model_of_query(request: Request, fields: dict[str, Any]) -> None:
+    """Make `?model=` the field `model` of a request.
+
+    Raises:
+        InvalidInput: the field names another one.
+    """
+    if (named := model_in_query(request)) is not None and fields.setdefault("model", named) != named:
+        raise InvalidInput("The address and the field `model` name two models; one answers a request.")
+
+
+async def refuse_compressed(request: Request) -> None:
+    """Every body is taken as it is sent: what it unpacks to would have no limit.
+
+    Raises:
+        UnsupportedMediaType: the body is compressed.
+    """
+    encodings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    if sent := [encoding for name in encodings if (encoding := name.strip()) not in ("", "identity")]:
+        await drain_body(request)
+        raise UnsupportedMediaType(
+            f"The body is sent as {sent[0][:60]!r}; only a body that is not compressed is taken."
+        )
+
+
 async def read_body(request: Request, settings: Settings, *, is_form: bool = False) -> bytes:
     """The body, never holding more than `max_body_bytes` of it, or `max_upload_bytes` of a form.
 
     Raises:
+        UnsupportedMediaType: it is compressed.
         BodyTooLarge: by its announced length, or by what has arrived.
         BodyTimeout: it was not there in time.
     """
+    await refuse_compressed(request)
     limit = settings.max_upload_bytes if is_form else settings.max_body_bytes
     timeout_s = settings.upload_timeout_s if is_form else settings.body_timeout_s
     try:

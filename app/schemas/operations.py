@@ -19,7 +19,7 @@ class ModelInfo(Response):
     labels: list[str]
     label_names: Mapping[str, str]
     precision: str
-    attention_pattern: str
+    attention_pattern: str | None = Field(description="None where no layer has the block-sparse attention of BigBird.")
     block_size: int
     provider: str
     licence: str

@@ -1,80 +1,112 @@
-// Requests to the service, its key, and its errors in Japanese. Knows nothing of the page.
+// Requests to the service, with its key. Knows how the service is spoken to; nothing of the page.
 
-const SENTENCES = {
-  unauthorized: "このサーバーを使うには鍵が要ります。正しい鍵を入れてください。",
-  key_limit: "この鍵で同時に読める量を超えています。前の文書が読み終わるのをお待ちください。",
-  invalid_input: "受け付けられない内容です（質問が長すぎる、使えない文字が入っている、など）。",
-  malformed_body: "送られた内容を読み取れませんでした。",
-  body_too_large: "文書が大きすぎて受け取れません。分けて送ってください。",
-  request_too_large: "文書が長すぎます。短くするか、分けて送ってください。",
-  model_not_found: "この読み方のモデルが、サーバーにありません。",
-  overloaded: "サーバーが混み合っています。",
-  unavailable: "サーバーの準備ができていません。しばらくしてから、もう一度お試しください。",
-  engine_failed: "計算の途中で失敗しました。もう一度お試しください。",
-  body_timeout: "文書の送信に時間がかかりすぎました。もう一度お試しください。",
-  deadline_exceeded: "時間内に読み終えられませんでした。文書を短くするか、時間をおいてお試しください。",
-  unsupported_media_type: "この形の要求は受け取れません。",
-  job_not_found: "その作業は見つかりません。",
-  unreadable_file: "ファイルを読み取れません。",
-  unsupported_file: "この種類のファイルは読めません。",
-  not_text: "文字の文書ではないようです。",
-  unknown_encoding: "文字コードが分かりません。",
-  broken_file: "ファイルが壊れています。",
-  encrypted_file: "ファイルに暗号がかかっています。",
-  unsafe_file: "安全に開けないファイルです。",
-  file_too_large: "ファイルが大きすぎます。",
-  broken_model: "モデルが壊れているため、使えません。",
-  provider_unavailable: "サーバーの計算装置が使えません。",
-  impossible_table: "サーバーの中で問題が起きました。",
-  internal: "サーバーの中で問題が起きました。",
-  not_found: "サーバーにこの機能がありません。",
-  method_not_allowed: "サーバーにこの機能がありません。",
-};
-
-export class ApiError extends Error {
-  constructor(sentence, detail, status) {
-    super(sentence);
-    this.detail = detail;
-    this.status = status;
-  }
-}
+import { ApiError, errorOf, unreachable } from "./errors.js";
+import { parts } from "./request.js";
 
 // Kept until the tab is closed, for this server's address only; no other page can read it.
 export function setKey(key) {
   sessionStorage.setItem("key", key);
 }
 
-function withKey(headers) {
-  const key = sessionStorage.getItem("key");
-  return key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
-}
+export const hasKey = () => Boolean(sessionStorage.getItem("key"));
 
-// The answer of one endpoint. Throws ApiError; an AbortError when `signal` was used.
-export async function post(task, body, signal) {
+const running = new Set(); // addresses of jobs
+
+// A response that is a success. Throws ApiError; an AbortError when its signal was used.
+async function ask(path, options = {}) {
+  const key = sessionStorage.getItem("key");
+  const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
   let response;
   try {
-    response = await fetch(task, {
-      method: "POST",
-      headers: withKey({ "Content-Type": "application/json" }),
-      body: JSON.stringify(body),
-      signal,
-    });
+    response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("サーバーにつながりませんでした。動いているか確かめてください。", String(error));
+    throw unreachable(error);
   }
-  if (response.ok) return response.json();
-  throw await explain(response);
+  if (response.ok) return response;
+  const error = await response.json().catch(() => ({ error: response.statusText }));
+  throw errorOf(error, response.status, response.headers.get("Retry-After"));
 }
 
-async function explain(response) {
-  const error = await response.json().catch(() => ({}));
-  let sentence = SENTENCES[error.error_type] ?? `サーバーから予期しない返事がありました（${response.status}）。`;
-  const wait = response.headers.get("Retry-After");
-  if (wait) sentence += `約 ${wait} 秒後にもう一度お試しください。`;
-  const id = error.request_id ? `（受付番号 ${error.request_id}）` : "";
-  return new ApiError(sentence, `${error.error ?? response.statusText}${id}`, response.status);
+function form(fields, files) {
+  const body = new FormData();
+  for (const [name, value] of parts(fields)) body.append(name, value);
+  for (const file of files) body.append("file", file, file.name);
+  return body;
 }
+
+// The text of a file, with blocks, pages and boxes.
+export async function extract(file, signal) {
+  const body = form({ boxes: true, offset_unit: "utf16" }, [file]);
+  return (await ask("extract", { method: "POST", body, signal })).json();
+}
+
+// A page of a PDF as a picture, a Blob.
+export async function render(file, page, width, signal) {
+  return (await ask("render", { method: "POST", body: form({ page, width }, [file]), signal })).blob();
+}
+
+// What a task answers, asked as a job: `progress(done, windows)` hears how far it is. Aborting cancels the job.
+// `request`: as requestOf makes it.
+export async function work({ task, fields, files }, progress, signal) {
+  const options = files.length
+    ? { headers: {}, body: form(fields, files) }
+    : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) };
+  options.headers.Prefer = "respond-async";
+  const response = await ask(task, { ...options, method: "POST", signal });
+  if (response.status !== 202) return response.json(); // a server without jobs
+  // Below the page, wherever a proxy has put it.
+  const path = `jobs/${(await response.json()).id}`;
+  running.add(path);
+  try {
+    const job = await follow(path, progress, signal);
+    if (job.status === "done") return job.result;
+    throw errorOf(job.error ?? { error_type: "job_not_found" }, response.status);
+  } finally {
+    forget(path);
+  }
+}
+
+// The job once it is over. The stream may end early, as behind a proxy that is in a hurry: then it is asked for again.
+async function follow(path, progress, signal) {
+  for (;;) {
+    const response = await ask(path, { headers: { Accept: "text/event-stream" }, signal });
+    try {
+      for await (const { event, data } of events(response.body)) {
+        if (event !== "progress") return data;
+        if (data.windows !== null) progress(data.windows_done, data.windows);
+      }
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // the connection was lost
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    signal.throwIfAborted();
+  }
+}
+
+// Server-sent events. EventSource sends no key.
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const all = (text + value.replaceAll("\r", "")).split("\n\n");
+    text = all.pop();
+    for (const one of all) {
+      const fields = Object.fromEntries(one.split("\n").map((line) => line.split(/: ?(.*)/s, 2)));
+      if (fields.event) yield { event: fields.event, data: JSON.parse(fields.data) };
+    }
+  }
+}
+
+// Cancels the job where it runs, and gives back the room of its result where it is done.
+function forget(path) {
+  running.delete(path);
+  ask(path, { method: "DELETE", keepalive: true }).catch(() => {}); // it is forgotten in time by itself
+}
+
+addEventListener("pagehide", () => running.forEach(forget));
 
 // The models and limits of the server, once it is ready. Calls `waiting(reason)` while it is not. Throws ApiError when
 // the server does not want to tell, as without its key.
@@ -83,11 +115,7 @@ export async function info(waiting) {
     try {
       const response = await fetch("readyz");
       const health = await response.json();
-      if (response.ok) {
-        const described = await fetch("info", { headers: withKey({}) });
-        if (described.ok) return await described.json();
-        throw await explain(described);
-      }
+      if (response.ok) return await (await ask("info")).json();
       waiting(health.status === "loading" ? "モデルを読み込んでいます。" : `モデルを使えません。${health.reason ?? ""}`);
     } catch (error) {
       if (error instanceof ApiError) throw error;

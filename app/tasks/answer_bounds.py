@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.text.alignment import Tokens
 from app.text.blocks import Block
 from app.text.brackets import bracket_pairs
 from app.text.characters import (
@@ -24,11 +25,10 @@ from app.text.characters import (
     held,
     marks,
 )
-from app.text.line_shapes import mark_end
+from app.text.line_shapes import text_start
 from app.text.numbers import inside_numbers
 from app.text.sentences import sentences_of
 from app.text.structure import Structure
-from app.text.tokenizer import Tokens
 from app.types import BoolArray, IntArray, LongArray
 
 # What has a number or a bullet in front of its text.
@@ -84,7 +84,7 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
     ends = may_end & (np.append(word_starts[1:], True) | is_mark[last] | is_mark[last + 1])
 
     numbered = [
-        mark_end(text, *span)
+        text_start(text, *span)
         for block, span in zip(structure.blocks, spans, strict=True)
         if block.kind in _MARKED_KINDS
     ]

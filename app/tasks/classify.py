@@ -40,10 +40,9 @@ class PreparedLabels:
         self._windows: list[Window] = text_windows(
             tokens,
             pair,
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
+            template=tokenizer.template,
             max_tokens=manifest.max_tokens,
-            doc_stride=stride_for(manifest, context_room(pair, manifest.max_tokens)),
+            doc_stride=stride_for(manifest, context_room(pair, manifest.max_tokens, tokenizer.template)),
         )
         self.documents = documents_of(self._windows)
         Budget(manifest, settings).spend(self.documents)

@@ -70,7 +70,7 @@ class PreparedQa:
         budget = Budget(manifest, settings)
         for question in questions:
             question_tokens = encode(tokenizer, question, "`question`")
-            room = context_room(question_tokens, manifest.max_tokens)
+            room = context_room(question_tokens, manifest.max_tokens, tokenizer.template)
             stride = fields.doc_stride or stride_for(manifest, room, fields.window_overlap)
             self._windows.append([])
             for text in self._texts:
@@ -78,8 +78,7 @@ class PreparedQa:
                 windows = question_windows(
                     question_tokens,
                     text.tokens,
-                    cls_id=tokenizer.cls_id,
-                    sep_id=tokenizer.sep_id,
+                    template=tokenizer.template,
                     max_tokens=manifest.max_tokens,
                     doc_stride=stride,
                     overlap_token_type=manifest.overlap_token_type,

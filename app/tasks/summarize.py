@@ -69,8 +69,7 @@ class PreparedSummary:
         self._windows: list[SentenceWindow] = sentence_windows(
             tokens_of_sentences(encode(tokenizer, source.text, source.called, source.structure), read),
             [sentence.token_type if uses_types else 0 for sentence in read],
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
+            template=tokenizer.template,
             max_tokens=manifest.max_tokens,
         )
         self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]

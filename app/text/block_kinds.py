@@ -3,19 +3,35 @@
 Knows lines, shapes and columns; nothing of sentences.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from app.text.blocks import BlockKind, Spans
-from app.text.line_shapes import NUMBERED, STRONG, ends_sentence
+from app.text.blocks import BlockKind
+from app.text.groups import Group, Groups
+from app.text.headings import (
+    MAX_MARKED_HEADING_COLUMNS,
+    VALUE,
+    is_numbered_heading,
+    is_plain_heading,
+    is_title_with_tail,
+    is_wrapped_heading,
+)
+from app.text.line_shapes import NUMBERED
 from app.text.lines import Line
-from app.text.markup import heading_level
+from app.text.markup import heading_level, is_markup
+from app.text.notes import (
+    MAX_LETTER_COLUMNS,
+    MIN_RIGHT_INDENT,
+    is_colophon,
+    is_letter_line,
+    is_remark,
+    is_signed,
+    is_sitting,
+)
+from app.text.signatures import settle_signatures
 from app.text.tables import cells_of, is_head
 
-# A heading without a mark is no wider than this many columns, and no wider than the second with one.
-MAX_HEADING_COLUMNS = 64
-MAX_MARKED_HEADING_COLUMNS = 80
+# The second line of a cell stands further to the right of the row's beginning than this.
+_MIN_CELL_INDENT = 5
 
 _KIND_OF_SHAPE: dict[str, BlockKind] = {
     "separator": "furniture",
@@ -29,33 +45,9 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
     "article-title": "heading",
     "article": "clause",
     "row": "table-row",
+    "csv": "table-row",
 }
 _CHAPTER_LEVELS = {"編": 1, "部": 1, "章": 1, "節": 2, "款": 3, "目": 3}
-_DATE = re.compile(r"(?:令和|平成|昭和|大正|西暦)?\s*[0-9０-９元一二三四五六七八九十〇]{1,4}\s*[年/.／]")
-_ADDRESSED = re.compile(
-    r"(?:(?<![仕模多各異有同一王])様|[皆み]な?[さ様]ま?ん?|殿|御中|各位|先生|敬具|草々|敬白|以\s*上|拝啓|前略|記|宛て?|行き?|印|㊞|へ)\Z"
-)
-_CLOSING_WORD = re.compile(r"(?:敬\s*具|草\s*々|敬\s*白|以\s*上|記|かしこ)\Z")
-# Not a heading but a label with what it is: 代金　車両本体 380,000円; or words that end a sentence.
-_VALUE = re.compile(r"(?<=[^\s0-9０-９一二三四五六七八九十.．)）])\u3000[^\s].*?[0-9０-９]|[：:][^\s]")
-_SENTENCE_LIKE = re.compile("。|(?:です|ます|ました|ません|ください|下さい|でした|でしょう|ましょう)\\Z")
-_STAGE = re.compile(
-    r"[〔［\[][^〔〕［］\[\]]{1,60}[〕］\]]\Z|[（(](?:拍手|笑い?|笑声|略|中略|後略|以下略|了|終わり?|完|続く|つづく|以上|文責.{0,20})[）)]\Z"
-)
-_SPECIAL_DATE = re.compile(
-    r"(?:[0-9０-９]{4}|(?:令和|平成|昭和)\s*[0-9０-９元一二三四五六七八九十]{1,3})\s*[年/.．－-]\s*[0-9０-９一二三四五六七八九十]{1,3}(?:\s*[月/.．－-]\s*[0-9０-９一二三四五六七八九十]{1,3})?\s*日?(?:\s*[（(].{1,3}[）)])?\Z"
-)
-
-
-@dataclass(slots=True)
-class Group:
-    """Lines that make one block."""
-
-    lines: list[int]
-    shape: str
-    kind: BlockKind = "paragraph"
-    level: int = 0
-    cells: Spans = ()
 
 
 def settle_kinds(text: str, lines: Sequence[Line], groups: Sequence[Group]) -> None:
@@ -65,135 +57,106 @@ def settle_kinds(text: str, lines: Sequence[Line], groups: Sequence[Group]) -> N
 
 class _Settler:
     def __init__(self, text: str, lines: Sequence[Line], groups: Sequence[Group]) -> None:
-        self._text = text
-        self._lines = lines
+        self._around = Groups(text, lines, groups)
         self._groups = groups
         self._aozora = "見出し" in text
+        self._copied = "底本" in text
 
     def settle(self) -> None:
         for place, group in enumerate(self._groups):
             group.kind = self._kind(place, group)
+        settle_signatures(self._around)
+        for place, group in enumerate(self._groups):
             if group.kind == "heading" and not group.level:
                 group.level = 1 if place == 0 else 2
         self._settle_tables()
 
-    def _content(self, group: Group) -> str:
-        return self._text[self._lines[group.lines[0]].first : self._lines[group.lines[-1]].last]
-
     def _kind(self, place: int, group: Group) -> BlockKind:
-        line, shape = self._lines[group.lines[0]], group.shape
+        line, shape = self._around.first_line(group), group.shape
         if kind := _KIND_OF_SHAPE.get(shape):
             if kind == "heading":
-                group.level = 4 if shape == "article-title" else max(self._content(group).count("#", 0, 6), 1)
+                group.level = 4 if shape == "article-title" else max(self._around.content(group).count("#", 0, 6), 1)
             return kind
         single = len(group.lines) == 1
-        if self._aozora and single and (level := heading_level(self._content(group))):
+        if self._aozora and single and (level := heading_level(self._around.content(group))):
             group.level = level
             return "heading"
-        titled = single and not ends_sentence(self._text, line)
+        if shape == "annotation" and is_markup(self._around.content(group)):
+            return "note"
+        titled = single and not self._around.ends_sentence(group)
         width = line.edge - line.indent
         if shape in ("chapter", "annex"):
             if titled and width <= MAX_MARKED_HEADING_COLUMNS:
                 group.level = _CHAPTER_LEVELS.get(
-                    self._content(group).lstrip("第 　0123456789０１２３４５６７８９一二三四五六七八九十百")[:1], 1
+                    self._around.content(group).lstrip("第 　0123456789０１２３４５６７８９一二三四五六七八九十百")[:1],
+                    1,
                 )
                 return "heading"
             return "clause" if shape == "chapter" else "paragraph"
         if shape in NUMBERED:
-            return "heading" if titled and self._numbered_heading(place, group, width) else "clause"
+            return "heading" if titled and is_numbered_heading(self._around, place, group, width) else "clause"
         if shape == "bracketed":
-            if _STAGE.match(self._content(group)):
+            if is_remark(self._around.content(group)):
                 return "note"
-            if place + 1 == len(self._groups):
+            if self._around.is_last(place):
                 return "note"
             group.level = 3
             return "heading"
         if shape == "symbol":
-            alike = self._neighbour(place, 1) == shape or self._neighbour(place, -1) == shape
-            valued = _VALUE.search(self._content(group)) or "：" in self._content(group)
+            alike = self._around.near_shape(place, 1) == shape or self._around.near_shape(place, -1) == shape
+            valued = VALUE.search(self._around.content(group)) or "：" in self._around.content(group)
             if titled and not alike and not valued and width <= MAX_MARKED_HEADING_COLUMNS:
                 return "heading"
             return "list-item"
-        if self._lines[group.lines[0]].gaps and self._is_row(place, group):
+        if titled and self._outside(place, group, width):
+            return "note"
+        if line.gaps and place == 0 and is_title_with_tail(self._around, group):
+            return "heading"
+        if line.gaps and self._is_row(place, group):
             return "table-row"
-        if shape in ("", "quotation") and titled and self._plain_heading(place, group, width):
+        if shape in ("", "quotation") and titled and is_plain_heading(self._around, place, group, width):
+            return "heading"
+        if shape == "" and len(group.lines) == 2 and is_wrapped_heading(self._around, place, group):
             return "heading"
         return "paragraph"
 
-    def _near(self, place: int, step: int) -> Group | None:
-        """The next group before or after, where no blank line stands between."""
-        other = place + step
-        if not 0 <= other < len(self._groups):
-            return None
-        here, there = self._groups[place], self._groups[other]
-        if (there.lines[0] - here.lines[-1] if step > 0 else here.lines[0] - there.lines[-1]) != 1:
-            return None
-        return there
-
-    def _neighbour(self, place: int, step: int) -> str | None:
-        near = self._near(place, step)
-        return near.shape if near else None
-
-    def _numbered_heading(self, place: int, group: Group, width: int) -> bool:
-        """Whether a short numbered line is the heading of what follows, and not one of several short items."""
-        if width > MAX_MARKED_HEADING_COLUMNS or place + 1 == len(self._groups):
+    def _outside(self, place: int, group: Group, width: int) -> bool:
+        """Whether a line stands outside the running text: an address, a date, a remark, a colophon."""
+        line, content = self._around.first_line(group), self._around.content(group)
+        if self._around.is_last(place) and width <= MAX_MARKED_HEADING_COLUMNS * 2 and is_signed(content):
+            return True
+        if self._copied and group.shape == "key" and is_colophon(content):
+            return True
+        if group.shape not in ("", "date", "quotation", "label"):
             return False
-        if self._lines[group.lines[0]].gaps or "、" in self._content(group)[6:] or _VALUE.search(self._content(group)):
+        if is_sitting(content) or is_remark(content):
+            return True
+        if width > MAX_LETTER_COLUMNS or line.gaps:
             return False
-        after, before = self._groups[place + 1], self._near(place, -1)
-        if after.shape == group.shape or after.kind == "furniture":
-            return False
-        return not (before is not None and before.shape == group.shape and before.kind == "clause")
-
-    def _plain_heading(self, place: int, group: Group, width: int) -> bool:
-        """Whether a short line without a mark is a heading: first of the text, or after a blank line and over more."""
-        content = self._content(group)
-        line = self._lines[group.lines[0]]
-        if width > (MAX_MARKED_HEADING_COLUMNS if place == 0 else MAX_HEADING_COLUMNS) or line.quotes:
-            return False
-        if content[-1] in "、,，：:；;→＝=…‥」』" or _ADDRESSED.search(content) or _SPECIAL_DATE.match(content):
-            return False
-        if line.gaps or _SENTENCE_LIKE.search(content) or (place and _VALUE.search(content)):
-            return False
-        if place == 0 and len(self._groups) > 3:
-            return line.indent < 20 or line.edge > 3 * line.indent // 2
-        before, after = self._near(place, -1), self._near(place, 1)
-        if before is not None and before.kind not in ("heading", "furniture"):
-            return False
-        if place + 1 == len(self._groups) or line.indent >= 24:
-            return False
-        following = self._groups[place + 1]
-        if after is None:  # it stands alone
-            return (
-                following.shape not in ("page", "head", "separator")
-                and content.count("、") == 0
-                and not _DATE.match(content)
-            )
-        if before is not None and before.kind == "heading" and before.shape == "":
-            return False
-        more = self._lines[after.lines[0]]
-        return (
-            len(after.lines) > 1
-            or ends_sentence(self._text, self._lines[after.lines[-1]])
-            or after.shape in STRONG
-            or after.shape == "bracketed"
-            or more.indent > line.indent
-            or more.edge - more.indent > 2 * width
-            or bool(more.gaps)
-        )
+        before = self._around.near(place, -1)
+        at_right = place > 0 and line.indent >= MIN_RIGHT_INDENT and (before is None or before.kind == "note")
+        return is_letter_line(content) or at_right
 
     def _is_row(self, place: int, group: Group) -> bool:
         """Whether a line with wide gaps is a row: it has two, or a neighbour has one as well."""
-        if len(group.lines) > 1:
+        if not self._is_one_row(group):
             return False
-        gaps = self._lines[group.lines[0]].gaps
+        gaps = self._around.first_line(group).gaps
         if len(gaps) >= 2:
             return True
         for step in (-1, 1):
-            near = self._near(place, step)
-            if near is not None and self._lines[near.lines[0]].gaps and len(near.lines) == 1:
-                return not ends_sentence(self._text, self._lines[group.lines[0]])
+            near = self._around.near(place, step)
+            if near is not None and self._around.first_line(near).gaps and (len(near.lines) == 1 or self._hangs(near)):
+                return not self._around.ends_sentence(group)
         return False
+
+    def _is_one_row(self, group: Group) -> bool:
+        """Whether lines are one row: one line, or a cell that goes on below itself, without a sentence in it."""
+        return len(group.lines) == 1 or (self._hangs(group) and "。" not in self._around.content(group))
+
+    def _hangs(self, group: Group) -> bool:
+        first = self._around.first_line(group)
+        return len(first.gaps) == 1 and self._around.lines[group.lines[1]].indent > first.indent + _MIN_CELL_INDENT
 
     def _settle_tables(self) -> None:
         """The cells of all rows, and the head of each table; a rule between two rows ends no table."""
@@ -207,10 +170,22 @@ class _Settler:
                 self._settle_head(rows)
                 rows = []
             if group.kind == "table-row":
-                group.cells = cells_of(self._text, self._lines[group.lines[0]])
+                group.cells = cells_of(self._around.text, self._around.first_line(group), commas=group.shape == "csv")
+                if len(group.lines) > 1:  # its last cell goes on below itself
+                    group.cells = (*group.cells[:-1], (group.cells[-1][0], self._around.last_line(group).last))
                 rows.append(group)
         self._settle_head(rows)
 
     def _settle_head(self, rows: list[Group]) -> None:
-        if len(rows) > 2 and is_head(self._text, rows[0].cells, [row.cells for row in rows[1:4]]):
-            rows[0].kind = "table-head"
+        """The first row may be the head, and so may one after a blank line."""
+        for place, row in enumerate(rows):
+            if place and not self._blank_before(row):
+                continue
+            if len(rows) > place + 2 and is_head(
+                self._around.text, row.cells, [one.cells for one in rows[place + 1 : place + 4]]
+            ):
+                row.kind = "table-head"
+
+    def _blank_before(self, row: Group) -> bool:
+        line = self._around.lines[row.lines[0] - 1]
+        return line.first == line.last

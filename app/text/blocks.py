@@ -16,9 +16,11 @@ Spans = tuple[tuple[int, int], ...]
 class Block:
     """A half-open span of code points of a text, and what it is. Blocks do not overlap.
 
-    clause: a numbered provision or paragraph: 第３条, ２, （１）, ア, 一.
-    note: what stands outside the running text: ※, footnotes, a speaker's notes, 〔登壇〕, remarks of an editor.
-    furniture: page numbers, running heads and feet, rules drawn with characters, mail headers, copyright lines.
+    clause: a numbered provision or paragraph: 第３条, ２, （１）, ア, イ, 一.
+    note: what stands outside the running text: ※, footnotes, a speaker's notes, 〔登壇〕, remarks of an editor,
+        address, date and signature of a letter or mail.
+    furniture: page numbers, running heads and feet, rules drawn with characters, mail headers, empty lines of
+        quotation, copyright lines.
     """
 
     kind: BlockKind

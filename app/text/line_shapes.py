@@ -20,10 +20,15 @@ _RULE = r"[─━―ー－‐–—=＝_＿~〜～*＊+＋\-|｜┌┬┐├┼�
 # A label is what stands before a wide gap at the beginning of a line: 所在地　　東京都.
 MAX_LABEL_CHARACTERS = 12
 _COUNTER = "[月日年時分秒円人名個件回台本枚つか％%℃℉万千百億歳度倍割階番号頁kmgcKMGC]"
+# (1)は、 or (1)又は(2)の: the number of something that is spoken of, and no mark.
+_NOT_SPOKEN_OF = (
+    r"(?!(?:[はがのをにとも]|から|まで|より)[、一-鿿ァ-ヺ「『(（\u2460-\u2473]|[、・～〜]?[(（\u2460-\u2473]"
+    "|または|又は|もしくは|若しくは|及び|および|並びに)"
+)
 
 # Strong marks begin a block wherever they stand; in the order in which they are tried.
 _STRONG = {
-    "separator": rf"(?:{_RULE}{_SPACE}*+){{3,}}+\Z",
+    "separator": rf"(?:{_RULE}{_SPACE}*+){{3,}}+\Z|(?:[>＞]{_SPACE}?+)++\Z|--\Z",  # also > alone, -- over a signature
     "markdown-heading": r"\#{1,6}[ \u3000]|={1,4} (?=\S)",
     "chapter": rf"{_ORDINAL}{_SPACE}?(?:編|章|節|款|目|部|話|幕|巻)(?={_SPACE}|\Z|[：:「『（(])",
     "article-title": rf"{_ARTICLE}{_SPACE}?[（(【][^）)】]{{1,40}}[）)】]\Z",
@@ -33,18 +38,19 @@ _STRONG = {
         rf"(?={_SPACE}|\Z|[第（(]|{_NUMBER}|{_KANJI_NUMBER})"
     ),
     "note": (
-        r"※|(?:\(|（)?注(?:\)|）|[0-9０-９]{1,2}|[:：.．\u3000 ])|［(?:注|＃)"
+        r"※|(?:\(|（)?注(?:\)|）|[0-9０-９]{1,2}|[:：.．\u3000 ])|［注"
         r"|[*＊](?:[0-9０-９]{1,2}|注)|\[\^?[0-9]{1,3}\](?=[ \u3000])"
     ),
+    "annotation": "［＃",
     "bracket-number": (
-        rf"[（(](?:{_NUMBER}{{1,3}}|{_KANJI_NUMBER}{{1,3}}|[ア-ンｱ-ﾝa-zA-Zａ-ｚＡ-Ｚⅰ-ⅻⅠ-Ⅻ])[）)]"
-        r"|[\u2460-\u24ff\u2776-\u2793\u3280-\u3289]"
+        rf"(?:[（(](?:{_NUMBER}{{1,3}}|{_KANJI_NUMBER}{{1,3}}|[ア-ンｱ-ﾝa-zA-Zａ-ｚＡ-Ｚⅰ-ⅻⅠ-Ⅻ])[）)]"
+        rf"|[\u2460-\u24ff\u2776-\u2793\u3280-\u3289]){_NOT_SPOKEN_OF}"
     ),
     "number": (
         rf"{_NUMBER}{{1,3}}(?:[.．\-－]{_NUMBER}{{1,3}})*[.．](?!{_NUMBER})(?=.)|{_NUMBER}{{1,2}}、(?!{_NUMBER})"
         rf"|{_NUMBER}{{1,2}}(?:[.．\-－‐―－]{_NUMBER}{{1,2}}){{0,4}}(?:\u3000|[ \t]{{2}}|[ ](?!{_COUNTER}|[0-9]))"
     ),
-    "kana-number": r"[ア-コｱ-ｺ](?:\u3000|[ \t]|[.．、])",
+    "kana-number": r"[ア-コｱ-ｺロハニホヘトチリヌルヲワ](?:\u3000|[ \t]|[.．、])",
     "kanji-number": rf"{_KANJI_NUMBER}{{1,3}}(?:\u3000|[.．])|{_KANJI_NUMBER}{{1,2}}、(?!{_KANJI_NUMBER}|[、。])",
     "latin-number": r"[a-zA-Zａ-ｚＡ-Ｚ][.．] (?=.)|[ⅰ-ⅻⅠ-Ⅻ](?:[.．、\u3000 ]|\Z)",
     "bullet": r"[・･•‣◦▪▫►▶➢➤✓✔☑☐✅❏❑](?=.)|[\-–—*＊+](?=[ \t\u3000])",
@@ -72,7 +78,7 @@ _WEAK = {
 }
 _SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.values(), *_WEAK.values()))))
 _NAMES = (*_STRONG, *_WEAK)
-STRONG = frozenset((*_STRONG, "row", "page", "head", "label"))
+STRONG = frozenset((*_STRONG, "row", "csv", "page", "head", "label"))
 NUMBERED = frozenset(("article", "bracket-number", "number", "kana-number", "kanji-number", "latin-number"))
 # Shapes whose mark stands in front of a text and is no part of it.
 _BEFORE_TEXT = NUMBERED | {"half-bracket-number", "bullet", "symbol", "circle", "question"}
@@ -113,12 +119,21 @@ def shape_of(text: str, line: Line) -> str:
     return ""
 
 
-def mark_end(text: str, start: int, end: int) -> int:
+def text_start(text: str, start: int, end: int) -> int:
     """Where the text after the number or the bullet of a clause or an item begins; `start` where it has neither."""
     match = _SHAPE.match(text, start, end)
     if match is None or match.lastgroup is None or _NAMES[int(match.lastgroup[1:])] not in _BEFORE_TEXT:
         return start
     return match.end()
+
+
+def mark_end(text: str, line: Line) -> int:
+    """Where the number, the bullet or the like at the beginning of a line ends, white space after it included."""
+    match = _SHAPE.match(text, line.first, line.last)
+    end = match.end() if match is not None else line.first
+    while end < min(line.last, line.first + MAX_LABEL_CHARACTERS) and text[end] in " \t\u3000":
+        end += 1
+    return end
 
 
 def gaps_of(text: str, line: Line) -> Spans:

@@ -6,6 +6,8 @@ brackets of titles as well, so without ｜ only kana right after kanji is taken 
 
 import re
 
+from app.text.characters import BLANKS
+
 _NOTE = r"［＃[^［］\n\r]{0,200}(?:［[^［］\n\r]{0,100}］[^［］\n\r]{0,100})*］"
 _KANA = "ぁ-ゖァ-ヺーゝゞヽヾ・"
 _MARKUP = re.compile(
@@ -37,3 +39,8 @@ def heading_level(line: str) -> int:
     """The level of a heading that ［＃「…」は大見出し］ makes of a line; 0 for another line."""
     match = _HEADING.search(line) if "見出し" in line else None
     return _LEVELS[match.group(1)] if match else 0
+
+
+def is_markup(content: str) -> bool:
+    """Whether a line has nothing but markup."""
+    return not _MARKUP.sub("", content).strip(BLANKS)

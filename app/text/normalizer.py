@@ -42,7 +42,7 @@ def clean(char: str) -> str:
 
 
 @functools.lru_cache(maxsize=65_536)
-def _joins_previous(char: str) -> bool:
+def joins_previous(char: str) -> bool:
     """Whether normalising `char` can depend on the character before it (combining marks, kana marks, Hangul jamo)."""
     first = unicodedata.normalize("NFKD", char)[0]
     # Kirat Rai vowel signs are the only letters that compose with the character before them.
@@ -54,7 +54,7 @@ def _joins_previous(char: str) -> bool:
 @functools.lru_cache(maxsize=65_536)
 def _is_plain(char: str) -> bool:
     """Whether normalising leaves `char` as it is, whatever stands around it."""
-    return unicodedata.normalize("NFKC", char) == clean(char) == char and not _joins_previous(char)
+    return unicodedata.normalize("NFKC", char) == clean(char) == char and not joins_previous(char)
 
 
 def refuse_surrogates(text: str) -> None:
@@ -111,7 +111,7 @@ def _normalise_clusters(text: str, special: set[str]) -> Normalised:
     pieces: list[str] = []
     opens_unit = np.ones(len(cleaned), dtype=np.bool_)  # false for characters whose output belongs to an earlier one's
     position = 0
-    if joining := "".join(char for char in special if clean(char) and _joins_previous(char)):
+    if joining := "".join(char for char in special if clean(char) and joins_previous(char)):
         for match in re.finditer(f".?[{re.escape(joining)}]{{1,{MAX_JOINING_MARKS}}}", cleaned, re.DOTALL):
             start, end = match.span()
             piece = unicodedata.normalize("NFKC", match.group())

@@ -111,14 +111,14 @@ class JumanppSegmenter:
 
 
 class NoSegmenter:
-    """For tokenisers that take raw text: the words are what stands between white space."""
+    """For text that nobody cuts: the words are what stands between white space."""
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in re.finditer(r"\S+", text)]
 
 
-def build_segmenter(name: SegmenterName) -> Segmenter:
-    """The segmenter a manifest names. Raises BrokenModel when it is not installed."""
+def build_segmenter(name: SegmenterName) -> Segmenter | None:
+    """The segmenter a manifest names; None for "none". Raises BrokenModel when it is not installed."""
     match name:
         case "mecab-jumandic":
             return MecabSegmenter("jumandic")
@@ -129,7 +129,7 @@ def build_segmenter(name: SegmenterName) -> Segmenter:
         case "jumanpp":
             return JumanppSegmenter()
         case "none":
-            return NoSegmenter()
+            return None
 
 
 def cut_segments(text: str, limit: int = MAX_SEGMENT_CHARACTERS) -> list[tuple[int, int]]:

@@ -195,7 +195,11 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
         elif not _ends_sentence(text, start, match, stop):
             continue
         if tail := _TAIL.match(text, position, stop):
+            full_stop = text[position - 1] in FULL_STOPS
             position = tail.end()
+            if full_stop and position < stop and text[position] not in _IS_BLANK:
+                while text[position - 1] in ELLIPSES:  # はい。……では: the pause belongs to what follows
+                    position -= 1
         yield position
         start = _skip_blank(text, position, stop)
     if start < stop:

@@ -15,13 +15,15 @@ from functools import cached_property
 
 import numpy as np
 
-from app.text.block_kinds import Group, settle_kinds
+from app.text.block_kinds import settle_kinds
 from app.text.blocks import Block, Spans
 from app.text.characters import BLANKS, LINE_ENDS
 from app.text.furniture import mark_furniture
+from app.text.groups import Group
 from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, shape_of
 from app.text.lines import Line, lines_of
 from app.text.markup import markup_spans
+from app.text.tables import mark_csv
 from app.text.wrapping import continued
 from app.types import IntArray
 
@@ -104,6 +106,7 @@ def structure_of(text: str) -> Structure:
         line.gaps = gaps_of(text, line)
         if line.gaps and not line.shape and line.gaps[0][0] - line.first <= MAX_LABEL_CHARACTERS:
             line.shape = "label"
+    mark_csv(text, lines, visible)
     body = [index for index in visible if lines[index].shape not in ("page", "head")]
     goes_on = continued(text, lines, body)
     groups: list[Group] = []

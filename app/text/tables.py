@@ -4,12 +4,14 @@ Knows lines; what else stands in the text is settled by `app.text.structure`.
 """
 
 import re
+from collections.abc import Sequence
 
 from app.text.blocks import Spans
 from app.text.characters import BLANKS
 from app.text.lines import Line
 
 _RULES = re.compile("[|｜│┃║]")
+_VALUED = re.compile("[:：].")
 _DIGIT = re.compile("[0-9０-９]")
 _HEAD_WORDS = re.compile(
     "(?:区分|項目|種類|種別|名称|品名|氏名|役職|内容|対象|期限|期間|日時|日付|時間|時刻|場所|担当|備考|摘要|数量|単価|金額|料金|定員|所属"
@@ -17,17 +19,62 @@ _HEAD_WORDS = re.compile(
 )
 
 
-def cells_of(text: str, line: Line) -> Spans:
+# Rows of values parted by commas: so many of them in a row, with so many commas each.
+_MIN_CSV_ROWS, _MIN_CSV_COMMAS = 3, 2
+_CSV_SHAPES = ("", "key", "date", "time", "quotation", "circle")
+# A comma in a number: 12,000.
+_GROUPING = re.compile("(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+
+
+def mark_csv(text: str, lines: Sequence[Line], visible: Sequence[int]) -> None:
+    """Give rows of values parted by commas the shape "csv": several lines, each with as many commas, without 。."""
+    run: list[int] = []
+    count = 0
+    for index in (*visible, None):
+        commas = 0
+        if index is not None:
+            line = lines[index]
+            content = text[line.first : line.last]
+            if line.shape in _CSV_SHAPES and content.count(",") >= _MIN_CSV_COMMAS and "。" not in content:
+                commas = len(_csv_commas(content))
+        if run and (index is None or commas != count or index != run[-1] + 1):
+            _mark_run(text, lines, run)
+            run = []
+        if index is not None and commas >= _MIN_CSV_COMMAS:
+            count = commas
+            run.append(index)
+
+
+def _mark_run(text: str, lines: Sequence[Line], run: Sequence[int]) -> None:
+    head = text[lines[run[0]].first : lines[run[0]].last]
+    if len(run) >= _MIN_CSV_ROWS and head.count(",") - len(_GROUPING.findall(head)) >= _MIN_CSV_COMMAS:
+        for index in run:
+            lines[index].shape = "csv"
+
+
+def _csv_commas(content: str) -> list[tuple[int, int]]:
+    """The spans of the commas outside "…"."""
+    spans = []
+    quoted = False
+    for match in re.finditer('[",]', content):
+        if match.group() == '"':
+            quoted = not quoted
+        elif not quoted:
+            spans.append(match.span())
+    return spans
+
+
+def cells_of(text: str, line: Line, *, commas: bool) -> Spans:
     """The spans of the cells of a row, without white space around them; an empty cell is an empty span."""
     content = text[line.first : line.last]
-    if "\t" in content:
+    if commas:
+        bounds = _csv_commas(content)
+    elif "\t" in content:
         bounds = [match.span() for match in re.finditer("\t", content)]
     elif _RULES.search(content):
         bounds = [match.span() for match in _RULES.finditer(content)]
-    elif line.gaps:
-        bounds = [(start - line.first, end - line.first) for start, end in line.gaps]
     else:
-        bounds = [match.span() for match in re.finditer(",", content)]
+        bounds = [(start - line.first, end - line.first) for start, end in line.gaps]
     cells = []
     start = 0
     for begin, end in (*bounds, (len(content), len(content))):
@@ -36,6 +83,8 @@ def cells_of(text: str, line: Line) -> Spans:
         size = len(cell.strip(BLANKS))
         cells.append((line.first + start + (lead if size else 0), line.first + start + (lead + size if size else 0)))
         start = end
+    if commas:
+        return tuple(cells)
     if content[0] in "|｜│┃║":  # the rules around the row are no cells
         cells = cells[1:]
     if content[-1] in "|｜│┃║":
@@ -48,7 +97,7 @@ def is_head(text: str, row: Spans, following: list[Spans]) -> bool:
     filled = [text[start:end] for start, end in row if start < end]
     if len(filled) < 2 or not following or abs(len(row) - len(following[0])) > 1:
         return False
-    if sum(map(len, filled)) > 20 * len(filled) or any("。" in cell for cell in filled):
+    if sum(map(len, filled)) > 20 * len(filled) or any("。" in cell or _VALUED.search(cell) for cell in filled):
         return False
     named = sum(bool(_HEAD_WORDS.match(cell)) for cell in filled)
     if any(_DIGIT.search(cell) for cell in filled):

@@ -1,61 +1,55 @@
 """Text to tokens: take what is read, normalise, segment into words, cut words into pieces, and never lose an offset.
 
-Four steps (structure.py, normalizer.py, segmenter.py, and SentencePiece here), each with its own alignment, composed
-into one: every token knows the half-open code-point span it covers in the text exactly as it was sent.
+Four steps (structure.py, normalizer.py, segmenter.py, and the pieces here), each with its own alignment, composed into
+one (alignment.py): every token knows the half-open code-point span it covers in the text exactly as it was sent.
 
 Knows nothing of models, windows or requests. Not thread-safe: MeCab and the Rust tokenizer keep state, so every
 worker thread builds its own `Tokenizer`.
 """
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import re
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import tokenizers
+from tokenizers import models
 
 from app.errors import BrokenModel
-from app.text.normalizer import Normalised, normalise, refuse_surrogates
-from app.text.segmenter import build_segmenter, cut_words
+from app.text.alignment import NO_TOKENS, Tokens, pairs, place_bytes, prepare
+from app.text.normalizer import normalise, refuse_surrogates
+from app.text.segmenter import NoSegmenter, build_segmenter, cut_words
 from app.text.structure import Structure, structure_of
-from app.types import IntArray, NormaliserName, SegmenterName
+from app.text.template import bert_template, template_of
+from app.types import NormaliserName, SegmenterName
 
+__all__ = ["Tokenizer", "Tokens"]
 
-@dataclass(frozen=True)
-class Tokens:
-    """The tokens of one text, without special tokens. All arrays have shape (tokens,)."""
-
-    ids: IntArray
-    starts: IntArray  # code points into the text as sent, half-open with `ends`
-    ends: IntArray
-    word_starts: npt.NDArray[np.bool_]  # true where a word of the segmenter begins
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def slice(self, start: int, end: int) -> "Tokens":
-        return Tokens(self.ids[start:end], self.starts[start:end], self.ends[start:end], self.word_starts[start:end])
-
-
-def _pairs(spans: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
-    """(spans, 2); np.array takes more than twice as long over a list of tuples."""
-    return np.fromiter(itertools.chain.from_iterable(spans), dtype=np.int64, count=2 * len(spans)).reshape(-1, 2)
+# The mark of a word's beginning alone: SentencePiece's, and a space in the alphabet of byte-level BPE.
+_MARKS = frozenset("▁Ġ")
+_BYTE = re.compile("<0x([0-9A-F]{2})>")  # how SentencePiece writes a byte of a character that it does not know
 
 
 class Tokenizer:
-    """Normaliser, segmenter and SentencePiece unigram pieces of one model.
+    """Normaliser, segmenter and pieces of one model: unigram, BPE, WordPiece or characters.
 
     Args:
-        pieces: the Rust tokenizer; its own post-processor is not used, special tokens are the caller's.
-        normaliser, segmenter: as the manifest names them.
+        pieces: the Rust tokenizer. Its post-processor says the template; without one it is that of BERT.
+        normaliser, segmenter: as the manifest names them; "none" twice leaves the text to `pieces`.
+        token_types: how many the model has.
 
     Raises:
-        BrokenModel: a special token the service needs ([CLS], [SEP], [UNK]) is not in the vocabulary.
+        BrokenModel: a special token that the service needs is not in the vocabulary, or the template lacks one.
     """
 
-    def __init__(self, pieces: tokenizers.Tokenizer, *, normaliser: NormaliserName, segmenter: SegmenterName) -> None:
+    def __init__(
+        self,
+        pieces: tokenizers.Tokenizer,
+        *,
+        normaliser: NormaliserName,
+        segmenter: SegmenterName,
+        token_types: int = 2,
+    ) -> None:
         self._pieces = pieces
         # What a user types is text: "[SEP]" in a document must never become the separator.
         self._pieces.encode_special_tokens = True
@@ -63,19 +57,36 @@ class Tokenizer:
         self._pieces.no_padding()
         self._normaliser: NormaliserName = normaliser
         self._segmenter = build_segmenter(segmenter)
-        self.cls_id = self._special("[CLS]", "<s>")
-        self.sep_id = self._special("[SEP]", "</s>")
-        self._unknown_id = self._special("[UNK]", "<unk>")
+        vocabulary: dict[str, int] = pieces.get_vocab()
+        if pieces.post_processor is None:
+            template = bert_template(self._special("[CLS]", "<s>"), self._special("[SEP]", "</s>"))
+        else:
+            template = template_of(pieces)
+        self.template = template if token_types > 1 else template.with_one_type()
+        self.cls_id, self.sep_id = int(template.single.ids[0][0]), int(template.pair.ids[1][0])
+        self._unknown_id = self._unknown()
         added = pieces.get_added_tokens_decoder()
-        special_ids = [self.cls_id, self.sep_id, *(index for index, token in added.items() if token.special)]
-        self._is_special = np.zeros(max(pieces.get_vocab().values()) + 1, dtype=np.bool_)
-        self._is_special[special_ids] = True
+        special_ids = [number for number, token in added.items() if token.special]
+        size = max(vocabulary.values()) + 1
+        self._is_special = np.zeros(size, dtype=np.bool_)
+        self._is_special[[*special_ids, *np.concatenate(template.pair.ids)]] = True
+        self._is_mark = np.zeros(size, dtype=np.bool_)
+        self._byte = np.full(size, -1, dtype=np.int32)
+        for piece, number in vocabulary.items():
+            if piece in _MARKS:
+                self._is_mark[number] = True
+            elif piece[0:3] == "<0x" and (match := _BYTE.fullmatch(piece)):
+                self._byte[number] = int(match.group(1), 16)
+        self._has_bytes = bool((self._byte >= 0).any())
         self.vocab_size: int = pieces.get_vocab_size()
 
     @classmethod
-    def load(cls, file: Path, *, normaliser: NormaliserName, segmenter: SegmenterName) -> "Tokenizer":
+    def load(
+        cls, file: Path, *, normaliser: NormaliserName, segmenter: SegmenterName, token_types: int = 2
+    ) -> "Tokenizer":
         """Read a `tokenizer.json`."""
-        return cls(tokenizers.Tokenizer.from_file(str(file)), normaliser=normaliser, segmenter=segmenter)
+        pieces = tokenizers.Tokenizer.from_file(str(file))
+        return cls(pieces, normaliser=normaliser, segmenter=segmenter, token_types=token_types)
 
     def _special(self, *names: str) -> int:
         for name in names:
@@ -83,22 +94,33 @@ class Tokenizer:
                 return int(token_id)
         raise BrokenModel(f"The tokenizer has none of the special tokens {', '.join(names)}.")
 
+    def _unknown(self) -> int:
+        """What stands for characters that are in no piece, and for special tokens that a text spells."""
+        model = self._pieces.model
+        names = [name for name in (getattr(model, "unk_token", None), "[UNK]", "<unk>") if name is not None]
+        if isinstance(model, models.Unigram) and not any(self._pieces.token_to_id(name) is not None for name in names):
+            number = json.loads(self._pieces.to_str())["model"]["unk_id"]  # it has no other way to say so
+            if number is not None:
+                return int(number)
+        return self._special(*names)
+
     def piece(self, token_id: int) -> str:
         """A token as the vocabulary writes it."""
         return str(self._pieces.id_to_token(token_id))
 
     def words(self, text: str) -> list[str]:
-        """The normalised words of a text as it is read, as the pieces are cut from them."""
+        """The normalised words of a text as it is read; where nobody cuts words, what stands between white space."""
         normalised = normalise(structure_of(text).reading.text, self._normaliser).text
-        return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter)]
+        return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter or NoSegmenter())]
 
     def normalised_length(self, text: str) -> int:
-        """Characters of a text once it is normalised.
+        """Characters of a text once it is normalised, here or by the pieces' own normalizer.
 
         Raises:
             InvalidInput: the text holds a lone surrogate.
         """
-        return len(normalise(text, self._normaliser).text)
+        by_pieces = self._normaliser == "none" and self._pieces.normalizer is not None
+        return len(normalise(text, "nfkc" if by_pieces else self._normaliser).text)
 
     def encode(self, text: str, structure: Structure | None = None) -> Tokens:
         """Tokenize one text as it is read: a word that was wrapped at the edge of a page is one word.
@@ -111,49 +133,19 @@ class Tokenizer:
         """
         refuse_surrogates(text)
         reading = (structure or structure_of(text)).reading
-        normalised = normalise(reading.text, self._normaliser)
-        words = cut_words(normalised.text, self._segmenter)
-        if not words:
-            empty = np.zeros(0, dtype=np.int32)
-            return Tokens(empty, empty, empty, np.zeros(0, dtype=np.bool_))
-        joined = " ".join([normalised.text[start:end] for start, end in words])
-        encoding = self._pieces.encode(joined, add_special_tokens=False)
+        prepared = prepare(reading.text, self._normaliser, self._segmenter)
+        if not prepared.joined:
+            return NO_TOKENS
+        encoding = self._pieces.encode(prepared.joined, add_special_tokens=False)
         ids = np.array(encoding.ids, dtype=np.int32)
         # The unigram model itself knows its special tokens as pieces, and a word of the text may spell one.
         ids[self._is_special[ids]] = self._unknown_id
-        tokens = self.align(normalised, words, joined, ids, encoding.offsets)
+        spans = pairs(encoding.offsets)
+        if self._has_bytes:
+            spans = place_bytes(spans, self._byte[ids])
+        is_mark = self._is_mark[ids]
+        if not _MARKS.isdisjoint(prepared.joined):  # the text spells one
+            is_mark &= [prepared.joined[start : start + 1] not in _MARKS for start in spans[:, 0].tolist()]
+        tokens = prepared.align(ids, spans, is_mark)
         starts, ends = reading.to_source(tokens.starts, tokens.ends)
         return Tokens(ids, starts, ends, tokens.word_starts)
-
-    @staticmethod
-    def align(
-        normalised: Normalised,
-        words: Sequence[tuple[int, int]],
-        joined: str,
-        ids: IntArray,
-        offsets: Sequence[tuple[int, int]],
-    ) -> Tokens:
-        """Offsets in the joined words -> offsets in the normalised text -> offsets in the text as sent."""
-        bounds = _pairs(words)
-        # A word and the space after it: where they begin in `joined`, and how far that is from the normalised text.
-        sizes = bounds[:, 1] - bounds[:, 0] + 1
-        joined_ends = sizes.cumsum()
-        joined_starts = joined_ends - sizes  # (words,)
-        shifts = bounds[:, 0] - joined_starts
-        is_space = np.zeros(len(joined) + 1, dtype=np.bool_)
-        is_space[joined_ends[:-1] - 1] = True
-        spans = _pairs(offsets)
-        begins = np.minimum(spans[:, 0], len(joined) - 1)
-        # A piece such as "▁東" begins on the space before its word: move on to the word.
-        begins = begins + is_space[begins]
-        lasts = np.maximum(spans[:, 1] - 1, 0)
-        empty = lasts < begins  # a lone "▁"
-        lasts = np.maximum(lasts, begins)
-        word_of = joined_ends.searchsorted(begins, side="right")  # (tokens,)
-        starts = normalised.starts[begins + shifts[word_of]]
-        ends = normalised.ends[lasts + shifts[joined_ends.searchsorted(lasts, side="right")]]
-        ends[empty] = starts[empty]
-        word_starts = np.empty(len(word_of), dtype=np.bool_)
-        word_starts[:1] = True
-        np.not_equal(word_of[1:], word_of[:-1], out=word_starts[1:])
-        return Tokens(ids, starts, ends, word_starts)

@@ -1,5 +1,7 @@
 """Sequences for the engine: text of any length cut into windows that overlap by a doc stride, or at sentences.
 
+The special tokens are those of the model's template: [CLS] and [SEP] below stand for whatever it puts there.
+
 Every token of a text is *owned* by exactly one window, the one that shows it with the most context on both sides (the
 rule of the SQuAD scripts), so that results of overlapping windows never count twice.
 
@@ -14,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidInput
+from app.text.alignment import Tokens
 from app.text.sentences import Sentence
-from app.text.tokenizer import Tokens
+from app.text.template import Template
 from app.types import BoolArray, IntArray
 
 
@@ -41,77 +44,87 @@ class SentenceWindow:
     starts: IntArray  # (sentences of the window,) where in the window each begins, with its [CLS]
 
 
-def context_room(other: Tokens | None, max_tokens: int) -> int:
+def context_room(other: Tokens | None, max_tokens: int, template: Template) -> int:
     """Context tokens that fit in a window beside `other` (a question or a pair). Zero or less: `other` is too long."""
-    return max_tokens - 2 if other is None else max_tokens - 3 - len(other)
+    return max_tokens - (template.single.size if other is None else template.pair.size + len(other))
 
 
 def question_windows(
     question: Tokens,
     context: Tokens,
     *,
-    cls_id: int,
-    sep_id: int,
+    template: Template,
     max_tokens: int,
     doc_stride: int,
     overlap_token_type: int | None,
 ) -> list[Window]:
     """Windows over `context`, each with the whole question in front of it. There is always at least one.
 
-    Token types are 0 for [CLS] question [SEP] and 1 for the context and the last [SEP]. Context tokens whose id also
-    stands in the question get `overlap_token_type` when it is not None.
+    Token types are the template's: BERT's are 0 for [CLS] question [SEP] and 1 for the context and the last [SEP].
+    Context tokens whose id also stands in the question get `overlap_token_type` when it is not None.
 
     Raises:
         InvalidInput: the question leaves no room for context, or `doc_stride` is not in 1..room.
     """
-    room = context_room(question, max_tokens)
+    frame = template.pair
+    room = context_room(question, max_tokens, template)
     if room < 1:
         raise InvalidInput(
-            f"The question has {len(question)} tokens; at most {max_tokens - 4} are allowed, so that a window of "
-            f"{max_tokens} tokens has room for the text."
+            f"The question has {len(question)} tokens; at most {max_tokens - frame.size - 1} are allowed, so that a "
+            f"window of {max_tokens} tokens has room for the text."
         )
-    types = np.ones(len(context), dtype=np.int32)
+    types = np.full(len(context), frame.text_types[1], dtype=np.int32)
     if overlap_token_type is not None:
         types[_held_by(question.ids, context.ids)] = overlap_token_type
+    asked = np.concatenate([frame.ids[0], question.ids, frame.ids[1]])
+    asked_types = np.concatenate(
+        [frame.types[0], np.full(len(question), frame.text_types[0], dtype=np.int32), frame.types[1]]
+    )
     starts = _window_starts(len(context), room, doc_stride)
-    windows = []
-    for start, owned in zip(starts, _max_context(len(context), starts, room), strict=True):
-        first = len(question) + 2  # of the context
-        last = first + len(owned)
-        input_ids, token_type_ids = np.empty(last + 1, dtype=np.int32), np.zeros(last + 1, dtype=np.int32)
-        input_ids[0], input_ids[first - 1], input_ids[last] = cls_id, sep_id, sep_id
-        input_ids[1 : first - 1] = question.ids
-        input_ids[first:last] = context.ids[start : start + room]
-        token_type_ids[first:last] = types[start : start + room]
-        token_type_ids[last] = 1
-        windows.append(Window(input_ids, token_type_ids, first, first, start, len(owned), owned))
-    return windows
+    return [
+        Window(
+            input_ids=np.concatenate([asked, context.ids[start : start + room], frame.ids[2]]),
+            token_type_ids=np.concatenate([asked_types, types[start : start + room], frame.types[2]]),
+            question_length=len(asked),
+            context_start=len(asked),
+            first_token=start,
+            context_length=len(owned),
+            owned=owned,
+        )
+        for start, owned in zip(starts, _max_context(len(context), starts, room), strict=True)
+    ]
 
 
 def text_windows(
-    text: Tokens, pair: Tokens | None, *, cls_id: int, sep_id: int, max_tokens: int, doc_stride: int
+    text: Tokens, pair: Tokens | None, *, template: Template, max_tokens: int, doc_stride: int
 ) -> list[Window]:
     """Windows over `text` for classification, one when it fits; every window is followed by the whole `pair`.
 
-    Token types are 0 for [CLS] text [SEP] and 1 for pair [SEP], as in transformers.
+    Token types are the template's: BERT's are 0 for [CLS] text [SEP] and 1 for pair [SEP].
 
     Raises:
         InvalidInput: the pair leaves no room for text, or `doc_stride` is not in 1..room.
     """
-    room = context_room(pair, max_tokens)
+    frame = template.single if pair is None else template.pair
+    room = context_room(pair, max_tokens, template)
     if room < 1:
         raise InvalidInput(
-            f"The second text has {0 if pair is None else len(pair)} tokens; at most {max_tokens - 4} are allowed, so "
-            f"that a window of {max_tokens} tokens has room for the first."
+            f"The second text has {0 if pair is None else len(pair)} tokens; at most {max_tokens - frame.size - 1} are "
+            f"allowed, so that a window of {max_tokens} tokens has room for the first."
         )
-    suffix = np.array([sep_id] if pair is None else [sep_id, *pair.ids, sep_id], dtype=np.int32)
+    after, after_types = frame.ids[1], frame.types[1]
+    if pair is not None:
+        pair_types = np.full(len(pair), frame.text_types[1], dtype=np.int32)
+        after = np.concatenate([after, pair.ids, frame.ids[2]])
+        after_types = np.concatenate([after_types, pair_types, frame.types[2]])
+    types = np.full(len(text), frame.text_types[0], dtype=np.int32)
     starts = _window_starts(len(text), room, doc_stride)
     return [
         Window(
-            input_ids=np.concatenate([[cls_id], text.ids[start : start + room], suffix]).astype(np.int32),
-            token_type_ids=np.repeat(np.array([0, 1], dtype=np.int32), [len(owned) + 2, len(suffix) - 1]),
+            input_ids=np.concatenate([frame.ids[0], text.ids[start : start + room], after]),
+            token_type_ids=np.concatenate([frame.types[0], types[start : start + room], after_types]),
             question_length=0,
-            context_start=1,
+            context_start=len(frame.ids[0]),
             first_token=start,
             context_length=len(owned),
             owned=owned,
@@ -128,7 +141,7 @@ def tokens_of_sentences(text: Tokens, sentences: Sequence[Sentence]) -> list[Tok
 
 
 def sentence_windows(
-    sentences: Sequence[Tokens], token_types: Sequence[int], *, cls_id: int, sep_id: int, max_tokens: int
+    sentences: Sequence[Tokens], token_types: Sequence[int], *, template: Template, max_tokens: int
 ) -> list[SentenceWindow]:
     """Windows that end at sentences and are about equally full. No sentences, no windows.
 
@@ -140,9 +153,12 @@ def sentence_windows(
     Raises:
         InvalidInput: a window of `max_tokens` has no room for a token between two special ones.
     """
-    if max_tokens < 3:
-        raise InvalidInput(f"A window of {max_tokens} tokens has no room for text; at least 3 are needed.")
-    framed = [np.concatenate([[cls_id], one.ids[: max_tokens - 2], [sep_id]]).astype(np.int32) for one in sentences]
+    before, after = template.single.ids
+    room = max_tokens - template.single.size
+    if room < 1:
+        least = template.single.size + 1
+        raise InvalidInput(f"A window of {max_tokens} tokens has no room for text; at least {least} are needed.")
+    framed = [np.concatenate([before, one.ids[:room], after]) for one in sentences]
     lengths = np.array([len(one) for one in framed], dtype=np.int64)
     windows = []
     for first, last in itertools.pairwise(_even_groups(lengths, max_tokens)):

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.text.characters import CLOSERS, COMMAS, FULL_STOPS, OPENERS
-from app.text.line_shapes import STRONG, ends_sentence
+from app.text.characters import CLOSERS, COMMAS, FULL_STOPS, OPENERS, widths
+from app.text.line_shapes import NUMBERED, STRONG, ends_sentence, mark_end
 from app.text.lines import Line
 
 # Narrower columns than this (ten full-width characters) are not taken for wrapped prose, nor are wider ones.
@@ -27,8 +27,14 @@ _JITTER = 4
 _CANNOT_BEGIN = frozenset("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮんンをヲー々゛゜" + FULL_STOPS + COMMAS + CLOSERS)
 # Neither does a sentence begin with a particle right before a word in kanji, katakana or Latin letters: に渡します.
 _PARTICLE_FIRST = re.compile("[のにがはへで](?:[一-鿿ァ-ヺA-Za-z]|み[、。にをがはで]|よう[なに]|ため[、にの])")
+# No sentence and no heading ends with these particles.
+_CANNOT_END = frozenset("がを")
+# A number or a bullet narrower than this may be the indentation of a new paragraph.
+_MIN_MARK_COLUMNS = 3
+# A label or number and the gap after it are no longer than this.
+_MAX_MARK_CHARACTERS = 40
 # Shapes of lines that are whole as they stand.
-_WHOLE = frozenset(("row", "separator", "markdown-heading", "mail-header", "bracketed", "article-title"))
+_WHOLE = frozenset(("row", "csv", "separator", "markdown-heading", "mail-header", "bracketed", "article-title"))
 
 
 @dataclass(slots=True)
@@ -67,13 +73,26 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[
     ]
     full = _full_edges(text, chosen, ends, near, open_)
     longest = max(full, default=0)
+    first_of_block = chosen[0]
     body = 0  # columns before the first line of the paragraph
     for i in range(count - 1):
         line, after = chosen[i], chosen[i + 1]
         started = i == 0 or not result[i - 1]
         if started:
             body = line.indent
-        if not open_[i]:
+            first_of_block = line
+        if near[i] and _hangs(text, first_of_block, line, after):
+            # Below the text of a cell or a numbered item: it goes on there, after a sentence as well.
+            if not first_of_block.gaps:
+                goes_on = text[line.last - 1] in FULL_STOPS
+            else:
+                cell = first_of_block.gaps[0][1]
+                another = text[cell : cell + 2] == text[after.first : after.first + 2]  # 令和７年度 over 令和８年度
+                goes_on = (line.edge in full and not another) or _must_go_on(text, after)
+            if goes_on:
+                result[i] = True
+                continue
+        if not open_[i] or (i == 0 and _title_alone(text, chosen, near)):
             continue
         if not ends[i]:
             first = text[after.first]
@@ -81,9 +100,9 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[
             fits = line.edge in full or (
                 "ぁ" <= first <= "ゖ" and not after.shape and line.edge + line.edge // 3 in full
             )
-            result[i] = (fits and after.edge <= longest) or (
-                near[i] and (_must_go_on(text, after) or text[line.last - 1] in COMMAS)
-            )
+            last = text[line.last - 1]
+            cut = last in COMMAS or (bool(full) and last in _CANNOT_END and not after.shape)
+            result[i] = (fits and after.edge <= longest) or (near[i] and (_must_go_on(text, after) or cut))
         elif line.edge in full and near[i] and not after.shape:
             # The second line of a paragraph stands left of the first, or below the text after a number or bullet.
             result[i] = (
@@ -92,6 +111,40 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[
                 else after.indent <= line.indent
             )
     return result
+
+
+def _hangs(text: str, first: Line, line: Line, after: Line) -> bool:
+    """Whether a line stands right below the text of the block's first line, after its label or number."""
+    if after.indent <= first.indent or after.shape or after.gaps or line.quotes != after.quotes:
+        return False
+    if len(first.gaps) == 1:
+        begin = first.gaps[0][1]
+    elif first.shape in NUMBERED and not first.gaps:
+        begin = mark_end(text, first)
+        if begin - first.first < 2:
+            return False
+    else:
+        return False
+    if begin - first.first > _MAX_MARK_CHARACTERS:
+        return False
+    columns = int(widths(text[first.first : begin]).sum(dtype=int))
+    return columns >= _MIN_MARK_COLUMNS and abs(after.indent - first.indent - columns) <= (1 if first.gaps else 0)
+
+
+def _title_alone(text: str, chosen: Sequence[Line], near: Sequence[bool]) -> bool:
+    """Whether the first two lines are a title and a line under it, and no paragraph that was cut."""
+    title, under = chosen[0], chosen[1]
+    content = text[title.first : title.last]
+    return (
+        len(chosen) > 3
+        and not near[1]
+        and not ends_sentence(text, under)
+        and not "ぁ" <= content[-1] <= "ゖ"
+        and content[-1] not in COMMAS
+        and sum(char in OPENERS for char in content) == sum(char in CLOSERS for char in content)
+        and not _must_go_on(text, under)
+        and not _cut_word(content[-1], text[under.first])
+    )
 
 
 def _ends(text: str, line: Line) -> bool:

@@ -58,16 +58,17 @@ class Session:
             )
         needed, self._per_token = TASK_OUTPUTS[manifest.task]
         self.provider = settings.provider
-        self.layout = attention_layout(directory, manifest)
+        file = graph or graph_file(manifest, settings.provider)
+        self.layout = attention_layout(directory, manifest, file)
         self._engine_cache: EngineCache | None = None
         options = OPTIONS.get(settings.provider, {})
-        path = directory / (graph or graph_file(manifest, settings.provider))
+        path = directory / file
         load_libraries(settings.provider)
         if settings.provider == "tensorrt":
             versions = f"{ort.__version__} {tensorrt_version()}"
             self._engine_cache = EngineCache.of(manifest, self.layout, settings, versions)
             self._engine_cache.prepare()
-            options = self._engine_cache.options(manifest.inputs, self.layout)
+            options = self._engine_cache.options(manifest.inputs_of(file), self.layout)
         try:
             self.graph = open_session(path, settings.provider, settings.intra_op_threads, options)
         except NodesLeftToCpu as error:
@@ -127,11 +128,21 @@ def graph_file(manifest: Manifest, provider: Provider) -> str:
     return manifest.gpu_graph.file
 
 
-def attention_layout(directory: Path, manifest: Manifest) -> AttentionLayout:
-    """How batches of this model are laid out.
+def attention_layout(directory: Path, manifest: Manifest, file: str = MODEL_FILE) -> AttentionLayout:
+    """How batches for a graph of this model are laid out.
 
     Raises:
         BrokenModel: the manifest asks for random attention and the plan is missing or unreadable.
     """
     plan = load_random_plan(directory / RANDOM_PLAN_FILE) if manifest.attention_pattern == "random" else None
-    return AttentionLayout(manifest.block_size, manifest.num_random_blocks, manifest.attention_pattern, plan)
+    pattern = manifest.attention_pattern or "hf-eval"  # read where a layer is of the kind "bigbird", and only there
+    inputs = manifest.inputs_of(file)
+    return AttentionLayout(
+        manifest.block_size,
+        manifest.num_random_blocks,
+        pattern,
+        plan,
+        manifest.kinds,
+        spans="full_spans" in inputs,
+        means="mean_weights" in inputs,
+    )

@@ -13,7 +13,7 @@ The timing cache is shared: it makes the next build shorter. Knows numbers, nump
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +22,46 @@ import numpy.typing as npt
 
 from app.errors import ProviderUnavailable
 from app.manifest import Manifest
-from app.packing import MASKED, SPARSE_WIDTH, AttentionLayout, PackedBatch, block_tables, packed_length
+from app.packing import (
+    LOCAL_WIDTH,
+    MASKED,
+    ROW_KINDS,
+    SPARSE_WIDTH,
+    AttentionLayout,
+    PackedBatch,
+    block_tables,
+    packed_length,
+)
 from app.settings import Settings
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 Shapes = dict[str, tuple[int, ...]]
 
-KINDS = ("dense", "global", "sparse")
-
 
 @dataclass(frozen=True)
 class Sizes:
-    """Every size of a packed batch that varies. None is ever 0: a kind without rows has an idle one."""
+    """Every size of a packed batch that varies. None is ever 0: a kind without rows has an idle one.
+
+    Those of a kind of layer that the model does not have are 1.
+    """
 
     blocks: int
     documents: int
-    dense_rows: int
-    dense_width: int
-    global_rows: int
-    global_width: int
-    sparse_rows: int
+    dense_rows: int = 1
+    dense_width: int = 1
+    global_rows: int = 1
+    global_width: int = 1
+    sparse_rows: int = 1
+    full_width: int = 1
 
     @classmethod
     def of(cls, inputs: Inputs) -> "Sizes":
-        return cls(
-            blocks=len(inputs["merge"]),
-            documents=len(inputs["cls_index"]),
-            dense_rows=len(inputs["dense_rows"]),
-            dense_width=inputs["dense_table"].shape[1],
-            global_rows=len(inputs["global_rows"]),
-            global_width=inputs["global_table"].shape[1],
-            sparse_rows=len(inputs["sparse_rows"]),
-        )
+        sizes = {"blocks": len(inputs["key_bias"]), "documents": len(inputs["cls_index"])}
+        sizes |= {f"{kind}_rows": len(inputs[f"{kind}_rows"]) for kind in ROW_KINDS if f"{kind}_rows" in inputs}
+        for kind in ("dense", "global", "full"):
+            if (table := inputs.get(f"{kind}_table")) is not None:
+                sizes[f"{kind}_width"] = table.shape[1]
+        return cls(**sizes)
 
     def shapes(self, layout: AttentionLayout) -> Shapes:
         """The shape of every input of a packed graph."""
@@ -64,9 +72,16 @@ class Sizes:
             "position_ids": tokens,
             "question_mask": tokens,
             "key_bias": (self.blocks, layout.block_size),
-            "merge": (self.blocks,),
             "cls_index": (self.documents,),
         }
+        if layout.means:
+            shapes["mean_weights"] = (self.documents, self.blocks)
+        for kind, width in (("full", self.full_width), ("local", LOCAL_WIDTH)):
+            if kind in layout.kinds:
+                shapes |= {f"{kind}_{part}": (self.blocks, width) for part in ("table", "bias")}
+        if "bigbird" not in layout.kinds:
+            return shapes
+        shapes["merge"] = (self.blocks,)
         for kind, rows, width in (
             ("dense", self.dense_rows, self.dense_width),
             ("global", self.global_rows, self.global_width),
@@ -98,20 +113,23 @@ def profile(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int) -> 
     blocks = max(max_batch_tokens // size, longest)
     dense = max(n for n in range(1, longest + 1) if layout.is_dense(n))
     has_long = longest > dense
-    largest = Sizes(
-        blocks=blocks,
-        documents=blocks,
-        dense_rows=blocks,
-        dense_width=dense,
-        global_rows=2 * (blocks // (dense + 1)) if has_long else 1,
-        global_width=longest if has_long else 1,
-        sparse_rows=blocks - 2 if has_long else 1,
-    )
+    full_width = longest if "full" in layout.kinds else 1
+    largest = Sizes(blocks=blocks, documents=blocks, full_width=full_width)
+    if "bigbird" in layout.kinds:
+        largest = replace(
+            largest,
+            dense_rows=blocks,
+            dense_width=dense,
+            global_rows=2 * (blocks // (dense + 1)) if has_long else 1,
+            global_width=longest if has_long else 1,
+            sparse_rows=blocks - 2 if has_long else 1,
+        )
     long = min(longest, max(blocks // 2, min(dense + 1, longest)))
     short, rest = divmod(blocks - long, dense)
     counts = [long, *[dense] * short, *[rest] * (rest > 0)]
-    tuned = Sizes.of({**block_tables(counts, layout), "cls_index": np.zeros(len(counts))})
-    return Profile(Sizes(1, 1, 1, 1, 1, 1, 1), rounded_up(tuned, largest), largest)
+    sizes = {"cls_index": np.zeros(len(counts)), "key_bias": np.zeros((blocks, size))}
+    tuned = Sizes.of(block_tables(counts, layout) | sizes)
+    return Profile(Sizes(1, 1), rounded_up(tuned, largest), largest)
 
 
 def ladder(most: int) -> list[int]:
@@ -137,12 +155,31 @@ def _next(size: int, most: int) -> int:
 
 def fill(batch: PackedBatch, sizes: Sizes) -> PackedBatch:
     """The same batch in larger sizes; results of its documents are the same, and what is added has none."""
-    old = Sizes.of(batch.inputs)
     inputs = dict(batch.inputs)
+    for kind, width in (("full", sizes.full_width), ("local", LOCAL_WIDTH)):
+        if f"{kind}_table" in inputs:
+            inputs[f"{kind}_table"] = _grown(inputs[f"{kind}_table"], (sizes.blocks, width))
+            inputs[f"{kind}_bias"] = _grown(inputs[f"{kind}_bias"], (sizes.blocks, width), MASKED)
+    if "merge" in inputs:
+        _fill_bigbird(inputs, Sizes.of(batch.inputs), sizes)
+    size = inputs["key_bias"].shape[1]
+    inputs["key_bias"] = _grown(inputs["key_bias"], (sizes.blocks, size), MASKED)
+    for name in ("input_ids", "token_type_ids", "position_ids", "question_mask"):
+        inputs[name] = _grown(inputs[name], (1, sizes.blocks * size))
+    inputs["cls_index"] = _grown(inputs["cls_index"], (sizes.documents,))
+    if "mean_weights" in inputs:
+        inputs["mean_weights"] = _grown(inputs["mean_weights"], (sizes.documents, sizes.blocks))
+    if (table := inputs.get("random_table")) is not None:
+        layers, heads, _, r = table.shape
+        inputs["random_table"] = _grown(table, (layers, heads, sizes.sparse_rows, r))
+    return PackedBatch(inputs, batch.documents, batch.tokens, sizes.blocks * size)
+
+
+def _fill_bigbird(inputs: dict[str, npt.NDArray[Any]], old: Sizes, sizes: Sizes) -> None:
     merge = inputs["merge"]
-    ends = np.cumsum([len(inputs[f"{kind}_rows"]) for kind in KINDS])
+    ends = np.cumsum([len(inputs[f"{kind}_rows"]) for kind in ROW_KINDS])
     for kind, rows, width in zip(
-        KINDS,
+        ROW_KINDS,
         (sizes.dense_rows, sizes.global_rows, sizes.sparse_rows),
         (sizes.dense_width, sizes.global_width, SPARSE_WIDTH),
         strict=True,
@@ -155,15 +192,6 @@ def fill(batch: PackedBatch, sizes: Sizes) -> PackedBatch:
     merge = merge + np.cumsum(added, dtype=np.int32)[np.searchsorted(ends, merge, side="right")]
     # Blocks that are added take over some row's result: nothing attends to them, and nobody reads them.
     inputs["merge"] = _grown(merge, (sizes.blocks,), merge[0])
-    size = inputs["key_bias"].shape[1]
-    inputs["key_bias"] = _grown(inputs["key_bias"], (sizes.blocks, size), MASKED)
-    for name in ("input_ids", "token_type_ids", "position_ids", "question_mask"):
-        inputs[name] = _grown(inputs[name], (1, sizes.blocks * size))
-    inputs["cls_index"] = _grown(inputs["cls_index"], (sizes.documents,))
-    if (table := inputs.get("random_table")) is not None:
-        layers, heads, _, r = table.shape
-        inputs["random_table"] = _grown(table, (layers, heads, sizes.sparse_rows, r))
-    return PackedBatch(inputs, batch.documents, batch.tokens, sizes.blocks * size)
 
 
 def _grown(array: npt.NDArray[Any], shape: Sequence[int], value: float = 0) -> npt.NDArray[Any]:

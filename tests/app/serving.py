@@ -11,8 +11,8 @@ from pathlib import Path
 
 
 @contextmanager
-def serving(store: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """A `nagayomi serve` of its own on a free port, killed at the end whatever happens."""
+def serving(store: Path, *arguments: str, most_s: float = 60) -> Iterator["subprocess.Popen[str]"]:
+    """A `nagayomi serve` of its own on a free port, killed at the end or after `most_s` seconds, whatever happens."""
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--model-store", str(store), *arguments]
     # A proxy in the environment must not be asked for a local address.
     environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "NAGAYOMI_INTRA_OP_THREADS": "1"}
@@ -26,7 +26,7 @@ def serving(store: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         # Where the tests run in the background, SIGINT is ignored, and a child would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    killer = threading.Timer(60, process.kill)
+    killer = threading.Timer(most_s, process.kill)
     killer.start()
     try:
         yield process

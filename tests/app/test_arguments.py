@@ -130,3 +130,13 @@ def test_the_command_line_itself_is_read_on_every_python(line: list[str]) -> Non
         args = json.loads(done.stdout)
         assert (args["question"], args["json"]) == ("何?", True), python
         assert "文書.txt" in (args.get("file"), *args.get("files", [])), python
+
+
+def test_what_follows_an_action_is_for_its_parser() -> None:
+    parser = CommandParser()
+    actions = parser.add_subparsers(dest="action", required=True)
+    check = actions.add_parser("check")
+    check.add_argument("--model")
+    check.add_argument("file", nargs="?")
+    given = parser.parse_args(["check", "--model", "m", "f"])
+    assert (given.action, given.model, given.file) == ("check", "m", "f")

@@ -1,8 +1,6 @@
 """The command line on handmade models: files and standard input, output for people and machines, errors."""
 
 import hashlib
-import io
-import json
 import os
 import pty
 import re
@@ -33,10 +31,6 @@ def document(tmp_path: Path) -> Path:
     return path
 
 
-def _type_in(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-
-
 def _run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # type: ignore[call-overload,no-any-return]
         [sys.executable, "-m", "app.cli", *arguments],
@@ -46,134 +40,9 @@ def _run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_qa_marks_the_answer_in_its_sentence(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["qa", "何?", str(document)]) == 0
-    out, err = capsys.readouterr()
-    assert re.fullmatch(r"1\.000  ここに【《答え》】があります。  \[7:11\]\n", out)
-    assert re.fullmatch(r"hand-qa: \d+ tokens in 1 window, \d+\.\d\d s\n", err)
-
-
-def test_qa_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["qa", "何?"], ["qa", "何?", "-"]):
-        _type_in(monkeypatch, TEXT.encode())
-        assert main(arguments) == 0
-        assert "【《答え》】" in capsys.readouterr().out
-
-
-def test_json_offsets_count_the_characters_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = "\ufeff一行目。\r\n𠮷野家で《答え》だ。\r\n"
-    file = tmp_path / "crlf.txt"
-    file.write_bytes(text.encode())
-    assert main(["qa", "何?", str(file), "--json", "--top-k", "2"]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    (result,) = json.loads(out)["results"]
-    best = result["answers"][0]
-    assert text[best["start"] : best["end"]] == best["text"] == "《答え》"
-    assert result["question"] == "何?"
-
-
-def test_qa_says_when_there_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "plain.txt"
-    file.write_text("何も書いていない。", encoding="utf-8")
-    assert main(["qa", "何?", str(file), "--null-score-diff-threshold", "-1"]) == 0
-    assert capsys.readouterr().out.startswith("No answer in the text (")
-
-
-def test_no_text_controls_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "escapes.txt"
-    file.write_text("前\x1b[31m《答\x1b[2Jえ》\u202e後。", encoding="utf-8")
-    assert main(["qa", "何?", str(file)]) == 0
-    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", capsys.readouterr().out)
-
-
-def test_a_long_sentence_is_cut_around_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "long.txt"
-    file.write_text("あ" * 3000 + "《答え》" + "い" * 3000, encoding="utf-8")
-    assert main(["qa", "何?", str(file)]) == 0
-    assert f"  …{'あ' * 100}【《答え》】{'い' * 100}…  [3000:3004]" in capsys.readouterr().out
-
-
-def test_summarize(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "document.txt"
-    file.write_text("軽い話。\n中くらいの話。\n重い話。\n", encoding="utf-8")
-    assert main(["summarize", str(file), "--max-sentences", "2"]) == 0
-    assert capsys.readouterr().out == "中くらいの話。\n重い話。\n"
-    assert main(["summarize", str(file), "--ratio", "0.3", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["summary"] == "重い話。"
-
-
-def test_classify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "document.txt"
-    file.write_text("下を向く。", encoding="utf-8")
-    assert main(["classify", str(file)]) == 0
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        ["0.982", "█" * 20, "down"],
-        ["0.018", "up"],
-    ]
-    assert main(["classify", str(file), "--top-k", "1", "--json"]) == 0
-    (label,) = json.loads(capsys.readouterr().out)["labels"]
-    assert label["label"] == "down"
-
-
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [
-        (b"", "holds no text"),
-        (" \n\u3000\n".encode(), "holds no text"),
-        ("日本語の文章です。".encode("euc_jp"), "is not UTF-8 (byte 1 is 0xc6)"),
-        ("日本語の文章です。".encode("euc_jp"), "iconv -f EUC-JP -t UTF-8 "),
-        ("日本語の文章です。".encode("cp932"), "iconv -f CP932 -t UTF-8 "),
-        ("日本語の文章です。".encode("utf-16"), "iconv -f UTF-16 -t UTF-8 "),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00", "only UTF-8 text is allowed."),
-        ("零\0文字".encode(), "The text: holds a NUL character"),
-        ("\u200b".encode(), "holds only invisible characters"),
-    ],
-)
-def test_unusable_text_is_exit_code_2(
-    data: bytes, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "bad.txt"
-    file.write_bytes(data)
-    assert main(["qa", "何?", str(file)]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("nagayomi: ")
-    assert sentence in err
-
-
-def test_standard_input_that_is_not_utf8(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    _type_in(monkeypatch, "日本語の文章です。".encode("cp932"))
-    assert main(["qa", "何?"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("nagayomi: standard input is not UTF-8")
-    assert error.endswith("iconv -f CP932 -t UTF-8\n")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["qa", "何?", "missing.txt"], "missing.txt cannot be read: No such file or directory."),
-        (["qa", "何?", "."], ". cannot be read: Is a directory."),
-        (["qa", " ", "{file}"], "QUESTION: must hold at least one character"),
-        (["qa", "何" * 300, "{file}"], "question"),
-        (["qa", "何?", "{file}", "--top-k", "0"], "--top-k: Input should be greater than or equal to 1."),
-        (["qa", "何?", "{file}", "--model", "nobody"], "No model named 'nobody' serves qa. Models for qa: hand-qa."),
-        (["qa", "何?", "{file}", "--model", "hand-classify"], "Models for qa: hand-qa."),
-        (["summarize", "{file}", "--ratio", "2"], "--ratio: Input should be less than or equal to 1."),
-        (["summarize", "{file}", "--ratio", "nan"], "--ratio: "),
-    ],
-)
-def test_wrong_arguments_are_exit_code_2(
-    arguments: list[str], sentence: str, document: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([argument.format(file=document) for argument in arguments]) == 2
-    assert sentence in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["translate"], ["qa"], ["qa", "何?", "a", "b"], ["summarize", "--ratio", "1", "--max-sentences", "1"]],
+    [[], ["translate"], ["qa"], ["summarize", "--ratio", "1", "--max-sentences", "1"]],
 )
 def test_impossible_command_lines_are_exit_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -35,6 +35,13 @@ def test_round_trip(directory: Path) -> None:
     assert [path.name for path in directory.iterdir() if "partial" in path.name] == []
 
 
+def test_a_manifest_of_before_has_bigbird_layers(directory: Path) -> None:
+    assert Manifest.read(directory).layer_kinds == ()
+    assert Manifest.read(directory).kinds == ("bigbird",)
+    change(directory, layer_kinds=["full"], attention_pattern=None)
+    assert Manifest.read(directory).kinds == ("full",)
+
+
 def test_defaults(directory: Path) -> None:
     content = json.loads((directory / FILE_NAME).read_text(encoding="utf-8"))
     for name in ("overlap_token_type", "label_names", "temperature", "doc_stride", "metrics", "training_data"):
@@ -58,6 +65,10 @@ def test_defaults(directory: Path) -> None:
         ({"sentence_token_types": True}, "3 token types are needed, and the model has 2"),
         ({"frequency_token_types": 6}, "frequency_token_types: Extra inputs are not permitted"),
         ({"surprise": 1}, "surprise"),
+        ({"layer_kinds": ["round"]}, "layer_kinds"),
+        ({"layer_kinds": ["bigbird"] * 2}, "2 layer kinds are named for 1 layers"),
+        ({"layer_kinds": ["full"]}, "an attention pattern belongs to layers of the kind bigbird"),
+        ({"attention_pattern": None}, "an attention pattern belongs to layers of the kind bigbird"),
         ({"name": "../x"}, "name"),
         ({"files": {"../secret": "0" * 64}}, "not a file inside"),
         ({"files": {"model.onnx": "abc"}}, "not a SHA-256"),

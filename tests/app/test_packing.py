@@ -286,3 +286,85 @@ def test_any_mix_of_documents(lengths: list[int], r: int, pattern: Any) -> None:
         everything = layout.is_dense(counts[owner[block]]) or block in (first, last)
         near = {first, block - 1, block, block + 1, last}
         assert set(keys) == (set(range(first, last + 1)) if everything else near)
+
+
+FULL = AttentionLayout(block_size=4, kinds=("full",))
+BOTH = AttentionLayout(block_size=4, kinds=("full", "local"))
+
+
+def test_in_full_layers_every_block_attends_to_all_of_its_document() -> None:
+    tables = block_tables([2, 3], FULL)
+    assert tables.keys() == {"full_table", "full_bias"}
+    assert tables["full_table"].tolist() == [[0, 1, 0], [0, 1, 0], [2, 3, 4], [2, 3, 4], [2, 3, 4]]
+    assert tables["full_bias"].tolist() == [[0, 0, MASKED]] * 2 + [[0, 0, 0]] * 3
+    assert FULL.is_dense(10_000)
+
+
+def test_in_local_layers_every_block_attends_to_itself_and_its_neighbours() -> None:
+    tables = block_tables([1, 3], BOTH)
+    assert tables.keys() == {"full_table", "full_bias", "local_table", "local_bias"}
+    assert tables["local_table"].tolist() == [[0, 0, 0], [0, 1, 2], [1, 2, 3], [2, 3, 0]]
+    assert tables["local_bias"].tolist() == [[MASKED, 0, MASKED], [MASKED, 0, 0], [0, 0, 0], [0, 0, MASKED]]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (edit("full_table", (0, 0), 5), "full table names a block outside the batch of 5"),
+        (edit("full_table", (0, 1), 2), "full table lets a document attend to another"),
+        (edit("local_table", (2, 1), 1), "local table lets a document attend to another"),
+        (drop_last("local_bias"), "local rows, table and bias differ"),
+        (drop_last("full_table"), "full rows, table and bias differ"),
+    ],
+)
+def test_broken_tables_in_order_are_refused(break_it: Any, words: str) -> None:
+    tables = block_tables([2, 3], BOTH)
+    break_it(tables)
+    with pytest.raises(ImpossibleTable, match=words):
+        validate_tables(tables, [2, 3])
+
+
+@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=8))
+def test_any_mix_of_documents_in_order(lengths: list[int]) -> None:
+    tables = pack([document(length) for length in lengths], BOTH).inputs
+    counts = [packed_length(length, 4) // 4 for length in lengths]
+    owner = np.repeat(np.arange(len(counts)), counts)
+    for block, own in enumerate(owner):
+        here = set(np.flatnonzero(owner == own).tolist())
+        for kind, wanted in (("full", here), ("local", here & {block - 1, block, block + 1})):
+            keys = tables[f"{kind}_table"][block][tables[f"{kind}_bias"][block] > MASKED].tolist()
+            assert sorted(keys) == sorted(wanted), kind
+
+
+SPANS = AttentionLayout(block_size=4, kinds=("full",), spans=True)
+
+
+def test_spans_of_four_blocks_see_the_keys_of_their_document() -> None:
+    tables = block_tables([2, 5], SPANS)
+    assert tables.keys() == {"full_spans", "full_merge"}
+    assert tables["full_spans"].tolist() == [[0, 16, 0, 8], [8, 24, 8, 28], [24, 40, 8, 28]]
+    # Four places for each span, of which the first has two blocks and the last one.
+    assert tables["full_merge"].tolist() == [0, 1, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        edit("full_spans", (0, 3), 12),
+        edit("full_spans", (2, 2), 0),
+        edit("full_merge", (1,), 2),
+        drop_last("full_spans"),
+        drop_last("full_merge"),
+    ],
+)
+def test_broken_spans_are_refused(break_it: Any) -> None:
+    tables = block_tables([2, 5], SPANS)
+    break_it(tables)
+    with pytest.raises(ImpossibleTable, match="The spans do not cover every block"):
+        validate_tables(tables, [2, 5])
+
+
+def test_weights_of_the_mean_over_a_document() -> None:
+    layout = AttentionLayout(block_size=4, kinds=("full",), means=True)
+    weights = pack([document(5), document(2)], layout).inputs["mean_weights"]
+    np.testing.assert_array_equal(weights, np.array([[0.2, 0.2, 0], [0, 0, 0.5]], dtype=np.float32))

@@ -32,6 +32,8 @@ SHOWN = {
     "classify": (("accuracy", "{:.0%} of the labels right"), ("macro_f1", "macro-F1 {:.2f}")),
 }
 QUESTION = "工事の責任者に選ばれたのは誰ですか"
+PDF = ROOT / "tests/app/files/data/libreoffice-horizontal.pdf"
+QUESTION_OF_PDF = "本は何冊まで借りられますか"
 _OUTPUT = re.compile(r"(<!-- output: (?P<name>[a-z-]+) -->)(?P<shown>.*?)(<!-- /output -->)", re.DOTALL)
 
 
@@ -53,7 +55,10 @@ def outputs(url: str) -> dict[str, str]:
                 "context": "富士山は静岡県と山梨県にまたがる火山である。高さは3776メートルで、日本で最も高い。",
             },
         )
+        with PDF.open("rb") as pdf:
+            in_file = client.post("/qa", data={"question": QUESTION_OF_PDF}, files={"file": pdf}).json()
         answers = {
+            "files": [in_file["results"][0]["answers"][0]],
             "qa": [qa["results"][0]],
             "summarize": [sentence for sentence in summary["sentences"] if sentence["selected"]],
             "classify": [labels["labels"]],
@@ -95,6 +100,8 @@ def _ten_questions(file: Path) -> str:
 def _command_line() -> str:
     commands = (
         ["nagayomi", "qa", QUESTION, "app/static/samples/history.txt"],
+        ["nagayomi", "qa", QUESTION_OF_PDF, str(PDF.relative_to(ROOT))],
+        ["nagayomi", "qa", "賃料は月額いくらですか", "app/static/samples"],
         ["nagayomi", "summarize", "--max-sentences", "2", "app/static/samples/history.txt"],
         ["nagayomi", "classify", "--top-k", "3", "app/static/samples/history.txt"],
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from export.model import BigBird, Task
+from export.encoder import Task
+from export.model import BigBird
 from export.to_onnx import ExportOptions, export
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint, tiny_model
 

@@ -19,6 +19,7 @@ def dense_reference(q: Tensor, k: Tensor, v: Tensor, tables: BlockTables, key_bi
     for kind in (tables.dense, tables.global_, tables.sparse):
         # The block bias of a table entry is the largest bias of its tokens: padding only lowers it.
         entry = (kind.bias.reshape(*kind.table.shape, size) - key_bias[kind.table.long()]).amax(-1)  # (R, W)
+        assert kind.rows is not None
         for index, row in enumerate(kind.rows.tolist()):
             if offset + index not in real:
                 continue

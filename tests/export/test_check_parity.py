@@ -5,7 +5,7 @@ import pytest
 
 from export import check_parity
 from export.check_parity import document, main
-from export.model import TASKS
+from export.encoder import TASKS
 
 
 def test_both_patterns_stay_within_the_bounds(

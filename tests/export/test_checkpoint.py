@@ -148,11 +148,17 @@ def test_no_configuration(checkpoint: Path, text: str | None) -> None:
         read_config(checkpoint)
 
 
-@pytest.mark.parametrize(("document", "kind"), [({"model_type": "bert"}, "'bert'"), ({}, "None"), ([], "None")])
-def test_another_model_is_refused(checkpoint: Path, document: Any, kind: str) -> None:
+@pytest.mark.parametrize(("document", "kind"), [({"model_type": "bert"}, "'bert'"), ({}, "None")])
+def test_training_takes_a_bigbird_only(checkpoint: Path, document: Any, kind: str) -> None:
     (checkpoint / "config.json").write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(CheckpointError, match=rf"holds a {kind} model; only big_bird"):
+    with pytest.raises(CheckpointError, match=rf"holds a {kind} model, and a big_bird is trained here"):
         read_checkpoint(checkpoint)
+
+
+def test_a_configuration_is_an_object(checkpoint: Path) -> None:
+    (checkpoint / "config.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="does not hold a JSON object"):
+        read_config(checkpoint)
 
 
 def test_a_directory_is_itself(checkpoint: Path) -> None:

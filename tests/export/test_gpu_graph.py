@@ -17,8 +17,9 @@ from app.packing import AttentionLayout, pack
 from export.check_gpu_graph import TOLERANCE, probabilities
 from export.check_parity import build, document, run_onnx
 from export.checkpoint import CheckpointError
+from export.encoder import PackedModel, Task
 from export.gpu_graph import mixed_precision, settle_shapes
-from export.model import BigBird, PackedModel, Task, packed_inputs
+from export.model import BigBird, packed_inputs
 from export.to_onnx import ExportOptions, add_gpu_graph, export
 from export.trace import GPU_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
 from tests.export.graphs import session
@@ -99,7 +100,7 @@ def test_settled_shapes_change_no_bit(gpu_qa: Path, qa_model: BigBird, tmp_path:
 )
 def test_mixed_precision_gives_the_same_probabilities(task: Task, pattern: Any, tmp_path: Path) -> None:
     subject = build(task, pattern, 64, 1, tmp_path)
-    model: BigBird = subject.packed.model
+    model = subject.packed.model
     write_gpu_graph(model, tmp_path, pattern)
     gpu = session(tmp_path / GPU_FILE)
     rounding = PackedModel(mixed_precision(model))

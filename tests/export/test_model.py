@@ -8,7 +8,8 @@ from transformers import BigBirdConfig
 from app.packing import AttentionLayout, pack
 from app.types import AttentionPattern
 from export.check_parity import SEP, cut, difference, document, reference_logits, reference_of, sharp_config
-from export.model import TASKS, BigBird, PackedModel, activation, config_dict, packed_inputs
+from export.encoder import TASKS, PackedModel, activation
+from export.model import BigBird, config_dict, packed_inputs
 from export.padded import PaddedModel
 from export.random_plan import random_plan
 from export.weights import initialise, load_weights

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from export.check_parity import difference, document
-from export.model import Task
+from export.encoder import Task
 
 LENGTHS = (128, 704, 1024, 4096)
 # optimum and the parts of transformers that it calls announce deprecations of their own.

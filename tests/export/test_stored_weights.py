@@ -16,7 +16,8 @@ from app.manifest import Manifest
 from app.packing import AttentionLayout, pack
 from export.check_parity import cut, difference, document
 from export.checkpoint import CheckpointError, read_checkpoint
-from export.model import BigBird, PackedModel, packed_inputs
+from export.encoder import PackedModel
+from export.model import BigBird, packed_inputs
 from export.stored_weights import SCALE, from_stored, to_stored
 from export.to_onnx import ExportOptions, export
 from tests.export.tiny import tiny_model

@@ -15,7 +15,8 @@ from app.packing import AttentionLayout, pack
 from app.types import ServedTask
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError
-from export.model import TASKS, BigBird, Task, packed_inputs
+from export.encoder import TASKS, Task
+from export.model import BigBird, packed_inputs
 from export.to_onnx import ExportOptions, add_arguments, export
 from tests.export.graphs import Inputs, quadratic_tensors, session
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint

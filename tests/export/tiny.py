@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from tokenizers import models
 
 from export.check_parity import sharp_config, sharpen
-from export.model import BigBird, Task, config_dict
+from export.encoder import Task
+from export.model import BigBird, config_dict
 from export.weights import initialise
 
 TEXT_SETTINGS = {"segmenter": "none", "normaliser": "nfkc"}

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from app.packing import Document
 from app.text.sentences import read_sentences, split_sentences
 from app.text.tokenizer import Tokenizer, Tokens
-from app.text.windows import question_windows, sentence_windows, text_windows, tokens_of_sentences
+from app.text.windows import context_room, question_windows, sentence_windows, text_windows, tokens_of_sentences
 from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
 from training.data import (
     DataError,
@@ -210,14 +210,13 @@ def _questions(
                 without = _without_sentence(asked)
                 if without is not None:
                     context, span, must_hold = without[0], None, without[1]
-        room = one.max_tokens - len(asked.question) - 3
+        room = context_room(asked.question, one.max_tokens, tokenizer.template)
         start = _crop_start(len(context), room, must_hold, rng)
         cropped = context.slice(start, min(start + room, len(context)))
         (window,) = question_windows(
             asked.question,
             cropped,
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
+            template=tokenizer.template,
             max_tokens=one.max_tokens,
             doc_stride=max(1, len(cropped)),
             overlap_token_type=2 if config.question_overlap else None,
@@ -285,14 +284,13 @@ def _labelled(
     tokens = [tokenizer.encode(example.text) for example in tqdm(examples, desc="tokenizing texts")]
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
-        text, room = tokens[index], one.max_tokens - 2
+        text, room = tokens[index], context_room(None, one.max_tokens, tokenizer.template)
         # Half of the crops are the beginning, which is what a reader sees first; the others teach the rest.
         start = int(rng.integers(0, len(text) - room + 1)) if len(text) > room and rng.random() < 0.5 else 0
         (window,) = text_windows(
             text.slice(start, start + room),
             None,
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
+            template=tokenizer.template,
             max_tokens=one.max_tokens,
             doc_stride=room,
         )
@@ -318,8 +316,7 @@ def _summaries(
         windows = sentence_windows(
             tokens_of_sentences(tokenizer.encode(document.text), sentences),
             [sentence.token_type if config.sentence_types else 0 for sentence in sentences],
-            cls_id=tokenizer.cls_id,
-            sep_id=tokenizer.sep_id,
+            template=tokenizer.template,
             max_tokens=one.max_tokens,
         )
         marked = np.array([any(s.start <= mark < s.end for mark in document.marks) for s in sentences], np.float32)

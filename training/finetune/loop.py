@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
-from export.model import BigBird, PackedModel, packed_inputs
+from export.encoder import PackedModel
+from export.model import BigBird, packed_inputs
 from training.config import ConfigError, FinetuneConfig, TrainingTask
 from training.finetune.checkpoint import new_model, save_checkpoint
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture

@@ -4,11 +4,9 @@ Fine-tuned and run in torch. The service runs BigBird only, and `nagayomi export
 here into a model of the store. Knows models and their tokenizers; nothing of data sets.
 """
 
-import itertools
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from app.text.tokenizer import Tokens
+from app.errors import BrokenModel
+from app.text.alignment import NO_TOKENS, Tokens, pairs
+from app.text.template import Template, frame_of
 from app.types import FloatArray, NormaliserName, SegmenterName
 from training.config import ConfigError
 from training.jglue.tasks import TASKS, TaskName
@@ -43,20 +43,6 @@ _AUTO_CLASSES = {
 }
 # What a tokenizer.json made here calls them.
 _SPECIAL_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-
-
-@dataclass(frozen=True)
-class PairTemplate:
-    """What a tokenizer puts before, between and after two texts, with its token types, and the types of the texts."""
-
-    before: tuple[list[int], list[int]]  # ids, types
-    between: tuple[list[int], list[int]]
-    after: tuple[list[int], list[int]]
-    text_types: tuple[int, int]
-
-    @property
-    def length(self) -> int:
-        return len(self.before[0]) + len(self.between[0]) + len(self.after[0])
 
 
 class Encoder:
@@ -83,33 +69,30 @@ class Encoder:
         """One text as tokens without special ones, each with its place in the text."""
         prepared = self.prepare(text)
         if not prepared.joined:
-            empty = np.zeros(0, dtype=np.int32)
-            return Tokens(empty, empty, empty, np.zeros(0, dtype=np.bool_))
+            return NO_TOKENS
         if self.tokenizer.is_fast:
             # verbose: it would warn of texts longer than the model, which are read in windows here.
             found = self.tokenizer(
                 prepared.joined, add_special_tokens=False, return_offsets_mapping=True, verbose=False
             )
-            return prepared.align(found["input_ids"], found["offset_mapping"])
+            return prepared.align(found["input_ids"], pairs(found["offset_mapping"]))
         pieces = self.tokenizer.tokenize(prepared.joined)
         surfaces = [self.tokenizer.convert_tokens_to_string([piece]) for piece in pieces]
-        return prepared.align(self.tokenizer.convert_tokens_to_ids(pieces), find_pieces(surfaces, prepared.joined))
+        spans = pairs(find_pieces(surfaces, prepared.joined))
+        return prepared.align(self.tokenizer.convert_tokens_to_ids(pieces), spans)
 
     @cached_property
-    def template(self) -> PairTemplate:
-        """Read off an encoded pair: tokenizers have no common way to say it."""
-        encoded = self.tokenizer("山", "川", return_special_tokens_mask=True, return_token_type_ids=True)
-        ids, types, special = (encoded[n] for n in ("input_ids", "token_type_ids", "special_tokens_mask"))
-        texts = [index for index, flag in enumerate(special) if not flag]
-        last = next((i for i, (a, b) in enumerate(itertools.pairwise(texts)) if b - a > 1), None)
-        if last is None:
-            raise ConfigError("The tokenizer puts nothing between two texts: a question would run into its context.")
-
-        def part(start: int, stop: int) -> tuple[list[int], list[int]]:
-            return list(ids[start:stop]), list(types[start:stop])
-
-        before, between = part(0, texts[0]), part(texts[last] + 1, texts[last + 1])
-        return PairTemplate(before, between, part(texts[-1] + 1, len(ids)), (types[texts[0]], types[texts[-1]]))
+    def template(self) -> Template:
+        """Read off encoded texts: tokenizers have no common way to say it."""
+        frames = []
+        for texts in (("山",), ("山", "川")):
+            encoded = self.tokenizer(*texts, return_special_tokens_mask=True, return_token_type_ids=True)
+            ids, types, is_special = (encoded[n] for n in ("input_ids", "token_type_ids", "special_tokens_mask"))
+            try:
+                frames.append(frame_of(ids, types, is_special, len(texts)))
+            except BrokenModel as error:
+                raise ConfigError(f"{error} A question would run into its context.") from error
+        return Template(*frames)
 
     def collate(self, features: Sequence[Features]) -> dict[str, Tensor]:
         """A batch, padded to its longest sequence."""

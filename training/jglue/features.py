@@ -86,9 +86,7 @@ def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride
         if context is None:
             context = contexts[example.context] = encoder.tokens(example.context)
         question = encoder.tokens(example.question).slice(0, MAX_QUESTION_TOKENS)
-        # The windows of the service have three special tokens; their places are taken over, their ids are not.
-        limit = encoder.max_tokens - (template.length - 3)
-        room = context_room(question, limit)
+        room = context_room(question, encoder.max_tokens, template)
         if room < 1:
             raise ConfigError(
                 f"max_tokens is {encoder.max_tokens}; the question {example.id} has {len(question)} tokens and leaves "
@@ -97,36 +95,13 @@ def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride
         windows = question_windows(
             question,
             context,
-            cls_id=0,
-            sep_id=0,
-            max_tokens=limit,
+            template=template,
+            max_tokens=encoder.max_tokens,
             doc_stride=min(doc_stride, room),  # a stride beyond the room would leave tokens unread
             overlap_token_type=None,
         )
-        laid_out = [_lay_out(encoder, question, context, window) for window in windows]
-        found.append(WindowedQuestion(example, context, laid_out))
+        found.append(WindowedQuestion(example, context, windows))
     return found
-
-
-def _lay_out(encoder: Encoder, question: Tokens, context: Tokens, window: Window) -> Window:
-    """The same window with the special tokens and token types of the encoder's own tokenizer."""
-    template = encoder.template
-    shown = context.ids[window.first_token : window.first_token + window.context_length]
-    parts = (template.before[0], question.ids, template.between[0], shown, template.after[0])
-    first, second = template.text_types
-    types = (
-        template.before[1],
-        [first] * len(question),
-        template.between[1],
-        [second] * len(shown),
-        template.after[1],
-    )
-    return dataclasses.replace(
-        window,
-        input_ids=np.concatenate(parts).astype(np.int32),
-        token_type_ids=np.concatenate(types).astype(np.int32),
-        context_start=sum(len(part) for part in parts[:3]),
-    )
 
 
 def _inputs(encoder: Encoder, window: Window) -> Features:

@@ -1,35 +1,18 @@
-"""Text for encoders of the hub: normalised and in words as their cards ask, and every piece with its place in the text.
+"""Text for encoders of the hub: normalised and in words as their cards ask, and where pieces without offsets stand.
 
-Knows words, pieces and offsets; nothing of models.
+Knows words and pieces; nothing of models.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from app.errors import BrokenModel
-from app.text.normalizer import Normalised, normalise
-from app.text.segmenter import build_segmenter, cut_words
-from app.text.tokenizer import Tokenizer, Tokens
+from app.text.alignment import PreparedText, prepare
+from app.text.segmenter import build_segmenter
 from app.types import NormaliserName, SegmenterName
 from training.config import ConfigError
 
 # A piece whose surface stands further on than this is taken for one that the tokenizer rewrote.
 _MAX_GAP = 50
-
-
-@dataclass(frozen=True)
-class PreparedText:
-    """The words of a text with one space between two: what a hub model's tokenizer is given."""
-
-    joined: str
-    normalised: Normalised
-    words: list[tuple[int, int]]  # spans of the normalised text
-
-    def align(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Tokens:
-        """Pieces with offsets into `joined` as tokens with offsets into the text as it was given."""
-        return Tokenizer.align(self.normalised, self.words, self.joined, np.array(ids, dtype=np.int32), offsets)
 
 
 class TextPreparation:
@@ -47,9 +30,7 @@ class TextPreparation:
             raise ConfigError(f"{error} Here, --set segmenter=mecab-jumandic cuts nearly the same words.") from error
 
     def __call__(self, text: str) -> PreparedText:
-        normalised = normalise(text, self._normaliser)
-        words = cut_words(normalised.text, self._segmenter)
-        return PreparedText(" ".join(normalised.text[start:end] for start, end in words), normalised, words)
+        return prepare(text, self._normaliser, self._segmenter)
 
 
 def find_pieces(surfaces: Sequence[str], text: str) -> list[tuple[int, int]]:

@@ -14,7 +14,8 @@ from transformers import BigBirdConfig
 from app.text.tokenizer import Tokenizer
 from export.attention import BlockTables
 from export.checkpoint import read_checkpoint
-from export.model import Encoder, activation
+from export.encoder import activation
+from export.model import Encoder
 from training.config import ConfigError, PretrainConfig
 from training.runs.initial_model import start_model
 

@@ -13,7 +13,8 @@ from transformers import BigBirdConfig
 
 from app.text.tokenizer import Tokenizer
 from export.checkpoint import CheckpointError, read_checkpoint
-from export.model import BigBird, Task
+from export.encoder import Task
+from export.model import BigBird
 from export.weights import initialise
 from training.config import ConfigError, TrainingConfig
 

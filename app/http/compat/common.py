@@ -17,11 +17,6 @@ RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
 T = TypeVar("T")
 
 
-def model_in_query(request: Request) -> str | None:
-    """The model that `?model=` names: these bodies have no field for it, and clients keep the query of an address."""
-    return request.query_params.get("model")
-
-
 def as_list(inputs: T | list[T]) -> list[T]:
     """The members of a batch; one input is a batch of one."""
     return inputs if isinstance(inputs, list) else [inputs]

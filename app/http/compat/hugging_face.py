@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import InvalidInput
-from app.http.compat.common import as_list, body_of, exchange, model_in_query
+from app.http.compat.common import as_list, body_of, exchange
 from app.http.compat.hugging_face_schemas import (
     ANSWERS,
     PAYLOADS,
@@ -28,6 +28,7 @@ from app.http.compat.hugging_face_schemas import (
     TextInputs,
 )
 from app.http.openapi import Responses, json_body
+from app.http.request import model_in_query
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
 from app.tasks.classify import CLASSIFY

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import __version__
-from app.errors import BrokenModel, InvalidInput, MalformedBody, ModelNotFound, Unavailable
+from app.errors import BrokenModel, InvalidInput, ModelNotFound, Unavailable
 from app.http.compat.common import ask, body_of
 from app.http.compat.kserve_tasks import TASKS
 from app.http.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
 from app.http.openapi import Responses, json_body
+from app.http.request import model_in_query
 from app.http.responses import stage_headers
 from app.service import Reply, Service
 from app.store import Model
@@ -177,8 +178,8 @@ def _metadata(model: Model) -> ModelMetadata:
 
 
 async def _infer(request: Request, service: Service, model: Model, body: bytes) -> Response:
-    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise MalformedBody(f"The body is sent as {encoding[:60]!r}; only a body that is not compressed is taken.")
+    if model_in_query(request) not in (None, model.name):
+        raise InvalidInput("The path and the query of the address name two models; one answers a request.")
     infer, binary = read_request(body, request.headers.get(JSON_LENGTH))
     options = dict(infer.parameters or {})
     tensors = TASKS[model.manifest.task]

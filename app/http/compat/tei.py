@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import NagayomiError, Overloaded, Unavailable
-from app.http.compat.common import body_of, exchange, model_in_query
+from app.http.compat.common import body_of, exchange
 from app.http.openapi import Responses, json_body
+from app.http.request import model_in_query
 from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service

@@ -44,13 +44,12 @@ def test_a_file_that_cannot_be_read_is_said_and_the_others_are_printed(
     picture, text = tmp_path / "a.png", tmp_path / "b.txt"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     text.write_text("文章。", "utf-8")
-    assert main(["extract", str(picture), str(tmp_path / "gone"), str(tmp_path), str(text)]) == 2
+    assert main(["extract", str(picture), str(tmp_path / "gone"), str(text)]) == 2
     out, err = capsys.readouterr()
     assert out == "\n文章。\n"
     lines = err.splitlines()
     assert lines[0].startswith(f"nagayomi: {picture}: The file is a PNG picture; text in pictures is not read.")
     assert lines[1] == f"nagayomi: {tmp_path / 'gone'}: it cannot be opened: No such file or directory."
-    assert lines[2] == f"nagayomi: {tmp_path}: it cannot be opened: Is a directory."
 
 
 def test_a_dash_is_standard_input_and_a_charset_can_be_stated(
@@ -60,3 +59,10 @@ def test_a_dash_is_standard_input_and_a_charset_can_be_stated(
     monkeypatch.setattr("sys.stdin", stdin)
     assert main(["extract", "--charset", "euc-kr", "-"]) == 0
     assert capsys.readouterr().out == "안녕하세요\n"
+
+
+def test_a_folder_means_the_files_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("一つ目。", "utf-8")
+    (tmp_path / "b.md").write_text("二つ目。", "utf-8")
+    assert main(["extract", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "一つ目。\n\n二つ目。\n"

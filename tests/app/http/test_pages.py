@@ -80,11 +80,11 @@ async def test_every_file_that_is_named_is_served(client: httpx.AsyncClient) -> 
     elements = [*ELEMENTS, *_Elements(REFERENCE).elements]
     named = {value for _, attributes in elements for value in attributes.values() if value and "static/" in value}
     named |= {f"static/{name}" for text in SCRIPTS.values() for name in re.findall(r'from "\./([^"]+)"', text)}
-    named |= {name for text in SCRIPTS.values() for name in re.findall(r'fetch\("(static/[^"]+)"', text)}
+    named |= {f"static/samples/{name}" for name in re.findall(r'file: "([^"]+)"', SCRIPTS["samples.js"])}
     of_swagger = {name for name in named if name.startswith("static/swagger/")}
     assert of_swagger <= {f"static/swagger/{path.name}" for path in SWAGGER.iterdir()}
     samples = {name for name in named if name.startswith("static/samples/")}
-    assert samples <= {f"static/samples/{path.name}" for path in (STATIC / "samples").iterdir()}
+    assert samples == {f"static/samples/{path.name}" for path in (STATIC / "samples").iterdir()}
     assert named - of_swagger - samples == {
         f"static/{path.name}" for path in STATIC.iterdir() if path.name not in ("index.html", "docs.html", "samples")
     }
@@ -100,7 +100,8 @@ async def test_every_file_that_is_named_is_served(client: httpx.AsyncClient) -> 
 def test_every_element_that_a_script_names_exists() -> None:
     ids = [attributes["id"] for _, attributes in ELEMENTS if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert set(re.findall(r'\$\("([^"]+)"\)', SCRIPTS["page.js"])) <= set(ids)
+    for name, script in SCRIPTS.items():
+        assert set(re.findall(r'\$\("([^"]+)"\)', script)) <= set(ids), name
     for _, attributes in ELEMENTS:
         for name in ("for", "aria-controls", "aria-labelledby", "aria-describedby"):
             assert attributes.get(name, ids[0]) in ids
@@ -113,10 +114,16 @@ def test_every_control_has_a_label() -> None:
             assert attributes["id"] in labelled or "aria-labelledby" in attributes, attributes
 
 
+def test_every_module_says_what_it_is_for() -> None:
+    for name, script in SCRIPTS.items():
+        assert script.startswith("// "), name
+        assert len(script.splitlines()) < 300, name
+
+
 def test_every_error_has_a_japanese_sentence() -> None:
     errors = [error for error in vars(app.errors).values() if isinstance(error, type) and issubclass(error, Exception)]
     types = {getattr(error, "error_type", "internal") for error in errors} | {"not_found", "method_not_allowed"}
-    sentences = dict(re.findall(r'^  (\w+): "([^"]+)"', SCRIPTS["api.js"], re.MULTILINE))
+    sentences = dict(re.findall(r'^  (\w+): "([^"]+)"', SCRIPTS["errors.js"], re.MULTILINE))
     assert types <= set(sentences)
     for sentence in sentences.values():
         assert re.fullmatch(r"[^A-Za-z]+。", sentence)

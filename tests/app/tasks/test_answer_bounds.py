@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
+from app.text.alignment import Tokens
 from app.text.brackets import bracket_pairs
 from app.text.structure import structure_of
-from app.text.tokenizer import Tokenizer, Tokens
+from app.text.tokenizer import Tokenizer
 
 DIGITS = "0123456789０１２３４５６７８９"
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from app.tasks.answer_bounds import AnswerBounds
 from app.tasks.answers import Span, decode_answers, distinct_answers, trim_span
-from app.text.tokenizer import Tokens
+from app.text.alignment import Tokens
+from app.text.template import bert_template
 from app.text.windows import Window, question_windows
 from app.types import FloatArray
 
@@ -31,8 +32,7 @@ def windows_of(context: Tokens, question: int, max_tokens: int, doc_stride: int)
     return question_windows(
         tokens_of(question),
         context,
-        cls_id=0,
-        sep_id=1,
+        template=bert_template(0, 1),
         max_tokens=max_tokens,
         doc_stride=doc_stride,
         overlap_token_type=None,

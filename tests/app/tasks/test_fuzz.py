@@ -33,14 +33,18 @@ def test_every_token_of_any_text_reaches_the_engine_and_is_owned_once(
 ) -> None:
     tokens = tokenizer.encode(text)
     asked = None if question is None else tokenizer.encode(question).slice(0, MAX_TOKENS - 4)
-    room = context_room(asked, MAX_TOKENS)
+    room = context_room(asked, MAX_TOKENS, tokenizer.template)
     stride = room - overlap % room
-    ids = {"cls_id": tokenizer.cls_id, "sep_id": tokenizer.sep_id}
     if asked is None:
-        windows = text_windows(tokens, None, **ids, max_tokens=MAX_TOKENS, doc_stride=stride)
+        windows = text_windows(tokens, None, template=tokenizer.template, max_tokens=MAX_TOKENS, doc_stride=stride)
     else:
         windows = question_windows(
-            asked, tokens, **ids, max_tokens=MAX_TOKENS, doc_stride=stride, overlap_token_type=None
+            asked,
+            tokens,
+            template=tokenizer.template,
+            max_tokens=MAX_TOKENS,
+            doc_stride=stride,
+            overlap_token_type=None,
         )
     documents = [Document(one.input_ids, one.token_type_ids, one.question_length) for one in windows]
     batch = pack(documents, LAYOUT)

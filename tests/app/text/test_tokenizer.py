@@ -1,4 +1,5 @@
 import dataclasses
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import models, pre_tokenizers
+from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
 from app.errors import BrokenModel
 from app.text.normalizer import clean
@@ -99,7 +100,71 @@ def characters() -> Tokenizer:
     return Tokenizer(pieces, normaliser="nfkc", segmenter="none")
 
 
+SPECIAL_TAGS = ["<s>", "</s>", "<unk>", "<pad>"]
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+PLAIN = ["▁", "東京", "▁東京", "京", "東", "は", "平成", "平", "成", "a", "▁a", "。", "が", "か", " "]
+
+
+def without_words(pieces: tokenizers.Tokenizer, *, mark: bool = False) -> Tokenizer:
+    """The text as it is sent, with or without SentencePiece's mark of a word's beginning."""
+    if mark:
+        pieces.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    pieces.add_special_tokens(SPECIAL_TAGS)
+    return Tokenizer(pieces, normaliser="none", segmenter="none")
+
+
+def unigram_with_bytes() -> tokenizers.Tokenizer:
+    """Unknown characters become bytes, as in ModernBERT-ja."""
+    scored = [(piece, 0.0) for piece in SPECIAL_TAGS + BYTES] + [(piece, -1.0 - len(piece)) for piece in PLAIN]
+    return tokenizers.Tokenizer(models.Unigram(scored, unk_id=2, byte_fallback=True))
+
+
+def bpe_with_bytes() -> tokenizers.Tokenizer:
+    vocabulary = {piece: index for index, piece in enumerate(SPECIAL_TAGS + BYTES + PLAIN)}
+    merges = [("東", "京"), ("▁", "東京"), ("平", "成"), ("▁", "a")]
+    return tokenizers.Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+
+
+def byte_level() -> tokenizers.Tokenizer:
+    """BPE over bytes, as in RoBERTa and ModernBERT: a piece may hold a part of a character."""
+    pieces = tokenizers.Tokenizer(models.BPE(unk_token=None))
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=SPECIAL_TAGS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    pieces.train_from_iterator(["東京は日本の首都である。a b 東京は平成"] * 4, trainer)
+    return pieces
+
+
+def multilingual() -> tokenizers.Tokenizer:
+    """A unigram model with its own NFKC and marks of words, as in XLM-R."""
+    pieces = unigram_with_bytes()
+    pieces.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(tokenizers.Regex(" {2,}"), " ")])
+    return pieces
+
+
+def basic() -> tokenizers.Tokenizer:
+    """WordPiece with the normalizer and the words of BERT."""
+    vocabulary = {piece: index for index, piece in enumerate([*SPECIAL_TAGS, *PLAIN, "##京", "##は", "##成"])}
+    pieces = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>", max_input_chars_per_word=100))
+    pieces.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=True, handle_chinese_chars=True)
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return pieces
+
+
+WITHOUT_WORDS: dict[str, Callable[[], Tokenizer]] = {
+    "unigram with bytes": lambda: without_words(unigram_with_bytes()),
+    "unigram with bytes and marks": lambda: without_words(unigram_with_bytes(), mark=True),
+    "unigram with its own NFKC": lambda: without_words(multilingual(), mark=True),
+    "BPE with bytes": lambda: without_words(bpe_with_bytes()),
+    "BPE with bytes and marks": lambda: without_words(bpe_with_bytes(), mark=True),
+    "BPE over bytes": lambda: without_words(byte_level()),
+}
 KINDS: dict[str, Callable[[], Tokenizer]] = {
+    **WITHOUT_WORDS,
     "WordPiece, unidic-lite": word_pieces,
     "WordPiece, ipadic": lambda: word_pieces("mecab-ipadic"),
     "characters": characters,
@@ -111,7 +176,8 @@ def trained(tiny_tokenizer_file: Path) -> Tokenizer:
     return Tokenizer.load(tiny_tokenizer_file, normaliser="nfkc", segmenter="mecab-jumandic")
 
 
-def check_tokens(tokenizer: Tokenizer, text: str) -> None:
+def check_tokens(tokenizer: Tokenizer, text: str, dropped: str = "") -> None:
+    """`dropped`: categories of characters that the pieces' own normalizer leaves out."""
     tokens = tokenizer.encode(text)
     count = len(tokens)
     for field in dataclasses.fields(tokens):
@@ -134,7 +200,7 @@ def check_tokens(tokenizer: Tokenizer, text: str) -> None:
     for start, end in zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True):
         covered[start:end] = True
     left = "".join(char for char, seen in zip(text, covered.tolist(), strict=True) if not seen)
-    assert not "".join(map(clean, left)).strip()
+    assert not [char for char in "".join(map(clean, left)).strip() if unicodedata.category(char)[0] not in dropped]
 
 
 @hostile
@@ -162,6 +228,11 @@ def test_any_text_becomes_tokens_of_every_kind(any_kind: Tokenizer, text: str) -
     check_tokens(any_kind, text)
 
 
+@given(any_text | joining_text | st.sampled_from(list(HOSTILE_TEXTS.values())))
+def test_pieces_that_leave_characters_out_keep_the_places_of_the_others(text: str) -> None:
+    check_tokens(without_words(basic()), text, dropped="MC")
+
+
 def surfaces(tokenizer: Tokenizer, text: str) -> list[tuple[str, str]]:
     """What each token is, and what it covers of the text."""
     tokens = tokenizer.encode(text)
@@ -184,6 +255,100 @@ def test_pieces_of_words_cover_their_part_of_the_word() -> None:
         ("##50", "５０"),
         ("[UNK]", "万"),
         ("[UNK]", "㌔"),
+    ]
+
+
+def test_a_character_made_of_several_covers_them_all() -> None:
+    tokenizer = without_words(multilingual(), mark=True)
+
+    assert surfaces(tokenizer, "東京 か\u3099は㍻か\u3099\u0301")[:8] == [
+        ("▁東京", "東京"),
+        ("▁", ""),
+        ("が", "か\u3099"),
+        ("は", "は"),
+        ("平成", "㍻"),
+        ("が", "か\u3099"),
+        ("<0xCC>", "\u0301"),
+        ("<0x81>", "\u0301"),
+    ]
+
+
+@pytest.mark.parametrize("mark", [False, True])
+@pytest.mark.parametrize("pieces", [unigram_with_bytes, bpe_with_bytes])
+def test_the_bytes_of_a_character_cover_it(pieces: Callable[[], tokenizers.Tokenizer], mark: bool) -> None:
+    text = "東京は𠮷é。\n㍻"
+
+    found = surfaces(without_words(pieces(), mark=mark), text)
+
+    def of(char: str) -> list[tuple[str, str]]:
+        return [(f"<0x{byte:02X}>", "" if char.isspace() else char) for byte in char.encode()]
+
+    first = "▁東京" if mark else "東京"
+    assert found == [(first, "東京"), ("は", "は"), *of("𠮷"), *of("é"), ("。", "。"), *of("\n"), *of("㍻")]
+
+
+def test_a_part_of_a_character_covers_all_of_it() -> None:
+    found = surfaces(without_words(byte_level()), "𠮷は é")
+
+    assert [covered for _, covered in found if covered == "𠮷"] == ["𠮷"] * 4
+    assert [covered for _, covered in found if covered == "é"] == ["é"] * 2
+
+
+def test_a_mark_before_the_first_word_covers_nothing() -> None:
+    assert surfaces(without_words(unigram_with_bytes(), mark=True), "。 は")[:4] == [
+        ("▁", ""),
+        ("。", "。"),
+        ("▁", ""),
+        ("は", "は"),
+    ]
+
+
+def test_white_space_is_left_to_the_pieces_where_nobody_cuts_words() -> None:
+    tokenizer = without_words(unigram_with_bytes())
+    text = " 東京  a\n "
+
+    tokens = tokenizer.encode(text)
+
+    pieces = [tokenizer.piece(number) for number in tokens.ids.tolist()]
+    assert pieces == [" ", "東京", " ", " ", "a", "<0x0A>", " "]
+    assert list(zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True)) == [
+        (1, 1),
+        (1, 3),
+        (5, 5),
+        (5, 5),
+        (5, 6),
+        (6, 6),
+        (6, 6),
+    ]
+    assert tokens.word_starts.tolist() == [True, False, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\u3000\u2028"])
+def test_white_space_alone_is_no_token(text: str) -> None:
+    assert len(without_words(unigram_with_bytes(), mark=True).encode(text)) == 0
+
+
+@given(st.text(alphabet="東京は平成a。𠮷é \n\u3099ｶ㍻"))
+def test_what_a_token_covers_is_what_it_says(text: str) -> None:
+    """For pieces without a normalizer, byte by byte."""
+    for pieces in (unigram_with_bytes(), bpe_with_bytes()):
+        for piece, covered in surfaces(without_words(pieces), text):
+            byte = bytes([int(piece[3:5], 16)]) if piece.startswith("<0x") else piece.encode()
+            assert byte.isspace() or byte in covered.encode()
+            assert len(covered) <= 1 or covered == piece
+
+
+def test_the_unknown_token_is_the_models_own() -> None:
+    """No vocabulary has to call it [UNK]."""
+    vocabulary = [("<what>", 0.0), ("<B>", 0.0), ("<E>", 0.0), ("東京", -1.0)]
+    pieces = tokenizers.Tokenizer(models.Unigram(vocabulary, unk_id=0))
+    pieces.post_processor = processors.TemplateProcessing(
+        single="<B> $A <E>", pair="<B> $A <E> $B <E>", special_tokens=[("<B>", 1), ("<E>", 2)]
+    )
+
+    assert surfaces(Tokenizer(pieces, normaliser="none", segmenter="none"), "<B>東京") == [
+        ("<what>", "<B>"),
+        ("東京", "東京"),
     ]
 
 

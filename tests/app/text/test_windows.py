@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInput
 from app.text.sentences import Sentence
+from app.text.template import Frame, Template, bert_template
 from app.text.tokenizer import Tokens
 from app.text.windows import (
     SentenceWindow,
@@ -18,8 +19,21 @@ from app.text.windows import (
     text_windows,
     tokens_of_sentences,
 )
+from app.types import IntArray
 
 CLS, SEP = 1, 2
+BERT = bert_template(CLS, SEP)
+
+
+def numbers(*values: int) -> IntArray:
+    return np.array(values, dtype=np.int32)
+
+
+# Two special tokens of one type between texts, and two before the first.
+DOUBLED = Template(
+    Frame((numbers(1, 3), numbers(2)), (numbers(0, 0), numbers(0)), (0,)),
+    Frame((numbers(1, 3), numbers(2, 2), numbers(4)), (numbers(0, 0), numbers(0, 0), numbers(0)), (0, 0)),
+)
 
 
 def tokens(ids: Sequence[int]) -> Tokens:
@@ -28,26 +42,32 @@ def tokens(ids: Sequence[int]) -> Tokens:
 
 
 def ask(
-    question: Tokens, context: Tokens, max_tokens: int, doc_stride: int, overlap: int | None = None
+    question: Tokens,
+    context: Tokens,
+    max_tokens: int,
+    doc_stride: int,
+    overlap: int | None = None,
+    template: Template = BERT,
 ) -> list[Window]:
     return question_windows(
         question,
         context,
-        cls_id=CLS,
-        sep_id=SEP,
+        template=template,
         max_tokens=max_tokens,
         doc_stride=doc_stride,
         overlap_token_type=overlap,
     )
 
 
-def read(text: Tokens, pair: Tokens | None, max_tokens: int, doc_stride: int) -> list[Window]:
-    return text_windows(text, pair, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens, doc_stride=doc_stride)
+def read(
+    text: Tokens, pair: Tokens | None, max_tokens: int, doc_stride: int, template: Template = BERT
+) -> list[Window]:
+    return text_windows(text, pair, template=template, max_tokens=max_tokens, doc_stride=doc_stride)
 
 
 def mark(sentences: Sequence[Tokens], max_tokens: int, types: Sequence[int] | None = None) -> list[SentenceWindow]:
     types = [0] * len(sentences) if types is None else types
-    return sentence_windows(sentences, types, cls_id=CLS, sep_id=SEP, max_tokens=max_tokens)
+    return sentence_windows(sentences, types, template=BERT, max_tokens=max_tokens)
 
 
 def check_windows(windows: list[Window], context: Tokens, max_tokens: int) -> None:
@@ -87,7 +107,7 @@ lengths = st.integers(0, 200)
 def test_question_windows(question_length: int, context_length: int, max_tokens: int, stride: int) -> None:
     question = tokens(range(1000, 1000 + question_length))
     context = tokens(range(100, 100 + context_length))
-    room = context_room(question, max_tokens)
+    room = context_room(question, max_tokens, BERT)
     assume(stride <= room)
 
     windows = ask(question, context, max_tokens, stride)
@@ -108,6 +128,35 @@ def test_question_windows(question_length: int, context_length: int, max_tokens:
         assert window.token_type_ids.tolist() == [0] * (question_length + 2) + [1] * (window.context_length + 1)
         owned = window.first_token + np.flatnonzero(window.owned)
         assert all(squad_owner(windows, int(token)) == index for token in owned)
+
+
+def test_windows_have_the_special_tokens_of_the_template() -> None:
+    windows = ask(tokens([7, 8]), tokens([10, 11, 12]), max_tokens=9, doc_stride=2, overlap=5, template=DOUBLED)
+
+    assert [window.input_ids.tolist() for window in windows] == [
+        [1, 3, 7, 8, 2, 2, 10, 11, 4],
+        [1, 3, 7, 8, 2, 2, 12, 4],
+    ]
+    assert [window.token_type_ids.tolist() for window in windows] == [[0] * 9, [0] * 8]
+    assert [(window.context_start, window.question_length) for window in windows] == [(6, 6), (6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"), [(None, [[1, 3, 10, 11, 2], [1, 3, 12, 2]]), ([7], [[1, 3, 10, 11, 2, 2, 7, 4]])]
+)
+def test_windows_of_text_have_the_special_tokens_of_the_template(
+    pair: list[int] | None, expected: list[list[int]]
+) -> None:
+    windows = read(
+        tokens([10, 11, 12]),
+        None if pair is None else tokens(pair),
+        max_tokens=5 if pair is None else 8,
+        doc_stride=2,
+        template=DOUBLED,
+    )
+
+    assert [window.input_ids.tolist() for window in windows][: len(expected)] == expected
+    assert {window.context_start for window in windows} == {2}
 
 
 def test_every_token_of_a_question_found_in_the_context_is_marked() -> None:
@@ -148,7 +197,7 @@ def test_a_doc_stride_that_would_skip_tokens_is_refused(stride: int) -> None:
 def test_text_windows(text_length: int, pair_length: int | None, max_tokens: int, stride: int) -> None:
     text = tokens(range(100, 100 + text_length))
     pair = None if pair_length is None else tokens(range(1000, 1000 + pair_length))
-    room = context_room(pair, max_tokens)
+    room = context_room(pair, max_tokens, BERT)
     assume(stride <= room)
 
     windows = read(text, pair, max_tokens, stride)

@@ -18,6 +18,7 @@ from app.worker.tensorrt import Sizes, fill, ladder, profile, rounded_up
 # Blocks of 4 tokens, full attention up to 5 blocks.
 SMALL = AttentionLayout(block_size=4, num_random_blocks=0)
 BASE = AttentionLayout()
+IN_ORDER = AttentionLayout(8, kinds=("full", "local"))
 
 
 def document(tokens: int) -> Document:
@@ -28,7 +29,7 @@ def document(tokens: int) -> Document:
 @st.composite
 def batches(draw: st.DrawFn) -> tuple[AttentionLayout, int, int, list[int]]:
     """A layout, max_tokens, max_batch_tokens, and lengths of documents that the scheduler may put together."""
-    layout = draw(st.sampled_from([SMALL, BASE, AttentionLayout(16, 1)]))
+    layout = draw(st.sampled_from([SMALL, BASE, AttentionLayout(16, 1), IN_ORDER]))
     size = layout.block_size
     max_tokens = draw(st.integers(8, 30 * size))
     max_batch_tokens = draw(st.integers(1, 40 * size))
@@ -67,9 +68,21 @@ def test_filled_tables_say_the_same_of_every_real_block(case: tuple[AttentionLay
     layout, max_tokens, max_batch_tokens, lengths = case
     batch = pack([document(length) for length in lengths], layout)
     filled = fill(batch, rounded_up(Sizes.of(batch.inputs), profile(layout, max_tokens, max_batch_tokens).max))
-    blocks = len(batch.inputs["merge"])
-    assert _attended(filled.inputs)[:blocks] == _attended(batch.inputs)
+    blocks = len(batch.inputs["key_bias"])
     assert (filled.inputs["key_bias"][blocks:] == MASKED).all()
+    if layout is IN_ORDER:
+        for kind in ("full", "local"):
+            before, after = (
+                {name: one.inputs[f"{kind}_{name}"] for name in ("table", "bias")} for one in (batch, filled)
+            )
+            width = before["table"].shape[1]
+            for name in before:
+                np.testing.assert_array_equal(after[name][:blocks, :width], before[name])
+            assert (after["bias"][blocks:] == MASKED).all()
+            assert (after["bias"][:, width:] == MASKED).all()
+            assert after["table"].max() < blocks
+        return
+    assert _attended(filled.inputs)[:blocks] == _attended(batch.inputs)
     for kind in ("dense", "global", "sparse"):
         assert filled.inputs[f"{kind}_table"].max() < blocks
         assert (filled.inputs[f"{kind}_bias"][len(batch.inputs[f"{kind}_rows"]) :] == MASKED).all()
@@ -136,6 +149,17 @@ def test_the_profile_of_the_defaults() -> None:
     assert span.opt == Sizes(
         blocks=64, documents=4, dense_rows=32, dense_width=11, global_rows=2, global_width=32, sparse_rows=32
     )
+
+
+def test_the_profile_of_a_model_of_512_tokens_in_full_layers() -> None:
+    layout = AttentionLayout(num_random_blocks=0, kinds=("full",))
+    span = profile(layout, 512, 4096)
+    assert span.max == Sizes(blocks=64, documents=64, full_width=8)
+    assert span.opt == Sizes(blocks=64, documents=8, full_width=8)
+    assert span.max.shapes(layout).keys() == {
+        *("input_ids", "token_type_ids", "position_ids", "question_mask", "key_bias", "cls_index"),
+        *("full_table", "full_bias"),
+    }
 
 
 def test_models_without_long_documents_have_idle_rows_alone() -> None:

@@ -1,0 +1,81 @@
+"""Files as a command line names them: paths, folders, patterns, and - for standard input.
+
+Knows paths and bytes; nothing of what is in a file.
+"""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from app.errors import FileTooLarge, InvalidInput
+from app.files.extraction import SentFile
+from app.files.limits import FileLimits
+from app.streams import read_input
+
+STANDARD_INPUT = "-"
+
+# Which files of a folder are meant; a file that is named by itself may be called anything.
+SUFFIXES = frozenset(
+    (
+        *(".pdf", ".docx", ".pptx", ".html", ".htm", ".xhtml", ".md", ".markdown"),
+        *(".eml", ".csv", ".tsv", ".txt", ".text"),
+    )
+)
+
+
+def named_files(names: Sequence[str]) -> list[str]:
+    """What some names mean, in order, each once: - itself, a path, the files below a folder, those a pattern matches.
+
+    Raises:
+        InvalidInput: a folder holds no file of a kind that is read, or a pattern matches none.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if name != STANDARD_INPUT and os.path.isdir(name):
+            inside = list(_files_below(Path(name)))
+            if not inside:
+                raise InvalidInput(f"{name} holds no file with one of the endings {', '.join(sorted(SUFFIXES))}.")
+            found.update(dict.fromkeys(inside))
+        elif glob.has_magic(name) and not os.path.exists(name):
+            matching = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+            if not matching:
+                raise InvalidInput(f"No file matches {name}.")
+            found.update(dict.fromkeys(matching))
+        else:
+            found[name] = None
+    return list(found)
+
+
+def read_named(name: str, limits: FileLimits) -> SentFile:
+    """The bytes of one file, or of standard input, never more than are allowed.
+
+    Raises:
+        InvalidInput: it cannot be opened; the sentence lacks its name.
+        FileTooLarge: it has more bytes; the sentence lacks its name.
+    """
+    most = limits.max_file_bytes
+    if name == STANDARD_INPUT:
+        data = read_input(most + 1)
+    else:
+        try:
+            with open(name, "rb") as file:
+                data = file.read(most + 1)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL character"
+            raise InvalidInput(f"it cannot be opened: {reason}.") from None
+    if len(data) > most:
+        raise FileTooLarge(f"The file has more than {most:,} bytes, the most that are allowed.")
+    return SentFile(name, data)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Files of the kinds that are read, in order; what is hidden is left out, and links to folders are not followed."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not path.is_symlink():
+                yield from _files_below(path)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            yield str(path)

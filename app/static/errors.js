@@ -1,0 +1,52 @@
+// What can go wrong, in Japanese. Knows `error_type` as app/errors.py has it, and nothing of the page.
+
+const SENTENCES = {
+  unauthorized: "このサーバーを使うには鍵が要ります。正しい鍵を入れてください。",
+  key_limit: "この鍵で同時に読める量を超えています。前の文書が読み終わるのをお待ちください。",
+  invalid_input: "受け付けられない内容です（質問が長すぎる、使えない文字が入っている、など）。",
+  malformed_body: "送られた内容を読み取れませんでした。",
+  body_too_large: "文書が大きすぎて受け取れません。分けて送ってください。",
+  request_too_large: "文書が長すぎます。短くするか、分けて送ってください。",
+  model_not_found: "この読み方のモデルが、サーバーにありません。",
+  overloaded: "サーバーが混み合っています。",
+  unavailable: "サーバーの準備ができていません。しばらくしてから、もう一度お試しください。",
+  engine_failed: "計算の途中で失敗しました。もう一度お試しください。",
+  body_timeout: "文書の送信に時間がかかりすぎました。もう一度お試しください。",
+  deadline_exceeded: "時間内に読み終えられませんでした。文書を短くするか、時間をおいてお試しください。",
+  unsupported_media_type: "この形の要求は受け取れません。",
+  job_not_found: "読みかけの作業がサーバーから失われました。もう一度お試しください。",
+  unreadable_file: "ファイルを読み取れません。",
+  unsupported_file: "この種類のファイルは読めません。",
+  not_text: "文字の文書ではないようです。",
+  unknown_encoding: "文字コードが分かりません。",
+  broken_file: "ファイルが壊れています。",
+  encrypted_file: "ファイルに暗号がかかっています。暗号を外して保存してから開いてください。",
+  unsafe_file: "安全に開けないファイルです。",
+  file_too_large: "ファイルが大きすぎるか、読むのに時間がかかりすぎます。分けて開いてください。",
+  broken_model: "モデルが壊れているため、使えません。",
+  provider_unavailable: "サーバーの計算装置が使えません。",
+  impossible_table: "サーバーの中で問題が起きました。",
+  internal: "サーバーの中で問題が起きました。",
+  not_found: "サーバーにこの機能がありません。",
+  method_not_allowed: "サーバーにこの機能がありません。",
+};
+
+// `sentence` for everyone; `detail`, in English, for who wants to know more.
+export class ApiError extends Error {
+  constructor(sentence, detail, status) {
+    super(sentence);
+    this.detail = detail;
+    this.status = status;
+  }
+}
+
+// `error`: {error, error_type, request_id?} as the service sends it, as far as it did.
+export function errorOf(error, status, retryAfter) {
+  let sentence = SENTENCES[error.error_type] ?? `サーバーから予期しない返事がありました（${status}）。`;
+  if (retryAfter) sentence += `約 ${retryAfter} 秒後にもう一度お試しください。`;
+  const id = error.request_id ? `（受付番号 ${error.request_id}）` : "";
+  return new ApiError(sentence, `${error.error ?? ""}${id}`, status);
+}
+
+export const unreachable = (error) =>
+  new ApiError("サーバーにつながりませんでした。動いているか確かめてください。", String(error));

@@ -1,0 +1,106 @@
+// Files that are dropped, pasted or chosen, and the list of those that are open. Knows how they become documents, and
+// nothing of what is in them.
+
+import * as api from "./api.js";
+import { $, element } from "./dom.js";
+import { problem } from "./results.js";
+
+export class Files {
+  #documents;
+  #failed;
+  #reading = Promise.resolve(); // one file after the other, in the order given
+
+  // `failed(error)` hears of every error that is shown, too.
+  constructor(documents, failed) {
+    this.#documents = documents;
+    this.#failed = failed;
+    this.#listen();
+    documents.addEventListener("change", () => this.#draw());
+    documents.addEventListener("show", () => this.#draw());
+  }
+
+  open(files) {
+    $("file-error").hidden = true;
+    for (const file of files) this.#reading = this.#reading.then(() => this.#open(file));
+  }
+
+  async #open(file) {
+    $("file-status").textContent = `「${file.name}」を読んでいます…`;
+    try {
+      this.#documents.open(file, await api.extract(file));
+    } catch (error) {
+      $("file-error").replaceChildren(element("p", {}, `「${file.name}」を開けませんでした。`), ...problem(error));
+      $("file-error").hidden = false;
+      this.#failed(error);
+    } finally {
+      $("file-status").textContent = "";
+    }
+  }
+
+  #listen() {
+    $("file").addEventListener("change", () => {
+      this.open([...$("file").files]);
+      $("file").value = "";
+    });
+    document.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault(); // or the browser would leave the page for the file
+      document.body.classList.add("dropping");
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) document.body.classList.remove("dropping");
+    });
+    document.addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
+    document.addEventListener("paste", (event) => this.#take(event, event.clipboardData));
+    $("files").addEventListener("click", (event) => this.#click(event));
+  }
+
+  #take(event, { files }) {
+    document.body.classList.remove("dropping");
+    if (files.length === 0) return;
+    event.preventDefault();
+    this.open([...files]);
+  }
+
+  #click(event) {
+    const items = [...$("files").children];
+    const at = items.findIndex((item) => item.contains(event.target));
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.classList.contains("remove")) {
+      this.#documents.close(this.#documents.files[at]);
+      // The focus goes to what takes the place of the file.
+      const left = [...$("files").querySelectorAll(".remove")];
+      (left[Math.min(at, left.length - 1)] ?? $("text")).focus();
+    } else {
+      this.#documents.show(this.#documents.files[at]);
+      $("files").children[at].querySelector("button").focus();
+    }
+  }
+
+  #draw() {
+    const { files, shown } = this.#documents;
+    $("files").hidden = files.length === 0;
+    $("files").replaceChildren(
+      ...files.map((document) =>
+        element(
+          "li",
+          {},
+          element("button", { type: "button", class: "name", "aria-pressed": String(document === shown) }, document.name),
+          element("button", { type: "button", class: "remove", "aria-label": `「${document.name}」を閉じる` }, "×"),
+        ),
+      ),
+    );
+    $("warnings").replaceChildren(...warningsOf(shown));
+  }
+}
+
+function warningsOf({ text, pages, warnings }) {
+  const scanned = pages.filter((page) => page.scanned).map((page) => page.number);
+  const found = [];
+  if (scanned.length) found.push(element("p", {}, `${scanned.join("、")} ページは画像だけなので、文字を読めません。`));
+  else if (!text.trim()) found.push(element("p", {}, "このファイルには文字がありません。"));
+  if (warnings.length === 0) return found;
+  const listed = element("ul", { lang: "en" }, ...warnings.map((warning) => element("li", {}, warning)));
+  return [...found, element("details", {}, element("summary", {}, "読み取りの注意"), listed)];
+}

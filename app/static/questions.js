@@ -1,0 +1,164 @@
+// The list of questions with their answers. Knows requests and responses of /qa.
+//
+// An entry: {id, question, state: "waiting" | "asked" | "done", result, documents, request, element}. It waits until it
+// is asked, and again when it was cancelled, failed, or the documents changed.
+
+import { copyButtons, quotation } from "./copy.js";
+import { $, element } from "./dom.js";
+import { ApiError } from "./errors.js";
+import { byName, requestOf } from "./request.js";
+import { answer, score } from "./results.js";
+
+const MOST_CANDIDATES = 20; // of which the map is made
+const SHOWN_CANDIDATES = 5;
+const LEAST_SCORE = 0.01; // of a candidate that is shown next to the best
+
+export class Questions {
+  #entries = [];
+  #current = null;
+  #made = 0;
+
+  // `panel`: the Panel of the form; `documents`: the Documents; `show(target, movePage)`: something else is current.
+  constructor(panel, documents, show) {
+    this.panel = panel;
+    this.documents = documents;
+    this.show = show;
+    $("question").addEventListener("keydown", (event) => {
+      // Enter ends a word in the making before it sends anything.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      panel.form.requestSubmit();
+    });
+    $("questions").addEventListener("click", (event) => this.#click(event));
+  }
+
+  // Put a question into the list without asking it.
+  add(question) {
+    const entry = { id: (this.#made += 1), question, state: "waiting", result: null, element: element("li") };
+    this.#entries.push(entry);
+    this.#draw(entry);
+    $("questions").append(entry.element);
+  }
+
+  async submit() {
+    const lines = $("question").value.split("\n").map((line) => line.trim());
+    const documents = this.documents.readable;
+    const asked = lines.some(Boolean) || this.#entries.some((entry) => entry.state === "waiting");
+    if (documents.length === 0) return this.panel.fail(new ApiError("文書を入れてください。"));
+    if (!asked) return this.panel.fail(new ApiError("質問を書いてください。"));
+    lines.filter(Boolean).forEach((line) => this.add(line));
+    $("question").value = "";
+    const entries = this.#entries.filter((entry) => entry.state === "waiting");
+    for (const entry of entries) this.#set(entry, { state: "asked" });
+    const fields = { top_k: MOST_CANDIDATES, offset_unit: "utf16", ...this.panel.model };
+    const question = entries.map((entry) => entry.question);
+    const response = await this.panel.run(requestOf("qa", { question, ...fields }, documents));
+    if (!response) return entries.forEach((entry) => this.#set(entry, { state: "waiting" }));
+    const named = byName(response, documents);
+    for (const [index, entry] of entries.entries()) {
+      const request = requestOf("qa", { question: entry.question, ...fields }, documents);
+      this.#set(entry, { state: "done", result: response.results[index], documents: named, request });
+    }
+    this.#choose(entries[0], false);
+  }
+
+  // The documents are others: every question waits to be asked again.
+  forget() {
+    this.panel.cancel();
+    this.panel.clear();
+    this.#current = null;
+    for (const entry of this.#entries) this.#set(entry, { state: "waiting", result: null });
+  }
+
+  empty() {
+    this.#entries = [];
+    this.#current = null;
+    $("questions").replaceChildren();
+  }
+
+  // What the document shows of the current question.
+  get highlights() {
+    if (!this.#current?.result) return { spans: [], weights: [], most: 1 };
+    const { result, documents } = this.#current;
+    const spans = shownOf(result).map(({ document, start, end, boxes }, index) => ({
+      document: documents.get(document),
+      start,
+      end,
+      boxes,
+      className: index === 0 && isStated(result) ? "answer" : null,
+      target: targetOf(this.#current, index),
+    }));
+    const weights = result.answers.map((one) => ({ ...one, document: documents.get(one.document) }));
+    return { spans, weights, most: 1 };
+  }
+
+  get first() {
+    return this.#current && targetOf(this.#current, 0);
+  }
+
+  #set(entry, changes) {
+    Object.assign(entry, changes);
+    this.#draw(entry);
+  }
+
+  #choose(entry, movePage, target = targetOf(entry, 0)) {
+    this.#current = entry;
+    for (const { element: item } of this.#entries) item.setAttribute("aria-current", String(item === entry.element));
+    this.show(target, movePage);
+  }
+
+  #click(event) {
+    const entry = this.#entries.find((one) => one.element.contains(event.target));
+    const button = event.target.closest("button");
+    if (!entry || !button) return;
+    if (button.classList.contains("remove")) this.#remove(entry);
+    else if (button.classList.contains("found")) this.#choose(entry, true, button.dataset.target);
+  }
+
+  // The focus goes to what takes the place of the entry.
+  #remove(entry) {
+    const at = this.#entries.indexOf(entry);
+    this.#entries.splice(at, 1);
+    entry.element.remove();
+    const next = this.#entries[Math.min(at, this.#entries.length - 1)];
+    (next?.element.querySelector(".remove") ?? $("question")).focus();
+    if (this.#current !== entry) return;
+    this.#current = null;
+    this.show(null, false);
+  }
+
+  #draw(entry) {
+    const remove = element("button", { type: "button", class: "remove", "aria-label": `「${entry.question}」を消す` }, "×");
+    const head = element("div", { class: "row" }, element("h3", {}, entry.question), remove);
+    entry.element.dataset.state = entry.state;
+    entry.element.replaceChildren(head, ...bodyOf(entry));
+  }
+}
+
+// The service always gives its best spans; whether the document answers at all, the null score says.
+const isStated = (result) => result.answers.length > 0 && result.score_diff <= 0;
+
+const shownOf = ({ answers }) =>
+  answers.slice(0, SHOWN_CANDIDATES).filter((one, index) => index === 0 || one.score >= LEAST_SCORE);
+
+const targetOf = (entry, index) => `question-${entry.id}-${index}`;
+
+function bodyOf(entry) {
+  if (entry.state === "asked") return [element("p", { class: "note" }, "読んでいます…")];
+  if (entry.state === "waiting") return [element("p", { class: "note" }, "まだたずねていません。")];
+  const { result, documents, request } = entry;
+  const best = shownOf(result);
+  const shown = best.map((one, index) => answer(one, documents.get(one.document), targetOf(entry, index)));
+  const buttons = copyButtons(best[0] && quotation(best[0].sentence.text, best[0], documents.get(best[0].document)), result, request);
+  if (isStated(result)) return [shown[0], ...others("ほかの候補", shown.slice(1)), buttons];
+  const verdict = element("p", { class: "absent" }, "この文書には書かれていません");
+  const near = others("それでも近いところ", shown);
+  return [verdict, score(result.null_score, "書かれていない確からしさ"), ...near, buttons];
+}
+
+function others(title, shown) {
+  if (shown.length === 0) return [];
+  const items = shown.map((one) => element("li", {}, one));
+  const summary = element("summary", {}, `${title}（${shown.length} 件）`);
+  return [element("details", {}, summary, element("ol", { class: "entries" }, ...items))];
+}

@@ -1,0 +1,198 @@
+"""`nagayomi qa`, `summarize` and `classify`: the service in this process, over files of every kind that is read.
+
+Answers go to standard output; what could not be read, what to know of a file and what it cost go to standard error. The
+other files are answered from all the same; the exit code is then 2. Nobody else waits for the one request of a command:
+it may be as long as it likes and take its time.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.errors import FileError, InvalidInput
+from app.files.extraction import Extracted, Extractor
+from app.files.inputs import STANDARD_INPUT, named_files, read_named
+from app.files.limits import FileLimits
+from app.files.sniff import ACCEPTED
+from app.service import Service
+from app.settings import Settings, flag, settings_from
+from app.store import with_one_model
+from app.tasks.base import DocumentsResponse, Fields, TaskSpec
+from app.tasks.registry import TASKS
+from app.tasks.sources import Source, sources_of_files
+from app.terminal import show_answers, show_labels, show_summaries, show_usage
+from app.types import ServedTask
+from app.validation import explain
+
+REQUEST_TIMEOUT_S = 24 * 3600.0
+_ENDLESS = 1 << 60
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What one command adds to its files, and how it shows what comes back."""
+
+    options: tuple[str, ...]  # of the request, as arguments
+    show: Callable[[Any, Sequence[Source], bool], str]  # response, sources, colour
+
+
+_ASKING: dict[ServedTask, _Asking] = {
+    "qa": _Asking(
+        ("model", "question", "top_k", "max_answer_length", "null_score_diff_threshold", "doc_stride"),
+        lambda response, sources, colour: show_answers(response, sources, colour=colour),
+    ),
+    "summarize": _Asking(
+        ("model", "max_sentences", "ratio", "max_characters", "diversity"),
+        lambda response, sources, _: show_summaries(response, sources),
+    ),
+    "classify": _Asking(
+        ("model", "top_k"),
+        lambda response, _, colour: show_labels(response, colour=colour),
+    ),
+}
+
+
+def add_arguments(task: ServedTask, parser: argparse.ArgumentParser) -> None:
+    """The arguments of one command."""
+    if task == "qa":
+        parser.add_argument("question", metavar="QUESTION")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help=f"{ACCEPTED}; a folder; a pattern such as '*.pdf'; without any, or with -, standard input",
+    )
+    if task == "qa":
+        _add_qa_arguments(parser)
+    elif task == "summarize":
+        _add_summarize_arguments(parser)
+    else:
+        parser.add_argument("--top-k", type=int, metavar="N", help="labels at most (default: all)")
+    parser.add_argument("--charset", metavar="NAME", help="how text files are encoded (default: what their bytes are)")
+    parser.add_argument("--json", action="store_true", help="print the answer of the HTTP interface")
+    parser.add_argument(
+        "--model", metavar="NAME", help="a model of the store (default: the first for the task by name)"
+    )
+    parser.add_argument(
+        "--model-store",
+        metavar="DIR",
+        help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
+    )
+
+
+def _add_qa_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--top-k", type=int, metavar="N", help="answers at most, best first (default: 1)")
+    parser.add_argument("--max-answer-length", type=int, metavar="N", help="tokens of an answer at most (default: 30)")
+    parser.add_argument(
+        "--null-score-diff-threshold",
+        type=float,
+        metavar="X",
+        help="no answer when the null logit exceeds the best answer's by more than this (default: always answer)",
+    )
+    parser.add_argument("--doc-stride", type=int, metavar="N", help="tokens between the starts of two windows")
+
+
+def _add_summarize_arguments(parser: argparse.ArgumentParser) -> None:
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--max-sentences", type=int, metavar="N", help="sentences at most (default: 3)")
+    length.add_argument("--ratio", type=float, metavar="X", help="share of the text's sentences")
+    length.add_argument("--max-characters", type=int, metavar="N", help="characters at most")
+    parser.add_argument("--diversity", type=float, metavar="X", help="0 to 1: avoid sentences that repeat one another")
+
+
+def run(task: ServedTask, args: argparse.Namespace) -> int:
+    """Answer one request over all files; 2 where any of them could not be read.
+
+    Raises:
+        InvalidInput: an argument is wrong, or there is nothing to read.
+        NagayomiError: as app/errors.py has them.
+    """
+    spec, asking = TASKS[task], _ASKING[task]
+    request = _request(spec, args, asking.options)
+    return asyncio.run(_answer(spec, asking, request, args))
+
+
+async def _answer(spec: TaskSpec[Any, Any, Any], asking: _Asking, request: Fields, args: argparse.Namespace) -> int:
+    files, all_read = await _read(args.files or [STANDARD_INPUT], args.charset)
+    if not files:
+        return 2
+    sources = sources_of_files(files)
+    settings = with_one_model(_settings(args), spec.name, args.model)  # others would be loaded for nothing
+    async with Service.open(settings, [spec.name]) as service:
+        response = await service.answer_documents(spec, request, sources)
+    _print(response, sources, asking, as_json=args.json)
+    return 0 if all_read else 2
+
+
+async def _read(names: Sequence[str], charset: str | None) -> tuple[list[Extracted], bool]:
+    """What the files hold, and whether all of them could be read."""
+    limits = FileLimits()
+    extractor = Extractor(limits, at_once=1)
+    found: list[Extracted] = []
+    all_read = True
+    if STANDARD_INPUT in names and sys.stdin is not None and sys.stdin.isatty():
+        print("Reading from the terminal; Ctrl-D ends the text.", file=sys.stderr)
+    for name in named_files(names):
+        try:
+            file = await asyncio.to_thread(read_named, name, limits)
+            found.append(await extractor.read(replace(file, charset=charset)))
+        except (FileError, InvalidInput) as error:
+            print(f"nagayomi: {_called(name)}: {error}", file=sys.stderr)
+            all_read = False
+            continue
+        for warning in found[-1].document.warnings:
+            print(f"nagayomi: {_called(name)}: {warning}", file=sys.stderr)
+    return found, all_read
+
+
+def _called(name: str) -> str:
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    given: dict[str, Any] = {
+        "request_timeout_s": REQUEST_TIMEOUT_S,
+        "max_request_timeout_s": REQUEST_TIMEOUT_S,
+        "text_threads": 1,
+        **dict.fromkeys(
+            (
+                *("max_text_characters", "max_waiting_characters", "max_client_batch_size"),
+                *("max_request_tokens", "max_queue_tokens", "max_key_tokens"),
+            ),
+            _ENDLESS,
+        ),
+    }
+    if args.model_store is not None:
+        given["model_store"] = args.model_store
+    return settings_from(given)
+
+
+def _request(spec: TaskSpec[Any, Any, Any], args: argparse.Namespace, options: Sequence[str]) -> Fields:
+    """The request that the arguments describe. What was not given is left to the schema's defaults.
+
+    Raises:
+        InvalidInput: names the argument and says what is allowed.
+    """
+    given = {option: value for option in options if (value := getattr(args, option)) is not None}
+    try:
+        return spec.fields(**given)
+    except ValidationError as error:
+        raise InvalidInput(explain(error, flag)) from error
+
+
+def _print(response: DocumentsResponse, sources: Sequence[Source], asking: _Asking, *, as_json: bool) -> None:
+    if as_json:
+        print(response.model_dump_json(exclude_none=True))
+        return
+    print(asking.show(response, sources, _wants_colour()))
+    print(show_usage(response.model, response.usage, response.timings), file=sys.stderr)
+
+
+def _wants_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,127 @@
+"""What an export needs of a model, whatever its family: tasks, graph inputs and outputs, and one packed forward pass.
+
+A family (export/model.py for BigBird, export/families for the others) is a subclass of `EncoderModel` that keeps the
+parameter names of transformers, so that its checkpoints load unchanged. Knows nothing of files or text.
+
+Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d head size.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PretrainedConfig
+
+from app.packing import MASKED
+from app.types import AttentionPattern, LayerKind
+from export.attention import Tables, rows_of
+from export.spans import Spans
+
+Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
+TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
+LONGEST_TABLE = 1024  # tokens of a document up to which full layers gather its keys by a table
+PER_DOCUMENT: tuple[Task, ...] = ("classify", "multiple-choice")  # the others have outputs for every token
+
+
+def output_names(task: Task) -> tuple[str, ...]:
+    return ("start_logits", "end_logits") if task == "qa" else ("logits",)
+
+
+def activation(name: str) -> Callable[[Tensor], Tensor]:
+    """The activations that checkpoints name. gelu_new and its variants are one formula, with tanh."""
+    if name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
+        return lambda x: F.gelu(x, approximate="tanh")
+    if name == "gelu":
+        return F.gelu
+    if name == "relu":
+        return F.relu
+    raise ValueError(f"The checkpoint asks for the activation {name!r}; gelu, gelu_new and relu are supported.")
+
+
+class EncoderModel(nn.Module):
+    """An encoder and the head of one task.
+
+    `architectures` names, for every task that transformers has a head for, its class that reads the same checkpoint.
+    """
+
+    config_class: ClassVar[type[PretrainedConfig]]
+    architectures: ClassVar[Mapping[Task, str]]
+
+    config: Any  # of `config_class`
+    task: Task
+    layer_kinds: tuple[LayerKind, ...]  # one for each layer
+    max_tokens: int
+    block_size: int = 64
+    num_random_blocks: int = 0
+    for_gpus: bool = False  # its graph is for GPUs, see export/gpu_graph.py
+    pools_means: bool = False  # its head reads the mean state of each document
+
+    def __init__(self, *_: Any) -> None:
+        super().__init__()
+
+    @property
+    def kinds(self) -> tuple[LayerKind, ...]:
+        return tuple(sorted(set(self.layer_kinds)))
+
+    @property
+    def embedding_inputs(self) -> tuple[str, ...]:
+        """What the embeddings read; a family without token types has no such input."""
+        return ("input_ids", "token_type_ids", "position_ids")
+
+    def packed_inputs(self, pattern: AttentionPattern = "hf-eval") -> tuple[str, ...]:
+        """Names of the inputs of the packed graph, in order: only those of the kinds of layers that there are."""
+        parts = dict.fromkeys(self.kinds, ("table", "bias"))
+        if self.takes_spans:
+            parts["full"] = ("spans", "merge")
+        tables = tuple(f"{kind}_{part}" for kind in self.kinds for part in parts[kind])
+        head = ("mean_weights",) if self.pools_means else ("cls_index",)
+        return (*self.embedding_inputs, "key_bias", *tables, *(head if self.task in PER_DOCUMENT else ()))
+
+    @property
+    def takes_spans(self) -> bool:
+        """Whether full layers read spans instead of gathering keys, see export/spans.py."""
+        return "full" in self.kinds and self.max_tokens > LONGEST_TABLE and not self.for_gpus
+
+    def tables(self, inputs: Mapping[str, Tensor]) -> dict[LayerKind, Tables]:
+        """What the layers of each kind attend to; for kinds whose rows are the blocks in their order."""
+        key_bias = inputs["key_bias"]
+        found: dict[LayerKind, Tables] = {}
+        for kind in self.kinds:
+            if kind == "full" and self.takes_spans:
+                merge = inputs["full_merge"]
+                found[kind] = Spans(inputs["full_spans"], merge, key_bias.reshape(-1), key_bias.shape[1])
+            else:
+                rows = rows_of(None, inputs[f"{kind}_table"], inputs[f"{kind}_bias"], key_bias)
+                found[kind] = replace(rows, by_head=kind == "full" and self.max_tokens > LONGEST_TABLE)
+        return found
+
+    def pooled(self, hidden: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """(1, T, hidden) -> (D, hidden): the first token of each document, or the mean of all its tokens."""
+        if not self.pools_means:
+            return hidden[0].index_select(0, inputs["cls_index"])
+        real = 1.0 + inputs["key_bias"] / -MASKED  # (N, b) 1 for tokens, 0 for padding
+        blocks = hidden.reshape(*real.shape, -1) * real.unsqueeze(-1)  # (N, b, hidden)
+        return inputs["mean_weights"] @ blocks.sum(1)
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """Logits of a packed batch: two (1, T) for qa, (D, labels) for tasks over documents, else (1, T, labels)."""
+
+    def saved_config(self) -> dict[str, Any]:
+        """config.json of a checkpoint of this model: what transformers needs to load it."""
+        return {**self.config.to_dict(), "architectures": [self.architectures[self.task]]}
+
+
+class PackedModel(nn.Module):
+    """The layout the service runs: one token axis, block tables as inputs."""
+
+    def __init__(self, model: EncoderModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """Takes what `model.packed_inputs` names."""
+        return self.model.run(inputs)

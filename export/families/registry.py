@@ -1,0 +1,77 @@
+"""The families that can be exported, by the `model_type` of config.json, and models read from checkpoints of theirs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from export.checkpoint import CheckpointError, read_config, read_weights
+from export.encoder import EncoderModel, Task
+from export.families.bert import Bert
+from export.families.luke import Luke
+from export.families.modernbert import ModernBert
+from export.families.roberta import Roberta, XlmRoberta
+from export.model import BigBird
+from export.weights import load_weights
+
+FAMILIES: Mapping[str, type[EncoderModel]] = {
+    "big_bird": BigBird,
+    "bert": Bert,
+    "roberta": Roberta,
+    "xlm-roberta": XlmRoberta,
+    "luke": Luke,
+    "modernbert": ModernBert,
+}
+
+
+def family_of(document: Mapping[str, Any]) -> type[EncoderModel]:
+    """The family that a config.json names.
+
+    Raises:
+        CheckpointError: it is not one of `FAMILIES`, or wants code of its own; names those that are supported.
+    """
+    name = str(document.get("model_type"))
+    families = f"Supported are {', '.join(sorted(FAMILIES))}."
+    if name in FAMILIES and not document.get("is_decoder"):
+        return FAMILIES[name]
+    if document.get("auto_map"):
+        raise CheckpointError(f"The checkpoint ({name!r}) comes with code of its own, which is never run. {families}")
+    if document.get("is_decoder") or any("CausalLM" in one for one in document.get("architectures") or ()):
+        raise CheckpointError(f"The checkpoint ({name!r}) is a decoder, which writes text; this reads it. {families}")
+    if name in ("longformer", "led"):
+        raise CheckpointError(
+            f"The checkpoint ({name!r}) attends within windows around every token, which are no blocks. {families}"
+        )
+    raise CheckpointError(f"The checkpoint is of the family {name!r}. {families}")
+
+
+def build_model(document: Mapping[str, Any], task: Task, first_position: int | None = None) -> EncoderModel:
+    """A model of the family and configuration of a config.json, its weights not yet loaded.
+
+    Raises:
+        CheckpointError: the family is not supported, or has no head for the task, or no such position.
+        ValueError: the configuration asks for something that the family does not have here.
+    """
+    family = family_of(document)
+    if task not in family.architectures:
+        heads = ", ".join(family.architectures)
+        raise CheckpointError(f"{document['model_type']} has no head for {task}; it has those for {heads}.")
+    config = family.config_class(**document)
+    if first_position is None:
+        return family(config, task)
+    if not issubclass(family, Bert):
+        raise CheckpointError(f"{document['model_type']} has no positions that could begin elsewhere.")
+    if not 0 <= first_position < config.max_position_embeddings:
+        raise CheckpointError(f"The first position must be from 0 to {config.max_position_embeddings - 1}.")
+    return family(config, task, first_position)
+
+
+def read_model(directory: Path, task: Task, first_position: int | None = None) -> EncoderModel:
+    """The model of a checkpoint with the head of a task, in eval mode.
+
+    Raises:
+        CheckpointError: nothing to read, or see `build_model`.
+        ValueError: it lacks weights of the task.
+    """
+    model = build_model(read_config(directory), task, first_position)
+    load_weights(model, read_weights(directory))
+    return model.eval()

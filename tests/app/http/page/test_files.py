@@ -1,0 +1,100 @@
+"""Files on the page: dropped, read, shown with their pages, and closed."""
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.app.http.page.reading import ask, choose, drop, error, marks, submit
+from tests.app.http.page.webdriver import Browser
+
+COVER = "契約書\n"
+ANSWER = "ここに《答え》があります。"
+
+
+@pytest.fixture(scope="module")
+def contract(window: Browser) -> bytes:
+    """A PDF of two pages, with the answer on the second."""
+    cover = "<meta charset=utf-8><h1>契約書</h1><p style='break-after: page'>重い表紙。</p>"
+    window.open("data:text/html;charset=utf-8," + quote(f"{cover}<p>軽い話。</p><p>{ANSWER}</p>"))
+    return window.print_pdf()
+
+
+def test_the_answer_has_a_box_on_the_picture_of_its_page(browser: Browser, contract: bytes) -> None:
+    drop(browser, ("契約.pdf", contract))
+    assert browser.texts("#files .name") == ["契約.pdf"]
+    assert browser.text("#count").endswith("・2 ページ")
+    ask(browser, "何?")
+    assert browser.texts("#questions .place") == ["契約.pdf、2 ページ、契約書"]
+    assert browser.get("all('#pages rect').map((r) => [r.closest('figure').dataset.page, r.className.baseVal])") == [
+        ["2", "answer current"]
+    ]
+    browser.wait("$('figure[data-page=\"2\"].drawn')")
+    assert browser.complaints() == []
+    # The box is where the answer is drawn: there is ink inside, and none right above it.
+    inside, above = browser.run(
+        "const canvas = $('figure[data-page=\"2\"] canvas'), rect = $('#pages rect'), box = rect.getBBox();"
+        "const scale = canvas.width / rect.ownerSVGElement.viewBox.baseVal.width;"
+        "const [x, y, w, h] = [box.x, box.y, box.width, box.height].map((v) => Math.round(v * scale));"
+        "const dark = (...area) => canvas.getContext('2d').getImageData(...area).data"
+        "  .filter((value, at) => at % 4 === 0 && value < 128).length;"
+        "return [dark(x, y, w, h), dark(0, y - h, canvas.width, h / 2)]"
+    )
+    assert inside > 20
+    assert above == 0
+
+
+def test_a_pdf_is_shown_as_text_where_that_is_asked_for(browser: Browser, contract: bytes) -> None:
+    drop(browser, ("契約.pdf", contract))
+    ask(browser, "何?")
+    browser.click("#as-text")
+    assert marks(browser) == ["《答え》"]
+    assert browser.get("$('#pages').hidden") is True
+    browser.click("#as-text")
+    assert browser.get("$('#pages').hidden") is False
+
+
+def test_the_map_leads_to_a_page(browser: Browser, contract: bytes) -> None:
+    drop(browser, ("契約.pdf", contract))
+    ask(browser, "何?")
+    browser.run("$('#pages').scrollTop = 0; $('#map button:last-child').click()")
+    browser.wait("$('#pages').scrollTop > 100")
+
+
+def test_files_of_several_kinds_are_asked_together(browser: Browser, contract: bytes) -> None:
+    drop(browser, ("契約.pdf", contract), ("覚え書き.txt", "覚え。ここにも《別の答え》がある。".encode("cp932")))
+    assert browser.texts("#files .name") == ["契約.pdf", "覚え書き.txt"]
+    ask(browser, "何?")
+    assert browser.texts("#questions .found > .place") == ["契約.pdf、2 ページ、契約書", "覚え書き.txt"]
+    browser.click("#questions details summary")
+    browser.click("#questions details .found")
+    assert browser.text("[aria-pressed=true]") == "覚え書き.txt"
+    assert browser.text("mark.current") == "《別の答え》"
+    choose(browser, "classify")
+    submit(browser)
+    assert browser.texts("#label-lists h3") == ["契約.pdf：分野", "覚え書き.txt：分野"]
+
+
+def test_a_file_that_cannot_be_read_is_named(browser: Browser) -> None:
+    drop(browser, ("写真.png", b"\x89PNG\r\n\x1a\n" + bytes(40)))
+    text = browser.text("#file-error")
+    assert text.startswith("「写真.png」を開けませんでした。この種類のファイルは読めません。")
+    assert browser.get("$('#files').hidden") is True
+
+
+def test_the_pasted_text_waits_while_files_are_open(browser: Browser) -> None:
+    browser.run("$('#text').value = '重い話だ。'; $('#text').dispatchEvent(new Event('input'))")
+    drop(browser, ("一.txt", "《一》".encode()), ("二.txt", "《二》".encode()))
+    assert browser.get("$('#text').hidden") is True
+    browser.click("#files li:first-child .remove")
+    assert browser.texts("#files .name") == ["二.txt"]
+    assert browser.get("document.activeElement.getAttribute('aria-label')") == "「二.txt」を閉じる"
+    browser.press("Enter")
+    assert browser.get("document.activeElement.id") == "text"
+    assert browser.get("$('#text').value") == "重い話だ。"
+
+
+def test_a_file_without_text_says_so(browser: Browser) -> None:
+    drop(browser, ("空.txt", b" \n"))
+    assert "文字がありません" in browser.text("#warnings")
+    ask(browser, "何?")
+    assert error(browser) == "文書を入れてください。"

@@ -1,0 +1,334 @@
+"""What each line of a plain text is: by rule, with the neighbours that decide it."""
+
+import pytest
+
+from app.text.sentences import MAX_SENTENCE_CHARACTERS, split_sentences
+from app.text.structure import structure_of
+
+
+def kinds(text: str) -> list[tuple[str, str]]:
+    """The kind and the text of each block."""
+    return [(block.kind, text[block.start : block.end]) for block in structure_of(text).blocks]
+
+
+def sentences(text: str) -> list[str]:
+    return [text[sentence.start : sentence.end] for sentence in split_sentences(text)]
+
+
+def prose(text: str) -> list[str]:
+    """The sentences that a summary may hold."""
+    return [text[sentence.start : sentence.end] for sentence in split_sentences(text) if sentence.is_prose]
+
+
+def test_articles_paragraphs_and_items_of_a_contract_are_clauses() -> None:
+    text = (
+        "（目的）\n第３条　時間を定める。\n２　次のとおりとする。\n（１）平日\n（２）休日\n　ア　日曜日\n　イ　祝日\n"
+    )
+    assert kinds(text) == [
+        ("heading", "（目的）"),
+        ("clause", "第３条　時間を定める。"),
+        ("clause", "２　次のとおりとする。"),
+        ("clause", "（１）平日"),
+        ("clause", "（２）休日"),
+        ("clause", "ア　日曜日"),
+        ("clause", "イ　祝日"),
+    ]
+
+
+def test_a_numbered_line_over_prose_is_a_heading() -> None:
+    assert kinds("1 適用\n本書は全社に適用する。\n2 用語\n用語は次に定める。\n") == [
+        ("heading", "1 適用"),
+        ("paragraph", "本書は全社に適用する。"),
+        ("heading", "2 用語"),
+        ("paragraph", "用語は次に定める。"),
+    ]
+
+
+def test_a_numbered_line_with_a_full_stop_inside_is_no_heading() -> None:
+    text = "ア　清掃　火曜から土曜（祝日を除く。翌日は行う）\n　毎朝行う。\n"
+    assert kinds(text)[0] == ("clause", "ア　清掃　火曜から土曜（祝日を除く。翌日は行う）")
+
+
+def test_a_number_past_lines_that_belong_to_the_one_before_is_one_of_its_series() -> None:
+    text = "４　金額　金２千円\n　　　　内訳　材料\n５　保証金　免除\n\n両者は次のとおり契約する。\n"
+    assert kinds(text)[2] == ("clause", "５　保証金　免除")
+
+
+@pytest.mark.parametrize(
+    "line", ["(1)は別に定める。", "（ア）から（ウ）までを除く。", "①及び②を除く。", "(1)、(2)を除く。"]
+)
+def test_a_number_that_is_spoken_of_is_no_mark(line: str) -> None:
+    assert kinds(f"次のとおりである。\n{line}\n") == [("paragraph", "次のとおりである。"), ("paragraph", line)]
+
+
+@pytest.mark.parametrize("line", ["(1)はじめに", "（ア）のどの痛み", "①もちもの"])
+def test_a_mark_before_a_word_that_begins_like_a_particle_is_one(line: str) -> None:
+    assert kinds(f"次のとおりである。\n{line}\n")[1] == ("clause", line)
+
+
+@pytest.mark.parametrize("mark", ["・", "- ", "* ", "• ", "✓"])
+def test_bullets_are_items(mark: str) -> None:
+    assert kinds(f"買うもの\n{mark}卵\n{mark}牛乳。二本。\n") == [
+        ("heading", "買うもの"),
+        ("list-item", f"{mark}卵"),
+        ("list-item", f"{mark}牛乳。二本。"),
+    ]
+
+
+def test_tabs_part_the_cells_of_rows() -> None:
+    text = "品名\t数量\t単価\n机\t2\t100\n椅子\t4\t50\n"
+    assert kinds(text) == [
+        ("table-head", "品名\t数量\t単価"),
+        ("table-row", "机\t2\t100"),
+        ("table-row", "椅子\t4\t50"),
+    ]
+
+
+def test_commas_part_the_cells_of_rows_outside_quotation_marks() -> None:
+    text = '日付,品名,金額\n2026/4/1,"紙, A4",1200\n2026/4/2,封筒,300\n'
+    assert kinds(text) == [
+        ("table-head", "日付,品名,金額"),
+        ("table-row", '2026/4/1,"紙, A4",1200'),
+        ("table-row", "2026/4/2,封筒,300"),
+    ]
+    row = structure_of(text).blocks[1]
+    assert [text[start:end] for start, end in row.cells] == ["2026/4/1", '"紙, A4"', "1200"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "人件費は1,200,000円\n物件費は2,300,000円\n旅費は1,100,000円\n",  # commas inside numbers
+        "赤,青,黄がある。\n白,黒,灰がある。\n金,銀,銅がある。\n",  # sentences
+        "赤,青,黄\n白,黒,灰\n",  # two lines only
+    ],
+)
+def test_commas_of_numbers_and_of_sentences_part_no_cells(text: str) -> None:
+    assert "table-row" not in [kind for kind, _ in kinds(text)]
+
+
+def test_a_second_table_after_a_blank_line_has_a_head_of_its_own() -> None:
+    text = "依頼者    山田    佐藤\n採水    九時    十時\n\n項目    結果    単位\n鉄    0.1    mg\n銅    0.2    mg\n"
+    assert kinds(text)[2] == ("table-head", "項目    結果    単位")
+
+
+def test_a_cell_that_goes_on_below_itself_is_read_in_one_piece() -> None:
+    text = (
+        "　点検について、毎月の初めに担当者が行う作業を次\nに示す。異常があれば、すぐに係の者へ連絡し、その指\n"
+        "を受けること。\n"
+        "点滅　　　使い始めて十年の印である。有料の点検を\n　　　　　申し込むこと。\n"
+    )
+    assert sentences(text)[-2:] == ["点滅　　　使い始めて十年の印である。", "有料の点検を\n　　　　　申し込むこと。"]
+
+
+def test_values_under_each_other_are_no_cell_that_goes_on() -> None:
+    text = "金額　　総額三百円\n　　　　令和七年度　百円\n　　　　令和八年度　二百円\n"
+    assert [part for _, part in kinds(text)] == ["金額　　総額三百円", "令和七年度　百円", "令和八年度　二百円"]
+
+
+def test_what_stands_below_the_text_of_a_numbered_item_belongs_to_it() -> None:
+    text = "１．栓を閉める。\n　　回した数を覚えておく。\n２．管を抜く。\n"
+    assert kinds(text) == [("clause", "１．栓を閉める。\n　　回した数を覚えておく。"), ("clause", "２．管を抜く。")]
+    assert sentences(text) == ["１．栓を閉める。", "回した数を覚えておく。", "２．管を抜く。"]
+
+
+def test_a_paragraph_that_begins_one_character_in_is_no_part_of_the_item_above() -> None:
+    text = "１．栓を閉める。\n　次に管を抜く。\n"
+    assert kinds(text) == [("clause", "１．栓を閉める。"), ("paragraph", "次に管を抜く。")]
+
+
+def test_a_title_with_its_number_at_the_right_edge_is_a_heading() -> None:
+    text = "水質検査成績書　　　　　　第 W25-3308 号\n依頼者　　農事組合\n採水　　　十一月四日\n"
+    assert kinds(text)[0] == ("heading", "水質検査成績書　　　　　　第 W25-3308 号")
+
+
+def test_a_title_and_a_line_under_it_are_two_headings_over_wrapped_text() -> None:
+    text = (
+        "温水洗浄便座　ラクシャワ　Ｒ型\n取扱説明書（保証書別添）\n\n　お使いの機種は、便座の右うしろのラベ\n"
+        "ルで確かめられます。本書では、脱臭のあ\nる機種の図で説明します。図は実際の物と\n異なることがあります。\n\nつかいかた\n・ふたを開ける\n"
+    )
+    assert kinds(text)[:2] == [
+        ("heading", "温水洗浄便座　ラクシャワ　Ｒ型"),
+        ("heading", "取扱説明書（保証書別添）"),
+    ]
+
+
+def test_a_short_line_between_a_sentence_and_a_series_is_its_heading() -> None:
+    assert kinds("飲用に適しません。\n助言\n1. 使わないでください。\n2. 再検査をしてください。\n")[1] == (
+        "heading",
+        "助言",
+    )
+
+
+@pytest.mark.parametrize("line", ["理由は次のとおり", "当社が", "対象は以下"])
+def test_what_leads_to_the_next_line_is_no_heading(line: str) -> None:
+    assert ("heading", line) not in kinds(f"お知らせ\n\n{line}\n・一つ目を申し込む。\n")
+
+
+def test_a_wrapped_line_that_ends_with_a_particle_goes_on() -> None:
+    text = (
+        "3-1 自立運転への切り替わり\n停電すると、約10秒以内に自立運転へ切り替わり、表示が青から橙に変\n"
+        "わります。この間、パソコンなどは電源が落ちますので、別途ご用意くだ\nさい。医療機器をつながないでください。\n"
+        "3-2 使える電力\n同時に使える電力は、EP-98Hが4.0kVA、EP-65Hが\n2.5kVAまでです。\n"
+    )
+    assert sentences(text)[-1] == "同時に使える電力は、EP-98Hが4.0kVA、EP-65Hが\n2.5kVAまでです。"
+
+
+MAIL = """件名: 打合せの件
+差出人: 田中
+
+鈴木様
+
+お世話になっております。
+火曜の十時でお願いします。
+
+田中 太郎
+株式会社例示 営業部
+
+> 差出人: 鈴木
+>
+> 来週の打合せは、火曜でいかがでしょうか。
+>
+> 鈴木
+"""
+
+
+def test_heads_addresses_and_signatures_of_mail_are_known() -> None:
+    assert kinds(MAIL) == [
+        ("furniture", "件名: 打合せの件"),
+        ("furniture", "差出人: 田中"),
+        ("note", "鈴木様"),
+        ("paragraph", "お世話になっております。"),
+        ("paragraph", "火曜の十時でお願いします。"),
+        ("note", "田中 太郎"),
+        ("note", "株式会社例示 営業部"),
+        ("furniture", "> 差出人: 鈴木"),
+        ("furniture", ">"),
+        ("paragraph", "> 来週の打合せは、火曜でいかがでしょうか。"),
+        ("furniture", ">"),
+        ("note", "> 鈴木"),
+    ]
+
+
+def test_a_signature_with_an_address_after_a_rule_needs_no_head_of_mail() -> None:
+    text = "ご確認ください。\n--\n田中 太郎\n株式会社例示\nTEL 03-1234-5678\n"
+    assert kinds(text)[1:] == [
+        ("furniture", "--"),
+        ("note", "田中 太郎"),
+        ("note", "株式会社例示"),
+        ("note", "TEL 03-1234-5678"),
+    ]
+
+
+def test_lines_after_a_rule_without_an_address_are_no_signature() -> None:
+    assert kinds("ご確認ください。\n----------\n持ち物\n筆記用具\n")[2:] == [
+        ("paragraph", "持ち物"),
+        ("paragraph", "筆記用具"),
+    ]
+
+
+def test_date_address_and_sender_of_a_letter_are_notes() -> None:
+    right = "\u3000" * 20
+    text = (
+        f"{right}令和７年９月２２日\n保護者の皆様\n{right}北原小学校\n　　　延期のお知らせ\n\n　運動会を延期します。\n"
+    )
+    assert kinds(text) == [
+        ("note", "令和７年９月２２日"),
+        ("note", "保護者の皆様"),
+        ("note", "北原小学校"),
+        ("heading", "延期のお知らせ"),
+        ("paragraph", "運動会を延期します。"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "〔市長　鈴木一郎君登壇〕",
+        "〔「異議なし」と呼ぶ者あり〕",
+        "（「議事進行」と呼ぶ者あり）",
+        "（拍手）",
+        "（起立多数）",
+        "午前十時三分開議",
+        "午前１１時２３分休憩　　　　　午前１１時３５分再開",
+    ],
+)
+def test_remarks_in_minutes_are_notes(remark: str) -> None:
+    text = f"○議長　答弁を求めます。\n　　　{remark}\n○市長　お答えします。\n"
+    assert kinds(text)[1] == ("note", remark)
+
+
+def test_ruby_and_notes_of_aozora_are_not_read() -> None:
+    text = (
+        "［＃７字下げ］一［＃「一」は中見出し］\n　メロスは激怒《げきど》した。｜邪智《じゃち》の王だ。\n"
+        "［＃改ページ］\n"
+        "［＃ここから２字下げ］メロスには政治がわからぬ。\n底本：「全集3」文庫\n入力：金川\n"
+    )
+    assert kinds(text) == [
+        ("heading", "［＃７字下げ］一［＃「一」は中見出し］"),
+        ("paragraph", "メロスは激怒《げきど》した。｜邪智《じゃち》の王だ。"),
+        ("note", "［＃改ページ］"),
+        ("paragraph", "［＃ここから２字下げ］メロスには政治がわからぬ。"),
+        ("note", "底本：「全集3」文庫"),
+        ("note", "入力：金川"),
+    ]
+    reading = structure_of(text).reading.text
+    assert reading.split() == [
+        "一",
+        "メロスは激怒した。邪智の王だ。",
+        "メロスには政治がわからぬ。",
+        "底本：「全集3」文庫",
+        "入力：金川",
+    ]
+
+
+def test_a_last_line_that_says_who_answers_for_the_text_is_a_note() -> None:
+    assert kinds("検査を終えました。\n担当 篠塚／検査責任者 袖山\n")[1] == ("note", "担当 篠塚／検査責任者 袖山")
+
+
+def test_headings_and_furniture_are_never_sentences_of_a_summary() -> None:
+    text = (
+        "規程集　　　1ページ\n\n第１章　総則\n\n（目的）\n第１条　時間を定める。\n－ １ －\n規程集　　　2ページ\n\n"
+        "第２条　休日を定める。\n－ ２ －\n件名: 追伸\n"
+    )
+    assert prose(text) == ["第１条　時間を定める。", "第２条　休日を定める。"]
+
+
+def test_a_pause_after_a_full_stop_belongs_to_the_next_sentence() -> None:
+    assert sentences("ほかに。……なければ終わります。") == ["ほかに。", "……なければ終わります。"]
+    assert sentences("そう。……\nはい。") == ["そう。……", "はい。"]
+    assert sentences("「そう。……」と言う。") == ["「そう。……」と言う。"]
+
+
+def test_a_sentence_of_thousands_of_characters_is_cut_at_clauses_and_says_so() -> None:
+    text = "注意は" + "、".join(f"項目{number}を確かめ" for number in range(600)) + "終わる"
+    pieces = split_sentences(text)
+    assert [piece.cut for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+    assert max(piece.end - piece.start for piece in pieces) <= MAX_SENTENCE_CHARACTERS // 2
+    assert {text[piece.end - 1] for piece in pieces[:-1]} == {"、"}
+    assert "".join(text[piece.start : piece.end] for piece in pieces) == text
+
+
+@pytest.mark.timeout(60)  # a fraction of a second each; quadratic time would be minutes
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "あ。……",
+        'a,",b',
+        "a,b,c\n",
+        "> \n",
+        ">",
+        "1. あ。\n   い。\n",
+        "あ　　い\n　　　　ん\n",
+        "様\n",
+        "--\nTEL\n",
+        "(1)は、",
+        "［＃",
+        "午前１時開議",
+        "From: a\n田中\n\n",
+        "あ（い\n",
+    ],
+)
+def test_long_texts_of_what_kinds_are_asked_of_do_not_hang(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    assert sum(block.end - block.start for block in structure_of(text).blocks) > 0

@@ -1,0 +1,74 @@
+"""Which checkpoints are taken, and what is said of the others."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.checkpoint import CheckpointError
+from export.families.registry import FAMILIES, build_model, family_of
+from export.sharp import sharp_model
+from export.to_onnx import ExportOptions, export
+from export.weights import load_weights
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_is_found_by_its_model_type(name: str) -> None:
+    assert family_of({"model_type": name}) is FAMILIES[name]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "'llama'\\) is a decoder, which writes text"),
+        ({"model_type": "bert", "is_decoder": True}, "'bert'\\) is a decoder"),
+        (
+            {"model_type": "nomic_bert", "auto_map": {"AutoModel": "x.y"}},
+            "code of its own, which is never run",
+        ),
+        ({"model_type": "longformer"}, "attends within windows around every token"),
+        ({"model_type": "t5"}, "of the family 't5'"),
+        ({}, "of the family 'None'"),
+    ],
+)
+def test_what_is_not_supported_is_said_with_the_families_that_are(document: dict[str, Any], words: str) -> None:
+    with pytest.raises(CheckpointError, match=words) as raised:
+        family_of(document)
+    assert str(raised.value).endswith(f"Supported are {', '.join(sorted(FAMILIES))}.")
+
+
+def test_an_export_says_it_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}))
+    with pytest.raises(CheckpointError, match="Supported are"):
+        export(str(tmp_path), tmp_path / "out", ExportOptions(task="qa", name="x", segmenter="none", normaliser="nfkc"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_relative_positions_of_bert_are_refused() -> None:
+    document = {"model_type": "bert", "position_embedding_type": "relative_key"}
+    with pytest.raises(ValueError, match="'relative_key' positions; only absolute ones"):
+        build_model(document, "qa")
+
+
+@pytest.mark.parametrize(("first", "longest"), [(None, 512), (0, 514), (2, 512)])
+def test_the_first_position_of_a_roberta(first: int | None, longest: int) -> None:
+    document = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1, "hidden_size": 8}
+    assert build_model(document | {"num_attention_heads": 1}, "qa", first).max_tokens == longest
+
+
+def test_a_first_position_must_be_one() -> None:
+    with pytest.raises(CheckpointError, match="must be from 0 to 513"):
+        build_model({"model_type": "roberta", "max_position_embeddings": 514}, "qa", 514)
+    with pytest.raises(CheckpointError, match="big_bird has no positions that could begin elsewhere"):
+        build_model({"model_type": "big_bird"}, "qa", 1)
+
+
+def test_layer_norms_of_tensorflow_are_taken() -> None:
+    model = sharp_model("bert", "qa")
+    before = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in model.state_dict().items()
+    }
+    assert any(name.endswith("gamma") for name in before)
+    load_weights(build_model({"model_type": "bert", **model.config.to_dict()}, "qa"), before)
