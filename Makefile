@@ -1,5 +1,5 @@
 # make serve   start the service with the models of model_store/ (HOST=, PORT= change the address)
-# make test    lint, type check and run every test
+# make test    lint, type check and run all tests that are not slow
 # make help    the rest
 
 PYTHON ?= python3
@@ -27,13 +27,13 @@ LOCKED_EXTRAS := cpu,dev,export,files,ipadic,jumanpp,otel,ray,train,unidic-lite
 
 help:
 	@echo "make serve [HOST=$(HOST)] [PORT=$(PORT)]  start the service"
-	@echo "make test                            lint, type check and run every test"
+	@echo "make test                            lint, type check and run all tests that are not slow"
 	@echo "make test-gpu                        run the tests that need a GPU, in an environment of their own"
 	@echo "make lint | types | pytest           one of the three"
 	@echo "make docker-test                     build the cpu image and try it with the Docker engine at hand"
-	@echo "make test-slow                       the tests that take minutes: a Ray cluster whose parts are killed"
+	@echo "make test-slow                       the tests that take minutes: a soak, fuzzing, kills, a Ray cluster"
 	@echo "make format                          let ruff rewrite the code"
-	@echo "make lock                            resolve constraints.txt anew"
+	@echo "make lock                            resolve constraints.txt again"
 	@echo "make clean                           remove the virtual environment and caches"
 
 serve: $(VENV)/.stamp-serve

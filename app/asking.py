@@ -66,7 +66,10 @@ def ask_of_files(
     sources: list[Source] = []
 
     async def answer(caller: Caller, progress: Progress | None) -> Result:
-        service.require_ready()
+        with service.entered(caller) as caller:
+            return await answer_within(caller, progress)
+
+    async def answer_within(caller: Caller, progress: Progress | None) -> Result:
         timeout_s = service.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
         ends = time.monotonic() + timeout_s
         if not sources:

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from app.arguments import CommandParser
 from app.errors import NagayomiError, missing_extra
 
 if TYPE_CHECKING:
-    from app.types import ServedTask
+    from app.types import AnsweredTask
 
 Parser = argparse.ArgumentParser
+
+_BREAKS = re.compile(r"\s*[\r\n]\s*")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = COMMANDS[args.command].run(args)
         return code if (lost := streams.lost_output()) is None else _failed(lost)
     except NagayomiError as error:
-        print(f"nagayomi: {error}", file=sys.stderr)
+        print(f"nagayomi: {_BREAKS.sub(' ', str(error))}", file=sys.stderr)  # libraries explain in several lines
         return 2 if error.status < 500 else 1
     except KeyboardInterrupt:
         return 130
@@ -85,7 +88,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 # --- qa, summarize, classify ---------------------------------------------------------------------------------------
 
 
-def _of_task(help: str, task: "ServedTask") -> Command:
+def _of_task(help: str, task: "AnsweredTask") -> Command:
     def add_arguments(parser: Parser) -> None:
         from app.task_commands import add_arguments
 
@@ -179,6 +182,8 @@ COMMANDS: dict[str, Command] = {
     "qa": _of_task("Answer a question from files, in their own words.", "qa"),
     "summarize": _of_task("Choose the most important sentences of files.", "summarize"),
     "classify": _of_task("Label files.", "classify"),
+    "rerank": _of_task("Put files in order by how well they fit a query.", "rerank"),
+    "evidence": _of_task("Keep the sentences of files that bear on a query.", "evidence"),
     "extract": _handed_over("Print the text of files, or their structure.", "app.files.command", "files"),
     "batch": _handed_over("Answer every line of a JSONL file.", "app.bulk.command", "ray"),
     "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),

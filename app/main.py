@@ -25,7 +25,7 @@ from app.http.endpoints import add_tasks
 from app.http.files import add_files
 from app.http.jobs import add_jobs, jobs_of
 from app.http.middleware import add_middleware
-from app.http.openapi import ERROR_RESPONSES, key_schemes
+from app.http.openapi import ERROR_RESPONSES, describe
 from app.http.pages import add_page
 from app.http.responses import CLIENT_GONE, answer_error, error_response
 from app.service import Service
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         # FastAPI's own spans carry path and query as sent; ours (telemetry/tracing.py) do not.
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
-        dependencies=key_schemes(settings),
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
     extractor = Extractor(settings.file_limits, settings.file_processes)
@@ -90,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     for format_ in (hugging_face, tei, kserve):
         app.include_router(format_.routes(service, ERROR_RESPONSES))
     add_page(app)
+    describe(app, settings, lambda: {name: model.manifest.task for name, model in service.store.models.items()})
     add_middleware(app, settings, service.telemetry, traces)
     app.add_exception_handler(NagayomiError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)

@@ -69,6 +69,7 @@ class AttentionLayout:
     kinds: tuple[LayerKind, ...] = ("bigbird",)
     spans: bool = False
     means: bool = False
+    distances: int = 0  # blocks of the longest document, where scores depend on distances; 0: they do not
 
     def is_dense(self, blocks: int) -> bool:
         """Whether a document of so many blocks has no layer with global and sparse rows."""
@@ -162,6 +163,7 @@ def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
         full_table int32 (N, W), full_bias float32 (N, W); or full_spans int32 (S, 4): first query token and the one
         after the last, first key token and the one after the last, full_merge int32 (N,): where block i stands among
         the blocks of all spans; local_table int32 (N, 3), local_bias float32 (N, 3);
+        distance_rows, distance_keys int32 (N, W): see `_distances`;
         mean_weights float32 (D, N): 1 / tokens of the document for its own blocks;
         {dense,global,sparse}_rows int32 (R,), _table int32 (R, W), _bias float32 (R, W); merge int32 (N,): where the
         result of block i stands among the dense, global and sparse rows put one after another;
@@ -225,6 +227,8 @@ def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[s
             if layout.spans
             else _in_order("full", block_counts, np.arange(max(block_counts)))
         )
+    if layout.distances:
+        inputs |= _distances(inputs["full_table"], block_counts, layout.distances)
     if "local" in layout.kinds:
         inputs |= _in_order("local", block_counts, np.arange(LOCAL_WIDTH) - 1, around=True)
     if "bigbird" in layout.kinds:
@@ -249,6 +253,22 @@ def _in_order(
         f"{kind}_table": np.where(inside, firsts + places, 0).astype(np.int32),
         f"{kind}_bias": np.where(inside, 0.0, MASKED).astype(np.float32),
     }
+
+
+def _distances(table: IntArray, block_counts: Sequence[int], longest: int) -> dict[str, npt.NDArray[Any]]:
+    """For each key block of a row, the first of the two segments of distances that the pair needs.
+
+    A block's products with all distances lie in 2 * `longest` segments of a block each, from -longest blocks on;
+    those of all blocks are counted through. `distance_rows`: products of the row's queries, by the key's place less the
+    query's; `distance_keys`: of the keys, by the query's less the key's.
+    """
+    segments = 2 * longest
+    own = np.arange(len(table)) - np.repeat(np.cumsum(block_counts) - block_counts, block_counts)
+    # Columns that a document does not have are switched off; their segments only have to exist.
+    apart = np.clip(np.arange(table.shape[1]) - own[:, None], 1 - longest, longest - 1)  # (N, W) blocks
+    rows = np.arange(len(table))[:, None] * segments + apart + longest - 1
+    keys = table * segments - apart + longest - 1
+    return {"distance_rows": rows.astype(np.int32), "distance_keys": keys.astype(np.int32)}
 
 
 def _spans(block_counts: Sequence[int], size: int) -> dict[str, npt.NDArray[Any]]:

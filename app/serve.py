@@ -22,6 +22,7 @@ import uvicorn
 from app.engine.process import check_provider
 from app.errors import Unavailable
 from app.http.auth import check_exposure
+from app.http.examples import REQUESTS
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings
@@ -32,18 +33,6 @@ POLL_S = 0.1
 SEND_S = 2  # for the last answers to be sent, after the last is ready
 
 logger = logging.getLogger("nagayomi.serve")
-
-_EXAMPLES: dict[str, dict[str, Any]] = {
-    "qa": {
-        "question": "富士山の高さは何メートルですか",
-        "context": "富士山は静岡県と山梨県にまたがる火山である。高さは3776メートルで、日本で最も高い。",
-    },
-    "summarize": {
-        "text": "雨がやんだ。町の人々は橋を直しはじめた。橋は三日で直った。子どもたちが最初に渡った。",
-        "max_sentences": 1,
-    },
-    "classify": {"text": "金閣寺は京都にある禅宗の寺院で、世界遺産に登録されている。", "top_k": 3},
-}
 
 
 def serve(settings: Settings) -> int:
@@ -98,8 +87,8 @@ def greeting(url: str, tasks: Mapping[str, str], *, needs_key: bool) -> str:
         needs_key: whether the request has to carry one.
     """
     models = ", ".join(f"{name} ({task})" for name, task in tasks.items())
-    task = next(task for task in _EXAMPLES if task in tasks.values())
-    body = shlex.quote(json.dumps(_EXAMPLES[task], ensure_ascii=False))
+    task = next(task for task in REQUESTS if task in tasks.values())
+    body = shlex.quote(json.dumps(REQUESTS[task], ensure_ascii=False))
     key = " -H 'Authorization: Bearer YOUR_KEY'" if needs_key else ""
     return (
         f"\nNagayomi is ready at {url}\n"

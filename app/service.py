@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
@@ -22,8 +22,12 @@ from app.schemas import (
     BrokenInfo,
     ClassifyRequest,
     ClassifyResponse,
+    EvidenceRequest,
+    EvidenceResponse,
     QaRequest,
     QaResponse,
+    RerankRequest,
+    RerankResponse,
     SummarizeRequest,
     SummarizeResponse,
     Timings,
@@ -39,8 +43,8 @@ from app.text.pool import TextThreads
 from app.types import Outputs, Task
 
 T = TypeVar("T")
-RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
-ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
+RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest, RerankRequest, EvidenceRequest)
+ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse, RerankResponse, EvidenceResponse)
 
 Progress = Callable[[int, int], None]  # windows that are done, and all of them
 
@@ -63,6 +67,7 @@ class Caller:
     name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`
     hold_tokens: Callable[[int], AbstractContextManager[object]] = nullcontext  # entered while tokens wait or run
+    is_in: bool = False  # the request was let in before, by `Service.entered`
 
 
 ANYBODY = Caller()
@@ -274,6 +279,17 @@ class Service:
         if self.state not in ("ready", "recovering"):
             raise Unavailable(self.why_not_ready())
 
+    @contextmanager
+    def entered(self, caller: Caller) -> Iterator[Caller]:
+        """Let a request in whose texts are still to be read: draining waits for it. Gives the caller to answer it for.
+
+        Raises:
+            Unavailable: requests cannot be answered; says why.
+        """
+        self.require_ready()
+        with self._counted():
+            yield replace(caller, is_in=True)
+
     async def _run(
         self,
         task: Task,
@@ -286,7 +302,8 @@ class Service:
 
         Cancelling it, or running out of time, drops whatever of it has not started.
         """
-        self.require_ready()
+        if not caller.is_in:
+            self.require_ready()
         if self.settings.log_texts:
             for fields, sources in asked:
                 texts_logger.info("%s", _as_json(fields, sources))

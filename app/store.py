@@ -20,7 +20,7 @@ from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
 from app.settings import Settings
 from app.text.tokenizer import Tokenizer
-from app.types import ServedTask, Task
+from app.types import AnsweredTask, Task
 
 logger = logging.getLogger("nagayomi.store")
 
@@ -217,8 +217,8 @@ async def load_model(
         ProviderUnavailable: see `engine.check_provider`.
     """
     begun = time.perf_counter()
-    if manifest.task not in get_args(ServedTask):
-        raise BrokenModel(f"No endpoint serves the task {manifest.task}.")
+    if manifest.task not in get_args(AnsweredTask):
+        raise BrokenModel(f"The service does not answer the task {manifest.task}.")
     await asyncio.to_thread(verify_files, directory, manifest)
     tokenizers = ThreadTokenizers(lambda: _load_tokenizer(directory, manifest))
     engine = Engine(directory, manifest, settings)

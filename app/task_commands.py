@@ -1,4 +1,4 @@
-"""`nagayomi qa`, `summarize` and `classify`: the service in this process, over files of every kind that is read.
+"""`nagayomi qa`, `summarize`, `classify`, `rerank` and `evidence`: the service in this process, over files.
 
 Answers go to standard output; what could not be read, what to know of a file and what it cost go to standard error. The
 other files are answered from all the same; the exit code is then 2. Nobody else waits for the one request of a command:
@@ -24,10 +24,10 @@ from app.service import Service
 from app.settings import Settings, flag, settings_from
 from app.store import with_one_model
 from app.tasks.base import DocumentsResponse, Fields, TaskSpec
-from app.tasks.registry import TASKS
+from app.tasks.registry import ANSWERED
 from app.tasks.sources import Source, sources_of_files
-from app.terminal import show_answers, show_labels, show_summaries, show_usage
-from app.types import ServedTask
+from app.terminal import show_answers, show_evidence, show_labels, show_scores, show_summaries, show_usage
+from app.types import AnsweredTask
 from app.validation import explain
 
 REQUEST_TIMEOUT_S = 24 * 3600.0
@@ -42,7 +42,7 @@ class _Asking:
     show: Callable[[Any, Sequence[Source], bool], str]  # response, sources, colour
 
 
-_ASKING: dict[ServedTask, _Asking] = {
+_ASKING: dict[AnsweredTask, _Asking] = {
     "qa": _Asking(
         ("model", "question", "top_k", "max_answer_length", "null_score_diff_threshold", "doc_stride"),
         lambda response, sources, colour: show_answers(response, sources, colour=colour),
@@ -55,13 +55,20 @@ _ASKING: dict[ServedTask, _Asking] = {
         ("model", "top_k"),
         lambda response, _, colour: show_labels(response, colour=colour),
     ),
+    "rerank": _Asking(("model", "query"), lambda response, _sources, _colour: show_scores(response)),
+    "evidence": _Asking(
+        ("model", "query", "threshold"),
+        lambda response, sources, _: show_evidence(response, sources),
+    ),
 }
 
 
-def add_arguments(task: ServedTask, parser: argparse.ArgumentParser) -> None:
+def add_arguments(task: AnsweredTask, parser: argparse.ArgumentParser) -> None:
     """The arguments of one command."""
     if task == "qa":
         parser.add_argument("question", metavar="QUESTION")
+    elif task in ("rerank", "evidence"):
+        parser.add_argument("query", metavar="QUERY")
     parser.add_argument(
         "files",
         metavar="FILE",
@@ -72,8 +79,10 @@ def add_arguments(task: ServedTask, parser: argparse.ArgumentParser) -> None:
         _add_qa_arguments(parser)
     elif task == "summarize":
         _add_summarize_arguments(parser)
-    else:
+    elif task == "classify":
         parser.add_argument("--top-k", type=int, metavar="N", help="labels at most (default: all)")
+    elif task == "evidence":
+        parser.add_argument("--threshold", type=float, metavar="X", help="keep sentences above it (default: 0.1)")
     parser.add_argument("--charset", metavar="NAME", help="how text files are encoded (default: what their bytes are)")
     parser.add_argument("--json", action="store_true", help="print the answer of the HTTP interface")
     parser.add_argument(
@@ -106,14 +115,14 @@ def _add_summarize_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diversity", type=float, metavar="X", help="0 to 1: avoid sentences that repeat one another")
 
 
-def run(task: ServedTask, args: argparse.Namespace) -> int:
+def run(task: AnsweredTask, args: argparse.Namespace) -> int:
     """Answer one request over all files; 2 where any of them could not be read.
 
     Raises:
         InvalidInput: an argument is wrong, or there is nothing to read.
         NagayomiError: as app/errors.py has them.
     """
-    spec, asking = TASKS[task], _ASKING[task]
+    spec, asking = ANSWERED[task], _ASKING[task]
     request = _request(spec, args, asking.options)
     return asyncio.run(_answer(spec, asking, request, args))
 

@@ -11,8 +11,10 @@ from app.files.inputs import STANDARD_INPUT
 from app.schemas import (
     Answer,
     ClassifyDocumentsResponse,
+    EvidenceDocumentsResponse,
     LabelResult,
     QaDocumentsResponse,
+    RerankDocumentsResponse,
     SentenceResult,
     SummarizeDocumentsResponse,
     Timings,
@@ -55,6 +57,26 @@ def show_labels(response: ClassifyDocumentsResponse, *, colour: bool) -> str:
         (result.document, [_show_label(label, first=not index and colour) for index, label in enumerate(result.labels)])
         for result in response.results
     ]
+    return _by_document(parts)
+
+
+def show_scores(response: RerankDocumentsResponse) -> str:
+    """Every document with its score, best first."""
+    return "\n".join(f"{result.score:.3f}  {_printable(_called(result.document))}" for result in response.results)
+
+
+def show_evidence(response: EvidenceDocumentsResponse, sources: Sequence[Source]) -> str:
+    """The kept sentences of each document in its order, one on a line, each with its score."""
+    by_name = {source.name: source for source in sources}
+    parts = []
+    for result in response.results:
+        source = by_name[result.document]
+        kept = [one for one in result.sentences if one.kept]
+        lines = [
+            f"{one.score:.3f}  {_printable(source.structure.reading.between(one.start, one.end, source.text))}"
+            for one in kept
+        ]
+        parts.append((result.document, lines or [f"Nothing in the text bears on the query ({result.score:.3f})."]))
     return _by_document(parts)
 
 

@@ -15,7 +15,8 @@ FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 Outputs = dict[str, FloatArray]  # what a graph gives for one document, by output name
 
-Task = Literal["qa", "classify", "summarize", "multiple-choice", "token-classification"]
+Task = Literal["qa", "classify", "summarize", "rerank", "evidence", "multiple-choice", "token-classification"]
+AnsweredTask = Literal["qa", "classify", "summarize", "rerank", "evidence"]  # those that the service answers
 ServedTask = Literal["qa", "classify", "summarize"]  # those with an endpoint
 Layout = Literal["packed", "padded"]
 LayerKind = Literal["full", "local", "bigbird"]  # how a layer attends, see app/packing.py

@@ -52,10 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hidden", type=int, default=768, help="a multiple of 64 (default: base, 768)")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each, each after one untimed run")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every core")
+    parser.add_argument("--family", default="big_bird", help="see bench/forward_family.py (default: big_bird)")
     parser.add_argument("--memory-of", nargs=2, metavar=("MODEL", "TOKENS"), help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.memory_of:
         print(json.dumps(run_memory(Path(args.memory_of[0]), int(args.memory_of[1]), args.threads)))
+        return 0
+    if args.family != "big_bird":
+        from bench.forward_family import family_figures
+
+        print(json.dumps(family_figures(args.family, args.layers, args.hidden, args.repeats, args.threads)))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)

@@ -5,6 +5,7 @@
 from transformers in pattern "hf-eval" (torch module and ONNX Runtime), between a document alone and packed with others,
 and from the training mode of transformers with dropout 0 in pattern "random"; last, how far from uniform attention is:
 the largest weight of a query among 1,024 keys, where uniform attention has 0.001, as the mean of the least sharp model.
+`--family NAME` compares another family instead; its figures are those of export/check_families.py.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from transformers import BigBirdConfig
 from app.packing import AttentionLayout, Document, PackedBatch, pack
 from app.types import AttentionPattern, FloatArray
 from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel, Task
+from export.families.registry import FAMILIES
 from export.model import BigBird, Layer
 from export.random_plan import random_plan
 from export.trace import write_graph
@@ -208,11 +210,18 @@ def check(subject: Subject, lengths: Sequence[int], together: Sequence[Sequence[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.check_parity", description=__doc__)
+    parser.add_argument("--family", choices=FAMILIES, default="big_bird", help="default: %(default)s, in both patterns")
     parser.add_argument("--hidden", type=int, default=768, help="width (default: base, 768)")
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--longest", type=int, metavar="N", help="tokens (default: what the family reads in one pass)")
     args = parser.parse_args(arguments)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.logging.set_verbosity_error()
+    if args.family != "big_bird":
+        from export.check_families import family_figures  # it stands on this module
+
+        print(json.dumps(family_figures(args.family, args.hidden, args.layers, args.longest)))
+        return 0
     largest = {"hf-eval": 0.0, "random": 0.0, "alone": 0.0}
     sharpness = 1.0
     cases = 0

@@ -15,10 +15,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BigBirdConfig
 
+from app.errors import InvalidInput
 from export.stored_weights import from_stored
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
-class CheckpointError(ValueError):
+
+class CheckpointError(InvalidInput, ValueError):
     """The checkpoint cannot be used; the message says why and what is allowed."""
 
 
@@ -26,6 +29,9 @@ def locate(checkpoint: str) -> Path:
     """A directory as it is; anything else is a hub id, of which config, tokenizer and weights are downloaded."""
     if Path(checkpoint).is_dir():
         return Path(checkpoint)
+    if Path(checkpoint).exists() or checkpoint.startswith(("/", "./", "../", "~")) or checkpoint.endswith("/"):
+        what = "is a file" if Path(checkpoint).exists() else "does not exist"
+        raise CheckpointError(f"{checkpoint} {what}; a checkpoint is a directory of transformers, or a hub id.")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -45,6 +51,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: it is missing, or not a JSON object.
     """
+    refuse_lfs_pointer(directory / "config.json")
     try:
         document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -52,6 +59,19 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CheckpointError(f"{directory / 'config.json'} does not hold a JSON object.")
     return document
+
+
+def refuse_lfs_pointer(path: Path) -> None:
+    """Refuse what Git leaves in place of a large file that it has not fetched.
+
+    Raises:
+        CheckpointError: the file is such a pointer.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise CheckpointError(f"{path} is a pointer of Git LFS, not the file itself; `git lfs pull` fetches it.")
 
 
 def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor]]:
@@ -102,13 +122,15 @@ def _shards(index: Path) -> list[str]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    refuse_lfs_pointer(path)
     try:
         return from_stored(load_file(path))
     except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error}") from error
+        raise CheckpointError(f"{path.name} cannot be read: {error}.") from error
 
 
 def _read_bin(path: Path) -> dict[str, Tensor]:
+    refuse_lfs_pointer(path)
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -20,14 +20,18 @@ from app.types import AttentionPattern, LayerKind
 from export.attention import Tables, rows_of
 from export.spans import Spans
 
-Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize"]
+Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize", "rerank", "evidence"]
+# Those that transformers has a head of its own for. A reranker is a classifier with one label; evidence is a reranker's
+# label, and two for every token.
 TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
 LONGEST_TABLE = 1024  # tokens of a document up to which full layers gather its keys by a table
-PER_DOCUMENT: tuple[Task, ...] = ("classify", "multiple-choice")  # the others have outputs for every token
+PER_DOCUMENT: tuple[Task, ...] = ("classify", "multiple-choice", "rerank")  # the others have outputs for every token
 
 
 def output_names(task: Task) -> tuple[str, ...]:
-    return ("start_logits", "end_logits") if task == "qa" else ("logits",)
+    """`token_logits` of evidence are (1, T, 2), whatever `logits` are."""
+    names: dict[Task, tuple[str, ...]] = {"qa": ("start_logits", "end_logits"), "evidence": ("logits", "token_logits")}
+    return names.get(task, ("logits",))
 
 
 def activation(name: str) -> Callable[[Tensor], Tensor]:
@@ -58,9 +62,15 @@ class EncoderModel(nn.Module):
     num_random_blocks: int = 0
     for_gpus: bool = False  # its graph is for GPUs, see export/gpu_graph.py
     pools_means: bool = False  # its head reads the mean state of each document
+    reads_distances: bool = False  # its scores depend on how far two tokens are apart
 
     def __init__(self, *_: Any) -> None:
         super().__init__()
+
+    @property
+    def encoder_config(self) -> Any:
+        """The configuration that has the numbers of the encoder."""
+        return self.config
 
     @property
     def kinds(self) -> tuple[LayerKind, ...]:
@@ -77,8 +87,12 @@ class EncoderModel(nn.Module):
         if self.takes_spans:
             parts["full"] = ("spans", "merge")
         tables = tuple(f"{kind}_{part}" for kind in self.kinds for part in parts[kind])
-        head = ("mean_weights",) if self.pools_means else ("cls_index",)
-        return (*self.embedding_inputs, "key_bias", *tables, *(head if self.task in PER_DOCUMENT else ()))
+        if self.reads_distances:
+            tables += ("distance_rows", "distance_keys")
+        head: tuple[str, ...] = ()
+        if self.task in (*PER_DOCUMENT, "evidence"):
+            head = ("mean_weights",) if self.pools_means else ("cls_index",)
+        return (*self.embedding_inputs, "key_bias", *tables, *head)
 
     @property
     def takes_spans(self) -> bool:
@@ -107,8 +121,16 @@ class EncoderModel(nn.Module):
         return inputs["mean_weights"] @ blocks.sum(1)
 
     @abstractmethod
+    def states(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The states of the last layer for a packed batch, before any final norm: (1, T, hidden)."""
+
+    @abstractmethod
+    def logits(self, states: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """What the head makes of them: two (1, T) for qa, (D, labels) for tasks over documents, else (1, T, labels)."""
+
     def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """Logits of a packed batch: two (1, T) for qa, (D, labels) for tasks over documents, else (1, T, labels)."""
+        """The outputs of a packed batch, see `output_names`."""
+        return self.logits(self.states(inputs), inputs)
 
     def saved_config(self) -> dict[str, Any]:
         """config.json of a checkpoint of this model: what transformers needs to load it."""

@@ -28,8 +28,9 @@ TO_LOGITS = ("qa_outputs", "out_proj", "classifier")  # the last projection of e
 def mixed_precision(model: ModelT) -> ModelT:
     """A copy in fp16, but for what `export.attention.wide` feeds: layer norms and the projection to logits."""
     mixed = copy.deepcopy(model).half()
-    mixed.for_gpus = True
     for name, module in mixed.named_modules():
+        if isinstance(module, EncoderModel):
+            module.for_gpus = True
         to_logits = isinstance(module, nn.Linear) and name.rpartition(".")[2] in TO_LOGITS
         if isinstance(module, nn.LayerNorm) or to_logits:
             module.float()

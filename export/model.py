@@ -16,13 +16,14 @@ from transformers import BigBirdConfig, PretrainedConfig
 from app.packing import ROW_KINDS
 from app.types import AttentionPattern
 from export.attention import BlockTables, Tables, block_attention, rows_of, wide
-from export.encoder import EncoderModel, Task, activation
+from export.encoder import PER_DOCUMENT, EncoderModel, Task, activation
 
 # The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label: how
 # probable it is that a summary keeps the token.
 ARCHITECTURES: dict[Task, str] = {
     "qa": "BigBirdForQuestionAnswering",
     "classify": "BigBirdForSequenceClassification",
+    "rerank": "BigBirdForSequenceClassification",
     "multiple-choice": "BigBirdForMultipleChoice",
     "token-classification": "BigBirdForTokenClassification",
     "summarize": "BigBirdForTokenClassification",
@@ -35,7 +36,7 @@ TABLE_INPUTS = (
 
 def packed_inputs(task: Task, attention_pattern: str) -> tuple[str, ...]:
     """Names of the graph inputs of a packed model, in order."""
-    head = {"qa": ("question_mask",), "classify": ("cls_index",), "multiple-choice": ("cls_index",)}
+    head = {"qa": ("question_mask",), **dict.fromkeys(PER_DOCUMENT, ("cls_index",))}
     random = ("random_table",) if attention_pattern == "random" else ()
     return ("input_ids", "token_type_ids", "position_ids", "key_bias", *TABLE_INPUTS, *random, *head.get(task, ()))
 
@@ -193,10 +194,10 @@ class BigBird(EncoderModel):
         self.max_tokens = config.max_position_embeddings
         self.block_size, self.num_random_blocks = config.block_size, config.num_random_blocks
         # transformers builds the pooler for classification too, unread: keep the checkpoint interchangeable.
-        self.bert = Encoder(config, pooler=task in ("classify", "multiple-choice"))
+        self.bert = Encoder(config, pooler=task in PER_DOCUMENT)
         if task == "qa":
             self.qa_classifier = QuestionAnsweringHead(config)
-        elif task == "classify":
+        elif task in ("classify", "rerank"):
             self.classifier: nn.Module = ClassificationHead(config)
         elif task == "multiple-choice":
             self.classifier = nn.Linear(config.hidden_size, 1)
@@ -207,12 +208,13 @@ class BigBird(EncoderModel):
     def packed_inputs(self, pattern: AttentionPattern = "hf-eval") -> tuple[str, ...]:
         return packed_inputs(self.task, pattern)
 
-    def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    def states(self, inputs: Mapping[str, Tensor]) -> Tensor:
         embedded = (inputs[name] for name in self.embedding_inputs)
-        logits: tuple[Tensor, ...] = self(
-            *embedded, tables_from(inputs), inputs.get("question_mask"), inputs.get("cls_index")
-        )
-        return logits
+        states: Tensor = self.bert(*embedded, tables_from(inputs))
+        return states
+
+    def logits(self, states: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        return self._head(states, inputs.get("question_mask"), inputs.get("cls_index"))
 
     def forward(
         self,
@@ -224,14 +226,16 @@ class BigBird(EncoderModel):
         cls_index: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """Logits of the head: two (1, T) for qa, (D, labels) for classify and multiple-choice, else (1, T, labels)."""
-        hidden = self.bert(input_ids, token_type_ids, position_ids, tables)
+        return self._head(self.bert(input_ids, token_type_ids, position_ids, tables), question_mask, cls_index)
+
+    def _head(self, hidden: Tensor, question_mask: Tensor | None, cls_index: Tensor | None) -> tuple[Tensor, ...]:
         if self.task == "qa":
             logits = self.qa_classifier(hidden)
             start, end = logits[..., 0], logits[..., 1]
             if question_mask is not None:
                 start, end = start - question_mask * 1e6, end - question_mask * 1e6
             return start, end
-        if self.task in ("classify", "multiple-choice"):
+        if self.task in PER_DOCUMENT:
             assert cls_index is not None
             cls = hidden[0].index_select(0, cls_index)  # (D, hidden)
             if self.bert.pooler is not None and self.task == "multiple-choice":

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.attention import BlockTables, Rows, rows_of
+from export.encoder import PER_DOCUMENT
 from export.model import BigBird
 
 
@@ -83,7 +84,7 @@ class PaddedModel(nn.Module):
             place = torch.arange(length, device=input_ids.device).unsqueeze(0)  # (1, L)
             question_mask = packed(((place <= first_separator) & (place > 0)).to(torch.float32))
         outputs = self.model(packed(input_ids), packed(token_type_ids), positions, tables, question_mask, cls_index)
-        if self.model.task in ("classify", "multiple-choice"):
+        if self.model.task in PER_DOCUMENT:
             return tuple(outputs)
         # Taken by index: the length of a slice would be Min(length, 64 * ceil(length / 64)) to torch.export.
         kept = torch.arange(length, device=input_ids.device)

@@ -12,7 +12,7 @@ from export.families.registry import FAMILIES
 from export.weights import initialise
 
 VOCABULARY, CLS, SEP = 1000, 2, 3
-LABELS: dict[Task, int] = {"qa": 2, "summarize": 1}  # the other tasks have 3
+LABELS: dict[Task, int] = {"qa": 2, "summarize": 1, "rerank": 1}  # the other tasks have 3
 
 _OWN: dict[str, dict[str, Any]] = {
     "big_bird": {"max_position_embeddings": 4096, "type_vocab_size": 3},
@@ -34,7 +34,17 @@ _OWN["modernbert"] = {
     "attn_implementation": "eager",
     "reference_compile": False,
 }
-_QUERIES_AND_KEYS = ("query.weight", "key.weight")
+_OWN["deberta-v2"] = {
+    "max_position_embeddings": 512,
+    "relative_attention": True,
+    "position_buckets": 256,
+    "position_biased_input": False,
+    "pos_att_type": ["c2p", "p2c"],
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "type_vocab_size": 0,
+}
+_QUERIES_AND_KEYS = ("query.weight", "key.weight", "query_proj.weight", "key_proj.weight")
 
 
 def sharp_model(

@@ -35,6 +35,7 @@ OPERATORS: dict[str, frozenset[str]] = {
     "Gather": _ANY,
     "Gelu": _NUMBERS,
     "Gemm": _FLOATS,
+    "Greater": _NUMBERS,
     "Identity": _ANY,
     "LayerNormalization": _FLOATS,
     "MatMul": _FLOATS,

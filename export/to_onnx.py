@@ -5,17 +5,26 @@ Knows nothing of how a model is served.
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import tokenizers
+from pydantic import ValidationError
+
+from app.errors import BrokenModel, InvalidInput
 from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
+from app.text.tokenizer import Tokenizer
 from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
+from app.validation import explain
 from export.checkpoint import CheckpointError, locate, read_config
-from export.encoder import TASKS, EncoderModel, Task, output_names
+from export.encoder import EncoderModel, Task, output_names
 from export.families.registry import FAMILIES, read_model
+from export.folder import written_whole
 from export.stored_weights import WeightType
-from export.tokenizer_files import TOKENIZER_FILE, read_tokenizer
+from export.tokenizer_files import TOKENIZER_FILE, TokenizerFiles, read_tokenizer
 from export.trace import GPU_FILE, write_gpu_graph, write_graph
 
 Target = Literal["cpu", GpuTarget]
@@ -38,16 +47,17 @@ class ExportOptions:
     target: Target = "cpu"
     segmenter: SegmenterName | None = None
     normaliser: NormaliserName | None = None
+    special_tokens: tuple[str, str] | None = None  # the first one and the separator, where no file says them
     first_position: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
 def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
-    """Write a model directory. Files of an earlier export are replaced; the manifest is removed first and written last.
+    """Write a model directory, whole or not at all. Files of an earlier export are replaced, the manifest last.
 
     Raises:
-        CheckpointError: the checkpoint cannot be read, or does not say how its text is to be cut and no option does.
-        ValueError: it lacks weights of the task.
+        CheckpointError: the checkpoint cannot be read, lacks weights of the task, or does not say how its text is to be
+            cut and no option does; or the service would refuse the model. Nothing is written then.
     """
     if options.layout == "padded" and options.attention_pattern == "random":
         raise CheckpointError('The padded layout makes its tables in the graph; it has only the pattern "hf-eval".')
@@ -70,64 +80,93 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
             "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    for name in (FILE_NAME, GPU_FILE):
-        (out / name).unlink(missing_ok=True)
-    files = write_graph(model, out, options.layout, options.attention_pattern, options.weights)
-    graphs: dict[GpuTarget, Graph] = {}
-    if options.target != "cpu":
-        graphs[options.target] = write_gpu_graph(model, out, options.attention_pattern)
-        files.append(GPU_FILE)
-    saved = model.saved_config()
-    # What a training run notes of itself names places of the machine it ran on: no part of the model.
-    kept = {key: value for key, value in own.items() if key != "training"}
-    saved["nagayomi"] = {**kept, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
-    if options.first_position is not None:
-        saved["nagayomi"]["first_position"] = options.first_position
-    (out / "config.json").write_text(json.dumps(saved, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    tokenizer.write(out)
-    files += ["config.json", TOKENIZER_FILE]
-
+    tokenizer = tokenizer.with_template(options.special_tokens, is_own="segmenter" in own)
+    _check_pieces(tokenizer, normaliser, model.encoder_config.vocab_size)
     metadata = options.metadata
     id2label = config.id2label or {}
     labels = tuple(id2label.get(index, f"LABEL_{index}") for index in range(config.num_labels))
-    manifest = Manifest(
-        name=options.name,
-        task=options.task,
-        architecture=Architecture(
-            layers=config.num_hidden_layers,
-            hidden=config.hidden_size,
-            heads=config.num_attention_heads,
-            intermediate=config.intermediate_size,
-            vocab_size=config.vocab_size,
-            type_vocab_size=config.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
-        ),
-        layout=options.layout,
-        layer_kinds=model.layer_kinds,
-        attention_pattern=options.attention_pattern if has_bigbird else None,
-        block_size=model.block_size,
-        num_random_blocks=model.num_random_blocks,
-        max_tokens=model.max_tokens,
-        labels=labels if options.task in ("classify", "token-classification") else (),
-        label_names=metadata.get("label_names", {}),
-        segmenter=segmenter,
-        normaliser=normaliser,
-        overlap_token_type=own.get("overlap_token_type"),
-        sentence_token_types=own.get("sentence_token_types", False),
-        precision="fp32" if options.weights == "fp32" else f"fp32 (weights stored as {options.weights})",
-        graphs=graphs,
-        doc_stride=metadata.get("doc_stride", max(1, model.max_tokens // 2)),
-        temperature=metadata.get("temperature", 1.0),
-        inputs=input_names(model, options.layout, options.attention_pattern),
-        outputs=output_names(options.task),
-        files={name: sha256(out / name) for name in sorted(files)},
-        source=metadata.get("source", Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint),
-        training_data=tuple(TrainingData(**entry) for entry in metadata.get("training_data", [])),
-        licence=metadata.get("licence", "unknown: see the source checkpoint"),
-        metrics=tuple(Metric(**entry) for entry in metadata.get("metrics", [])),
-    )
-    write(out, manifest)
+    shape = model.encoder_config
+    with _naming_metadata():
+        manifest = Manifest(
+            name=options.name,
+            task=options.task,
+            architecture=Architecture(
+                layers=shape.num_hidden_layers,
+                hidden=shape.hidden_size,
+                heads=shape.num_attention_heads,
+                intermediate=shape.intermediate_size,
+                vocab_size=shape.vocab_size,
+                type_vocab_size=shape.type_vocab_size if "token_type_ids" in model.embedding_inputs else 1,
+            ),
+            layout=options.layout,
+            layer_kinds=model.layer_kinds,
+            attention_pattern=options.attention_pattern if has_bigbird else None,
+            block_size=model.block_size,
+            num_random_blocks=model.num_random_blocks,
+            max_tokens=model.max_tokens,
+            labels=labels if options.task in ("classify", "token-classification") else (),
+            label_names=metadata.get("label_names", {}),
+            segmenter=segmenter,
+            normaliser=normaliser,
+            overlap_token_type=own.get("overlap_token_type"),
+            sentence_token_types=own.get("sentence_token_types", False),
+            precision="fp32" if options.weights == "fp32" else f"fp32 (weights stored as {options.weights})",
+            doc_stride=metadata.get("doc_stride", max(1, model.max_tokens // 2)),
+            temperature=metadata.get("temperature", 1.0),
+            inputs=input_names(model, options.layout, options.attention_pattern),
+            outputs=output_names(options.task),
+            files={},  # what stands in the others is known before anything is written
+            source=metadata.get("source", Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint),
+            training_data=tuple(TrainingData(**entry) for entry in metadata.get("training_data", [])),
+            licence=metadata.get("licence", "unknown: see the source checkpoint"),
+            metrics=tuple(Metric(**entry) for entry in metadata.get("metrics", [])),
+        )
+    with written_whole(out, last=FILE_NAME, replaced=(GPU_FILE,)) as folder:
+        files = write_graph(model, folder, options.layout, options.attention_pattern, options.weights)
+        graphs: dict[GpuTarget, Graph] = {}
+        if options.target != "cpu":
+            graphs[options.target] = write_gpu_graph(model, folder, options.attention_pattern)
+            files.append(GPU_FILE)
+        saved = model.saved_config()
+        # What a training run notes of itself names places of the machine it ran on: no part of the model.
+        kept = {key: value for key, value in own.items() if key != "training"}
+        saved["nagayomi"] = {**kept, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
+        if options.first_position is not None:
+            saved["nagayomi"]["first_position"] = options.first_position
+        content = json.dumps(saved, ensure_ascii=False, indent=2) + "\n"
+        (folder / "config.json").write_text(content, encoding="utf-8")
+        tokenizer.write(folder)
+        checksums = {name: sha256(folder / name) for name in sorted([*files, "config.json", TOKENIZER_FILE])}
+        manifest = manifest.model_copy(update={"graphs": graphs, "files": checksums})
+        write(folder, manifest)
     return manifest
+
+
+def _check_pieces(tokenizer: TokenizerFiles, normaliser: NormaliserName, embeddings: int) -> None:
+    """Refuse a tokenizer that the service would refuse when it loads the model.
+
+    Raises:
+        CheckpointError: a special token is missing, or there are more pieces than embeddings.
+    """
+    pieces = tokenizers.Tokenizer.from_str(tokenizer.pieces.to_str())  # the service's settings are no part of the file
+    try:
+        Tokenizer(pieces, normaliser=normaliser, segmenter="none")
+    except BrokenModel as error:
+        raise CheckpointError(str(error)) from error
+    needed = max(pieces.get_vocab_size(), max(pieces.get_vocab().values()) + 1)
+    if needed > embeddings:
+        raise CheckpointError(f"The tokenizer has {needed:,} pieces, and the checkpoint embeddings for {embeddings:,}.")
+
+
+@contextmanager
+def _naming_metadata() -> Iterator[None]:
+    """What the manifest cannot hold was said by --metadata, by --out, or by config.json."""
+    try:
+        yield
+    except ValidationError as error:
+        raise CheckpointError(f"The manifest cannot be written. {explain(error)}") from error
+    except (TypeError, AttributeError) as error:
+        raise CheckpointError(f"The manifest cannot be written; the metadata is of another form: {error}.") from error
 
 
 def input_names(model: EncoderModel, layout: Layout, attention_pattern: AttentionPattern) -> tuple[str, ...]:
@@ -178,9 +217,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
         required=True,
-        choices=TASKS,
-        help="the service answers qa, classify and summarize; multiple-choice and token-classification are exported "
-        "for other programs, and no endpoint serves them",
+        choices=get_args(Task),
+        help="multiple-choice and token-classification are exported for other programs, and no endpoint serves them",
     )
     parser.add_argument(
         "--out",
@@ -215,10 +253,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cuda, tensorrt: a second graph in mixed precision, for GPUs, over the same weights (default: cpu alone)",
     )
     parser.add_argument("--segmenter", choices=get_args(SegmenterName), help="default: what the checkpoint says")
+    parser.add_argument(
+        "--special-tokens",
+        nargs=2,
+        metavar=("FIRST", "SEPARATOR"),
+        help="what stands before a text and after it, such as [CLS] [SEP] (default: the template in tokenizer.json)",
+    )
     parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: what the checkpoint says")
     parser.add_argument(
         "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
     )
+
+
+def _metadata(file: Path) -> dict[str, Any]:
+    try:
+        metadata = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InvalidInput(f"{file} is not JSON: {error}.") from error
+    if not isinstance(metadata, dict):
+        raise InvalidInput(f"{file} does not hold a JSON object.")
+    return metadata
 
 
 def run(args: argparse.Namespace) -> int:
@@ -230,7 +286,7 @@ def run(args: argparse.Namespace) -> int:
         manifest = add_gpu_graph(args.out, args.target)
         print(f"{args.out}: {manifest.graphs[args.target].file} added for {args.target}")
         return 0
-    metadata = json.loads(args.metadata.read_text(encoding="utf-8")) if args.metadata else {}
+    metadata = _metadata(args.metadata) if args.metadata else {}
     options = ExportOptions(
         task=args.task,
         name=args.out.resolve().name,
@@ -240,6 +296,7 @@ def run(args: argparse.Namespace) -> int:
         target=args.target,
         segmenter=args.segmenter,
         normaliser=args.normaliser,
+        special_tokens=tuple(args.special_tokens) if args.special_tokens else None,
         first_position=args.first_position,
         metadata=metadata,
     )

@@ -1,23 +1,29 @@
 """What a checkpoint's own tokenizer files say of its text: the pieces as one tokenizer.json, the words, the normaliser.
 
-Reads tokenizer.json where there is one; of BertJapaneseTokenizer, which has none, tokenizer_config.json and vocab.txt.
-Whatever the files leave open stays None: the exporter asks for it. Knows nothing of weights or graphs.
+Reads tokenizer.json where there is one; of BertJapaneseTokenizer, which has none, tokenizer_config.json and vocab.txt
+or spiece.model. Whatever the files leave open stays None: the exporter asks for it. Knows nothing of weights or graphs.
 """
 
 import json
+import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors
 
+from app.errors import BrokenModel
+from app.text.template import template_of
 from app.types import NormaliserName, SegmenterName
-from export.checkpoint import CheckpointError
+from export.checkpoint import CheckpointError, refuse_lfs_pointer
+from export.sentencepiece_files import read_sentencepiece
 
 TOKENIZER_FILE = "tokenizer.json"
 BERT_JAPANESE = "BertJapaneseTokenizer"
+LUKE_JAPANESE = "MLukeTokenizer"
+_JAPANESE = re.compile("[ぁ-ヶ一-龠]")
 _MECAB_DICTIONARIES: dict[str, SegmenterName] = {"unidic_lite": "mecab-unidic-lite", "ipadic": "mecab-ipadic"}
 _SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
@@ -30,6 +36,31 @@ class TokenizerFiles:
     segmenter: SegmenterName | None  # None: the files do not say
     normaliser: NormaliserName | None
     file: Path | None = None  # a tokenizer.json that can be used as it is
+
+    def with_template(self, special: tuple[str, str] | None, is_own: bool) -> "TokenizerFiles":
+        """The same with special tokens around texts: those of the file, or a first one and a separator that are given.
+
+        Args:
+            is_own: the checkpoint was made here, and without a template it has BERT's.
+
+        Raises:
+            CheckpointError: the file has none that can be used and none are given, or it does not know them.
+        """
+        if special is None:
+            if self.pieces.post_processor is None and is_own:
+                return self
+            try:
+                template_of(self.pieces)
+            except BrokenModel as error:
+                raise CheckpointError(f"{error} Give --special-tokens FIRST SEPARATOR, as in: [CLS] [SEP].") from error
+            return self
+        numbers = [self.pieces.token_to_id(token) for token in special]
+        for token, number in zip(special, numbers, strict=True):
+            if number is None:
+                raise CheckpointError(f"The vocabulary of the tokenizer lacks {token}.")
+        self.pieces.add_special_tokens(list(special))
+        self.pieces.post_processor = _template(self.pieces, *special)
+        return replace(self, file=None)
 
     def write(self, directory: Path) -> None:
         """Write tokenizer.json."""
@@ -51,15 +82,29 @@ def read_tokenizer(directory: Path) -> TokenizerFiles:
     is_japanese_bert = name == BERT_JAPANESE or "word_tokenizer_type" in settings
     file = directory / TOKENIZER_FILE
     if file.exists():
+        refuse_lfs_pointer(file)
         try:
             pieces = tokenizers.Tokenizer.from_file(str(file))
         except Exception as error:  # the Rust tokenizer raises nothing narrower
             raise CheckpointError(f"{file} cannot be read: {error}") from error
-        segmenter, normaliser = _words(directory, settings) if is_japanese_bert else (None, None)
+        segmenter, normaliser = _words(directory, settings) if is_japanese_bert else _text_alone(pieces)
         return TokenizerFiles(pieces, segmenter, normaliser, file)
     if is_japanese_bert:
         return _bert_japanese(directory, settings)
-    return TokenizerFiles(_converted(directory), None, None)
+    pieces = _luke_japanese(directory, settings) if name == LUKE_JAPANESE else _converted(directory)
+    return TokenizerFiles(pieces, *_text_alone(pieces))
+
+
+def _text_alone(pieces: tokenizers.Tokenizer) -> tuple[SegmenterName | None, NormaliserName | None]:
+    """Nobody cuts words where the pieces say nothing else: transformers gives them the text as well.
+
+    Where most Japanese pieces begin a word (▁東京), the text was cut into words before they were trained, and no file
+    says by whom: Waseda's RoBERTa and Kyoto's DeBERTa-v2 want Juman++.
+    """
+    japanese = [piece for piece in pieces.get_vocab() if _JAPANESE.search(piece)]
+    if 2 * sum(piece.startswith("▁") for piece in japanese) > len(japanese):
+        return None, None
+    return "none", "none"
 
 
 def _json_object(file: Path) -> dict[str, Any]:
@@ -95,6 +140,18 @@ def _converted(directory: Path) -> tokenizers.Tokenizer:
     return backend
 
 
+def _luke_japanese(directory: Path, settings: dict[str, Any]) -> tokenizers.Tokenizer:
+    """MLukeTokenizer of transformers, which has no Rust form: the pieces of XLM-R, and the names of entities after."""
+    pieces = read_sentencepiece(directory / "sentencepiece.bpe.model", fairseq=True)
+    _add_tokens(pieces, directory, settings)
+    pieces.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[(token, pieces.token_to_id(token)) for token in ("<s>", "</s>")],
+    )
+    return pieces
+
+
 # --- BertJapaneseTokenizer -----------------------------------------------------------------------------------------
 
 
@@ -102,38 +159,50 @@ def _bert_japanese(directory: Path, settings: dict[str, Any]) -> TokenizerFiles:
     """BertJapaneseTokenizer of transformers: words, then pieces of each word; Tohoku's BERT and many after it."""
     word_type = _word_type(settings)
     piece_type = settings.get("subword_tokenizer_type", "wordpiece")
-    if not settings.get("do_subword_tokenize", True) or piece_type not in ("wordpiece", "character"):
+    if not settings.get("do_subword_tokenize", True) or piece_type not in ("wordpiece", "character", "sentencepiece"):
         raise CheckpointError(
-            f"Words of the tokenizer in {directory} are cut by {piece_type!r}; wordpiece and character are known."
+            f"Words of the tokenizer in {directory} are cut by {piece_type!r}; wordpiece, character and sentencepiece "
+            "are known."
         )
     if settings.get("never_split"):
         raise CheckpointError(f"The tokenizer in {directory} has words in never_split; the service cuts every word.")
     segmenter, normaliser = _words(directory, settings)
     by_character = piece_type == "character"
-    if by_character and segmenter is not None:
+    if by_character:
         segmenter = "none"  # characters are the same whatever words they stand in
     special = {key: _content(settings.get(key)) or default for key, default in _SPECIAL.items()}
-    vocabulary = _vocabulary(directory / "vocab.txt")
-    for key in ("unk_token", "cls_token", "sep_token"):
-        if special[key] not in vocabulary:
-            raise CheckpointError(f"{directory / 'vocab.txt'} lacks {special[key]}.")
-    model: Any
-    if by_character:
-        model = models.WordLevel(vocabulary, unk_token=special["unk_token"])
+    lower = bool(settings.get("do_lower_case", False))
+    if piece_type == "sentencepiece":
+        lower = lower and word_type is not None
+        pieces = read_sentencepiece(directory / "spiece.model", lower=lower, of_words=segmenter != "none")
+        quotes = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+        pieces.normalizer = normalizers.Sequence([*quotes, pieces.normalizer])
     else:
-        model = models.WordPiece(vocabulary, unk_token=special["unk_token"], max_input_chars_per_word=100)
-    pieces = tokenizers.Tokenizer(model)
-    pieces.normalizer = _lowering(word_type, by_character, bool(settings.get("do_lower_case", False)))
-    pieces.pre_tokenizer = _cutting(word_type, by_character)
-    pieces.add_special_tokens([AddedToken(token, special=True) for token in special.values() if token in vocabulary])
+        vocabulary = _vocabulary(directory / "vocab.txt")
+        model: Any
+        if by_character:
+            model = models.WordLevel(vocabulary, unk_token=special["unk_token"])
+        else:
+            model = models.WordPiece(vocabulary, unk_token=special["unk_token"], max_input_chars_per_word=100)
+        pieces = tokenizers.Tokenizer(model)
+        pieces.normalizer = _lowering(word_type, by_character, lower)
+        pieces.pre_tokenizer = _cutting(word_type, by_character)
+    known = [token for token in special.values() if pieces.token_to_id(token) is not None]
+    pieces.add_special_tokens([AddedToken(token, special=True) for token in known])
     _add_tokens(pieces, directory, settings)
-    cls, sep = special["cls_token"], special["sep_token"]
-    pieces.post_processor = processors.TemplateProcessing(
-        single=f"{cls} $A {sep}",
-        pair=f"{cls} $A {sep} $B:1 {sep}:1",
-        special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
-    )
+    for key in ("unk_token", "cls_token", "sep_token"):
+        if pieces.token_to_id(special[key]) is None:
+            raise CheckpointError(f"The vocabulary in {directory} lacks {special[key]}.")
+    pieces.post_processor = _template(pieces, special["cls_token"], special["sep_token"])
     return TokenizerFiles(pieces, segmenter, normaliser)
+
+
+def _template(pieces: tokenizers.Tokenizer, first: str, separator: str) -> Any:
+    return processors.TemplateProcessing(
+        single=f"{first} $A {separator}",
+        pair=f"{first} $A {separator} $B:1 {separator}:1",
+        special_tokens=[(token, pieces.token_to_id(token)) for token in (first, separator)],
+    )
 
 
 def _word_type(settings: dict[str, Any]) -> str | None:

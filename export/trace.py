@@ -85,6 +85,7 @@ def attention_layout(model: EncoderModel, pattern: AttentionPattern) -> Attentio
         model.kinds,
         spans=model.takes_spans,
         means=model.pools_means,
+        distances=-(-model.max_tokens // model.block_size) if model.reads_distances else 0,
     )
 
 
@@ -118,7 +119,8 @@ def trace_packed(
         "local_bias": {0: blocks},
     }
     full_width = torch.export.Dim("full_width", min=1)
-    shapes |= {f"full_{part}": {0: blocks, 1: full_width} for part in ("table", "bias")}
+    of_pairs = ("full_table", "full_bias", "distance_rows", "distance_keys")
+    shapes |= {name: {0: blocks, 1: full_width} for name in of_pairs}
     for kind in ("dense", "global", "sparse"):
         rows = torch.export.Dim(f"{kind}_row_count", min=1)
         width = {} if kind == "sparse" else {1: torch.export.Dim(f"{kind}_width", min=1)}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from export.checkpoint import CheckpointError
 from export.encoder import EncoderModel
 
 _NAMES_BEFORE = {"gamma": "weight", "beta": "bias"}
@@ -16,15 +17,22 @@ def load_weights(model: EncoderModel, weights: Mapping[str, Tensor]) -> None:
     Checkpoints from TensorFlow call the parameters of layer norms gamma and beta.
 
     Raises:
-        ValueError: the checkpoint lacks a weight of the encoder or of this task's head.
+        CheckpointError: the checkpoint lacks a weight of the encoder or of this task's head, or has one of another
+            shape, or with values that are no numbers.
     """
     own = model.state_dict()
     weights = {_of_today(name): tensor for name, tensor in weights.items()}
     missing = sorted(own.keys() - weights.keys())
     if missing:
-        raise ValueError(
+        raise CheckpointError(
             f"The checkpoint lacks {len(missing)} weights that the task {model.task} needs, first {missing[0]}."
         )
+    for name, parameter in own.items():
+        if weights[name].shape != parameter.shape:
+            shapes = f"{tuple(weights[name].shape)}, where its config.json asks for {tuple(parameter.shape)}"
+            raise CheckpointError(f"The weight {name} of the checkpoint has the shape {shapes}.")
+        if not torch.isfinite(weights[name]).all():
+            raise CheckpointError(f"The weight {name} of the checkpoint holds NaN or infinity.")
     model.load_state_dict({name: weights[name].to(torch.float32) for name in own})
 
 
@@ -38,11 +46,11 @@ def initialise(model: EncoderModel, seed: int, std: float | None = None) -> None
     generator = torch.Generator().manual_seed(seed)
     deviation = model.config.initializer_range if std is None else std
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Embedding):
+        if isinstance(module, nn.Linear | nn.Embedding | nn.Conv1d):
             module.weight.data.normal_(0.0, deviation, generator=generator)
             if isinstance(module, nn.Embedding) and module.padding_idx is not None:
                 module.weight.data[module.padding_idx].zero_()
-            if isinstance(module, nn.Linear) and module.bias is not None:
+            if isinstance(module, nn.Linear | nn.Conv1d) and module.bias is not None:
                 module.bias.data.zero_()
         elif isinstance(module, nn.LayerNorm):
             module.weight.data.fill_(1.0)

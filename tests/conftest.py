@@ -1,12 +1,16 @@
-"""The one shared fixture: a store of tiny models with random weights, trained on nothing and exported in seconds."""
+"""Shared by all tests: settings, and a store of tiny models with random weights, exported in seconds."""
 
+import os
 import warnings
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-# No test asserts wall-clock time, and an example may come when the machine is busy.
+# Matrices of tiny models are too small for two threads, which only wait for each other. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test asserts wall-clock time, and an example may run while the machine is busy.
 settings.register_profile("nagayomi", deadline=None)
 settings.load_profile("nagayomi")
 

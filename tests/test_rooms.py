@@ -75,7 +75,7 @@ MAY_IMPORT_LIBRARY = {
     "uvicorn": "app.serve app.telemetry bench",
     "prometheus_client": "app.telemetry app.http bench",
     "fugashi": "app.text",
-    "tokenizers": "app.text export training",
+    "tokenizers": "app.text export training bench",
 }
 
 

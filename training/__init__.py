@@ -1,1 +1,1 @@
-"""Data readers, fine-tuning and evaluation. Evaluation scores what the service would answer."""
+"""Data readers, pre-training, fine-tuning and evaluation. Evaluation scores the answers that the service would give."""

@@ -1,9 +1,8 @@
 """The mean of the weights of two checkpoints of one run: `python -m training.average FIRST SECOND --out DIR`.
 
-Weights before and after further training often lie in one valley, whose middle does better than either end (model
-soups, Wortsman et al. 2022): here it keeps what the first reads in long documents and what the second learned of short
-ones.
-Knows tensors by name, nothing of what they do.
+Weights before and after further training often lie in one valley of the loss, whose middle does better than either end
+(model soups, Wortsman et al. 2022). Here the mean keeps the skill of the first checkpoint on long documents and that of
+the second on short ones. Knows tensors by name; nothing of their roles.
 """
 
 import argparse
@@ -21,7 +20,7 @@ def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Te
     """The mean of each weight, in fp32.
 
     Raises:
-        ValueError: a weight is in one of them only, or has another shape there.
+        ValueError: a weight is missing from one checkpoint, or has another shape there.
     """
     unlike = sorted(
         name
@@ -36,7 +35,9 @@ def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Te
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.average", description=__doc__.splitlines()[0])
     parser.add_argument("first", type=Path, help="folder of a checkpoint")
-    parser.add_argument("second", type=Path, help="another one of the same run, which gives config.json and tokenizer")
+    parser.add_argument(
+        "second", type=Path, help="another checkpoint of the same run; config.json and tokenizer come from this one"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     args = parser.parse_args(arguments)
     weights = [load_file(folder / "model.safetensors") for folder in (args.first, args.second)]

@@ -1,6 +1,6 @@
 """One training run, described by one TOML file: model shape, data, hyper-parameters and seed.
 
-Knows nothing of how any of it is used.
+Knows the keys and their limits; nothing of how they are used.
 """
 
 import tomllib
@@ -15,7 +15,7 @@ from app.validation import explain
 
 TrainingTask = Literal["qa", "classify", "summarize"]
 ContextUnit = Literal["paragraph", "article"]
-SHORTEST = 8  # tokens of a sequence in pre-training: [CLS], [SEP] and some words
+SHORTEST = 8  # tokens of the shortest sequence: [CLS], [SEP] and some words
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -27,14 +27,14 @@ class ConfigError(InvalidInput):
 
 
 class _Part(BaseModel):
-    # strict: a TOML string is no number, and true is no 1.
+    # strict: a TOML string is not a number, and true is not 1.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TrainingConfig(_Part):
-    """The keys of every run. Without `checkpoint` a new model of the given shape is trained from random weights."""
+    """The keys of every run. Without `checkpoint`, a new model of the given shape starts from random weights."""
 
-    tokenizer: str = ""  # tokenizer.json; with a checkpoint, its own
+    tokenizer: str = ""  # a tokenizer.json; default: that of the checkpoint
     checkpoint: str = ""  # a transformers BigBird directory to start from
 
     # Shape of a new model.
@@ -43,19 +43,20 @@ class TrainingConfig(_Part):
     heads: Count = 4
     intermediate: Count = 1024
     max_positions: Count = 4096
-    activation: Literal["gelu_new", "gelu", "relu"] = "gelu_new"  # gelu_new, BigBird's own, is slow on CPUs
+    activation: Literal["gelu_new", "gelu", "relu"] = "gelu_new"  # gelu_new, the original BigBird's, is slow on CPUs
 
-    dropout: Share = 0.1  # of the run, also where it starts from a checkpoint
+    dropout: Share = 0.1  # applies to runs from a checkpoint too
 
-    # What the model reads.
+    # Input of the model.
     normaliser: NormaliserName = "nfkc"
     segmenter: SegmenterName = "mecab-jumandic"
-    shifted_share: Share = 0.0  # share of sequences whose positions start anywhere: late positions are trained too
+    # Share of sequences whose positions start at a random place, so that late positions are trained too.
+    shifted_share: Share = 0.0
 
     # Optimisation.
     batch_tokens: Count = 8192  # tokens of a step, over all processes
-    # Tokens of one pass of one process, at least one sequence: bounds memory and changes no result. Small ones stay in
-    # the caches of a CPU, large ones keep a GPU busy.
+    # Tokens of one pass of one process, at least one sequence. It bounds memory and changes no result. Small passes
+    # stay in the caches of a CPU, large ones keep a GPU busy.
     micro_batch_tokens: Count = 8192
     learning_rate: Positive = 5e-4
     warmup_share: Share = 0.1
@@ -77,18 +78,18 @@ class TrainingConfig(_Part):
 
 
 class DataSet(_Part):
-    """One data set of a fine-tuning run. The same data may stand in a run more than once, with other lengths."""
+    """One data set of a fine-tuning run. A run may list the same data several times, with different lengths."""
 
     reader: str  # squad | reading-set (qa, summarize) | kyoto-categories | livedoor | labelled
     data: str  # file or folder below the data folder given on the command line
-    share: Positive = 1.0  # of its examples that one epoch reads, drawn again for every epoch; 2.0 reads each twice
+    share: Positive = 1.0  # share of its examples in one epoch, drawn again for every epoch; 2.0 reads each twice
     max_tokens: int = Field(default=384, ge=SHORTEST)  # longest sequence; a longer context is cropped at random
     context: ContextUnit = "paragraph"  # article: all paragraphs of a title joined (qa)
-    # Of the questions that have an answer, the shares that become questions without one (qa): put to another text of
-    # the set, and put to their own text after the sentence that answers was taken out of it.
+    # Shares of the answerable questions that become unanswerable (qa): asked about another text of the set, and asked
+    # about their own text after the sentence with the answer was removed.
     unrelated_share: Share = 0.0
     removed_share: Share = 0.0
-    held_out_percent: int = Field(default=10, ge=0, le=99)  # kept for evaluation where the set has no split of its own
+    held_out_percent: int = Field(default=10, ge=0, le=99)  # kept for evaluation when the set has no split
 
 
 class FinetuneConfig(TrainingConfig):
@@ -96,21 +97,22 @@ class FinetuneConfig(TrainingConfig):
 
     task: TrainingTask
     sets: tuple[DataSet, ...] = Field(min_length=1, strict=False)  # not strict: TOML has lists, and no tuples
-    question_overlap: bool = True  # a third token type for context tokens that also stand in the question (qa)
+    question_overlap: bool = True  # a third token type for context tokens that the question also contains (qa)
     head: Literal["random", "fitted"] = "random"  # fitted: by logistic regression before the first step (summarize)
-    sentence_types: bool = True  # a token type of each sentence says where it stands: Sentence.token_type (summarize)
-    class_balance: Share = 0.0  # 0 counts every text alike, 1 every class, which helps those with few texts (classify)
-    epochs: float = Field(default=1.0, ge=0)  # 0: the head is fitted, and no step is taken
+    sentence_types: bool = True  # token types mark the place of each sentence: Sentence.token_type (summarize)
+    class_balance: Share = 0.0  # 0 weights every text equally, 1 every class, which helps rare classes (classify)
+    epochs: float = Field(default=1.0, ge=0)  # 0: only the head is fitted
 
 
 class PretrainConfig(TrainingConfig):
-    """A masked language model run. `dropout` is that of the run: config.json keeps the one that fine-tuning wants."""
+    """A masked language model run. `dropout` applies to this run; config.json keeps the value for fine-tuning."""
 
-    # Texts, all below the data folder given on the command line.
+    # Texts; all paths are below the data folder of the command line.
     corpus: bool = False  # the training splits of JaQuAD, the Kyoto articles and livedoor
     texts: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}  # file or folder of texts -> share of its texts to read
 
-    token_types: Count = 3  # rows for fine-tuning: 2 do for classes and summaries, questions that mark overlap take 3
+    # Rows for fine-tuning: 2 suffice for classes and summaries, questions that mark overlap need 3.
+    token_types: Count = 3
     lengths: dict[str, Positive] = Field(default={"128": 0.6, "512": 0.3, "4096": 0.1}, min_length=1)  # share of steps
     mask_rate: Annotated[float, Field(gt=0, le=1)] = 0.15  # share of the words
     steps: Count = 10_000
@@ -118,10 +120,12 @@ class PretrainConfig(TrainingConfig):
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
         if not self.corpus and not self.texts:
-            raise ValueError("there is nothing to read: set corpus = true or name files under texts")
+            raise ValueError("there is nothing to read: set corpus = true or list files under texts")
         for name in self.lengths:
             if not name.isdecimal() or int(name) < SHORTEST:
-                raise ValueError(f"lengths: {name!r} is no length; it must be a number of tokens, at least {SHORTEST}")
+                raise ValueError(
+                    f"lengths: {name!r} is not a length; it must be a number of tokens, at least {SHORTEST}"
+                )
         longest = max(map(int, self.lengths))
         if self.batch_tokens < longest:
             raise ValueError(f"batch_tokens is {self.batch_tokens}; it must hold one sequence of {longest} tokens")
@@ -134,10 +138,10 @@ Config = TypeVar("Config", bound=BaseModel)
 def read_values(path: Path, overrides: list[str]) -> dict[str, Any]:
     """The keys of a TOML file; `overrides` are "key=value" with a TOML value (bare words are strings).
 
-    A key may name a place in a table or list: `sets.0.share=0.5`.
+    A key may be a path into a table or list: `sets.0.share=0.5`.
 
     Raises:
-        ConfigError: no readable TOML file, or an override without an equals sign or for a place that is not there.
+        ConfigError: no readable TOML file, or an override without an equals sign or with an unknown path.
     """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -158,12 +162,12 @@ def read_values(path: Path, overrides: list[str]) -> dict[str, Any]:
                 place = place[int(key)] if isinstance(place, list) else place[key]
             place[last] = value
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ConfigError(f"--set {name}: {path.name} has no such place.") from error
+            raise ConfigError(f"--set {name}: {path.name} has no such key.") from error
     return values
 
 
 def parse(kind: type[Config], path: Path, overrides: list[str]) -> Config:
-    """The run that a TOML file and the overrides of its keys describe.
+    """The run described by a TOML file and overrides of its keys.
 
     Raises:
         ConfigError: no readable TOML file, an unknown or missing key, a wrong type or a value out of range.

@@ -1,4 +1,4 @@
-"""Readers of the data sets, each turned into the plain examples that fine-tuning and evaluation share.
+"""Readers of the data sets. Each gives the plain examples that fine-tuning and evaluation share.
 
 Knows file formats and splits; knows nothing of tokens or models. Files may be plain or gzip-compressed.
 """
@@ -26,7 +26,7 @@ _TITLE_MARK = " [SEP] "
 class QuestionExample:
     """One question over one context. `answers` are (text, start) pairs, start in code points; empty: no answer.
 
-    `document` names the article that the context is from.
+    `document` names the article of the context.
     """
 
     id: str
@@ -53,7 +53,7 @@ class SummaryExample:
 
 
 class DataError(InvalidInput):
-    """A file is not in the format its reader takes; the message names the file and the record."""
+    """A file does not have the format of its reader; the message names the file and the record."""
 
 
 def read_json(path: Path) -> Any:
@@ -76,7 +76,7 @@ def read_jsonl(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    """An open text file, plain or compressed; what goes wrong while it is read is a DataError."""
+    """Open a text file, plain or compressed. Errors while it is read become a DataError."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             yield file
@@ -87,7 +87,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 
 def files_under(path: Path, pattern: str) -> list[Path]:
-    """`path` itself when it is a file, else the files below it that match, in order."""
+    """`path` itself when it is a file, else the matching files below it, in order."""
     if path.is_file():
         return [path]
     files = sorted(path.rglob(pattern))
@@ -99,8 +99,8 @@ def files_under(path: Path, pattern: str) -> list[Path]:
 def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionExample]:
     """SQuAD JSON (JaQuAD, JSQuAD and a user's own): a file or a folder of files.
 
-    With `context="article"` the paragraphs of one title, over all files, are joined by a blank line to one context
-    and every answer is moved to its place there.
+    With `context="article"` the paragraphs of one title, over all files, are joined by blank lines to one context,
+    and the start of every answer is moved accordingly.
     """
     articles: dict[str, list[dict[str, Any]]] = {}
     for file in files_under(path, "*.json"):
@@ -109,7 +109,7 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
             raise DataError(f'{file}: SQuAD JSON has a list under "data".')
         for number, article in enumerate(document["data"]):
             _check_article(article, f"{file}, article {number}")
-            # Articles without a title have nothing in common.
+            # Articles without a title are never joined.
             articles.setdefault(article.get("title") or f"{file} {number}", []).extend(article["paragraphs"])
     examples = []
     for title, paragraphs in articles.items():
@@ -126,9 +126,9 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
 
 
 def title_on_its_own(example: QuestionExample) -> QuestionExample:
-    """The example with the title as a paragraph of its own, where its context begins with JSQuAD's `title [SEP] `.
+    """The example with its title as a separate paragraph, when its context begins with JSQuAD's `title [SEP] `.
 
-    There [SEP] is a special token for the encoder's eyes. A service reads text, in which those characters say nothing.
+    JSQuAD means [SEP] as a special token for the encoder. A service reads text, where these characters mean nothing.
     """
     title, mark, body = example.context.partition(_TITLE_MARK)
     if not mark or "\n" in title:
@@ -139,7 +139,7 @@ def title_on_its_own(example: QuestionExample) -> QuestionExample:
 
 
 def _check_article(article: Any, where: str) -> None:
-    """Refuse what is not SQuAD, and answers that do not stand where they say."""
+    """Refuse records that are not SQuAD, and answers that are not at their `answer_start`."""
     for paragraph in _list_in(article, "paragraphs", where):
         if not isinstance(paragraph, dict) or not isinstance(paragraph.get("context"), str):
             raise DataError(f'{where}: every paragraph is an object with a text under "context".')
@@ -152,7 +152,7 @@ def _check_article(article: Any, where: str) -> None:
                 if not isinstance(text, str) or not isinstance(start, int) or start < 0:
                     raise DataError(f'{name}: an answer has "text" and "answer_start", a count of code points.')
                 if paragraph["context"][start : start + len(text)] != text:
-                    raise DataError(f"{name}: the answer {text!r} does not stand at character {start} of its context.")
+                    raise DataError(f"{name}: the answer {text!r} is not at character {start} of its context.")
 
 
 def _list_in(record: Any, key: str, where: str) -> list[Any]:
@@ -173,7 +173,7 @@ def read_labelled(path: Path) -> list[LabelledText]:
 
 
 def read_summaries(path: Path) -> list[SummaryExample]:
-    """JSONL of {sentences or text, summary}; a text is cut by the service's own sentence splitter."""
+    """JSONL of {sentences or text, summary}; the service's sentence splitter cuts texts."""
     examples = []
     for record in read_jsonl(path):
         if not isinstance(record, dict) or not isinstance(record.get("summary"), str):
@@ -191,9 +191,9 @@ TEXT_SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
 
 
 def text_files(path: Path) -> list[Path]:
-    """`path` itself when it is a file of texts, else the files of texts below it, in order."""
+    """`path` itself when it is a text file, else the text files below it, in order."""
     if path.is_file() and not path.name.endswith(TEXT_SUFFIXES):
-        raise DataError(f"{path} is no file of texts; their names end in {', '.join(TEXT_SUFFIXES)}.")
+        raise DataError(f"{path} is not a text file; names of text files end in {', '.join(TEXT_SUFFIXES)}.")
     return [file for file in files_under(path, "*") if file.is_file() and file.name.endswith(TEXT_SUFFIXES)]
 
 
@@ -222,7 +222,7 @@ def _is_strings(value: object) -> TypeGuard[list[str]]:
 
 
 def in_held_out_split(key: str, percent: int) -> bool:
-    """A split that depends on nothing but the document's own id: the same on every machine and in every order."""
+    """A split that depends only on the document's id: the same on every machine and in every order."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 100 < percent
 
 
@@ -245,7 +245,7 @@ def kyoto_articles(path: Path) -> Iterator[dict[str, Any]]:
 def kyoto_sections(article: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Lead sentences and body paragraphs (each a list of sentences) of one Kyoto article.
 
-    The lead is what stands before the first heading, or the first paragraph when there is no heading.
+    The lead is the text before the first heading, or the first paragraph when there is no heading.
     """
     lead: list[str] = []
     body: list[list[str]] = []
@@ -264,14 +264,14 @@ def kyoto_sections(article: dict[str, Any]) -> tuple[list[str], list[list[str]]]
 
 
 def kyoto_text(article: dict[str, Any]) -> str:
-    """The whole article as one text: paragraphs and headings on lines of their own."""
+    """The whole article as one text, with each paragraph and heading on a separate line."""
     return "\n".join(
         paragraph["heading"] if "heading" in paragraph else "".join(paragraph["sentences"])
         for paragraph in article["paragraphs"]
     )
 
 
-# Lines that stand in every article of a livedoor site and give its class away.
+# Lines that every article of a livedoor site contains, and that give its class away.
 _LIVEDOOR_BOILERPLATE = re.compile(
     r"^(・|■|▼|【?関連|https?://|\[?関連記事)|livedoor|トピックニュース|MOVIE ENTER|Peachy|独女通信|ITライフハック"
     "|家電チャンネル|エスマックス|S-MAX|Sports Watch|スポーツウォッチ"
@@ -298,7 +298,7 @@ def livedoor_articles(archive: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def corpus_paths(data: Path) -> tuple[Path, Path, Path]:
-    """What `corpus_texts` reads: JaQuAD's training split, the Kyoto articles, the livedoor archive."""
+    """The files of `corpus_texts`: JaQuAD's training split, the Kyoto articles, the livedoor archive."""
     return data / "jaquad" / "train", data / "kyoto" / "articles.jsonl.gz", data / "livedoor" / "ldcc.tar.gz"
 
 

@@ -1,4 +1,4 @@
-"""The measures of the evaluation, each as its data set defines it. Knows texts and labels, nothing of models."""
+"""The measures of the evaluation, as their data sets define them. Knows texts; nothing of models."""
 
 import re
 from collections import Counter
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 
 def normalise_answer(text: str) -> str:
-    """JSQuAD's normalisation: lower-case, strip the trailing 「。」, make one space of every stretch of white space."""
+    """JSQuAD's normalisation: lower-case, strip the trailing 「。」, and replace each stretch of white space by one
+    space."""
     return " ".join(text.lower().rstrip("。").split())
 
 
@@ -25,7 +26,7 @@ def exact_match(prediction: str, reference: str) -> float:
 
 
 def best_over_references(prediction: str, references: Sequence[str]) -> tuple[float, float]:
-    """(exact match, F1), each the best of the references. Without references the right answer is the empty one."""
+    """(exact match, F1), each the best over the references. Without references, the right answer is empty."""
     wanted = references or [""]
     return max(exact_match(prediction, r) for r in wanted), max(character_f1(prediction, r) for r in wanted)
 
@@ -36,7 +37,7 @@ def character_ngrams(text: str, n: int) -> Counter[str]:
 
 
 def rouge_n(prediction: str, reference: str, n: int) -> float:
-    """ROUGE-N F1 over characters (Lin 2004); Japanese has no spaces to cut words at. n = 2 is the bigram F1."""
+    """ROUGE-N F1 over characters (Lin 2004); Japanese has no spaces between words. n = 2 is the bigram F1."""
     return ngram_f1(character_ngrams(prediction, n), character_ngrams(reference, n))
 
 
@@ -69,7 +70,7 @@ def rouge_l(prediction: str, reference: str) -> float:
 
 
 def greedy_oracle(sentences: Sequence[str], reference: str, limit: int) -> list[int]:
-    """The sentences that a greedy search picks to raise character-bigram F1 most, in document order.
+    """The sentences that a greedy search picks to maximise character-bigram F1, in document order.
 
     Nallapati et al. 2017 (SummaRuNNer), with bigram F1 in place of ROUGE. Stops early when no sentence helps.
     """

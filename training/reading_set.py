@@ -1,6 +1,7 @@
 """Reader of reading sets: documents with questions about them and with the sentences that a summary keeps.
 
-One UTF-8 text file a document, which a person can write and check by eye. Lines of five `=` part its three parts:
+Each document is one UTF-8 text file that a person can write and check by eye. Lines of five `=` separate its three
+parts:
 
     kind: 賃貸借契約書
     =====
@@ -14,9 +15,10 @@ One UTF-8 text file a document, which a person can write and check by eye. Lines
     A: -
     S: 本物件の賃料は月額
 
-An answer stands in the text once, or is followed by " @ " and a passage that stands there once and holds it once.
-Several A lines are alternatives, the best first; "-" says that the text does not answer. An S line names a sentence
-that a summary keeps, by a passage of it. A line end is written as a backslash and n. Knows nothing of tokens or models.
+The text contains each answer exactly once; otherwise " @ " follows the answer, with a passage that the text contains
+once and that contains the answer once. Several A lines are alternatives, the best first; "-" means that the text does
+not answer the question. An S line quotes a passage of a sentence that a summary keeps. A line end is written as a
+backslash and n. Knows nothing of tokens or models.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +31,7 @@ _PART = "\n=====\n"
 
 @dataclass(frozen=True)
 class MarkedText:
-    """A document and where the sentences begin that a summary keeps: any code point inside each of them will do."""
+    """A document, and one code point inside each sentence that a summary keeps."""
 
     document: str
     text: str
@@ -38,7 +40,7 @@ class MarkedText:
 
 @dataclass(frozen=True)
 class ReadingDocument:
-    """One file. `passages` are half-open spans of the sentences that a summary keeps, in the order of importance."""
+    """One file. `passages` are half-open spans of the sentences that a summary keeps, most important first."""
 
     id: str
     text: str
@@ -56,19 +58,19 @@ def read_reading_set(path: Path) -> list[ReadingDocument]:
     """Every document of a file or a folder.
 
     Raises:
-        DataError: a file is not of this form; names the file, the line and the fault.
+        DataError: a file does not have this format; names the file, the line and the fault.
     """
     root = path if path.is_dir() else path.parent
     return [_read(file, str(file.relative_to(root).with_suffix(""))) for file in files_under(path, "*.txt")]
 
 
 def reading_questions(path: Path) -> list[QuestionExample]:
-    """The questions of a reading set; those without an answer too."""
+    """The questions of a reading set, answerable and unanswerable."""
     return [question for document in read_reading_set(path) for question in document.questions]
 
 
 def marked_texts(path: Path) -> list[MarkedText]:
-    """The documents of a reading set in which sentences are marked."""
+    """The documents of a reading set that have marked sentences."""
     return [MarkedText(one.id, one.text, one.marks) for one in read_reading_set(path) if one.marks]
 
 
@@ -100,7 +102,7 @@ def _read(file: Path, name: str) -> ReadingDocument:
             start = _once(text, passage, where)
             passages.append((start, start + len(passage)))
         else:
-            raise DataError(f"{where}: it begins with none of Q:, A: and S:, or says nothing.")
+            raise DataError(f"{where}: a line must begin with Q:, A: or S: and must not be empty after that.")
     questions = tuple(
         QuestionExample(f"{name}#{number}", one.question, text, one.checked_answers(), name)
         for number, one in enumerate(asked)
@@ -111,7 +113,7 @@ def _read(file: Path, name: str) -> ReadingDocument:
 
 @dataclass
 class _Asked:
-    """A Q line and the A lines under it; None stands for "-"."""
+    """A Q line and the A lines under it; None means "-"."""
 
     question: str
     where: str
@@ -120,20 +122,20 @@ class _Asked:
     def checked_answers(self) -> tuple[tuple[str, int], ...]:
         places = tuple(answer for answer in self.answers if answer is not None)
         if not self.answers:
-            raise DataError(f'{self.where}: the question has no A line; "A: -" says that the text does not answer it.')
+            raise DataError(f'{self.where}: the question has no A line; "A: -" means that the text does not answer it.')
         if len(places) not in (0, len(self.answers)):
-            raise DataError(f'{self.where}: the question has answers and "-", which says that there is none.')
+            raise DataError(f'{self.where}: the question has answers and "-", which means that it has none.')
         return places
 
 
 def _once(text: str, passage: str, where: str) -> int:
     if (times := text.count(passage)) != 1:
-        raise DataError(f"{where}: {passage!r} stands {times} times in the text; it must stand there once.")
+        raise DataError(f"{where}: {passage!r} occurs {times} times in the text; it must occur exactly once.")
     return text.index(passage)
 
 
 def _place(text: str, value: str, where: str) -> tuple[str, int]:
-    """(answer, start) of the value of an A line."""
+    """(answer, start) from the value of an A line."""
     answer, _, passage = (part.strip().replace("\\n", "\n") for part in value.partition(" @ "))
     if not passage:
         return answer, _once(text, answer, where)

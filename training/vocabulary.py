@@ -1,7 +1,7 @@
 """A SentencePiece unigram vocabulary over the segmenter's words, written as one `tokenizer.json`.
 
 The `sentencepiece` library trains it; `app.text.tokenizer.Tokenizer` and transformers load the result. Pieces carry no
-mark of a word's beginning: 京都 is one piece wherever it stands. Knows nothing of models.
+word-initial mark: 京都 is the same piece everywhere. Knows nothing of models.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def word_counts(texts: Iterable[str], normaliser: NormaliserName) -> Counter[str]:
-    """How often every word of the segmenter stands in the texts."""
+    """The frequency of every word of the segmenter in the texts."""
     segmenter = MecabSegmenter()
     counts: Counter[str] = Counter()
     for text in texts:
@@ -38,8 +38,8 @@ def word_counts(texts: Iterable[str], normaliser: NormaliserName) -> Counter[str
 def train_unigram(counts: Counter[str], vocab_size: int, character_coverage: float = 0.9998) -> tokenizers.Tokenizer:
     """Train on word counts. Characters outside the most frequent `character_coverage` of the text become [UNK].
 
-    Unigram language model of Kudo 2018, at most `vocab_size` pieces with the special tokens, fewer when the words give
-    no more.
+    The unigram language model of Kudo 2018, with at most `vocab_size` pieces including the special tokens; fewer when
+    the words give no more.
     """
     with tempfile.TemporaryDirectory() as folder:
         words = Path(folder) / "words.tsv"

@@ -1,8 +1,8 @@
-"""`nagayomi warm-start`: a BigBird checkpoint out of a BERT, RoBERTa or XLM-R encoder, without any training.
+"""`nagayomi warm-start`: makes a BigBird checkpoint from a BERT, RoBERTa or XLM-R encoder, without training.
 
-BigBird (Zaheer et al. 2020) and Longformer (Beltagy et al. 2020) were both made of RoBERTa in this way: every weight is
-kept, and the learned positions are repeated until there are enough of them. Up to the positions of the source, the
-states of the new encoder equal those of the source; past them it has to be trained.
+BigBird (Zaheer et al. 2020) and Longformer (Beltagy et al. 2020) both came from RoBERTa in this way: all weights stay,
+and the learned positions repeat until there are enough. Up to the positions of the source, the states of the new
+encoder equal those of the source; beyond them, it needs training.
 
 With a corpus, the vocabulary loses the pieces that the corpus does not use. Knows weights and vocabularies; trains
 nothing.
@@ -31,13 +31,13 @@ from app.types import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_weights
 from training.data import corpus_texts, read_texts, text_files
 
-# The families whose encoder is BERT's, and the prefix of their weights in a checkpoint with a head.
+# Families with the encoder of BERT, and the prefix of their weights in a checkpoint with a head.
 PREFIXES = {"bert": "bert.", "roberta": "roberta.", "xlm-roberta": "roberta."}
 _NEEDED_KEYS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "pad_token_id")
 BLOCK_SIZE = 64
-WORD_MARK = "▁"  # SentencePiece's mark of a word's beginning
+WORD_MARK = "▁"  # SentencePiece's word-initial mark
 MINIMUM_COUNT = 3
-# Scripts of Japanese text: their single characters stay in the vocabulary whether the corpus has them or not.
+# Scripts of Japanese text: their single characters stay in the vocabulary even when the corpus lacks them.
 _KEPT_SCRIPTS = (
     "CJK UNIFIED",
     "CJK COMPATIBILITY IDEOGRAPH",
@@ -51,12 +51,12 @@ _KEPT_SCRIPTS = (
 
 
 class WarmStartError(InvalidInput):
-    """The encoder cannot become a BigBird; the message says why and what is allowed."""
+    """The encoder cannot become a BigBird; the message says why."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An encoder as read from its directory: configuration, weights without prefix, and tokenizer.json."""
+    """An encoder from its directory: configuration, weights without prefix, and tokenizer.json."""
 
     config: Mapping[str, Any]
     weights: Mapping[str, Tensor]
@@ -67,7 +67,7 @@ def read_source(encoder: str) -> Source:
     """Read a transformers directory, or download a hub id.
 
     Raises:
-        WarmStartError: it is of another family, has relative positions, or lacks a file.
+        WarmStartError: the encoder is of another family, has relative positions, or lacks a file.
     """
     try:
         directory = locate(encoder)
@@ -79,7 +79,9 @@ def read_source(encoder: str) -> Source:
         raise WarmStartError(f"The encoder {encoder} cannot be read: {error}") from error
     family = config.get("model_type")
     if family not in PREFIXES:
-        raise WarmStartError(f"{encoder} is of the family {family!r}; a warm start takes {', '.join(PREFIXES)}.")
+        raise WarmStartError(
+            f"{encoder} belongs to the family {family!r}; a warm start supports {', '.join(PREFIXES)}."
+        )
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise WarmStartError(f"{encoder} has relative positions; a BigBird needs learned absolute ones.")
     if tokenizer is None:
@@ -101,7 +103,7 @@ def _json_object(file: Path) -> dict[str, Any]:
 
 
 def bigbird_config(source: Source, vocab_size: int, positions: int, token_types: int) -> BigBirdConfig:
-    """The configuration of the BigBird that has this source's weights."""
+    """The configuration of the BigBird for the weights of this source."""
     config = source.config
     separator = _special_id(source.tokenizer, "[SEP]", "</s>")
     first = _special_id(source.tokenizer, "[CLS]", "<s>")
@@ -139,7 +141,7 @@ def _special_id(tokenizer: Mapping[str, Any], *names: str) -> int:
 
 
 def repeated_positions(source: Tensor, first: int, count: int) -> Tensor:
-    """`count` positions: those of the source from row `first` on, again and again. (count, hidden)"""
+    """`count` positions: the rows of the source from `first` on, repeated. (count, hidden)"""
     usable = source[first:]
     return usable[torch.arange(count) % len(usable)]
 
@@ -154,7 +156,7 @@ def bigbird_weights(source: Source, kept: list[int], positions: int, token_types
         WarmStartError: the checkpoint lacks a weight of the encoder.
     """
     weights = source.weights
-    # RoBERTa's positions begin behind the padding id: create_position_ids_from_input_ids of transformers.
+    # RoBERTa's positions begin after the padding id: create_position_ids_from_input_ids of transformers.
     first = 0 if source.config["model_type"] == "bert" else int(source.config["pad_token_id"]) + 1
     try:
         types = weights["embeddings.token_type_embeddings.weight"]
@@ -166,7 +168,7 @@ def bigbird_weights(source: Source, kept: list[int], positions: int, token_types
             "embeddings.position_embeddings.weight": repeated_positions(
                 weights["embeddings.position_embeddings.weight"], first, positions
             ),
-            # Rows past the source's are copies of its first: text reads alike under each of them.
+            # Additional rows are copies of the source's first, so that all types behave alike at first.
             "embeddings.token_type_embeddings.weight": torch.cat(
                 [types[:token_types], types[:1].expand(max(0, token_types - len(types)), -1)]
             ),
@@ -189,10 +191,10 @@ def bigbird_weights(source: Source, kept: list[int], positions: int, token_types
 
 
 def without_word_marks(vocabulary: list[tuple[str, float]]) -> dict[str, tuple[int, float]]:
-    """Pieces of a SentencePiece vocabulary without the mark of a word's beginning: piece -> (row, score).
+    """Pieces of a SentencePiece vocabulary without the word-initial mark: piece -> (row, score).
 
-    A piece that the vocabulary has with and without the mark keeps the row without: that is how Japanese text, which
-    has no spaces, has been read in training. Control pieces keep their names.
+    If the vocabulary has a piece with and without the mark, the row without it stays: Japanese text has no spaces, so
+    training used that row. Control pieces keep their names.
     """
     found: dict[str, tuple[int, float]] = {}
     for marked in (False, True):
@@ -232,12 +234,12 @@ def pruned(
 ) -> tuple[dict[str, Any], list[int]]:
     """A tokenizer.json with the pieces that the texts use, and the source's row of each.
 
-    Kept are special tokens, pieces seen at least `minimum_count` times, and every single character that the texts hold
-    or that belongs to Japanese text. Where a segmenter cuts words, pieces of SentencePiece lose the mark of a word's
-    beginning, and pieces never cross words.
+    It keeps special tokens, pieces that occur at least `minimum_count` times, and every single character of the texts
+    or of Japanese scripts. With a segmenter, pieces of SentencePiece lose the word-initial mark, and pieces never cross
+    words.
 
     Raises:
-        WarmStartError: the vocabulary is neither Unigram nor WordPiece, or has no piece for what is unknown.
+        WarmStartError: the vocabulary is neither Unigram nor WordPiece, or has no unknown token.
     """
     model = tokenizer["model"]
     added = {token["content"]: int(token["id"]) for token in tokenizer.get("added_tokens", [])}
@@ -250,9 +252,9 @@ def pruned(
         unknown = model["unk_token"] if model["unk_token"] in model["vocab"] else None
         rows = {piece: (row, 0.0) for piece, row in model["vocab"].items()}
     else:
-        raise WarmStartError(f"A vocabulary of the type {model['type']} cannot be cut down: leave out --corpus.")
+        raise WarmStartError(f"A vocabulary of the type {model['type']} cannot be reduced: leave out --corpus.")
     if unknown is None:
-        raise WarmStartError("The vocabulary has no piece for what is unknown; without one it cannot be cut down.")
+        raise WarmStartError("The vocabulary has no unknown token, so it cannot be reduced: leave out --corpus.")
     ordered = sorted(rows.items(), key=lambda item: item[1][0])
     whole = _with_vocabulary(tokenizer, ordered, unknown, cuts_words=cuts_words)
     counts = _counted(tokenizers.Tokenizer.from_str(json.dumps(whole)), texts, segmenter, normaliser)
@@ -265,17 +267,17 @@ def pruned(
         or (counts[index] and len(piece.removeprefix("##")) == 1)
         or _is_kept_character(piece.removeprefix("##").removeprefix(WORD_MARK))
     ]
-    # Tokens that were added to a vocabulary follow its pieces.
+    # Added tokens follow the pieces of the vocabulary.
     outside = [index for token, index in added.items() if token not in rows]
     written = _with_vocabulary(tokenizer, kept, unknown, cuts_words=cuts_words)
-    written["post_processor"] = None  # special tokens are the caller's: app.text.tokenizer puts them
+    written["post_processor"] = None  # app.text.tokenizer adds the special tokens
     return written, [row for _, (row, _) in kept] + outside
 
 
 def _with_vocabulary(
     tokenizer: dict[str, Any], pieces: list[tuple[str, tuple[int, float]]], unknown: str, *, cuts_words: bool
 ) -> dict[str, Any]:
-    """The tokenizer.json with these pieces, numbered in their order, and its added tokens under their new numbers."""
+    """The tokenizer.json with these pieces, numbered in order, and its added tokens under their new numbers."""
     places = {piece: index for index, (piece, _) in enumerate(pieces)}
     for token in tokenizer.get("added_tokens", []):
         places.setdefault(token["content"], len(places))
@@ -283,7 +285,7 @@ def _with_vocabulary(
     if tokenizer["model"]["type"] == "Unigram":
         scored = [[piece, score] for piece, (_, score) in pieces]
         changed["model"] = {**tokenizer["model"], "unk_id": places[unknown], "vocab": scored}
-        if cuts_words:  # what the segmenter hands over is normalised and cut already
+        if cuts_words:  # the segmenter has normalised and cut the text already
             changed |= {"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "decoder": None}
     else:
         vocabulary = {piece: places[piece] for piece, _ in pieces}
@@ -330,13 +332,15 @@ def warm_start(
         texts = tqdm(_texts(files), desc="counting pieces", unit=" texts")
         tokenizer, kept = pruned(tokenizer, texts, segmenter=segmenter, normaliser=normaliser)
     elif segmenter != "none":
-        raise WarmStartError("A segmenter cuts words only with --corpus: the pieces have to be chosen for its words.")
+        raise WarmStartError("--segmenter needs --corpus: the pieces must fit the words of the segmenter.")
     else:
         kept = list(range(len(source.weights["embeddings.word_embeddings.weight"])))
     new = Source(source.config, source.weights, tokenizer)
     config = bigbird_config(new, len(kept), positions, token_types)
     if source.config["pad_token_id"] not in kept:
-        raise WarmStartError("The tokenizer lists its padding piece under no added token, so that it was cut away.")
+        raise WarmStartError(
+            "The padding piece was removed, because the tokenizer does not list it among its added tokens."
+        )
     config.pad_token_id = kept.index(source.config["pad_token_id"])
     weights = bigbird_weights(source, kept, positions, token_types)
     out.mkdir(parents=True, exist_ok=True)
@@ -359,11 +363,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="PATH",
-        help="texts (.txt or .jsonl files or folders of them, or a folder of data sets): keep only the pieces they use",
+        help="texts (.txt or .jsonl files, folders of them, or a folder of data sets): keep only the pieces they use",
     )
-    parser.add_argument("--positions", type=int, default=4096, metavar="N", help="tokens of a text (default: 4096)")
     parser.add_argument(
-        "--token-types", type=int, default=3, metavar="N", help="3 lets questions mark what they share with the text"
+        "--positions", type=int, default=4096, metavar="N", help="longest text in tokens (default: 4096)"
+    )
+    parser.add_argument(
+        "--token-types",
+        type=int,
+        default=3,
+        metavar="N",
+        help="3 lets questions mark the words that they share with the text",
     )
     parser.add_argument(
         "--segmenter",

@@ -18,7 +18,15 @@ from typing import Any
 
 from app.asking import Answer, ask_in_json, ask_of_files
 from app.bulk.source import content_of
-from app.errors import BodyTooLarge, EngineFailed, FileTooLarge, InvalidInput, NagayomiError, Unavailable
+from app.errors import (
+    BodyTooLarge,
+    EngineFailed,
+    FileTooLarge,
+    InvalidInput,
+    NagayomiError,
+    RequestTooLarge,
+    Unavailable,
+)
 from app.files.extraction import Extracted, Extractor
 from app.files.inputs import read_named
 from app.service import ANYBODY, Service
@@ -33,6 +41,8 @@ MAX_HELD_BYTES = 64_000_000
 MIN_IN_FLIGHT = 64
 _SMALLEST_DOCUMENT = 64  # tokens: one block
 _BATCHES_AHEAD = 4
+
+_HOW_TO_ALLOW_MORE = "NAGAYOMI_MAX_TEXT_CHARACTERS and NAGAYOMI_MAX_REQUEST_TOKENS allow more."
 
 logger = logging.getLogger("nagayomi.batch")
 
@@ -214,6 +224,8 @@ class LineAnswerer:
             response = await self._asked(fields)(ANYBODY, None)
         except (EngineFailed, Unavailable):
             raise
+        except RequestTooLarge as error:
+            return _failure(number, name, RequestTooLarge(f"{error} {_HOW_TO_ALLOW_MORE}"))
         except NagayomiError as error:
             return _failure(number, name, error)
         except Exception:  # a fault of ours must not keep the other lines from being read

@@ -2,18 +2,18 @@
 
 Rules:
 
-    at once       Work starts the moment the engine is free, with whatever waits, up to `max_batch_tokens`. A window
-                  larger than that runs alone.
+    at once       Work starts the moment the engine is free, with all waiting windows up to `max_batch_tokens`. A
+                  larger window runs alone.
     order         See app/engine/fair_queue.py: clients and requests take turns, and nothing starves.
-    prefetch      While a batch runs, one more is handed to the engine, which prepares it meanwhile; but only when the
-                  queue fills a whole batch, so that nobody who comes later is kept out of one that is not full.
-    dropped       What was cancelled or is past its deadline leaves before it is packed.
-    failures      The members of a failed batch are run once more, one by one, so that only those that fail alone fail.
-                  When the engine itself is gone (`EngineFailed`), all of them fail at once: they may be the cause.
-    limit         All windows of a request are taken or none (`Overloaded`).
+    prefetch      While a batch runs, the engine receives one more and prepares it; but only when the queue fills a
+                  whole batch, so that later requests can still join a batch that is not full.
+    dropped       Cancelled windows, and windows past their deadline, leave before they are packed.
+    failures      The members of a failed batch run once more, one by one, so that only those that fail alone fail.
+                  When the engine itself is gone (`EngineFailed`), all of them fail at once: one may be the cause.
+    limit         The queue accepts all windows of a request or none (`Overloaded`).
 
 The engine and the clock are arguments and nothing here sleeps, so everything can be tested and simulated in virtual
-time. Knows nothing of what a document is beyond its cost in tokens.
+time. Knows only the cost of a document in tokens, not its content.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from app.engine.fair_queue import FairQueue
 from app.errors import DeadlineExceeded, EngineFailed, Overloaded, Unavailable
 
 D = TypeVar("D")  # a document, ready for the engine
-R = TypeVar("R")  # what the engine gives for it
+R = TypeVar("R")  # the engine's result for it
 
 logger = logging.getLogger("nagayomi.batching")
 
 _MAX_RETRY_AFTER_S = 3600
 _RATE_MEMORY = 0.8  # weight of the past in the measured speed: about the last five batches count
-_IN_ENGINE = 2  # batches: one that runs and one that is prepared
+_IN_ENGINE = 2  # batches: one runs and one is prepared
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class Completion(Generic[R]):
-    """All results of one submission, in its order, and where its time went."""
+    """All results of one submission, in its order, and its times."""
 
     results: list[R]
     queue_s: float  # from submission until the first of its documents started
@@ -91,9 +91,9 @@ class Batcher(Generic[D, R]):
 
     Args:
         engine: runs a batch and gives one result per document, in order. It is called with the next batch before it has
-            given the results of the last one, and must take them in turn.
+            given the results of the last one, and must run them in turn.
         cost: tokens of a document as the engine pays for them, in whole blocks.
-        max_batch_tokens: tokens of a batch at most, unless a single document has more.
+        max_batch_tokens: most tokens of a batch, unless a single document has more.
         max_queue_tokens: tokens that may wait; a submission that would exceed it is refused as a whole.
         clock: seconds, monotonic.
         observe: called after every batch with its documents and a report.
@@ -119,24 +119,24 @@ class Batcher(Generic[D, R]):
         self._alone: deque[_Entry[D, R]] = deque()  # members of a failed batch, to be run one by one
         self._running: dict[asyncio.Task[None], int] = {}  # batches in the engine, with their tokens
         self._last_end = -math.inf
-        self._done_tokens = 0.0  # fading sums over past batches; their quotient is the measured speed
+        self._done_tokens = 0.0  # decaying sums over past batches; their quotient is the measured speed
         self._busy_seconds = 0.0
         self._filling: asyncio.Handle | None = None
         self._closed = False
 
     @property
     def queued_tokens(self) -> int:
-        """Tokens that wait, without those of the batches in the engine."""
+        """Waiting tokens, without those of the batches in the engine."""
         return self._queue.tokens + sum(entry.cost for entry in self._alone)
 
     @property
     def outstanding_tokens(self) -> int:
-        """Tokens that wait or run."""
+        """Waiting and running tokens."""
         return self.queued_tokens + sum(self._running.values())
 
     @property
     def queued_requests(self) -> int:
-        """Submissions of which documents wait. Looks at the whole queue: for metrics, not for decisions."""
+        """Submissions with waiting documents. Scans the whole queue, so it is for metrics only."""
         return len({id(entry.siblings) for entry in (*self._alone, *self._queue)})
 
     @property
@@ -145,7 +145,7 @@ class Batcher(Generic[D, R]):
         return self._done_tokens / self._busy_seconds if self._busy_seconds > 0 else None
 
     async def close(self) -> None:
-        """Refuse new work, fail what waits, and wait for the batches in the engine."""
+        """Refuse new work, fail waiting documents, and wait for the batches in the engine."""
         self._closed = True
         for entry in [*self._alone, *self._queue]:
             entry.future.set_exception(Unavailable("The service is shutting down."))
@@ -163,9 +163,9 @@ class Batcher(Generic[D, R]):
         """Queue documents and wait for all of their results. Cancelling the caller drops those that have not started.
 
         Args:
-            client: whose turn it is; requests of one client share its turns.
-            deadline: on the batcher's clock. What has not started by then is not started any more.
-            progress: called with how many have a result, and with how many there are, first before any has.
+            client: takes turns with other clients; its requests share its turns.
+            deadline: on the batcher's clock. Documents that have not started by then never start.
+            progress: called with the number of finished documents and the total, first with 0.
 
         Raises:
             Overloaded: the queue has no room for all of them.
@@ -204,7 +204,7 @@ class Batcher(Generic[D, R]):
         return Completion(results, started - submitted, ended - started)
 
     def _retry_after_s(self) -> int:
-        """Seconds until what waits and runs is done, from the measured speed; 1 before anything was measured."""
+        """Seconds until waiting and running documents are done, from the measured speed; 1 before the first batch."""
         speed = self.tokens_per_second
         if speed is None:
             return 1
@@ -212,7 +212,7 @@ class Batcher(Generic[D, R]):
         return min(max(math.ceil(seconds), 1), _MAX_RETRY_AFTER_S)
 
     def _drop(self, entries: Sequence[_Entry[D, R]]) -> None:
-        """Take out what still waits; what runs goes on, for nobody."""
+        """Remove the waiting documents; running ones finish, and their results are dropped."""
         for entry in entries:
             if not entry.future.done():
                 entry.future.cancel()
@@ -222,12 +222,12 @@ class Batcher(Generic[D, R]):
                 self._alone.remove(entry)
 
     def _fill_soon(self) -> None:
-        """Fill the engine after everything that is happening now has happened: it may belong into the same batch."""
+        """Fill the engine in the next turn of the event loop: requests of this turn may join the same batch."""
         if self._filling is None:
             self._filling = asyncio.get_running_loop().call_soon(self._fill)
 
     def _fill(self) -> None:
-        """Give the engine what it can take."""
+        """Give the engine batches while it has room."""
         self._filling = None
         while len(self._running) < _IN_ENGINE:
             is_whole = bool(self._alone) or self._queue.tokens >= self._max_batch_tokens
@@ -240,7 +240,7 @@ class Batcher(Generic[D, R]):
             self._running[task] = sum(entry.cost for entry in batch)
 
     def _take(self) -> list[_Entry[D, R]]:
-        """The next batch, without what is past its deadline. Empty when nothing waits."""
+        """The next batch, without documents past their deadline. Empty when nothing waits."""
         while batch := self._queue.take(self._max_batch_tokens):
             now = self._clock()
             for entry in batch:
@@ -261,7 +261,7 @@ class Batcher(Generic[D, R]):
             results = await self._engine(documents)
             if len(results) != len(batch):
                 raise RuntimeError(f"the engine gave {len(results)} results for {len(batch)} documents")
-        except Exception as error:  # whatever it is: its members must hear of it and the next batch must run
+        except Exception as error:  # any error must reach the members, and the next batch must run
             logger.error("a batch of %d documents, %d tokens failed", len(batch), tokens, exc_info=error)
             failure = error
         ended = self._clock()
@@ -284,7 +284,7 @@ class Batcher(Generic[D, R]):
         self._fill()
         if failure is None:
             for entry, result in zip(batch, results, strict=True):
-                if not entry.future.done():  # else cancelled while it ran
+                if not entry.future.done():  # otherwise it was cancelled while it ran
                     entry.future.set_result(result)
         report = BatchReport(tokens, ended - started, failure is not None)
         asyncio.get_running_loop().call_soon(self._report, documents, report)
@@ -292,15 +292,15 @@ class Batcher(Generic[D, R]):
     def _report(self, documents: Sequence[D], report: BatchReport) -> None:
         try:
             self._observe(documents, report)
-        except Exception:  # the event loop's own words on it would show the documents
+        except Exception:  # the event loop's own message would show the documents
             logger.exception("the report of a batch failed")
 
     def _fail(self, batch: Sequence[_Entry[D, R]], cause: Exception) -> None:
         for entry in batch:
             if not entry.future.done():
-                # An exception of its own for every member: a shared one would gather tracebacks of other requests.
+                # Each member gets a separate exception: a shared one would collect tracebacks of other requests.
                 words = str(cause) if isinstance(cause, EngineFailed) else "The engine failed on this request."
-                error = EngineFailed(f"{words} Other requests go on; try again.")
+                error = EngineFailed(f"{words} Other requests continue; try again.")
                 error.__cause__ = cause
                 entry.future.set_exception(error)
             self._drop(entry.siblings)  # now, not when the submitter wakes: the next batch is taken before that

@@ -1,18 +1,18 @@
-"""Who is next: the order in which waiting windows leave the queue of one model.
+"""The order in which waiting windows leave the queue of one model.
 
-Rules, of which `FairQueue.take` is the whole:
+Rules, all implemented in `FairQueue.take`:
 
-    fair           Clients take turns, and so do the requests of one client: next is whoever has received the fewest
-                   tokens. A newcomer starts level with whoever was next last, so that a single question does not wait
-                   for another request's 500 windows (start-time fair queueing: Goyal, Vin and Cheng, 1996). Among
-                   equals, first come, first served. The windows of one request stay in order.
-    look-ahead     A window that does not fit into what is left of a batch is passed over for smaller ones of other
-                   requests. At most `LOOK_AHEAD` requests are passed over in one batch, and none loses its turn.
-    no starvation  Every `OLDEST_EVERY`-th batch begins with the window that has waited longest, whoever's it is. So a
+    fair           Clients take turns, and so do the requests of one client: the one with the fewest received tokens is
+                   next. A newcomer starts level with the one served last, so that a single question does not wait for
+                   another request's 500 windows (start-time fair queueing: Goyal, Vin and Cheng, 1996). Ties are served
+                   in order of arrival. The windows of one request stay in order.
+    look-ahead     When a window does not fit into the rest of a batch, smaller windows of other requests may go first.
+                   One batch skips at most `LOOK_AHEAD` requests, and none of them loses its turn.
+    no starvation  Every `OLDEST_EVERY`-th batch begins with the window that has waited longest, of any client. So a
                    window with p older ones before it leaves with one of the next OLDEST_EVERY * (p + 1) batches,
-                   whatever arrives after it.
+                   regardless of later arrivals.
 
-Knows costs in tokens, and nothing of time, engines or what a window is.
+Knows costs in tokens; nothing of time, engines or the content of windows.
 """
 
 import heapq
@@ -28,24 +28,24 @@ OLDEST_EVERY = 4
 
 
 class _Party(ABC):
-    """Somebody who takes turns: a client among clients, or a request among those of its client."""
+    """A participant in turns: a client among clients, or a request among those of its client."""
 
     def __init__(self) -> None:
-        self.received = 0  # tokens, counted from the level at which it began
-        self.arrival = 0  # its number in the line, kept for life
+        self.received = 0  # received tokens, counted from its starting level
+        self.arrival = 0  # its number in the order of arrival, which never changes
         self.in_line = False
 
     @property
     @abstractmethod
     def has_windows(self) -> bool:
-        """Whether anything of its waits."""
+        """Whether any of its windows waits."""
 
 
 P = TypeVar("P", bound=_Party)
 
 
 class _Line(Generic[P]):
-    """Parties in the order of their turns. Those whose windows have gone are dropped when they come up."""
+    """Parties in the order of their turns. A party without windows is dropped when its turn comes."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, P]] = []
@@ -66,7 +66,7 @@ class _Line(Generic[P]):
         """Take the next out of the line."""
         while self._heap:
             received, arrival, party = heapq.heappop(self._heap)
-            if party.has_windows and party.received > received:  # it was served out of turn, by its age
+            if party.has_windows and party.received > received:  # it was served out of turn because of its age
                 heapq.heappush(self._heap, (party.received, arrival, party))
                 continue
             party.in_line = False
@@ -100,10 +100,10 @@ class _Request(_Party, Generic[W]):
 
 
 class FairQueue(Generic[W]):
-    """Waiting windows. Every operation takes logarithmic time in the number of those who wait."""
+    """Waiting windows. Every operation takes logarithmic time in the number of waiting windows."""
 
     def __init__(self) -> None:
-        self.tokens = 0  # what waits
+        self.tokens = 0  # waiting windows
         self._by_age: OrderedDict[W, _Request[W]] = OrderedDict()
         self._clients: dict[str, _Client[W]] = {}
         self._line: _Line[_Client[W]] = _Line()
@@ -136,7 +136,7 @@ class FairQueue(Generic[W]):
             self._line.join(owner)
 
     def remove(self, window: W) -> int:
-        """Take one window out, wherever it stands; returns its cost."""
+        """Remove one window from any place in the queue; return its cost."""
         request = self._by_age.pop(window)
         cost = request.windows.pop(window)
         self.tokens -= cost
@@ -158,7 +158,7 @@ class FairQueue(Generic[W]):
             window, cost = next(iter(request.windows.items()))
             if batch and cost > left:
                 passed_over.append(request)
-                self._line.put_back(request.client)  # its other requests may have smaller ones
+                self._line.put_back(request.client)  # its other requests may have smaller windows
                 continue
             left -= self._serve(window)
             batch.append(window)
@@ -178,7 +178,7 @@ class FairQueue(Generic[W]):
         while (client := self._line.next()) is not None:
             if (request := client.requests.next()) is not None:
                 return request
-        return None  # what still waits has been passed over
+        return None  # the windows that still wait were skipped
 
     def _put_back(self, request: _Request[W]) -> None:
         request.client.requests.put_back(request)

@@ -1,11 +1,11 @@
-"""The engine of one model, as the service sees it: a process that is started, watched, and started anew when it dies.
+"""The engine of one model as the service sees it: starts its process, watches it, and restarts it when it dies.
 
-A process and not a thread (docs/decisions/0014): what kills it (the kernel's out-of-memory killer, a crash in a native
-library) kills nothing else, and packing competes with nobody for Python's interpreter lock.
+The engine is a process and not a thread (docs/decisions/0014): the out-of-memory killer or a crash in a native library
+ends only this process, and packing has its own interpreter lock.
 
-When the process ends unasked, or does not finish a batch within `batch_timeout_s`, the batches in it fail with
-`EngineFailed` and a new one is started. Batches that come meanwhile wait for it; when it cannot be started they fail at
-once, until a later attempt succeeds. Knows nothing of requests, queues or text.
+When the process ends unexpectedly, or does not finish a batch within `batch_timeout_s`, the batches in it fail with
+`EngineFailed`, and a new process starts. New batches wait for it; when it cannot start, they fail at once until a later
+attempt succeeds. Knows nothing of requests, queues or text.
 """
 
 import asyncio
@@ -33,21 +33,21 @@ State = Literal["new", "up", "restarting", "down", "closed"]
 
 logger = logging.getLogger("nagayomi.engine")
 
-_READ_AHEAD = 2**20  # bytes of results that may wait to be read
-_LAST_WORDS_S = 0.5  # for a process to end by itself, with an exit code that says why
-_PATIENCE_S = 15.0  # between two lines in the log about a start that goes on
+_READ_AHEAD = 2**20  # bytes of results that may wait in the pipe
+_LAST_WORDS_S = 0.5  # a process gets this long to end by itself, so that its exit code tells the reason
+_PATIENCE_S = 15.0  # between two log lines about a start in progress
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # between attempts to start, doubling
 
 
 class BatchFailed(Exception):
-    """A batch failed in the engine, which goes on; says how."""
+    """A batch failed in the engine, which keeps running; the message tells how."""
 
 
 def check_provider(provider: Provider) -> None:
-    """Try the provider in a process of its own, so that this one never loads what it needs.
+    """Test the provider in a separate process, so that this one never loads its libraries.
 
     Raises:
-        ProviderUnavailable: it cannot run here; says what is missing.
+        ProviderUnavailable: the provider cannot run here; the message names the missing part.
     """
     if provider == "cpu":
         return
@@ -61,17 +61,17 @@ _COMMAND = (sys.executable, "-m", "app.worker")
 
 
 def _environment() -> dict[str, str]:
-    """This one's, with this very program first on the path."""
+    """This process's environment, with this program first on the path."""
     here = str(Path(__file__).parents[2])
     before = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{before}" if before else here}
 
 
 class Engine:
-    """Runs batches of documents in a process of its own. Belongs to the event loop that starts it.
+    """Runs batches of documents in a separate process. Belongs to the event loop that starts it.
 
     Args:
-        directory: of the model.
+        directory: folder of the model.
         manifest: as read from that directory.
     """
 
@@ -86,25 +86,25 @@ class Engine:
         self._why_down = ""
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: deque[asyncio.Future[list[Outputs]]] = deque()  # batches in the process, oldest first
-        self._settled = asyncio.Event()  # clear while a new process is being started for the first time
+        self._settled = asyncio.Event()  # not set during the first attempt to restart the process
         self._alarm: asyncio.TimerHandle | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
-        """Process id of the engine that runs; None between two."""
+        """Process id of the running engine; None between two processes."""
         return self._process.pid if self._process is not None else None
 
     @property
     def busy(self) -> bool:
-        """Whether it holds a batch."""
+        """Whether the engine holds a batch."""
         return bool(self._waiting)
 
     async def start(self) -> None:
         """Start the process; it is warm when this returns.
 
         Raises:
-            BrokenModel, ProviderUnavailable: as the process found.
+            BrokenModel, ProviderUnavailable: as the process reports.
         """
         self._process = await self._spawn()
         self._set("up")
@@ -114,8 +114,8 @@ class Engine:
         """One dictionary of outputs per document.
 
         Raises:
-            EngineFailed: the process was lost with the batch in it, or is not there.
-            BatchFailed: the batch failed; the engine goes on.
+            EngineFailed: the process died with the batch in it, or does not run.
+            BatchFailed: the batch failed; the engine keeps running.
         """
         await self._settled.wait()
         if self._process is None:
@@ -126,18 +126,20 @@ class Engine:
             self._set_alarm()
         assert self._process.stdin is not None
         self._process.stdin.write(protocol.encode_batch(documents))
-        with contextlib.suppress(ConnectionError):  # it has just died: `_keep` sees that too, and fails the batch
+        with contextlib.suppress(
+            ConnectionError
+        ):  # the process has just died: `_keep` notices too, and fails the batch
             await self._process.stdin.drain()
         return await result
 
     async def close(self, *, at_once: bool = False) -> None:
-        """End the process, after the batches in it or at once."""
+        """End the process: at once, or after its batches."""
         self._set("closed", "the service is shutting down.")
         if at_once and self._process is not None:
             _kill(self._process)
         if self._keeper is not None:
             if self._process is None:
-                self._keeper.cancel()  # it waits to start another
+                self._keeper.cancel()  # it waits before another attempt
             elif not self._waiting:
                 _hang_up(self._process)
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -169,7 +171,7 @@ class Engine:
         except asyncio.IncompleteReadError:
             code = await _end(process)
             raise BrokenModel(
-                f"The engine of {self._name} ended with code {code} while it loaded the model; its log says more."
+                f"The engine of {self._name} ended with code {code} while it loaded the model; see its log."
             ) from None
         except BaseException:
             _kill(process)
@@ -180,7 +182,7 @@ class Engine:
         return process
 
     async def _answer_of(self, stdout: asyncio.StreamReader, begun: float) -> Any:
-        """What the process says of its start. The log says meanwhile that it goes on, for it may take minutes."""
+        """The process's report of its start. Meanwhile the log shows progress, because a start may take minutes."""
         receiving = asyncio.ensure_future(protocol.receive(stdout))
         try:
             while not (await asyncio.wait((receiving,), timeout=_PATIENCE_S))[0]:
@@ -199,14 +201,14 @@ class Engine:
                 await self._read(process)
             except asyncio.IncompleteReadError:
                 pass  # it has ended
-            except Exception:  # whatever it sent, it is of no more use; nobody may wait for it
-                logger.exception("the engine of %s sent what is no result", self._name)
+            except Exception:  # its messages are unusable; no batch may wait for more
+                logger.exception("the engine of %s sent an invalid message", self._name)
             self._process = None
             code = await _end(process)
             self._fail_waiting()
             if self.state == "closed":
                 return
-            logger.error("the engine of %s ended with code %s and is started anew", self._name, code)
+            logger.error("the engine of %s ended with code %s and is started again", self._name, code)
             self.restarts += 1
             self.on_restart()
             self._process = await self._restart()
@@ -219,7 +221,7 @@ class Engine:
             result = self._waiting.popleft()
             self._set_alarm()
             if result.done():
-                pass  # nobody waits for it any more
+                pass  # its batch was cancelled
             elif isinstance(message, Failed):
                 result.set_exception(BatchFailed(message.reason))
             else:
@@ -228,13 +230,13 @@ class Engine:
                 _hang_up(process)
 
     async def _restart(self) -> asyncio.subprocess.Process:
-        """Try until it works. After the first failure, batches are refused instead of kept waiting."""
+        """Try until a start succeeds. After the first failure, batches fail at once instead of waiting."""
         self._set("restarting")
         pause = _FIRST_PAUSE_S
         while True:
             try:
                 return await self._spawn()
-            except Exception as error:  # whatever it is, only another attempt can end it
+            except Exception as error:  # any error: only another attempt can help
                 logger.error("the engine of %s cannot be started, next attempt in %.0f s: %s", self._name, pause, error)
                 self._set("down", str(error))
             await asyncio.sleep(pause)
@@ -248,7 +250,7 @@ class Engine:
                 result.set_exception(EngineFailed("The engine stopped while it held this request."))
 
     def _set_alarm(self, *, off: bool = False) -> None:
-        """Give the batch that runs now its time; at the end of it the process is taken for dead, and killed."""
+        """Wait for the running batch until its timeout; then consider the process dead and kill it."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -267,7 +269,7 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 def _hang_up(process: asyncio.subprocess.Process) -> None:
-    """Close its standard input, at which it ends; if it is not quick about it, it is killed."""
+    """Close its standard input, which ends it; kill it if that takes too long."""
     assert process.stdin is not None
     process.stdin.close()
     asyncio.get_running_loop().call_later(_LAST_WORDS_S, _kill, process)

@@ -1,10 +1,11 @@
-"""What the service and an engine process say to each other, and how: pickles with their length in front.
+"""The messages between the service and an engine process: pickles, each after its length.
 
-The service sends one `Start`, then batches (lists of documents). The process answers the first with `Started` or
+The service sends one `Start`, then batches (lists of documents). The process answers `Start` with `Started` or
 `Refused`, and every batch, in order, with one list of outputs or with `Failed`.
 
-Pickle, because both ends are the same program on the same machine; nothing that a client or a model directory sends is
-ever unpickled. Arrays go as their bytes: as arrays they take pickle three times as long. They arrive read-only.
+Pickle is safe here, because both ends are the same program on the same machine; no data of a client or a model
+directory is ever unpickled. Arrays travel as bytes, which is three times as fast as pickling them; they arrive
+read-only. Knows nothing of what batches mean.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ _PROTOCOL = 5
 
 @dataclass(frozen=True)
 class Start:
-    """What to run."""
+    """The model to run, and its settings."""
 
     directory: Path
     manifest: Manifest
@@ -45,14 +46,14 @@ class Started:
 
 @dataclass(frozen=True)
 class Refused:
-    """What was asked for cannot be had; the process ends."""
+    """The model or the provider cannot be used; the process ends."""
 
     error: NagayomiError
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A batch failed; the process goes on."""
+    """A batch failed; the process keeps running."""
 
     reason: str
 
@@ -67,14 +68,14 @@ async def receive(stream: asyncio.StreamReader) -> Any:
     """The next message.
 
     Raises:
-        IncompleteReadError: the other end has gone.
+        IncompleteReadError: the other end has closed.
     """
     (length,) = _LENGTH.unpack(await stream.readexactly(_LENGTH.size))
     return pickle.loads(await stream.readexactly(length))
 
 
 def encode_batch(documents: Sequence[Document]) -> bytes:
-    """The message that asks for a batch."""
+    """The message that requests a batch."""
     return encode([(_ints(one.input_ids), _ints(one.token_type_ids), one.question_length) for one in documents])
 
 
@@ -86,7 +87,7 @@ def read_batch(stream: BinaryIO) -> list[Document]:
     """The next batch, blocking.
 
     Raises:
-        EOFError: the other end has gone.
+        EOFError: the other end has closed.
     """
     return [
         Document(np.frombuffer(input_ids, np.int32), np.frombuffer(token_type_ids, np.int32), question_length)
@@ -110,7 +111,7 @@ async def receive_result(stream: asyncio.StreamReader) -> list[Outputs] | Failed
     """The next answer to a batch.
 
     Raises:
-        IncompleteReadError: the other end has gone.
+        IncompleteReadError: the other end has closed.
     """
     result = await receive(stream)
     if isinstance(result, Failed):
@@ -124,7 +125,7 @@ def read(stream: BinaryIO) -> Any:
     """The next message, blocking.
 
     Raises:
-        EOFError: the other end has gone.
+        EOFError: the other end has closed.
     """
     (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
     return pickle.loads(_exactly(stream, length))

@@ -1,9 +1,10 @@
-"""Bytes of a text file -> its characters, with what Japanese files are written in: UTF-8, CP932, EUC-JP, ISO-2022-JP
-and UTF-16.
+"""Bytes of a text file -> its characters, with what Japanese files are written in: UTF-8, CP932, EUC-JP, ISO-2022-JP,
+UTF-16 and UTF-7.
 
-The order: a byte order mark; a stated charset that decodes the bytes; the escapes of ISO-2022-JP; strict UTF-8; then
-CP932, EUC-JP and UTF-16 without a mark, each decoded strictly, the most plausible Japanese first. A stated charset that
-is wrong becomes a warning. Bytes that are no text are refused, and so is text in no encoding known here.
+The order: a byte order mark; a stated charset that decodes the bytes; the escapes of ISO-2022-JP; UTF-7, where it gives
+Japanese; strict UTF-8; then CP932, EUC-JP and UTF-16 without a mark, each decoded strictly, the most plausible Japanese
+first. A stated charset that is wrong becomes a warning. Bytes that are no text are refused, and so is text in no
+encoding known here.
 
 Shift_JIS is always read as CP932: Python's `shift_jis` knows neither ①, ㈱ and 髙, nor the 〜 of Windows. EUC-JP and
 ISO-2022-JP get the same characters (as CP51932, CP50221 and eucJP-ms do) and agree with CP932 on ～－∥￠￡￢.
@@ -27,6 +28,9 @@ MIN_PLAUSIBILITY = 0.15
 MARGIN = 0.4
 # UTF-16 that happens to be ASCII (あ is 42 30, "B0") is taken for UTF-16 from so many characters on.
 MIN_KANA_ONLY = 16
+# The same of UTF-7: a + and letters of ASCII give a rare kanji or two.
+MIN_UTF_7 = 3
+MIN_UTF_7_PLAUSIBILITY = 0.4
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -52,6 +56,8 @@ _OTHER_NAMES = {
 }  # fmt: skip
 # That these decode the bytes says little: the Japanese ones are often valid in one another, the others decode anything.
 _CONTESTED = re.compile(r"cp932|euc-jp|iso8859-\d+|cp125\d|koi8-r|utf-16.*")
+_BASE64_RUN = re.compile(rb"\+[A-Za-z0-9+/]{6,}")
+_ASCII = re.compile("[\x00-\x7f]+")
 _LOST = re.compile("\ufffd+")
 _JAPANESE = ("cp932", "euc-jp", "utf-16-le", "utf-16-be")
 
@@ -140,12 +146,24 @@ def _detect(data: bytes) -> Decoded | None:
     if is_iso_2022_jp(data):
         text = decode_strictly(data, "iso-2022-jp")
         return Decoded(_checked(text), "iso-2022-jp") if text is not None else None
+    if (text := _utf_7(data)) is not None:
+        return Decoded(text, "utf-7")
     text = decode_strictly(data, "utf-8")
     if text is not None and share_of_controls(text) <= MAX_CONTROL_SHARE and not _is_kana_of_utf_16(data):
         return Decoded(text, "utf-8")
     if guess := _most_plausible(data):
         return guess
     return Decoded(_checked(text), "utf-8") if text is not None else None
+
+
+def _utf_7(data: bytes) -> str | None:
+    """The text, where bytes that are ASCII are Japanese in UTF-7 (+ZeVnLIqe-); a + of ASCII is hardly ever that."""
+    if b"+" not in data or not data.isascii() or _BASE64_RUN.search(data) is None:
+        return None
+    text = decode_strictly(data, "utf-7")
+    if text is None or len(_ASCII.sub("", text)) < MIN_UTF_7:
+        return None
+    return text if japanese_plausibility(text) >= MIN_UTF_7_PLAUSIBILITY else None
 
 
 def _most_plausible(data: bytes) -> Decoded | None:

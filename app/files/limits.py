@@ -1,4 +1,4 @@
-"""What reading one file may cost. Knows nothing of settings or HTTP; app/settings.py makes one of these."""
+"""What reading one file may cost. Knows nothing of settings or HTTP; app/settings/files.py makes one of these."""
 
 from dataclasses import dataclass
 

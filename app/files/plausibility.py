@@ -22,6 +22,8 @@ _COMMON_KANJI = (
 
 _NON_ASCII = re.compile("[^\x00-\x7f]+")
 _HALF_WIDTH_RUN = re.compile("[\uff61-\uff9f]+")
+# Half-width kana as words are written: a voiced mark only where there is one, a small kana, ー and ン after another.
+_HALF_WIDTH_WORDS = re.compile("(?:(?:(?:[ｱｲｴｵﾅ-ﾉﾏ-ﾜ]|[ｳｶ-ﾄ]ﾞ?|[ﾊ-ﾎ][ﾞﾟ]?)[ｧ-ｮ]?[ｯｰﾝ]*){2,}[･｡]?)+")
 # C0 without the white space (tab to carriage return) and escape; DEL.
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
@@ -41,7 +43,10 @@ def japanese_plausibility(text: str, with_ascii: bool = False) -> float:
         total += weights.get(char, -1.0)
     for run in _HALF_WIDTH_RUN.findall(sample):
         # Wrong decodings give lone ones, and ､ or ･ at every second place (EUC's lead bytes of kana).
-        total += (-1.0 if len(run) == 1 else 0.0 if len(run) == 2 else 0.5) * len(run)
+        if len(run) > 1 and _HALF_WIDTH_WORDS.fullmatch(run):
+            total += (0.3 if len(run) == 2 else 0.6) * len(run)
+            continue
+        total += (-1.0 if len(run) == 1 else 0.0 if len(run) == 2 else 0.1) * len(run)
         total -= (run.count("､") + run.count("･")) * 1.0
     return total / len(sample)
 

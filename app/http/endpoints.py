@@ -19,6 +19,7 @@ from app.errors import UnsupportedMediaType
 from app.files.extraction import Extractor
 from app.http.compat import hugging_face
 from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
+from app.http.examples import ANSWERED, of_task
 from app.http.forms import FILE_FIELD, media_type, read_form, values_of
 from app.http.jobs import start_job, wants_job
 from app.http.openapi import ERROR_RESPONSES, FORM, PREFER_PARAMETER, task_body, timeout_parameter
@@ -34,6 +35,8 @@ from app.tasks.registry import TASKS
 from app.types import Task
 from app.validation import parse_object
 
+# What clients that are made from the schema call them.
+_OPERATIONS: dict[Task, str] = {"qa": "ask", "summarize": "summarize", "classify": "classify"}
 _SUMMARIES: dict[Task, str] = {
     "qa": "Answer questions about texts or files",
     "summarize": "Summarise texts or files",
@@ -77,7 +80,7 @@ def add_tasks(app: FastAPI, service: Service, extractor: Extractor, jobs: Jobs |
         app.router.add_api_route(
             f"/{task.name}",
             _endpoint(service, task, extractor, jobs),
-            name=task.name,
+            name=_OPERATIONS[task.name],
             methods=["POST"],
             tags=["tasks"],
             route_class_override=_BareRoute,
@@ -132,6 +135,7 @@ def _documented(settings: Settings, task: TaskSpec[Any, Any, Any], *, with_jobs:
     """What /docs shows: our own formats, and Hugging Face's next to them."""
     responses = {
         **ERROR_RESPONSES,
+        200: {"content": {"application/json": {"example": ANSWERED[task.name]}}},
         415: {"model": ErrorResponse, "description": "The body is of another type, or a file of a kind not read."},
     }
     parameters = [timeout_parameter(settings)]
@@ -142,7 +146,13 @@ def _documented(settings: Settings, task: TaskSpec[Any, Any, Any], *, with_jobs:
         "response_model": task.response | task.documents_response | ANSWERS[task.name],
         "responses": responses,
         "openapi_extra": {
-            **task_body(task.request, task.documents_request, PAYLOADS[task.name], fields=task.fields),
+            **task_body(
+                task.request,
+                task.documents_request,
+                PAYLOADS[task.name],
+                fields=task.fields,
+                examples=of_task(task.name),
+            ),
             "parameters": parameters,
         },
     }

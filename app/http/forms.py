@@ -19,7 +19,7 @@ from starlette.requests import Request
 from app.errors import BodyTimeout, BodyTooLarge, InvalidInput, MalformedBody, NagayomiError, UnsupportedMediaType
 from app.files.extraction import SentFile
 from app.http.openapi import FORM
-from app.http.request import refuse_compressed
+from app.http.request import drain_body, refuse_compressed
 from app.settings import Settings
 
 FILE_FIELD = "file"
@@ -53,6 +53,7 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
         InvalidInput: it holds too many files or fields, or none where there must be one.
     """
     if (sent := media_type(request)) != FORM:
+        await drain_body(request)
         shown = f"{sent[:_MAX_NAME]!r}" if sent else "of no stated type"
         raise UnsupportedMediaType(f"The body is {shown}; send the file as a part named `{FILE_FIELD}` of {FORM}.")
     await refuse_compressed(request)

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from app.asking import Answer
 from app.errors import Overloaded
 from app.http.openapi import Responses
-from app.http.request import TIMEOUT_HEADER, caller_of
+from app.http.request import ONLY_HEAD, TIMEOUT_HEADER, caller_of
 from app.jobs import Job, JobLimits, Jobs, Work
 from app.schemas.jobs import JobError, JobInfo
 from app.schemas.results import ErrorResponse
@@ -87,7 +87,8 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
         found = jobs.find(caller_of(request, settings).name, job_id)
         if EVENTS in request.headers.get("accept", "").lower():
             return StreamingResponse(_events(found), media_type=EVENTS, headers={"Cache-Control": "no-store"})
-        found.fetched = found.fetched or found.state != "running"
+        if not getattr(request.state, ONLY_HEAD, False):
+            found.fetched = found.fetched or found.state != "running"
         return Response(_as_json(found), media_type="application/json", headers={"Cache-Control": "no-store"})
 
     async def delete(request: Request, job_id: str) -> Response:
@@ -102,6 +103,7 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
     app.router.add_api_route(
         "/jobs/{job_id}",
         job,
+        name="get_job",
         methods=["GET"],
         tags=["jobs"],
         summary="How far a job is, and its result",
@@ -111,6 +113,7 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
     app.router.add_api_route(
         "/jobs/{job_id}",
         delete,
+        name="delete_job",
         methods=["DELETE"],
         tags=["jobs"],
         summary="Cancel a job, or forget one that is over",

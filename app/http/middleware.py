@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Unavailable
 from app.http.auth import ApiKeyMiddleware, KeyRing, read_keys
-from app.http.request import local_path
+from app.http.request import ONLY_HEAD, local_path
 from app.http.responses import CLIENT_GONE, answer_error, error_response
 from app.settings import Settings
 from app.telemetry.logs import log_request
@@ -105,6 +105,7 @@ class HeadAsGet:
                 has_ended = True
                 await send({"type": "http.response.body", "body": b""})
 
+        scope.setdefault("state", {})[ONLY_HEAD] = True
         inner = {**scope, "method": "GET"}  # the server goes by its own
         try:
             await self._app(inner, receive_until_answered, send_head)

@@ -3,17 +3,23 @@
 Bodies are read by hand for their errors and their limits. Knows schemas and settings, and nothing of the endpoints.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import FastAPI
 from pydantic import BaseModel
 
+from app.http.auth import OPEN_PATHS
+from app.http.examples import REQUESTS, Examples, tensors_of
 from app.http.request import TIMEOUT_HEADER
 from app.schemas import ErrorResponse
 from app.settings import Settings
+from app.types import Task
 
 FORM = "multipart/form-data"
+
+_REFERENCE = "#/components/schemas/{model}"
+_BODIES: dict[str, dict[str, Any]] = {}  # schemas of bodies that are read by hand, by name, for the components
 
 Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI's routes take them
 
@@ -39,49 +45,29 @@ PREFER_PARAMETER: dict[str, Any] = {
 }
 
 
-def json_body(*models: type[BaseModel]) -> dict[str, Any]:
+def json_body(*models: type[BaseModel], examples: Examples) -> dict[str, Any]:
     """`openapi_extra` of a route that takes any one of these models as its JSON body."""
-    return {"requestBody": {"required": True, "content": _json_content(*models)}}
+    return {"requestBody": {"required": True, "content": _json_content(*models, examples=examples)}}
 
 
-def task_body(*models: type[BaseModel], fields: type[BaseModel]) -> dict[str, Any]:
+def task_body(*models: type[BaseModel], fields: type[BaseModel], examples: Examples) -> dict[str, Any]:
     """As `json_body`, of a route that takes forms with several files and these fields as well."""
-    content = {**_json_content(*models), FORM: {"schema": form_schema(fields, several=True)}}
+    content = {**_json_content(*models, examples=examples), FORM: {"schema": _form(fields, several=True)}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _json_content(*models: type[BaseModel]) -> dict[str, Any]:
-    schemas = [_inlined(model) for model in models]
-    return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+def _json_content(*models: type[BaseModel], examples: Examples) -> dict[str, Any]:
+    schemas = [_component(model.__name__, model.model_json_schema(ref_template=_REFERENCE)) for model in models]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    return {"application/json": {"schema": schema, "examples": examples}}
 
 
-def _inlined(model: type[BaseModel]) -> dict[str, Any]:
-    """A schema without references, which would point into the document it is put in."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-
-    def resolve(value: Any) -> Any:
-        if isinstance(value, list):
-            return [resolve(inner) for inner in value]
-        if not isinstance(value, dict):
-            return value
-        if reference := value.get("$ref"):
-            return resolve(definitions[reference.removeprefix("#/$defs/")])
-        return {name: resolve(inner) for name, inner in value.items()}
-
-    resolved: dict[str, Any] = resolve(schema)
-    return resolved
-
-
-def key_schemes(settings: Settings) -> list[Any]:
-    """For /docs and for clients made from the schema: the two ways to send a key. ApiKeyMiddleware asks for it."""
-    if not settings.needs_key:
-        return []
-    how = "A key of this server, as `nagayomi keys` makes them."
-    return [
-        Security(HTTPBearer(auto_error=False, description=how)),
-        Security(APIKeyHeader(name="X-API-Key", auto_error=False, description=how)),
-    ]
+def _component(name: str, schema: dict[str, Any]) -> dict[str, str]:
+    """A reference to a schema that is put among the components of the document, with the schemas it refers to."""
+    for inner, definition in {**schema.pop("$defs", {}), name: schema}.items():
+        if _BODIES.setdefault(inner, definition) != definition:
+            raise ValueError(f"two schemas are named {inner}")
+    return {"$ref": _REFERENCE.format(model=name)}
 
 
 def timeout_parameter(settings: Settings) -> dict[str, Any]:
@@ -95,16 +81,66 @@ def timeout_parameter(settings: Settings) -> dict[str, Any]:
     }
 
 
-def form_body(model: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
-    """`openapi_extra` of a route that takes a file, or several, and the fields of `model` as multipart/form-data."""
-    return {"requestBody": {"required": True, "content": {FORM: {"schema": form_schema(model, several=several)}}}}
+def form_body(model: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes a file and the fields of `model` as multipart/form-data."""
+    return {"requestBody": {"required": True, "content": {FORM: {"schema": _form(model, several=False)}}}}
 
 
-def form_schema(model: type[BaseModel], *, several: bool) -> dict[str, Any]:
+def _form(model: type[BaseModel], *, several: bool) -> dict[str, str]:
     """The fields of a form: the files, and those of `model`."""
-    schema = _inlined(model)
+    schema = model.model_json_schema(ref_template=_REFERENCE)
     file = {"type": "string", "format": "binary", "description": "A file, with its name."}
     files = {"type": "array", "items": file, "minItems": 1} if several else file
     schema["properties"] = {"file": files, **schema["properties"]}
     schema["required"] = ["file", *schema.get("required", ())]
-    return schema
+    schema["title"] = f"{model.__name__.removesuffix('Fields')}Form"
+    return _component(schema["title"], schema)
+
+
+def describe(app: FastAPI, settings: Settings, served: Callable[[], Mapping[str, Task]]) -> None:
+    """Complete the document that FastAPI derives: bodies as components, keys, and names of models in examples.
+
+    Args:
+        served: the models at the moment, by name, with their tasks.
+    """
+    derive = app.openapi
+
+    def document() -> dict[str, Any]:
+        is_new = app.openapi_schema is None
+        schema = derive()
+        if is_new:
+            for name, body in _BODIES.items():
+                schema["components"]["schemas"].setdefault(name, body)
+            _describe_keys(schema, settings)
+        _name_a_model(schema, served())
+        return schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:
+    """The two ways to send a key, whether or not this server asks for one; ApiKeyMiddleware does."""
+    how = "A key of this server, as `nagayomi keys` makes them. Servers without keys need none."
+    schema["components"]["securitySchemes"] = {
+        "HTTPBearer": {"type": "http", "scheme": "bearer", "description": how},
+        "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": how},
+    }
+    with_key: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyHeader": []}]
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            if method != "get" or path not in OPEN_PATHS:
+                operation["security"] = with_key if settings.needs_key else [{}, *with_key]
+
+
+def _name_a_model(schema: dict[str, Any], served: Mapping[str, Task]) -> None:
+    """Where a path names a model, the example is one that is served, with a body for its task."""
+    with_request = {name: task for name, task in served.items() if task in REQUESTS}
+    name, task = min(with_request.items(), default=("nagayomi-small-ja-qa", "qa"))
+    for path, operations in schema["paths"].items():
+        if not path.startswith("/v2/models/{name}"):
+            continue
+        for operation in operations.values():
+            operation["parameters"][0]["example"] = name
+            if "requestBody" in operation:
+                content = operation["requestBody"]["content"]["application/json"]
+                content["examples"] = {task: {"summary": f"For {name}", "value": tensors_of(task)}}

@@ -20,6 +20,7 @@ from app.settings import Settings
 T = TypeVar("T")
 
 TIMEOUT_HEADER = "X-Timeout-Ms"
+ONLY_HEAD = "only_head"  # in the state of a request: its body goes to nobody
 KEY_HOLDER = "key_holder"  # in the state of a request: the KeyHolder whose key it has
 
 _MILLISECONDS = re.compile("[0-9]{1,10}")

@@ -1,6 +1,6 @@
-"""How many replicas a Ray Serve deployment has: as many as its tokens ask for.
+"""The number of replicas of a Ray Serve deployment, from its tokens.
 
-Ray Serve sends this module to its controller as it is, so it imports nothing of the service.
+Ray Serve sends this module alone to its controller, so it imports nothing of the service.
 """
 
 import math
@@ -8,14 +8,14 @@ from typing import Any
 
 from ray.serve.config import AutoscalingContext
 
-# What every replica reports; see `Reader.record_autoscaling_stats`.
+# Reported by every replica; see `Reader.record_autoscaling_stats`.
 METRIC = "outstanding_tokens"
 
 
 class TokensPerReplica:
-    """An autoscaling policy: work that waits or runs, in tokens, divided by what one replica shall have at once.
+    """An autoscaling policy: waiting and running tokens, divided by the tokens for one replica.
 
-    Ray Serve applies delays, factors and bounds of the deployment's `autoscaling_config` to what it says.
+    Ray Serve applies delays, factors and bounds of the deployment's `autoscaling_config` to the result.
 
     Args:
         tokens_per_replica: more lets requests wait longer before a replica is added.
@@ -26,7 +26,7 @@ class TokensPerReplica:
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
         tokens = sum((context.aggregated_metrics or {}).get(METRIC, {}).values())
-        # Requests that no replica has taken yet are taken to be like those that run.
+        # Assumes that requests without a replica are as large as the running ones.
         waiting = context.total_queued_requests or 0
         running = context.total_num_requests - waiting
         if waiting:

@@ -1,6 +1,6 @@
-"""HTTP requests and answers as plain values, so that they can be sent to another machine and sent again.
+"""HTTP requests and answers as plain values, so that they can travel to another machine and be sent again.
 
-`answer` puts one through an ASGI application of this process. Knows nothing of who sends them where.
+`answer` runs one through an ASGI application of this process. Knows nothing of senders and replicas.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class HttpRequest:
     body: bytes
 
     def with_header(self, name: str, value: str) -> "HttpRequest":
-        """The same request with this header in place of any of that name."""
+        """The same request with this header, replacing all of that name."""
         key = name.lower().encode()
         others = tuple(header for header in self.headers if header[0].lower() != key)
         return replace(self, headers=(*others, (key, value.encode())))
@@ -39,7 +39,7 @@ class HttpAnswer:
 
 
 async def answer(app: ASGIApp, request: HttpRequest) -> HttpAnswer:
-    """What the application answers. Cancelling it is to the application what a client is that leaves."""
+    """The answer of the application. Cancelling this looks to the application like a client disconnect."""
     scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -62,7 +62,7 @@ async def answer(app: ASGIApp, request: HttpRequest) -> HttpAnswer:
     async def receive() -> Message:
         nonlocal told
         if told:
-            await asyncio.Event().wait()  # nobody leaves; see above
+            await asyncio.Event().wait()  # never report a disconnect
         told = True
         return {"type": "http.request", "body": request.body, "more_body": False}
 

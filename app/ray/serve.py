@@ -1,9 +1,9 @@
 """The service on a Ray cluster: `serve run app.ray.serve:app`, or `serve deploy docker/serve.yaml`.
 
-Two deployments. `Reader` holds the application of app/main.py, models included, and is what is scaled. `Ingress` takes
-requests, holds no model, and keeps each request until it has its answer: when the replica that had it dies, another one
-gets it. docs/decisions/0021-ray.md says why. Every argument is a setting (`serve run app.ray.serve:app
-model_store=/models`); GPUs, replicas and limits of the deployments are Ray Serve's to set, see docker/serve.yaml.
+There are two deployments. `Reader` holds the application of app/main.py with its models, and scales. `Ingress` takes
+requests, holds no model, and keeps each request until its answer arrives: when the replica with it dies, another one
+gets it. docs/decisions/0021-ray.md gives the reasons. Every argument is a setting (`serve run app.ray.serve:app
+model_store=/models`); GPUs, replicas and limits of the deployments are options of Ray Serve, see docker/serve.yaml.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ from app.service import Service
 from app.settings import Settings, settings_from
 from app.telemetry.logs import log_config
 
-# A request that was lost this often may be what kills those that have it.
+# A request that was lost this often may be what kills the replicas.
 MOST_LOSSES = 3
-# After its deadline a replica gets this long to say so itself.
+# A replica gets this long after the deadline to answer with 504 itself.
 GRACE_S = 2.0
 
 logger = logging.getLogger("nagayomi.ray")
@@ -48,7 +48,7 @@ def app(args: dict[str, Any]) -> Application:
     """The application, for `serve run` and `serve deploy`.
 
     Raises:
-        InvalidInput: an argument is no setting, or not one that is allowed.
+        InvalidInput: an argument is not a setting, or its value is not allowed.
     """
     settings = settings_from(args)
     # A job lives in one process, and a request for it may come to another: none are offered.
@@ -63,7 +63,7 @@ def app(args: dict[str, Any]) -> Application:
 
 
 def _scaling(settings: Settings) -> dict[str, Any]:
-    """A replica more as soon as each has more than one batch waiting behind the one that runs."""
+    """Add a replica when more than one batch waits behind the running one, on average."""
     return {
         "min_replicas": 1,
         "max_replicas": 8,
@@ -75,20 +75,20 @@ def _scaling(settings: Settings) -> dict[str, Any]:
 
 
 @serve.deployment(
-    # The service's own queue, in tokens, is what shall fill up first and answer 429.
+    # High enough that the service's own queue, in tokens, fills up first and answers 429.
     max_ongoing_requests=512,
     max_queued_requests=512,
     health_check_period_s=5,
-    # An update starts the new replica before it stops the old one.
+    # An update starts a new replica before it stops an old one.
     max_surge_percent=25,
 )
 class Reader:
-    """One replica of the service: the application as `nagayomi serve` has it, without a socket."""
+    """One replica of the service: the application of `nagayomi serve`, without a socket."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
         """
         Raises:
-            BrokenModel: no model could be loaded; says why for each.
+            BrokenModel: no model could be loaded; gives the reason for each.
         """
         if not settings.intra_op_threads:
             cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
@@ -101,10 +101,10 @@ class Reader:
         await asyncio.wait([self._app.state.loading])
         if self._service.state != "ready":
             raise BrokenModel(self._service.why_not_ready())
-        self._tokens = Gauge(f"nagayomi_{METRIC}", "Tokens that wait or run in one replica.")
+        self._tokens = Gauge(f"nagayomi_{METRIC}", "Waiting and running tokens of one replica.")
 
     async def answer(self, request: HttpRequest) -> HttpAnswer:
-        """Whatever the application answers, errors included."""
+        """The answer of the application, which may be an error."""
         return await answer(self._app, request)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
@@ -117,7 +117,7 @@ class Reader:
         """Called by Ray Serve, which replaces a replica that raises.
 
         Raises:
-            EngineFailed: an engine is gone, and could not be started again.
+            EngineFailed: an engine died and could not be started again.
         """
         if any(model.engine.state == "down" for model in self._service.store.models.values()):
             raise EngineFailed(self._service.why_not_ready())
@@ -128,7 +128,7 @@ class Reader:
 
 
 @serve.deployment(
-    num_replicas=2,  # on two machines where there are two: one may go
+    num_replicas=2,  # on two machines if possible, so that one may fail
     ray_actor_options={"num_cpus": 0.1},
     max_ongoing_requests=2000,
     max_queued_requests=2000,
@@ -136,7 +136,7 @@ class Reader:
     health_check_period_s=5,
 )
 class Ingress:
-    """Takes HTTP requests and gives each to a replica, to another one when that is lost, until its time is up."""
+    """Takes HTTP requests and gives each to a replica; when that dies, to another one, until the deadline."""
 
     def __init__(self, reader: DeploymentHandle[Any], settings: Settings) -> None:
         self._reader = reader
@@ -162,9 +162,9 @@ class Ingress:
     async def _answer(self, request: HttpRequest, deadline: float, timeout_s: float) -> HttpAnswer:
         """
         Raises:
-            Overloaded: as many requests as may be wait for a replica.
-            EngineFailed: the request was lost too often.
-            DeadlineExceeded: its time is up.
+            Overloaded: the queue of requests without a replica is full.
+            EngineFailed: too many replicas died with the request.
+            DeadlineExceeded: the deadline has passed.
         """
         losses = 0
         while (left_s := deadline - time.monotonic()) > 0:
@@ -177,13 +177,13 @@ class Ingress:
                     raise Overloaded("All replicas are busy and many requests wait. Try again later.", 1) from error
                 await asyncio.sleep(min(1, left_s))
                 continue
-            except RayActorError as error:  # it died, or cannot be reached
+            except RayActorError as error:  # the replica died, or cannot be reached
                 logger.warning("a replica was lost with a request: %s", error)
             else:
                 if not _is_lost(answered):
                     if answered.status != 429 or not losses:
                         return answered
-                    # It was taken once: it is not sent away because those that are left have much to do.
+                    # It was accepted before, so a full queue now makes it wait instead of being refused.
                     await asyncio.sleep(min(_retry_after_s(answered), left_s))
                     continue
             losses += 1
@@ -192,10 +192,10 @@ class Ingress:
         raise DeadlineExceeded(f"The request was not answered within {timeout_s:g} seconds.")
 
     async def _ask_one(self, request: HttpRequest, left_s: float) -> HttpAnswer:
-        """One attempt. Ray Serve waits for a replica where there is none.
+        """One attempt. Ray Serve waits for a replica when there is none.
 
         Raises:
-            DeadlineExceeded: there was no answer, not even that the time is up.
+            DeadlineExceeded: no answer came, not even a 504 of the replica.
         """
         response = self._reader.answer.remote(request)
         try:
@@ -203,15 +203,15 @@ class Ingress:
                 answered: HttpAnswer = await response
         except TimeoutError:
             response.cancel()  # type: ignore[no-untyped-call]
-            raise DeadlineExceeded("No replica answered in time. Try again when there is less to do.") from None
-        except asyncio.CancelledError:  # the client has gone
+            raise DeadlineExceeded("No replica answered in time. Try again when the service is less busy.") from None
+        except asyncio.CancelledError:  # the client has left
             response.cancel()  # type: ignore[no-untyped-call]
             raise
         return answered
 
 
 def _is_lost(answered: HttpAnswer) -> bool:
-    """Whether the engine was lost with the request in it, or the replica was about to end: another try may succeed."""
+    """Whether another attempt may succeed: the engine died with the request, or the replica was about to end."""
     if answered.status != 503 or not answered.body.startswith(b"{"):
         return False
     return json.loads(answered.body).get("error_type") in ("engine_failed", "unavailable")

@@ -1,6 +1,6 @@
 """Requests and responses as clients see them, a file for each subject. Start with qa.py.
 
-Limits that hold for every installation stand here; limits an operator may move stand in app/settings.py. Knows nothing
+Limits that hold for every installation stand here; limits an operator may move stand in app/settings/. Knows nothing
 of models or FastAPI. Messages name the field, what is wrong and what is allowed; they never repeat a text.
 """
 
@@ -24,6 +24,15 @@ from app.schemas.documents import (
     RenderFields,
     SentenceSpan,
 )
+from app.schemas.evidence import (
+    DocumentEvidence,
+    EvidenceDocumentsRequest,
+    EvidenceDocumentsResponse,
+    EvidenceFields,
+    EvidenceRequest,
+    EvidenceResponse,
+    EvidenceSentence,
+)
 from app.schemas.fields import TEXT_PATTERN, OffsetUnit, Text, Texts, at_most_one
 from app.schemas.operations import BrokenInfo, Health, Info, Labels, Limits, ModelInfo, ModelType
 from app.schemas.qa import (
@@ -36,6 +45,14 @@ from app.schemas.qa import (
     QaRequest,
     QaResponse,
     QuestionResult,
+)
+from app.schemas.rerank import (
+    DocumentScore,
+    RerankDocumentsRequest,
+    RerankDocumentsResponse,
+    RerankFields,
+    RerankRequest,
+    RerankResponse,
 )
 from app.schemas.results import ErrorResponse, Timings, Usage
 from app.schemas.summarize import (
@@ -63,11 +80,19 @@ __all__ = [
     "ClassifyFields",
     "ClassifyRequest",
     "ClassifyResponse",
+    "DocumentEvidence",
     "DocumentInfo",
     "DocumentLabels",
+    "DocumentScore",
     "DocumentSummary",
     "DocumentText",
     "ErrorResponse",
+    "EvidenceDocumentsRequest",
+    "EvidenceDocumentsResponse",
+    "EvidenceFields",
+    "EvidenceRequest",
+    "EvidenceResponse",
+    "EvidenceSentence",
     "ExtractFields",
     "ExtractResponse",
     "Health",
@@ -86,6 +111,11 @@ __all__ = [
     "QaResponse",
     "QuestionResult",
     "RenderFields",
+    "RerankDocumentsRequest",
+    "RerankDocumentsResponse",
+    "RerankFields",
+    "RerankRequest",
+    "RerankResponse",
     "SentenceResult",
     "SentenceSpan",
     "SummarizeDocumentsRequest",

@@ -73,6 +73,9 @@ class SentenceResult(Response):
         "sentences of one text."
     )
     selected: bool
+    cut: bool = Field(
+        description="Whether it goes on in the next one: a sentence of more than 1,000 characters is cut at clauses."
+    )
     page: int | None = Field(default=None, description="The page it begins on; null for documents without pages.")
     heading: list[str] | None = Field(
         default=None, description="Of a selected sentence: the headings above it, the highest level first."

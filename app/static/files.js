@@ -51,7 +51,10 @@ export class Files {
       if (!event.relatedTarget) document.body.classList.remove("dropping");
     });
     document.addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
-    document.addEventListener("paste", (event) => this.#take(event, event.clipboardData));
+    document.addEventListener("paste", (event) => {
+      // Word and Excel put a picture of the text next to the text.
+      if (!event.clipboardData.types.includes("text/plain")) this.#take(event, event.clipboardData);
+    });
     $("files").addEventListener("click", (event) => this.#click(event));
   }
 

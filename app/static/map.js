@@ -55,13 +55,13 @@ export class DocumentMap {
     this.#lines = [];
     for (let at = 0; at < blocks.length; at += several) {
       const part = blocks.slice(at, at + several);
-      const [first, { start, kind }] = part[0];
+      const [first, { start }] = part[0];
       const { end } = part.at(-1)[1];
       const length = LENGTHS.filter((characters) => end - start > characters * several).length;
       const numbers = several > 1 ? `段落 ${at + 1}–${at + part.length}` : `段落 ${at + 1}`;
       const title = `${numbers}：${shown.text.slice(start, Math.min(end, start + TITLE_CHARACTERS))}`;
       const attributes = { type: "button", title, "aria-label": title, tabindex: at ? -1 : 0 };
-      const button = element("button", { ...attributes, "data-length": length, "data-kind": kind });
+      const button = element("button", { ...attributes, "data-length": length });
       this.#lines.push({ button, title, first, start, end });
     }
     $("map").replaceChildren(...this.#lines.map((line) => line.button));

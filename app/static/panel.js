@@ -28,7 +28,7 @@ export class Panel {
       if (!this.busy) submit();
     });
     this.tabpanel.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.cancel();
+      if (event.key === "Escape" && !event.isComposing) this.cancel();
     });
   }
 
@@ -74,7 +74,7 @@ export class Panel {
 
   // How far it is, in windows; null before the text was cut into any.
   #report(done, windows) {
-    this.#status.textContent = windows === null ? "読んでいます…" : `読んでいます… ${windows} 区間のうち ${done} 区間`;
+    this.#status.textContent = windows === null ? "読んでいます…" : `読んでいます… ${done} / ${windows} 区間`;
     this.#bar.hidden = windows === null;
     this.#bar.max = windows ?? 1;
     this.#bar.value = done ?? 0;

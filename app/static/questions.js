@@ -59,7 +59,8 @@ export class Questions {
       const request = requestOf("qa", { question: entry.question, ...fields }, documents);
       this.#set(entry, { state: "done", result: response.results[index], documents: named, request });
     }
-    this.#choose(entries[0], false);
+    const first = entries.find((entry) => this.#entries.includes(entry)); // some may have been removed meanwhile
+    if (first) this.#choose(first, false);
   }
 
   // The documents are others: every question waits to be asked again.
@@ -150,10 +151,10 @@ function bodyOf(entry) {
   const best = shownOf(result);
   const shown = best.map((one, index) => answer(one, documents.get(one.document), targetOf(entry, index)));
   const buttons = copyButtons(best[0] && quotation(best[0].sentence.text, best[0], documents.get(best[0].document)), result, request);
-  if (isStated(result)) return [shown[0], ...others("ほかの候補", shown.slice(1)), buttons];
+  const foot = (title, rest) => element("div", { class: "foot" }, ...others(title, rest), buttons);
+  if (isStated(result)) return [shown[0], foot("ほかの候補", shown.slice(1))];
   const verdict = element("p", { class: "absent" }, "この文書には書かれていません");
-  const near = others("それでも近いところ", shown);
-  return [verdict, score(result.null_score, "書かれていない確からしさ"), ...near, buttons];
+  return [verdict, score(result.null_score, "書かれていない確からしさ"), foot("それでも近いところ", shown)];
 }
 
 function others(title, shown) {

@@ -22,12 +22,22 @@ from app.schemas import (
     ClassifyFields,
     ClassifyRequest,
     ClassifyResponse,
+    EvidenceDocumentsRequest,
+    EvidenceDocumentsResponse,
+    EvidenceFields,
+    EvidenceRequest,
+    EvidenceResponse,
     OffsetUnit,
     QaDocumentsRequest,
     QaDocumentsResponse,
     QaFields,
     QaRequest,
     QaResponse,
+    RerankDocumentsRequest,
+    RerankDocumentsResponse,
+    RerankFields,
+    RerankRequest,
+    RerankResponse,
     SummarizeDocumentsRequest,
     SummarizeDocumentsResponse,
     SummarizeFields,
@@ -43,16 +53,29 @@ from app.text.normalizer import LONGEST_EXPANSION
 from app.text.structure import Structure
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import Window
-from app.types import IntArray, Outputs, ServedTask
+from app.types import AnsweredTask, IntArray, Outputs
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest)
-ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse)
+RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest, RerankRequest, EvidenceRequest)
+ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse, RerankResponse, EvidenceResponse)
 
-Fields = QaFields | SummarizeFields | ClassifyFields  # a request without the texts that are read
-DocumentsRequest = QaDocumentsRequest | SummarizeDocumentsRequest | ClassifyDocumentsRequest
-DocumentsResponse = QaDocumentsResponse | SummarizeDocumentsResponse | ClassifyDocumentsResponse
+# A request without the texts that are read.
+Fields = QaFields | SummarizeFields | ClassifyFields | RerankFields | EvidenceFields
+DocumentsRequest = (
+    QaDocumentsRequest
+    | SummarizeDocumentsRequest
+    | ClassifyDocumentsRequest
+    | RerankDocumentsRequest
+    | EvidenceDocumentsRequest
+)
+DocumentsResponse = (
+    QaDocumentsResponse
+    | SummarizeDocumentsResponse
+    | ClassifyDocumentsResponse
+    | RerankDocumentsResponse
+    | EvidenceDocumentsResponse
+)
 
 
 class Prepared(Protocol[T_co]):
@@ -72,7 +95,7 @@ class TaskSpec(Generic[RequestT, T, ResponseT]):
     answered. `result` and `documents_results` give the fields of the response that hold the result.
     """
 
-    name: ServedTask
+    name: AnsweredTask
     text_field: str  # of `request`: the text that is read
     fields: type[Fields]
     request: type[RequestT]
@@ -143,14 +166,14 @@ def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Setti
     characters = sum(map(len, texts))
     if characters > settings.max_text_characters:
         raise RequestTooLarge(
-            f"The texts have {characters} characters; {settings.max_text_characters} are allowed in one request."
+            f"The texts have {characters} characters; {settings.max_text_characters} are allowed together."
         )
     if characters * LONGEST_EXPANSION > settings.max_text_characters:
         normalised = sum(map(tokenizer.normalised_length, texts))
         if normalised > settings.max_text_characters:
             raise RequestTooLarge(
                 f"The texts have {normalised} characters once normalised ({characters} as sent); "
-                f"{settings.max_text_characters} are allowed in one request."
+                f"{settings.max_text_characters} are allowed together."
             )
 
 

@@ -1,4 +1,4 @@
-"""The tasks that the service answers, by name: one line for each.
+"""The tasks that the service answers, by name: those with an endpoint, and all of them.
 
 Knows the tasks and nothing of who asks.
 """
@@ -7,8 +7,11 @@ from typing import Any
 
 from app.tasks.base import TaskSpec
 from app.tasks.classify import CLASSIFY
+from app.tasks.evidence import EVIDENCE
 from app.tasks.qa import QA
+from app.tasks.rerank import RERANK
 from app.tasks.summarize import SUMMARIZE
 from app.types import Task
 
 TASKS: dict[Task, TaskSpec[Any, Any, Any]] = {task.name: task for task in (QA, SUMMARIZE, CLASSIFY)}
+ANSWERED: dict[Task, TaskSpec[Any, Any, Any]] = {**TASKS, RERANK.name: RERANK, EVIDENCE.name: EVIDENCE}

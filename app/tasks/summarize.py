@@ -110,6 +110,7 @@ class PreparedSummary:
             index=index,
             score=score,
             selected=selected,
+            cut=sentence.cut,
             page=source.places.page_of(start),
             heading=source.heading(start) if selected else None,
             boxes=source.boxes(start, end) if selected else None,

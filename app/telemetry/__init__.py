@@ -1,4 +1,4 @@
-"""What the service reports of itself: metrics, logs and traces, all written from one request context.
+"""Reports of the service about itself: metrics, logs and traces, all written from one request context.
 
 Never sees a text or the token of a key. Start with request_context.py.
 """

@@ -1,7 +1,7 @@
-"""What the log looks like: text for people or JSON for machines, and one line per request.
+"""The format of the log: text for people or JSON for machines, and one line per request.
 
-Lines name the route, never the path or the query as sent, so that nothing a client puts there is logged. Knows
-uvicorn's loggers, because they write into the same streams, and nothing of what is served.
+Lines name the route, never the path or the query as sent, so that the log holds nothing that a client put there. Knows
+uvicorn's loggers, because they write into the same streams; nothing of tasks.
 """
 
 import logging
@@ -13,14 +13,14 @@ from uvicorn.logging import DefaultFormatter
 from app.settings import Settings
 from app.telemetry.request_context import RequestContext, current_request
 
-# Monitors ask these every few seconds; they are seen at level debug only.
+# Monitors ask these every few seconds, so they are logged at level debug only.
 _PROBED = frozenset({"/health", "/livez", "/metrics", "/readyz", "/v2/health/live", "/v2/health/ready"})
 
 _access = logging.getLogger("nagayomi.access")
 
 
 def log_config(settings: Settings) -> dict[str, Any]:
-    """For logging.config.dictConfig. Requests go to standard output, everything else to standard error."""
+    """The configuration for logging.config.dictConfig. Requests go to standard output, all else to standard error."""
     level = settings.log_level.upper()
     formatters: dict[str, dict[str, Any]] = {
         "text": {"()": TextFormatter, "fmt": "%(asctime)s %(levelprefix)s %(message)s"},
@@ -46,14 +46,14 @@ def log_config(settings: Settings) -> dict[str, Any]:
             "nagayomi": {"handlers": ["errors"], "level": level, "propagate": False},
             _access.name: {"handlers": ["access"], "level": level, "propagate": False},
             "uvicorn": {"handlers": ["errors"], "level": level, "propagate": False},
-            # The gate writes a line per request, which knows more than uvicorn's.
+            # The gate writes a line per request with more facts than uvicorn's.
             "uvicorn.access": {"handlers": [], "propagate": False},
         },
     }
 
 
 class WithContext(logging.Filter):
-    """Adds the request id, and the name of the key, to whatever is logged while a request is under way."""
+    """Adds the request id and the name of the key to every log line of a request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if (context := current_request.get()) is not None:
@@ -64,7 +64,7 @@ class WithContext(logging.Filter):
 
 
 class TextFormatter(DefaultFormatter):
-    """uvicorn's lines, with the request id at the end where there is one."""
+    """uvicorn's lines, with the request id at the end if there is one."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         request_id = getattr(record, "request_id", None)
@@ -73,7 +73,7 @@ class TextFormatter(DefaultFormatter):
 
 
 def log_request(context: RequestContext) -> None:
-    """One line for a request that is over."""
+    """One line for a finished request."""
     level = logging.DEBUG if context.endpoint in _PROBED else logging.INFO
     fields: dict[str, Any] = {
         "method": context.method,

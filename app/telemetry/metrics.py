@@ -1,8 +1,8 @@
-"""The metrics that Prometheus reads.
+"""The metrics for Prometheus.
 
-Every application has a registry of its own, so two in one process (tests, workers) never share or collide. Each metric
-counts one thing in one place: requests when they are over, reads when a text was answered, batches when they ran;
-gauges (queues, limits, readiness) are read at scrape time. Knows nothing of HTTP or of keys.
+Every application has its own registry, so two in one process (tests, workers) never share or collide. Each metric is
+counted in one place: requests when they end, reads when a text was answered, batches when they ran. Gauges (queues,
+limits, readiness) are read at scrape time. Knows nothing of HTTP or of keys.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ _TOKENS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
 class KeyUse(Protocol):
-    """What one key uses of its limits at the moment."""
+    """The current use of one key's limits."""
 
     name: str
     requests: int
@@ -40,7 +40,7 @@ class Telemetry:
         histogram = partial(Histogram, registry=self.registry)
         self.requests = counter(
             "nagayomi_requests",
-            "Requests that are over, by endpoint, name of the key (empty without one) and status code.",
+            "Finished requests, by endpoint, name of the key (empty without one) and status code.",
             ["endpoint", "key", "status"],
         )
         self.errors = counter(
@@ -51,7 +51,7 @@ class Telemetry:
         )
         self.request_seconds = histogram(
             "nagayomi_request_seconds",
-            "Time of requests from their first byte to the end of the answer, by endpoint.",
+            "Time of requests from the first byte to the end of the answer, by endpoint.",
             ["endpoint"],
             buckets=_SECONDS,
         )
@@ -61,10 +61,10 @@ class Telemetry:
             ["task", "stage"],
             buckets=_SECONDS,
         )
-        self.windows = counter("nagayomi_windows", "Windows that answered requests were read in.", ["task"])
+        self.windows = counter("nagayomi_windows", "Windows of answered requests.", ["task"])
         self.tokens = counter(
             "nagayomi_tokens",
-            "Tokens that answered requests were read in, over all windows.",
+            "Tokens of answered requests, over all windows.",
             ["task"],
         )
         self.batches = counter("nagayomi_batches", "Batches run, by model and outcome.", ["model", "outcome"])
@@ -92,12 +92,16 @@ class Telemetry:
             ["model"],
         )
         self.queue_tokens = gauge("nagayomi_queue_tokens", "Tokens waiting for a model.", ["model"])
-        self.in_flight = gauge("nagayomi_in_flight", "Requests that are being read, from tokenising to decoding.")
-        self.engine_restarts = counter("nagayomi_engine_restarts", "Engines started anew, by model.", ["model"])
-        self.queue_requests = gauge("nagayomi_queue_requests", "Requests of which windows wait for a model.", ["model"])
+        self.in_flight = gauge("nagayomi_in_flight", "Requests in progress, from tokenizing to decoding.")
+        self.engine_restarts = counter(
+            "nagayomi_engine_restarts", "Engines started again after they died, by model.", ["model"]
+        )
+        self.queue_requests = gauge(
+            "nagayomi_queue_requests", "Requests with windows that wait for a model.", ["model"]
+        )
         self.key_requests = gauge("nagayomi_key_requests", "Requests of a key that are being answered.", ["key"])
-        self.key_tokens = gauge("nagayomi_key_tokens", "Tokens of a key that wait or run.", ["key"])
-        self.jobs = gauge("nagayomi_jobs", "Jobs that run, and jobs that are over and kept, by state.", ["state"])
+        self.key_tokens = gauge("nagayomi_key_tokens", "Waiting and running tokens of a key.", ["key"])
+        self.jobs = gauge("nagayomi_jobs", "Running jobs, and finished jobs that are kept, by state.", ["state"])
         self.models = gauge("nagayomi_models", "Models in the store, by state.", ["state"])
         self.model_load_seconds = gauge(
             "nagayomi_model_load_seconds",
@@ -105,7 +109,7 @@ class Telemetry:
             ["model"],
         )
         self.ready = gauge("nagayomi_ready", "1 when requests can be answered, else 0.")
-        build = gauge("nagayomi_build", "Always 1; the label tells the version.", ["version"])
+        build = gauge("nagayomi_build", "Always 1; the label gives the version.", ["version"])
         build.labels(__version__).set(1)
 
     def batch(self, model: str, documents: Sequence[Document], report: BatchReport) -> None:
@@ -117,7 +121,7 @@ class Telemetry:
         self.padding_tokens.labels(model).inc(report.tokens - sum(len(document.input_ids) for document in documents))
 
     def request(self, task: str, timings: Timings, tokens: int, windows: int) -> None:
-        """Note one text that was read for the request it belongs to, to be counted with it; count it if it has none."""
+        """Add one read text to the current request, which counts it at its end; without a request, count it now."""
         read = Read(task, timings, tokens, windows)
         if (context := current_request.get()) is not None:
             context.reads.append(read)
@@ -133,7 +137,7 @@ class Telemetry:
         self.windows.labels(read.task).inc(read.windows)
 
     def over(self, context: RequestContext) -> None:
-        """Count one HTTP request that is over, and what was read for it."""
+        """Count one finished HTTP request, and the texts read for it."""
         for read in context.reads:
             self._count(read)
         self.requests.labels(context.endpoint, context.key, str(context.status)).inc()
@@ -142,7 +146,7 @@ class Telemetry:
             self.errors.labels(context.endpoint, context.error_type).inc()
 
     def watch(self, holders: Iterable[KeyUse]) -> None:
-        """Show what each key uses of its limits."""
+        """Show the current use of each key's limits."""
         for holder in holders:
             self.key_requests.labels(holder.name).set_function(partial(getattr, holder, "requests"))
             self.key_tokens.labels(holder.name).set_function(partial(getattr, holder, "tokens"))

@@ -1,7 +1,7 @@
 """The facts of the current HTTP request that logs, metrics and traces report, and the clock of its stages.
 
-The gate (app/http/middleware.py) puts one `RequestContext` in place per request; each part notes what it learns; when
-the request is over, the gate hands the context to the reporters. Knows nothing of HTTP servers, models or reporting.
+The gate (app/http/middleware.py) creates one `RequestContext` per request; each part of the service adds its facts;
+when the request ends, the gate hands the context to the reporters. Knows nothing of HTTP servers, models or reporting.
 """
 
 import time
@@ -17,7 +17,7 @@ Stage = Literal["tokenize", "queue", "infer", "decode"]
 
 @dataclass(frozen=True)
 class Read:
-    """One text that was read for the request: an HTTP request makes none, one, or one per member of its batch."""
+    """One text that was read for the request. An HTTP request reads none, one, or one per member of its batch."""
 
     task: str
     timings: Timings
@@ -28,17 +28,17 @@ class Read:
 
 @dataclass
 class RequestContext:
-    """One request, filled in on its way. Holds no text and no token of a key."""
+    """One request, filled in as it proceeds. Holds no text and no token of a key."""
 
     request_id: str
     method: str
     trace_headers: Mapping[str, str] = field(default_factory=dict)  # traceparent and tracestate, as sent
     started_ns: int = field(default_factory=time.time_ns)  # since the epoch
-    key: str = ""  # name of the API key; empty where none was needed or none was right
+    key: str = ""  # name of the API key; empty without a valid key
     error_type: str = ""
     reads: list[Read] = field(default_factory=list)
-    # Known when it is over:
-    endpoint: str = "other"  # path of the route, never a path made up by the client
+    # Known at the end:
+    endpoint: str = "other"  # path of the route, never the path as sent
     status: int = 0
     seconds: float = 0.0
 
@@ -47,7 +47,7 @@ current_request: ContextVar[RequestContext | None] = ContextVar("current_request
 
 
 class StageClock:
-    """Adds up where one request's time goes."""
+    """Adds up the time of one request by stage."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ class StageClock:
         self._last = now
 
     def ran(self, queue_s: float, infer_s: float) -> None:
-        """Count a stay in the batcher, as measured there."""
+        """Add the times in the batcher, which measured them."""
         self.seconds["queue"] += queue_s
         self.seconds["infer"] += infer_s
         self._last = self._clock()

@@ -1,8 +1,8 @@
 """OpenTelemetry traces: one span per request, with a child for each stage.
 
-Off, and nothing of OpenTelemetry is imported from here, unless its own OTEL_* variables name an exporter; then the
-extra `otel` is needed. Spans are made when a request is over, from the times that were measured anyway, so that
-requests pay nothing for them on their way. Spans hold no text, no address of a client and no path as sent.
+Traces are off, and this module does not import OpenTelemetry, unless its OTEL_* variables name an exporter; they need
+the extra `otel`. Spans are made when a request ends, from times that are measured anyway, so that requests are not
+slowed down. Spans hold no text, no address of a client and no path as sent.
 """
 
 import os
@@ -22,7 +22,7 @@ _STAGES = ("tokenize", "queue", "infer", "decode")
 
 
 def traces_wanted(environment: Mapping[str, str]) -> bool:
-    """Whether the standard variables ask for traces."""
+    """Whether the standard variables turn traces on."""
     disabled = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
     return (
         not disabled and environment.get("OTEL_TRACES_EXPORTER", "") != "none" and any(map(environment.get, _SWITCHES))
@@ -30,12 +30,12 @@ def traces_wanted(environment: Mapping[str, str]) -> bool:
 
 
 def traces_from_environment() -> "Traces | None":
-    """Traces as the OTEL_* variables of this process describe them; None where they ask for none.
+    """Traces as the OTEL_* variables of this process configure them; None when they are off.
 
     Endpoint, headers, sampler, resource and service name are read by the SDK itself.
 
     Raises:
-        Unavailable: they ask for what is not installed, or for an exporter or a protocol that is not supported.
+        Unavailable: a package is missing, or the exporter or the protocol is not supported.
     """
     if not traces_wanted(os.environ):
         return None
@@ -64,7 +64,7 @@ def traces_from_environment() -> "Traces | None":
 
 
 class Traces:
-    """Turns requests that are over into spans."""
+    """Turns finished requests into spans."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -74,7 +74,7 @@ class Traces:
         self._propagator = TraceContextTextMapPropagator()
 
     def report(self, context: RequestContext) -> None:
-        """One span for the request, below the caller's where `traceparent` names one."""
+        """One span for the request, a child of the caller's span if `traceparent` names one."""
         from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
         attributes: dict[str, str | int] = {
@@ -108,12 +108,12 @@ class Traces:
         span.end(context.started_ns + round(context.seconds * 1e9))
 
     def close(self) -> None:
-        """Send what has not been sent. May wait for the collector; never raises for it."""
+        """Send the remaining spans. May wait for the collector, but never raises because of it."""
         self._provider.shutdown()
 
 
 def _stages(read: Read) -> list[tuple[str, int, int]]:
-    """(stage, start, end) in nanoseconds since the epoch, one after another up to the read's end."""
+    """(stage, start, end) in nanoseconds since the epoch, consecutive, up to the end of the read."""
     spans = []
     end = read.ended_ns
     for stage in reversed(_STAGES):

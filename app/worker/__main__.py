@@ -1,9 +1,9 @@
-"""The other end of app/engine/process.py: a process that owns one ONNX Runtime session and runs one batch at a time.
+"""The engine process: owns one ONNX Runtime session and runs one batch at a time. app/engine/process.py starts it.
 
-Messages (app/engine/protocol.py) come in on standard input and leave on standard output. While one thread runs a batch,
-another reads and packs the next. The process ends when its standard input does, whatever it is doing: it never outlives
-the service. With `--probe PROVIDER` it only says whether that provider can run here;
-`--model NAME` is for people who look at a list of processes.
+Messages (app/engine/protocol.py) arrive on standard input and leave on standard output. While one thread runs a batch,
+another reads and packs the next. The process ends at once when its standard input closes, so it never outlives the
+service. With `--probe PROVIDER` it only tests whether that provider can run here; `--model NAME` names the model in
+lists of processes. Knows nothing of requests or text.
 """
 
 import os
@@ -22,14 +22,16 @@ from app.worker.providers import probe_provider
 from app.worker.session import Session
 from app.worker.warmup import warm
 
-# One batch that runs, one that is packed, and a thread that waits for the next, or for the end of standard input.
+# One thread runs a batch, one packs the next, and one waits for another batch or for the end of standard input.
 _IN_HAND = 3
 
 
 def main() -> None:
     """Serve until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # sent to the whole group by a terminal; the service decides when to end
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # a terminal sends it to the whole group, but the service decides when to end
     source, sink = _channel()
     if sys.argv[1:2] == ["--probe"]:
         _send(sink, protocol.encode(_probe(sys.argv[2])))
@@ -47,14 +49,14 @@ def main() -> None:
     line = _Line(source, sink, session)
     for _ in range(_IN_HAND):
         threading.Thread(target=line.work, daemon=True).start()
-    _send(sink, protocol.encode(Started(session.provider)))  # before a batch can come
+    _send(sink, protocol.encode(Started(session.provider)))  # before the first batch
     threading.Event().wait()
 
 
 class _Line:
-    """Threads that take turns: each reads a batch, packs it, waits until the one before it has run, and runs it.
+    """Threads in turn: each reads a batch, packs it, waits until the batch before it has run, and runs it.
 
-    The thread that has read a batch also runs it, so a lone batch is never handed from one thread to another.
+    The same thread reads and runs a batch, so a lone batch never moves between threads.
     """
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, session: Session) -> None:
@@ -62,7 +64,7 @@ class _Line:
         self._sink = sink
         self._session = session
         self._reading = threading.Lock()
-        self._last_ran = threading.Event()  # of the batch that was read last
+        self._last_ran = threading.Event()  # done when the last batch read has run
         self._last_ran.set()
 
     def work(self) -> None:
@@ -77,16 +79,16 @@ class _Line:
                 ran.set()
         except EOFError:
             os._exit(0)
-        except BaseException:  # a line that has stopped would leave the service waiting for ever
+        except BaseException:  # a stopped thread would leave the service waiting for ever
             try:
                 sys.excepthook(*sys.exc_info())
-            finally:  # where there is no memory left to say it, too
+            finally:  # even when no memory is left for a message
                 os._exit(1)
 
     def _pack(self, documents: Sequence[Document]) -> PackedBatch | Failed:
         try:
             return self._session.pack(documents)
-        except Exception as error:  # its members hear of it; the next batch is read
+        except Exception as error:  # the service gets the error; the next batch is read
             return Failed(_words(error))
 
     def _run(self, batch: PackedBatch | Failed) -> list[Outputs] | Failed:
@@ -94,7 +96,7 @@ class _Line:
             return batch
         try:
             return self._session.run(batch)
-        except Exception as error:  # allocation failures among them; ONNX Runtime's own exceptions have no common base
+        except Exception as error:  # includes failed allocations; ONNX Runtime's exceptions have no common base
             return Failed(_words(error))
 
 
@@ -107,7 +109,7 @@ def _probe(provider: Any) -> Started | Refused:
 
 
 def _channel() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for messages alone; whatever else is printed goes to standard error."""
+    """Reserve standard input and output for messages; all other output goes to standard error."""
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return sys.stdin.buffer, sink

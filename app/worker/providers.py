@@ -1,8 +1,8 @@
-"""ONNX Runtime's execution providers: what each needs here, and sessions that run on the one asked for or not at all.
+"""ONNX Runtime's execution providers: their requirements, and sessions that run wholly on the requested provider.
 
-ONNX Runtime by itself goes on with the CPU when a provider's library cannot be loaded, and puts on the CPU what a
-provider does not run. Both look healthy and are slow, so both are errors here. Imported only in engine processes.
-Knows nothing of models; docs/gpu.md has the table of versions that fit together.
+ONNX Runtime itself falls back to the CPU when a provider's library cannot be loaded, and also for single nodes that a
+provider cannot run. Both look healthy and are slow, so both are errors here. Only engine processes import this module.
+Knows nothing of models; docs/gpu.md has the table of compatible versions.
 """
 
 import ctypes
@@ -23,12 +23,12 @@ NAMES: dict[Provider, str] = {
 }
 EXTRAS: dict[Provider, str] = {"cpu": "cpu", "openvino": "openvino", "cuda": "gpu", "tensorrt": "gpu,tensorrt"}
 DRIVERS = {12: 525, 13: 580}  # the oldest NVIDIA driver for a CUDA major version
-TENSORRT_MAJOR = 10  # of the libraries that ONNX Runtime 1.18 and later is linked against
+TENSORRT_MAJOR = 10  # the version that ONNX Runtime 1.18 and later is linked against
 
-_QUIET = 3  # errors only: ONNX Runtime warns of every initializer it folds
+_QUIET = 3  # errors only: ONNX Runtime warns about every initializer that it folds
 _LEFT_TO_CPU = "fallback to CPU EP has been explicitly disabled"
 
-# An ONNX model of a single Identity node. Only making a session shows whether a provider can be had.
+# An ONNX model of a single Identity node. Only a session shows whether a provider works.
 _PROBE = bytes.fromhex(
     "08083a370a100a017812017922084964656e746974791201705a0f0a0178120a0a08080112040a020801620f0a0179120a0a08080112040a"
     "02080142040a00100d"
@@ -36,14 +36,14 @@ _PROBE = bytes.fromhex(
 
 
 class NodesLeftToCpu(Exception):
-    """The provider runs, but not every node of the graph."""
+    """The provider works, but cannot run every node of the graph."""
 
 
 def probe_provider(provider: Provider) -> None:
-    """Look for what the provider needs, and try it on a model of one node.
+    """Check the requirements of the provider, and run it on a model of one node.
 
     Raises:
-        ProviderUnavailable: it cannot run here; says what is missing.
+        ProviderUnavailable: the provider cannot run here; the message names the missing part.
     """
     if provider == "cpu":
         return
@@ -52,7 +52,7 @@ def probe_provider(provider: Provider) -> None:
         raise ProviderUnavailable(
             f"The provider {provider!r} needs {NAMES[provider]}; the installed ONNX Runtime offers only "
             f"{', '.join(available)}. Install the extra {EXTRAS[provider]!r}, not {EXTRAS[_best_of(available)]!r}, "
-            f"in an environment of its own, or choose the provider {_best_of(available)!r}."
+            f"in a separate environment, or choose the provider {_best_of(available)!r}."
         )
     if provider in ("cuda", "tensorrt"):
         _check_driver(provider)
@@ -63,19 +63,19 @@ def probe_provider(provider: Provider) -> None:
         raise ProviderUnavailable(f"The provider {provider!r} cannot be started: {error}") from error
     if session.get_providers()[0] != NAMES[provider]:
         raise ProviderUnavailable(
-            f"The provider {provider!r} was asked for, but its libraries or its device cannot be used here: ONNX "
-            f"Runtime would fall back to {session.get_providers()[0]}. Its own message above says more."
+            f"The libraries or the device of the provider {provider!r} cannot be used here: ONNX Runtime would fall "
+            f"back to {session.get_providers()[0]}. Its own message above says more."
         )
 
 
 def open_session(
     model: Path, provider: Provider, threads: int, options: Mapping[str, str] | None = None
 ) -> ort.InferenceSession:
-    """A session whose every node runs on the provider, whose libraries are loaded.
+    """A session that runs every node on the provider. The provider's libraries must be loaded.
 
     Raises:
-        NodesLeftToCpu: it does not run all of them.
-        Exception: whatever ONNX Runtime has against the graph; its exceptions have no common base.
+        NodesLeftToCpu: the provider cannot run all nodes.
+        Exception: ONNX Runtime refuses the graph; its exceptions have no common base.
     """
     session_options = _options(threads)
     if provider != "cpu":
@@ -94,10 +94,10 @@ def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads
-    # Plans of memory are kept for every shape ever seen, and shapes here never end. Without them the arena, which
-    # reuses what it has, stays at what the largest shape took (docs/decisions/0014).
+    # ONNX Runtime keeps a memory plan for every shape, and the number of shapes here is unlimited. Without plans, the
+    # arena reuses its memory and stays at the size for the largest shape (docs/decisions/0014).
     options.enable_mem_pattern = False
-    # Threads that spin within a batch save a fifth of its time; between two they would take the tokenisers' cores.
+    # Spinning threads save a fifth of the time of a batch; between batches they would take cores from the tokenizers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
@@ -132,15 +132,15 @@ def _check_driver(provider: Provider) -> None:
 
 
 def tensorrt_version() -> int:
-    """Of the loaded library: 101601 is 10.16.1."""
+    """The version of the loaded library: 101601 is 10.16.1."""
     return int(ctypes.CDLL(f"libnvinfer.so.{TENSORRT_MAJOR}").getInferLibVersion())
 
 
 def load_libraries(provider: Provider) -> None:
-    """Load what a GPU's provider is linked against, from Python packages or the system. Once in a process is enough.
+    """Load the libraries of a GPU provider, from Python packages or the system. Once per process is enough.
 
     Raises:
-        ProviderUnavailable: names the library that is missing.
+        ProviderUnavailable: names the missing library.
     """
     if provider not in ("cuda", "tensorrt"):
         return

@@ -20,11 +20,13 @@ from app.worker.providers import NodesLeftToCpu, load_libraries, open_session, t
 from app.worker.tensorrt import EngineCache, Sizes, fill, rounded_up
 
 RANDOM_PLAN_FILE = "random_plan.npz"
-# What the endpoints need of a graph, and whether its outputs have one value per token: (1, T, ...) or (documents, ...).
-TASK_OUTPUTS: dict[Task, tuple[frozenset[str], bool]] = {
-    "qa": (frozenset({"start_logits", "end_logits"}), True),
-    "classify": (frozenset({"logits"}), False),
-    "summarize": (frozenset({"logits"}), True),
+# What a task needs of a graph, and whether an output has one value per token: (1, T, ...) or (documents, ...).
+TASK_OUTPUTS: dict[Task, dict[str, bool]] = {
+    "qa": {"start_logits": True, "end_logits": True},
+    "classify": {"logits": False},
+    "summarize": {"logits": True},
+    "rerank": {"logits": False},
+    "evidence": {"logits": False, "token_logits": True},
 }
 OPTIONS: dict[Provider, dict[str, str]] = {
     "cuda": {"use_tf32": "0"},  # what the graph keeps in fp32 is meant to be
@@ -56,7 +58,7 @@ class Session:
                 f"{manifest.name} has the layout {manifest.layout!r}, made for other programs; the service runs packed "
                 "graphs. Export it again with the packed layout."
             )
-        needed, self._per_token = TASK_OUTPUTS[manifest.task]
+        self._per_token = TASK_OUTPUTS[manifest.task]
         self.provider = settings.provider
         file = graph or graph_file(manifest, settings.provider)
         self.layout = attention_layout(directory, manifest, file)
@@ -81,8 +83,8 @@ class Session:
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise BrokenModel(f"ONNX Runtime cannot load {path}: {error}") from error
         self.inputs = tuple(node.name for node in self.graph.get_inputs())
-        self.outputs = tuple(node.name for node in self.graph.get_outputs())
-        if missing := needed - set(self.outputs):
+        self.outputs = tuple(node.name for node in self.graph.get_outputs() if node.name in self._per_token)
+        if missing := self._per_token.keys() - set(self.outputs):
             raise BrokenModel(f"The graph of {manifest.name} has no output {', '.join(sorted(missing))}.")
 
     def pack(self, documents: Sequence[Document]) -> PackedBatch:
@@ -107,9 +109,10 @@ class Session:
         for name, array in outputs.items():
             if not np.isfinite(array).all():
                 raise FloatingPointError(f"the output {name} holds values that are not finite")
-        if self._per_token:
-            return [{name: array[0, place] for name, array in outputs.items()} for place in batch.documents]
-        return [{name: array[row] for name, array in outputs.items()} for row in range(len(batch.documents))]
+        return [
+            {name: array[0, place] if self._per_token[name] else array[row] for name, array in outputs.items()}
+            for row, place in enumerate(batch.documents)
+        ]
 
 
 def graph_file(manifest: Manifest, provider: Provider) -> str:
@@ -145,4 +148,5 @@ def attention_layout(directory: Path, manifest: Manifest, file: str = MODEL_FILE
         manifest.kinds,
         spans="full_spans" in inputs,
         means="mean_weights" in inputs,
+        distances=-(-manifest.max_tokens // manifest.block_size) if "distance_rows" in inputs else 0,
     )

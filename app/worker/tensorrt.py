@@ -74,6 +74,8 @@ class Sizes:
             "key_bias": (self.blocks, layout.block_size),
             "cls_index": (self.documents,),
         }
+        if layout.distances:
+            shapes |= dict.fromkeys(("distance_rows", "distance_keys"), (self.blocks, self.full_width))
         if layout.means:
             shapes["mean_weights"] = (self.documents, self.blocks)
         for kind, width in (("full", self.full_width), ("local", LOCAL_WIDTH)):
@@ -160,6 +162,9 @@ def fill(batch: PackedBatch, sizes: Sizes) -> PackedBatch:
         if f"{kind}_table" in inputs:
             inputs[f"{kind}_table"] = _grown(inputs[f"{kind}_table"], (sizes.blocks, width))
             inputs[f"{kind}_bias"] = _grown(inputs[f"{kind}_bias"], (sizes.blocks, width), MASKED)
+    for name in ("distance_rows", "distance_keys"):
+        if name in inputs:
+            inputs[name] = _grown(inputs[name], (sizes.blocks, sizes.full_width))
     if "merge" in inputs:
         _fill_bigbird(inputs, Sizes.of(batch.inputs), sizes)
     size = inputs["key_bias"].shape[1]

@@ -33,7 +33,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Limits:
-    """The settings of the service that the scheduler obeys; see app/settings.py."""
+    """The settings of the service that the scheduler obeys; see app/settings/."""
 
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 524_288

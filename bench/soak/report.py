@@ -68,7 +68,7 @@ def summary(soak: Soak) -> dict[str, Any]:
 
 def write(soak: Soak, file: Path) -> None:
     """Write the report, and its picture next to it under the same name."""
-    picture = file.with_suffix(".png")
+    picture = file.with_name(f"{file.name.removesuffix('.md')}.png")  # soak_v1.1 is no name with a suffix
     draw(soak, picture)
     file.write_text(_markdown(soak, picture.name), encoding="utf-8")
 

@@ -75,6 +75,7 @@ class Bert(EncoderModel):
     architectures: ClassVar[Mapping[Task, str]] = {
         "qa": "BertForQuestionAnswering",
         "classify": "BertForSequenceClassification",
+        "rerank": "BertForSequenceClassification",
         "multiple-choice": "BertForMultipleChoice",
         "token-classification": "BertForTokenClassification",
         "summarize": "BertForTokenClassification",
@@ -106,15 +107,22 @@ class Bert(EncoderModel):
         types = ("token_type_ids",) if self.config.type_vocab_size > 1 else ()
         return ("input_ids", *types, "position_ids")
 
-    def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    @property
+    def encoder(self) -> Encoder:
         encoder = self.get_submodule(self.encoder_name)
         assert isinstance(encoder, Encoder)
+        return encoder
+
+    def states(self, inputs: Mapping[str, Tensor]) -> Tensor:
         tables = self.tables(inputs)["full"]
-        hidden = encoder(inputs["input_ids"], inputs["position_ids"], inputs.get("token_type_ids"), tables)
+        states: Tensor = self.encoder(inputs["input_ids"], inputs["position_ids"], inputs.get("token_type_ids"), tables)
+        return states
+
+    def logits(self, states: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         if self.task == "qa":
-            logits = self.qa_outputs(wide(hidden))
+            logits = self.qa_outputs(wide(states))
             return logits[..., 0], logits[..., 1]
         if self.task in PER_DOCUMENT:
-            first = self.pooled(hidden, inputs)  # (D, hidden)
-            return (self.classifier(wide(first if encoder.pooler is None else encoder.pooler(first))),)
-        return (self.classifier(wide(hidden)),)
+            first, pooler = self.pooled(states, inputs), self.encoder.pooler  # (D, hidden)
+            return (self.classifier(wide(first if pooler is None else pooler(first))),)
+        return (self.classifier(wide(states)),)

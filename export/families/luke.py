@@ -18,6 +18,7 @@ class Luke(Bert):
     architectures: ClassVar[Mapping[Task, str]] = {
         "qa": "LukeForQuestionAnswering",
         "classify": "LukeForSequenceClassification",
+        "rerank": "LukeForSequenceClassification",
         "multiple-choice": "LukeForMultipleChoice",
         "token-classification": "LukeForTokenClassification",
         "summarize": "LukeForTokenClassification",

@@ -170,6 +170,7 @@ class ModernBert(EncoderModel):
     architectures: ClassVar[Mapping[Task, str]] = {
         "qa": "ModernBertForQuestionAnswering",
         "classify": "ModernBertForSequenceClassification",
+        "rerank": "ModernBertForSequenceClassification",
         "multiple-choice": "ModernBertForMultipleChoice",
         "token-classification": "ModernBertForTokenClassification",
         "summarize": "ModernBertForTokenClassification",
@@ -197,12 +198,16 @@ class ModernBert(EncoderModel):
     def embedding_inputs(self) -> tuple[str, ...]:
         return ("input_ids", "position_ids")
 
-    def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    def states(self, inputs: Mapping[str, Tensor]) -> Tensor:
         tables = self.tables(inputs)
         if isinstance(local := tables.get("local"), Rows):
             tables["local"] = replace(local, within=self.window_bias)
+        states: Tensor = self.model(inputs["input_ids"], inputs["position_ids"], tables)
+        return states
+
+    def logits(self, states: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         dtype = self.head.dense.weight.dtype
-        hidden = self.model.final_norm(self.model(inputs["input_ids"], inputs["position_ids"], tables))
+        hidden = self.model.final_norm(states)
         if self.task in PER_DOCUMENT:
             hidden = self.pooled(hidden, inputs)  # (D, hidden)
         logits = self.classifier(wide(self.head(hidden.to(dtype))))

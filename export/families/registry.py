@@ -1,14 +1,17 @@
 """The families that can be exported, by the `model_type` of config.json, and models read from checkpoints of theirs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from export.checkpoint import CheckpointError, read_config, read_weights
 from export.encoder import EncoderModel, Task
 from export.families.bert import Bert
+from export.families.deberta import DebertaV2
 from export.families.luke import Luke
 from export.families.modernbert import ModernBert
+from export.families.open_provence import OpenProvence
 from export.families.roberta import Roberta, XlmRoberta
 from export.model import BigBird
 from export.weights import load_weights
@@ -20,6 +23,8 @@ FAMILIES: Mapping[str, type[EncoderModel]] = {
     "xlm-roberta": XlmRoberta,
     "luke": Luke,
     "modernbert": ModernBert,
+    "deberta-v2": DebertaV2,
+    "open_provence": OpenProvence,
 }
 
 
@@ -48,29 +53,51 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
     """A model of the family and configuration of a config.json, its weights not yet loaded.
 
     Raises:
-        CheckpointError: the family is not supported, or has no head for the task, or no such position.
-        ValueError: the configuration asks for something that the family does not have here.
+        CheckpointError: the family is not supported, or has no head for the task, or no such position, or its
+            configuration asks for something that is not had here.
     """
     family = family_of(document)
     if task not in family.architectures:
         heads = ", ".join(family.architectures)
         raise CheckpointError(f"{document['model_type']} has no head for {task}; it has those for {heads}.")
-    config = family.config_class(**document)
+    with _naming_config(document):
+        config = family.config_class(**document)
+    if task == "rerank" and config.num_labels != 1:
+        raise CheckpointError(f"A reranker has one label; this checkpoint has {config.num_labels}.")
+    if family is OpenProvence:
+        return OpenProvence(config, task, build_model(reranker_of(config.base_model_config), "rerank"))
     if first_position is None:
-        return family(config, task)
+        with _naming_config(document):
+            return family(config, task)
     if not issubclass(family, Bert):
         raise CheckpointError(f"{document['model_type']} has no positions that could begin elsewhere.")
     if not 0 <= first_position < config.max_position_embeddings:
         raise CheckpointError(f"The first position must be from 0 to {config.max_position_embeddings - 1}.")
-    return family(config, task, first_position)
+    with _naming_config(document):
+        return family(config, task, first_position)
+
+
+@contextmanager
+def _naming_config(document: Mapping[str, Any]) -> Iterator[None]:
+    """Whatever a configuration breaks, it is the configuration."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"config.json is not one of a {document['model_type']}: {error}") from error
+
+
+def reranker_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration inside an OpenProvence's, with the one label that it has whatever it says."""
+    return {**document, "num_labels": 1, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}}
 
 
 def read_model(directory: Path, task: Task, first_position: int | None = None) -> EncoderModel:
     """The model of a checkpoint with the head of a task, in eval mode.
 
     Raises:
-        CheckpointError: nothing to read, or see `build_model`.
-        ValueError: it lacks weights of the task.
+        CheckpointError: nothing to read, or it lacks weights of the task, or see `build_model`.
     """
     model = build_model(read_config(directory), task, first_position)
     load_weights(model, read_weights(directory))

@@ -33,6 +33,7 @@ class Roberta(Bert):
     architectures: ClassVar[Mapping[Task, str]] = {
         "qa": "RobertaForQuestionAnswering",
         "classify": "RobertaForSequenceClassification",
+        "rerank": "RobertaForSequenceClassification",
         "multiple-choice": "RobertaForMultipleChoice",
         "token-classification": "RobertaForTokenClassification",
         "summarize": "RobertaForTokenClassification",
@@ -44,7 +45,9 @@ class Roberta(Bert):
         super().__init__(config, task, config.pad_token_id + 1 if first_position is None else first_position)
 
     def build_classifier(self, config: PretrainedConfig, task: Task) -> nn.Module:
-        return ClassificationHead(config) if task == "classify" else super().build_classifier(config, task)
+        if task in ("classify", "rerank"):
+            return ClassificationHead(config)
+        return super().build_classifier(config, task)
 
 
 class XlmRoberta(Roberta):

@@ -153,7 +153,7 @@ def test_every_setting_is_a_flag_of_serve(capsys: pytest.CaptureFixture[str]) ->
         assert f"--{name.replace('_', '-')} " in shown
         assert f"NAGAYOMI_{name.upper()}" in re.sub(r"\s+", "", shown)
     assert set(COMMANDS) == {
-        *("serve", "keys", "qa", "summarize", "classify", "extract", "batch"),
+        *("serve", "keys", "qa", "summarize", "classify", "rerank", "evidence", "extract", "batch"),
         *("export", "engine", "evaluate", "pretrain", "finetune", "warm-start", "vocabulary"),
     }
 

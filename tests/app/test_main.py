@@ -57,11 +57,20 @@ async def test_summarize_and_classify(client: httpx.AsyncClient) -> None:
     response = await client.post("/summarize", json={"text": "普通。重い。", "max_sentences": 1})
     assert response.json()["summary"] == "重い。"
     assert list(response.json()["sentences"][0]) == [
-        *("text", "start", "end", "index", "score", "selected"),
+        *("text", "start", "end", "index", "score", "selected", "cut"),
         *("page", "heading", "boxes"),
     ]
     response = await client.post("/classify", json={"text": "上", "top_k": 1})
     assert response.json()["labels"] == [{"label": "up", "name": None, "score": pytest.approx(0.98, abs=0.01)}]
+
+
+async def test_a_sentence_without_end_is_cut_and_says_so(client: httpx.AsyncClient) -> None:
+    response = await client.post("/summarize", json={"text": "重い、" * 400, "max_sentences": 1})
+    sentences = response.json()["sentences"]
+    assert [(one["start"], one["end"], one["cut"]) for one in sentences] == [
+        *((0, 498, True), (498, 996, True)),
+        (996, 1200, False),
+    ]
 
 
 async def test_content_type_does_not_matter(client: httpx.AsyncClient) -> None:
@@ -339,13 +348,16 @@ async def test_metrics_count_what_was_sent(client: httpx.AsyncClient) -> None:
 async def test_documentation(client: httpx.AsyncClient) -> None:
     assert (await client.get("/docs")).status_code == 200
     document = (await client.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
     for path in POSTED:
         operation = document["paths"][path]["post"]
         content = operation["requestBody"]["content"]
-        own, documents, hugging_face = content["application/json"]["schema"]["anyOf"]
+        own, documents, hugging_face = (
+            schemas[option["$ref"].rpartition("/")[2]] for option in content["application/json"]["schema"]["anyOf"]
+        )
         assert "model" in own["properties"]
         assert "documents" in documents["properties"]
-        form = content["multipart/form-data"]["schema"]
+        form = schemas[content["multipart/form-data"]["schema"]["$ref"].rpartition("/")[2]]
         assert form["properties"].keys() == documents["properties"].keys() - {"documents"} | {"file"}
         assert "inputs" in hugging_face["properties"]
         assert [parameter["name"] for parameter in operation["parameters"]] == ["X-Timeout-Ms", "Prefer"]

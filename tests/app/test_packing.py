@@ -368,3 +368,19 @@ def test_weights_of_the_mean_over_a_document() -> None:
     layout = AttentionLayout(block_size=4, kinds=("full",), means=True)
     weights = pack([document(5), document(2)], layout).inputs["mean_weights"]
     np.testing.assert_array_equal(weights, np.array([[0.2, 0.2, 0], [0, 0, 0.5]], dtype=np.float32))
+
+
+def test_segments_of_distances_lie_around_the_block_of_the_query() -> None:
+    layout = AttentionLayout(block_size=4, kinds=("full",), distances=2)
+    tables = block_tables([2, 1], layout)
+    # Four segments for each block, from two blocks before on: the pair of a block with itself begins at the second.
+    assert tables["distance_rows"].tolist() == [[1, 2], [4, 5], [9, 10]]
+    assert tables["distance_keys"].tolist() == [[1, 4], [2, 5], [9, 0]]
+
+
+@given(counts=st.lists(st.integers(1, 8), min_size=1, max_size=6))
+def test_segments_of_distances_lie_inside_the_batch(counts: list[int]) -> None:
+    tables = block_tables(counts, AttentionLayout(block_size=4, kinds=("full",), distances=8))
+    for name in ("distance_rows", "distance_keys"):
+        assert tables[name].min() >= 0
+        assert tables[name].max() + 1 < sum(counts) * 16

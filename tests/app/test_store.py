@@ -21,7 +21,7 @@ from app.text.tokenizer import Tokenizer
     [
         ({"labels": ("a", "b", "c")}, "has 3 labels, its graph 2"),
         ({"task": "qa"}, "has no output end_logits, start_logits"),
-        ({"task": "multiple-choice"}, "No endpoint serves the task multiple-choice"),
+        ({"task": "multiple-choice"}, "The service does not answer the task multiple-choice"),
         ({"attention_pattern": "random"}, r"random_plan\.npz"),
     ],
 )

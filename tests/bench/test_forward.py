@@ -65,3 +65,12 @@ def test_documents_have_one_question() -> None:
     assert document.question_length == 20
     assert (document.input_ids == forward.SEP).sum() == 1
     assert document.token_type_ids.sum() == 1004
+
+
+def test_another_family_is_timed_at_the_lengths_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--family", "bert", "--layers", "1", "--hidden", "64", "--repeats", "1", "--threads", "1"]
+    assert forward.main(arguments) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures.keys() == {"family", "layers", "hidden", "at_512"}
+    assert figures["at_512"].keys() == {"ours_s", "transformers_s", "ratio"}
+    assert all(value > 0 for value in figures["at_512"].values())

@@ -69,7 +69,7 @@ def test_its_counts_are_those_of_the_service(
     }
     assert found["sent"] == sum(found["statuses"].values())
     assert set(found["statuses"]) == {"200", "413"}
-    assert found["errors"]["413"].endswith("300000 are allowed in one request.")
+    assert found["errors"]["413"].endswith("300000 are allowed together.")
     assert [model["name"] for model in found["service"]["models"]] == ["tiny-classify", "tiny-qa", "tiny-summarize"]
     assert report.read_bytes().startswith(b"\x89PNG")
 

@@ -1,6 +1,6 @@
-"""schemathesis against the running server: what its OpenAPI schema promises holds, with every check on.
+"""Runs schemathesis against the server, with every check on: the server keeps the promises of its OpenAPI schema.
 
-tests/e2e/schemathesis.toml names the exceptions, and why. By hand, against any server:
+tests/e2e/schemathesis.toml lists the exceptions and their reasons. By hand, against any server:
 `st --config-file tests/e2e/schemathesis.toml run http://127.0.0.1:8080/openapi.json`
 """
 
@@ -17,11 +17,12 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.mark.timeout(900)
-def test_schemathesis(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_schemathesis(server: Server, tmp_path: Path, examples: int) -> None:
     program = Path(sys.executable).with_name("st")
     command = [str(program), "--config-file", str(CONFIG), "run", f"{server.url}/openapi.json"]
     result = subprocess.run(
-        [*command, "--max-examples=10", "--seed=1", "--continue-on-failure", "--no-color"],
+        [*command, f"--max-examples={examples}", "--seed=1", "--continue-on-failure", "--no-color"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "*"},
         stdout=subprocess.PIPE,

@@ -1,18 +1,20 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import onnx
 import pytest
+import tokenizers
 import torch
 import transformers
 from onnx import TensorProto, helper
+from tokenizers import models
 
 from app.manifest import Manifest, verify_files
 from app.packing import AttentionLayout, pack
-from app.types import ServedTask
+from app.types import AnsweredTask
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError
 from export.encoder import TASKS, Task
@@ -156,6 +158,8 @@ def test_a_document_of_full_attention_is_seen_as_quadratic(packed_qa: Path, tmp_
 
 def test_text_settings_must_be_known(tmp_path: Path, qa_model: BigBird) -> None:
     checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint", qa_model)
+    words = tokenizers.Tokenizer(models.Unigram([("[UNK]", 0.0), ("▁東京", -1.0)], unk_id=0))
+    words.save(str(checkpoint / "tokenizer.json"))
     out = tmp_path / "out"
     with pytest.raises(CheckpointError, match=r"give --segmenter .* and --normaliser"):
         export(str(checkpoint), out, ExportOptions(task="qa", name="x"))
@@ -180,6 +184,24 @@ def test_text_settings_are_read_from_the_tokenizer_files(
     assert set(manifest.files) == {"config.json", "tokenizer.json"}
 
 
+def test_special_tokens_must_be_known(tmp_path: Path, qa_model: BigBird, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint", qa_model)
+    with pytest.raises(CheckpointError, match=r"Give --special-tokens FIRST SEPARATOR"):
+        export(str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x"))
+    with pytest.raises(CheckpointError, match="lacks <sep>"):
+        export(str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x", special_tokens=("[CLS]", "<sep>")))
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: [])
+
+    manifest = export(
+        str(checkpoint), tmp_path / "out", ExportOptions(task="qa", name="x", special_tokens=("[CLS]", "[SEP]"))
+    )
+
+    assert (manifest.segmenter, manifest.normaliser) == ("none", "none")
+    written = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert written.encode("東京", "東京").ids == [2, 4, 3, 4, 3]
+
+
 def test_the_padded_layout_has_no_random_blocks(qa_checkpoint: Path, tmp_path: Path) -> None:
     options = ExportOptions(task="qa", name="x", layout="padded", attention_pattern="random")
     with pytest.raises(CheckpointError, match='only the pattern "hf-eval"'):
@@ -200,24 +222,6 @@ def test_a_checkpoint_of_another_task_is_refused(qa_checkpoint: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
-def test_an_export_that_fails_leaves_no_manifest(
-    monkeypatch: pytest.MonkeyPatch, qa_checkpoint: Path, tmp_path: Path
-) -> None:
-    """An older model in the directory is not taken for whole while a new one is half written over it."""
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "manifest.json").write_text("{}", encoding="utf-8")
-
-    def fails(*_: Any) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("export.to_onnx.write_graph", lambda *_: ["model.onnx", "model.safetensors"])
-    monkeypatch.setattr("export.tokenizer_files.TokenizerFiles.write", fails)
-    with pytest.raises(OSError, match="disk full"):
-        export(str(qa_checkpoint), out, ExportOptions(task="qa", name="x"))
-    assert not (out / "manifest.json").exists()
-
-
 def test_the_weights_in_the_file_are_those_of_the_checkpoint(packed_qa: Path, qa_model: BigBird) -> None:
     from safetensors.torch import load_file
 
@@ -230,8 +234,5 @@ def test_the_help_names_the_tasks_that_no_endpoint_serves() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = " ".join(parser.format_help().split())
-    _, _, unserved = words.partition("answers qa, classify and summarize; ")
-    assert set(TASKS) - set(get_args(ServedTask)) == {"multiple-choice", "token-classification"}
-    assert unserved.startswith(
-        "multiple-choice and token-classification are exported for other programs, and no endpoint serves"
-    )
+    assert set(TASKS) - set(get_args(AnsweredTask)) == {"multiple-choice", "token-classification"}
+    assert "multiple-choice and token-classification are exported for other programs, and no endpoint serves" in words

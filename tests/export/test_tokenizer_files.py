@@ -1,16 +1,27 @@
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sentencepiece
 import tokenizers
 from tokenizers import models
-from transformers import BertJapaneseTokenizer
+from transformers import (
+    BertJapaneseTokenizer,
+    DebertaV2TokenizerFast,
+    MLukeTokenizer,
+    T5TokenizerFast,
+    XLMRobertaTokenizerFast,
+)
 
 from app.text.normalizer import normalise
 from app.text.tokenizer import Tokenizer
 from export.checkpoint import CheckpointError
+from export.sentencepiece_files import read_sentencepiece
 from export.tokenizer_files import TokenizerFiles, read_tokenizer
+from tests.app.text.test_segmenter import EVERY_TWO_CHARACTERS, install_jumanpp
 from tests.export.japanese_text import SENTENCES
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -143,9 +154,10 @@ def test_a_dictionary_that_is_not_named_is_left_open(kwargs: dict[str, Any], tmp
         ({"word_tokenizer_type": "sudachi"}, "cut by sudachi; known are mecab, jumanpp and basic"),
         (MECAB | {"mecab_kwargs": {"mecab_dic": "unidic"}}, "dictionary unidic; known are unidic_lite, ipadic"),
         (MECAB | {"mecab_kwargs": {"mecab_dic": "ipadic", "mecab_option": "-N 2"}}, "options of its own"),
-        ({"subword_tokenizer_type": "bpe"}, "'bpe'; wordpiece and character are known"),
+        ({"subword_tokenizer_type": "bpe"}, "'bpe'; wordpiece, character and sentencepiece are known"),
+        ({"subword_tokenizer_type": "sentencepiece"}, "spiece.model cannot be read"),
         ({"never_split": ["東京"]}, "never_split"),
-        ({"sep_token": "<sep>"}, "vocab.txt lacks <sep>"),
+        ({"sep_token": "<sep>"}, "lacks <sep>"),
     ],
 )
 def test_what_the_service_cannot_do_is_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -162,7 +174,7 @@ def test_a_tokenizer_json_is_used_as_it_is(tmp_path: Path) -> None:
     files = read_tokenizer(source)
     files.write(tmp_path)
 
-    assert (files.segmenter, files.normaliser) == (None, None)
+    assert (files.segmenter, files.normaliser) == ("none", "none")
     assert (tmp_path / "tokenizer.json").read_text(encoding="utf-8") == text
 
 
@@ -178,3 +190,104 @@ def test_a_broken_file_is_named(name: str, content: str, tmp_path: Path) -> None
 def test_a_directory_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be loaded"):
         read_tokenizer(tmp_path)
+
+
+def sentencepiece_file(file: Path, **options: Any) -> Path:
+    """A unigram model of the first sentences, of as many pieces as they give; the others have unknown characters."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES[:12] * 2),
+        model_writer=model,
+        hard_vocab_limit=False,
+        num_threads=1,
+        minloglevel=2,
+        **({"vocab_size": 400, "character_coverage": 0.98} | options),
+    )
+    file.write_bytes(model.getvalue())
+    return file
+
+
+def check_ids(ours: Tokenizer, theirs: Callable[[str], list[int]]) -> None:
+    for sentence in SENTENCES:
+        assert ours.encode(sentence).ids.tolist() == theirs(sentence), sentence
+
+
+def test_pieces_of_sentencepiece_after_words_of_jumanpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waseda's RoBERTa: here with a stand-in for the binary that cuts after every two characters."""
+    source = tmp_path / "source"
+    source.mkdir()
+    special = {"unk_piece": "[UNK]", "bos_piece": "[CLS]", "eos_piece": "[SEP]", "pad_piece": "[PAD]", "pad_id": 3}
+    sentencepiece_file(source / "spiece.model", **special)
+    settings = {"word_tokenizer_type": "jumanpp", "subword_tokenizer_type": "sentencepiece"}
+    write_json(source / "tokenizer_config.json", settings | {"do_lower_case": False})
+    install_jumanpp(tmp_path, monkeypatch, EVERY_TWO_CHARACTERS)
+    theirs = BertJapaneseTokenizer(str(source / "vocab.txt"), spm_file=str(source / "spiece.model"), **settings)
+
+    files = read_tokenizer(source)
+
+    assert (files.segmenter, files.normaliser) == ("jumanpp", "nfkc")
+    ours = served(files, tmp_path)
+    for sentence in filter(str.strip, SENTENCES):
+        assert ours.encode(sentence).ids.tolist() == theirs.encode(sentence, add_special_tokens=False), sentence
+    assert [ids.tolist() for ids in ours.template.pair.ids] == [[1], [2], [2]]
+
+
+def test_luke_has_the_numbers_of_fairseq_and_its_entities_last(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    write_json(source / "entities.json", {"[MASK]": 0, "[UNK]": 1, "[PAD]": 2, "[MASK2]": 0})
+    file = sentencepiece_file(tmp_path / "sentencepiece.bpe.model")
+    theirs = MLukeTokenizer(str(file), entity_vocab_file=str(source / "entities.json"))
+    theirs.save_pretrained(source)
+
+    files = read_tokenizer(source)
+    ours = served(files, tmp_path)
+
+    check_ids(ours, lambda text: list(theirs.encode(text, add_special_tokens=False)))
+    assert (files.segmenter, files.normaliser) == ("none", "none")
+    assert files.pieces.encode("東京", "国際").ids == theirs("東京", "国際")["input_ids"]
+    assert [files.pieces.token_to_id(token) for token in ("<mask>", "<ent>", "<ent2>")] == [
+        theirs.convert_tokens_to_ids(token) for token in ("<mask>", "<ent>", "<ent2>")
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"byte_fallback": True}, {"add_dummy_prefix": False, "byte_fallback": True}])
+def test_pieces_are_those_of_sentencepiece(options: dict[str, Any], tmp_path: Path) -> None:
+    file = sentencepiece_file(tmp_path / "spiece.model", **options, **({"vocab_size": 600} if options else {}))
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    pieces = read_sentencepiece(file)
+
+    ours = Tokenizer(pieces, normaliser="none", segmenter="none")
+
+    check_ids(ours, processor.encode)
+
+
+@pytest.mark.parametrize("tokenizer_class", [XLMRobertaTokenizerFast, DebertaV2TokenizerFast, T5TokenizerFast])
+def test_tokenizers_of_transformers_keep_their_ids(tokenizer_class: Any, tmp_path: Path) -> None:
+    theirs = tokenizer_class(str(sentencepiece_file(tmp_path / "spiece.model", pad_id=3)))
+    theirs.save_pretrained(tmp_path / "source")
+
+    files = read_tokenizer(tmp_path / "source")
+
+    special = ("<s>", "</s>") if tokenizer_class is T5TokenizerFast else None
+    ours = served(files.with_template(special, is_own=False), tmp_path)
+    check_ids(ours, lambda text: list(theirs.encode(text, add_special_tokens=False)))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [(["▁東京", "▁は", "首都"], None), (["東京", "▁は", "首都", "です"], "none"), (["▁to", "##ku"], "none")],
+)
+def test_pieces_that_begin_words_want_words(pieces: list[str], expected: str | None, tmp_path: Path) -> None:
+    """Nothing else in a tokenizer.json says that its text was cut into words."""
+    vocabulary = [("<unk>", 0.0), *((piece, -1.0) for piece in pieces)]
+    tokenizers.Tokenizer(models.Unigram(vocabulary, unk_id=0)).save(str(tmp_path / "tokenizer.json"))
+
+    assert read_tokenizer(tmp_path).segmenter == expected
+
+
+def test_sentencepiece_of_another_kind_is_refused(tmp_path: Path) -> None:
+    file = sentencepiece_file(tmp_path / "spiece.model", model_type="bpe")
+
+    with pytest.raises(CheckpointError, match="another kind than unigram"):
+        read_sentencepiece(file)

@@ -97,7 +97,7 @@ def test_articles_without_a_title_stay_apart(tmp_path: Path) -> None:
 def test_an_answer_that_stands_elsewhere_is_an_error(tmp_path: Path) -> None:
     content: Any = squad(ARTICLES)
     content["data"][0]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
-    with pytest.raises(DataError, match="question 京都-0-1: the answer '𠮷田神社' does not stand at character 9"):
+    with pytest.raises(DataError, match="question 京都-0-1: the answer '𠮷田神社' is not at character 9"):
         read_squad(write_json(tmp_path / "a.json", content))
 
 

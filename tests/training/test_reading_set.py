@@ -80,22 +80,22 @@ def test_a_hostile_text_is_kept_as_it_is(text: str, tmp_path: Path) -> None:
     ("notes", "line", "fault"),
     [
         # The text begins in line 3 and ends in line 8, which is empty; ===== is line 9.
-        (["Q: 何か", "A: 九万円"], 11, "'九万円' stands 0 times in the text; it must stand there once."),
-        (["Q: 何か", "A: 二か月分"], 11, "'二か月分' stands 2 times in the text"),
-        (["Q: 何か", "A: 二か月分 @ 敷金"], 11, "'二か月分' stands 0 times in the text"),
-        (["Q: 何か", "A: 賃料 @ どこにもない"], 11, "'どこにもない' stands 0 times in the text"),
-        (["", "S: 賃料"], 11, "'賃料' stands 2 times in the text"),
-        (["A: 八万円"], 10, "it begins with none of Q:, A: and S:, or says nothing."),
-        (["Q: "], 10, "it begins with none of"),
-        (["Q: 何か", "A:"], 11, "it begins with none of"),
-        (["問: 何か"], 10, "it begins with none of"),
+        (["Q: 何か", "A: 九万円"], 11, "'九万円' occurs 0 times in the text; it must occur exactly once."),
+        (["Q: 何か", "A: 二か月分"], 11, "'二か月分' occurs 2 times in the text"),
+        (["Q: 何か", "A: 二か月分 @ 敷金"], 11, "'二か月分' occurs 0 times in the text"),
+        (["Q: 何か", "A: 賃料 @ どこにもない"], 11, "'どこにもない' occurs 0 times in the text"),
+        (["", "S: 賃料"], 11, "'賃料' occurs 2 times in the text"),
+        (["A: 八万円"], 10, "a line must begin with Q:, A: or S: and must not be empty after that."),
+        (["Q: "], 10, "a line must begin with"),
+        (["Q: 何か", "A:"], 11, "a line must begin with"),
+        (["問: 何か"], 10, "a line must begin with"),
         (["Q: 何か\u2028A: 八万円"], 10, "the question has no A line"),
         (
             ["Q: 何か", "Q: 何だ", "A: -"],
             10,
-            'the question has no A line; "A: -" says that the text does not answer it',
+            'the question has no A line; "A: -" means that the text does not answer it',
         ),
-        (["Q: 何か", "A: 八万円", "A: -"], 10, 'the question has answers and "-", which says that there is none.'),
+        (["Q: 何か", "A: 八万円", "A: -"], 10, 'the question has answers and "-", which means that it has none.'),
     ],
 )
 def test_a_fault_is_named_with_its_file_and_line(notes: list[str], line: int, fault: str, tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ def test_an_encoder_that_cannot_become_a_bigbird(encoders: dict[str, Path], tmp_
     assert fault(lacking) == "The encoder lacks the weight encoder.layer.1.output.dense.bias."
     assert fault(encoders["bert"], positions=63) == "63 positions are too few; at least 64 are needed."
     assert fault(encoders["bert"], token_types=0) == "0 token types are too few; at least 1 are needed."
-    assert "A segmenter cuts words only with --corpus" in fault(encoders["bert"], segmenter="mecab-jumandic")
+    assert "--segmenter needs --corpus" in fault(encoders["bert"], segmenter="mecab-jumandic")
 
 
 def test_a_vocabulary_that_cannot_be_cut_down(encoders: dict[str, Path], tmp_path: Path) -> None:
@@ -310,14 +310,14 @@ def test_a_vocabulary_that_cannot_be_cut_down(encoders: dict[str, Path], tmp_pat
         (folder / "tokenizer.json").write_text(json.dumps(changed))
         return folder
 
-    assert "no piece for what is unknown" in fault(write(unk_id=None))
+    assert "has no unknown token" in fault(write(unk_id=None))
     more = [[chr(0x4E00 + n), -9.0] for n in range(VOCABULARY)]
     assert fault(write(vocab=whole + more)) == (
         f"The tokenizer has {len(whole) + VOCABULARY} pieces, the encoder {VOCABULARY} embeddings."
     )
     hidden = [token for token in tokenizer["added_tokens"] if token["content"] != "<pad>"]
     (folder / "tokenizer.json").write_text(json.dumps({**tokenizer, "added_tokens": hidden}))
-    assert "lists its padding piece under no added token" in fault(folder)
+    assert "does not list it among its added tokens" in fault(folder)
 
 
 def test_a_wrong_number_is_exit_code_2(

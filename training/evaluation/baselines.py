@@ -1,6 +1,6 @@
-"""What simple methods score on the same items: the least that a model has to beat.
+"""Simple methods on the same items: a model should score above them.
 
-None sees a model; all draw the same at every run. Knows texts, nothing of the service.
+None uses a model, and all give the same results in every run. Knows texts; nothing of the service.
 """
 
 import random
@@ -17,11 +17,11 @@ from sklearn.pipeline import make_pipeline
 from app.text.sentences import split_sentences
 from training.data import LabelledText
 
-# What an answer usually consists of: no particles, no punctuation.
+# The characters of most answers: no particles, no punctuation.
 _RUN = re.compile("[0-9A-Za-z０-９Ａ-Ｚａ-ｚァ-ヺー・々〇一-鿿]+")
 
-DAMPING = 0.85  # of PageRank, as in the papers
-LEXICON = 200_000  # n-grams at most; more changes the third digit
+DAMPING = 0.85  # damping of PageRank, as in the papers
+LEXICON = 200_000  # the largest number of n-grams; more changes the third digit
 
 
 @lru_cache(maxsize=4096)
@@ -37,8 +37,8 @@ def _bigrams(text: str) -> frozenset[str]:
 def overlap_answer(question: str, context: str) -> tuple[str, float]:
     """(answer, share of the question's bigrams in its sentence).
 
-    The sentence that shares most character bigrams with the question; of it the longest run of kanji, katakana, letters
-    and digits that does not stand in the question, or all of it when there is none.
+    Takes the sentence that shares most character bigrams with the question. The answer is its longest run of kanji,
+    katakana, letters and digits that the question does not contain, or the whole sentence when there is none.
     """
     wanted = _bigrams(question)
     sentence, bigrams = max(_sentences(context), key=lambda pair: len(pair[1] & wanted))
@@ -47,7 +47,7 @@ def overlap_answer(question: str, context: str) -> tuple[str, float]:
 
 
 def random_answer(seed: str, context: str) -> str:
-    """Any run of kanji, katakana, letters and digits of the context."""
+    """A random run of kanji, katakana, letters and digits of the context."""
     runs: list[str] = _RUN.findall(context)
     return random.Random(seed).choice(runs or [context])
 
@@ -63,7 +63,7 @@ def tfidf_labels(training: Sequence[LabelledText], texts: Sequence[str]) -> list
 
 
 def random_labels(training: Sequence[str], count: int) -> list[str]:
-    """Labels drawn as often as they occur."""
+    """Random labels with the frequencies of the training split."""
     return random.Random(0).choices(training, k=count)
 
 
@@ -89,7 +89,8 @@ def lexrank(sentences: Sequence[str], limit: int) -> list[int]:
 
 
 def textrank(sentences: Sequence[str], limit: int) -> list[int]:
-    """The same over the n-grams two sentences share, by the logarithms of their counts (Mihalcea and Tarau 2004)."""
+    """As LexRank, over the n-grams shared by two sentences and the logarithms of their counts (Mihalcea, Tarau
+    2004)."""
     held = CountVectorizer(analyzer="char", ngram_range=(1, 2), binary=True, dtype=np.float64).fit_transform(sentences)
     shared = (held @ held.T).toarray()
     lengths = np.log(np.maximum(np.diag(shared), 2))
@@ -99,7 +100,7 @@ def textrank(sentences: Sequence[str], limit: int) -> list[int]:
 
 
 def _most_central(similarity: npt.NDArray[np.float64], limit: int) -> list[int]:
-    """Indices, in order, of the highest PageRank; equals keep their order. A sentence like no other votes for all."""
+    """Indices of the highest PageRank, in order; ties keep their order. A sentence like no other votes for all."""
     count = len(similarity)
     sums = similarity.sum(axis=1, keepdims=True)
     votes = np.where(sums > 0, similarity / np.where(sums > 0, sums, 1), 1 / count)

@@ -1,6 +1,6 @@
-"""Is a score the probability of being right? Expected calibration error, and the temperature that lessens it.
+"""Calibration: is a score the probability of being right? Measures the error, and fits the temperature that reduces it.
 
-Works on the probabilities that the service gave, so what is fitted is what is served. Knows nothing of texts.
+Works on the probabilities of the service, so the fit is for exactly what is served. Knows nothing of texts.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from training.data import DataError, in_held_out_split
 from training.evaluation.predictions import Scored
 
 BINS = 15  # of equal width, as in Guo et al. 2017
-FITTING_PERCENT = 50  # of the documents; the calibration error is measured on the others
+FITTING_PERCENT = 50  # share of the documents to fit on; the calibration error is measured on the others
 TEMPERATURES = (0.05, 20.0)
 
 Floats = npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ class Bin:
 
 
 def is_fitted_on(item: Scored) -> bool:
-    """Whether an item's document is in the half for fitting: each document is in the same half whatever is scored."""
+    """Whether an item's document is in the half for fitting. Each document is always in the same half."""
     return in_held_out_split(item.document, FITTING_PERCENT)
 
 
@@ -75,26 +75,27 @@ def _bins(confidence: Floats) -> npt.NDArray[np.int64]:
 
 
 def rescaled(item: Scored, factor: float) -> Scored:
-    """The item as served at `factor` times the temperature it was served at: p^(1/factor), scaled to a sum of 1."""
+    """The item as served at `factor` times its temperature: p^(1/factor), scaled to a sum of 1."""
     return replace(item, probabilities=tuple(_tempered(_logarithms([item]), factor)[0].tolist()))
 
 
 def fit_temperature(items: Sequence[Scored], served_at: float) -> float:
-    """The temperature at which the given answer's score, as the probability that it is right, has the least log loss.
+    """The temperature at which the score of the given answer, read as its probability of being right, has least log
+    loss.
 
-    Guo et al. 2017 take the log loss of the right class; the right answer to a question may not be among the n-best,
-    so here it is that of the event "the given answer is right", for questions and classes alike.
+    Guo et al. 2017 take the log loss of the right class. The right answer to a question may not be among the n-best,
+    so this takes the event "the given answer is right", for questions and classes alike.
 
     Raises:
-        DataError: the answers are all right or all wrong, which any extreme temperature fits best.
+        DataError: all answers are right, or all wrong; then the best temperature is infinite or zero.
     """
     answered = [item for item in items if item.given]
     right = np.array([item.right for item in answered])
     if right.all() or not right.any():
         state = "right" if len(answered) and right.all() else "wrong"
         raise DataError(
-            f"A temperature needs right and wrong answers to be fitted on; of the {len(answered)} in the half "
-            f"of the documents that is for fitting, all are {state}."
+            f"Fitting a temperature needs right and wrong answers; all {len(answered)} answers in the half of the "
+            f"documents for fitting are {state}."
         )
     logarithms = _logarithms(answered)
 
@@ -108,24 +109,24 @@ def fit_temperature(items: Sequence[Scored], served_at: float) -> float:
 
 
 def fit_answerability(items: Sequence[Scored]) -> float:
-    """The threshold of `score_diff` that tells best, by balanced accuracy, which questions the text does not answer.
+    """The threshold of `score_diff` that best separates answerable from unanswerable questions, by balanced accuracy.
 
-    Balanced: the mean of the shares that are told rightly of the questions with an answer and of those without one, so
-    that the threshold does not depend on how many there are of each. Of equally good ones, the middle one.
+    Balanced accuracy is the mean of the two recalls, so the threshold does not depend on the share of unanswerable
+    questions. Of equally good thresholds, this is the middle one.
 
     Raises:
-        DataError: all of the questions, or none, have an answer.
+        DataError: all questions are answerable, or none is.
     """
     has_answer = np.array([bool(item.wanted) for item in items], dtype=np.bool_)
     if has_answer.all() or not has_answer.any():
         raise DataError(
-            "A threshold of answerability needs questions with an answer and questions without one to be fitted on; "
-            f"of the {len(items)} in the half of the documents that is for fitting, {int(has_answer.sum())} have one."
+            "Fitting a threshold of answerability needs questions with an answer and questions without one; of the "
+            f"{len(items)} in the half of the documents for fitting, {int(has_answer.sum())} have an answer."
         )
     diffs = np.array([item.score_diff for item in items])
     order = np.argsort(diffs, kind="stable")
     ranked, answered = diffs[order], has_answer[order]
-    # For each cut: how many with an answer lie at or below it, and how many without one above it.
+    # For each cut: the answerable questions at or below it, and the unanswerable ones above it.
     below = np.concatenate([[0], np.cumsum(answered)]) / answered.sum()
     above = 1 - np.concatenate([[0], np.cumsum(~answered)]) / (~answered).sum()
     between = np.flatnonzero(np.diff(ranked)) + 1  # cuts between different values, as k: after k items

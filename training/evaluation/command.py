@@ -1,7 +1,7 @@
-"""Scores a served model: every figure comes out of the service's own code, from tokenizer to decoding.
+"""`nagayomi evaluate`: scores a model with the service's own code, from tokenizer to decoding.
 
-Progress goes to standard error; the last line of standard output is one JSON object. Reads the data, and hands it to
-predictions.py, scores.py and what else was asked for; knows nothing of tensors or measures.
+Progress goes to standard error; the last line of standard output is one JSON object. Reads the data and hands it to
+predictions.py, scores.py and the writers of reports; knows nothing of tensors or measures.
 """
 
 import argparse
@@ -48,23 +48,23 @@ from training.reading_set import MarkedText, marked_texts
 Item = TypeVar("Item")
 
 READING_SET = "reading-set"
-DEFAULT_PERCENT = 10  # what training holds out
+DEFAULT_PERCENT = 10  # the share that training holds out
 # The readers of each task; without --reader, the first.
 _READERS = {
     "qa": ("squad", READING_SET),
     "classify": ("labelled", "kyoto-categories", "livedoor"),
     "summarize": ("summaries", "kyoto-leads", READING_SET),
 }
-# Those of data sets without a split of their own, of which training holds a part out.
+# Readers of data sets without a split: training holds out a part of these.
 _SPLIT_READERS = ("labelled", "kyoto-categories", "livedoor", "summaries", "kyoto-leads")
 
 
 @dataclass(frozen=True)
 class Data:
-    """What is scored, of one of four kinds; `training` is what a baseline may learn from."""
+    """The items to score, of one of four kinds; baselines may learn from `training`."""
 
     questions: Sequence[QuestionExample] = ()
-    beside_others: Sequence[QuestionExample] = ()
+    about_others: Sequence[QuestionExample] = ()
     texts: Sequence[LabelledText] = ()
     training: Sequence[LabelledText] = ()
     documents: Sequence[SummaryExample] = ()
@@ -73,11 +73,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Answered:
-    """What the service said; `beside_others` to questions beside documents that do not answer them."""
+    """The answers of the service; `about_others` are those to questions about documents that do not answer them."""
 
     items: list[Scored]
-    beside_others: list[Scored] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)  # of sentences, where they are marked
+    about_others: list[Scored] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)  # of sentences, where the data marks them
 
 
 def _read(args: argparse.Namespace) -> Data:
@@ -85,24 +85,26 @@ def _read(args: argparse.Namespace) -> Data:
         pool = question_examples(args.reader or "squad", args.data, args.context)
         questions = _scored_part(pool, lambda example: len(example.context), args)
         answered = [example for example in questions if example.answers]
-        return Data(questions=questions, beside_others=unrelated(answered, pool) if args.null else ())
+        return Data(questions=questions, about_others=unrelated(answered, pool) if args.null else ())
     if args.reader == READING_SET:
         marked = marked_texts(args.data)
         return Data(marked=_scored_part(marked, lambda document: len(document.text), args))
-    # A file of the user's own is scored whole; of a data set without a split, what training held out.
+    # A user's file is scored whole; of a data set without a split, only the part that training held out.
     reader = args.reader or _READERS[args.task][0]
     percent = (args.held_out_percent or DEFAULT_PERCENT) if args.reader else 100
     if args.task == "classify":
         training, texts = labelled_split(reader, args.data, percent)
         if args.baselines and not training:
-            raise InvalidInput("--baselines needs texts to learn from: name a --reader, and hold out less than all.")
+            raise InvalidInput(
+                "--baselines needs texts to learn from: give a --reader, and a --held-out-percent below 100."
+            )
         return Data(texts=_scored_part(texts, lambda example: len(example.text), args), training=training)
     documents = summary_split(reader, args.data, percent)[1]
     return Data(documents=_scored_part(documents, lambda example: sum(map(len, example.sentences)), args))
 
 
 def _scored_part(items: Sequence[Item], characters: Callable[[Item], int], args: argparse.Namespace) -> list[Item]:
-    """The items that are long enough; with --limit, a sample of them in their order, always the same."""
+    """The items that are long enough; with --limit, a sample of them, in order and always the same."""
     kept = [item for item in items if characters(item) >= args.min_characters]
     if not kept:
         raise DataError(f"There is nothing to score in the data: {len(items)} items, none long enough.")
@@ -115,9 +117,9 @@ async def _ask(args: argparse.Namespace, data: Data) -> Answered:
     async with Service.open(evaluation_settings(args.model_store), tasks=[args.task]) as service:
         if data.questions:
             items = await ask_questions(service, args.model, data.questions)
-            if not data.beside_others:
+            if not data.about_others:
                 return Answered(items)
-            others = await ask_questions(service, args.model, data.beside_others, "answering beside other documents")
+            others = await ask_questions(service, args.model, data.about_others, "answering about other documents")
             return Answered(items, others)
         if data.texts:
             return Answered(await ask_labels(service, args.model, data.texts))
@@ -130,20 +132,20 @@ async def _ask(args: argparse.Namespace, data: Data) -> Answered:
 def _scores(args: argparse.Namespace, data: Data, answered: Answered, threshold: float | None) -> Scores:
     """Figures of the model, and with --baselines those of simple methods on the same items."""
     if args.task == "qa":
-        scores = question_scores(answered.items, answered.beside_others, threshold)
-        return scores.beside(question_baselines(data.questions, data.beside_others)) if args.baselines else scores
+        scores = question_scores(answered.items, answered.about_others, threshold)
+        return scores.with_others(question_baselines(data.questions, data.about_others)) if args.baselines else scores
     if args.task == "classify":
         scores = label_scores(answered.items)
-        return scores.beside(label_baselines(data.texts, data.training)) if args.baselines else scores
+        return scores.with_others(label_baselines(data.texts, data.training)) if args.baselines else scores
     if answered.choices:
         scores = mark_scores(answered.choices, answered.items)
-        return scores.beside(mark_baselines(answered.choices)) if args.baselines else scores
+        return scores.with_others(mark_baselines(answered.choices)) if args.baselines else scores
     scores = summary_scores(answered.items, data.documents)
-    return scores.beside(summary_baselines(data.documents, scores.values)) if args.baselines else scores
+    return scores.with_others(summary_baselines(data.documents, scores.values)) if args.baselines else scores
 
 
 def _fit(args: argparse.Namespace, directory: Path, answered: Answered) -> tuple[Figures, Answered]:
-    """Fit what was asked for, write it into the model's manifest, and give what the service would have said with it."""
+    """Fit the requested parameters, write them into the model's manifest, and rescale the answers accordingly."""
     fitted: Figures = {}
     on = halves(answered.items)[0]
     if args.fit_temperature:
@@ -152,7 +154,7 @@ def _fit(args: argparse.Namespace, directory: Path, answered: Answered) -> tuple
         record_temperature(directory, fitted["temperature"])
         factor = fitted["temperature"] / served_at
         items = [rescaled(item, factor) for item in answered.items]
-        answered = Answered(items, [rescaled(item, factor) for item in answered.beside_others])
+        answered = Answered(items, [rescaled(item, factor) for item in answered.about_others])
     if args.fit_answerability:
         fitted["null_score_diff_threshold"] = fit_answerability(on)
         record_threshold(directory, fitted["null_score_diff_threshold"])
@@ -169,16 +171,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--suite",
         choices=("jglue",),
-        help="the tasks of a benchmark, by any encoder that was fine-tuned for them",
+        help="score an encoder of any kind, fine-tuned on the tasks of this benchmark",
     )
     parser.add_argument(
-        "--model", required=True, help="name of a model in the model store; with --suite, the folder of the fine-tuned"
+        "--model",
+        required=True,
+        help="name of a model in the model store; with --suite, the folder of the fine-tuned models",
     )
     parser.add_argument(
         "--model-store",
         type=Path,
         metavar="DIR",
-        help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
+        help="folder of the models (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
     )
     parser.add_argument("--task", choices=("qa", "classify", "summarize"))
     parser.add_argument(
@@ -190,31 +194,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--context",
         choices=("paragraph", "article"),
         default="paragraph",
-        help="what a question is asked about; article: all paragraphs of a title, joined",
+        help="the text that a question is asked about; article: all paragraphs of a title, joined",
     )
     parser.add_argument(
         "--reader",
         choices=list(dict.fromkeys(reader for readers in _READERS.values() for reader in readers)),
-        help="format of --data; default: SQuAD JSON, or JSONL of {text, label} or of {sentences or text, summary}, all "
-        "of it scored. reading-set: documents with questions, of which some have no answer, and with marked sentences",
+        help="format of --data; default: SQuAD JSON, or JSONL of {text, label} or of {sentences or text, summary}, "
+        "scored whole. reading-set: documents with answerable and unanswerable questions, and with marked sentences",
     )
     parser.add_argument(
         "--held-out-percent",
         type=_count,
         metavar="PERCENT",
-        help="with a --reader of a data set without a split: the share that training held out, of which the score is "
+        help="with a --reader of a data set without a split: the share that training held out, which is scored "
         f"(default: {DEFAULT_PERCENT})",
     )
     parser.add_argument(
-        "--min-characters", type=int, default=0, metavar="N", help="score only documents of at least so many characters"
+        "--min-characters",
+        type=int,
+        default=0,
+        metavar="N",
+        help="score only documents of at least this many characters",
     )
-    parser.add_argument("--limit", type=_count, metavar="N", help="score only a sample of so many, always the same one")
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", help="score only a sample of this many items, always the same sample"
+    )
     parser.add_argument(
         "--null",
         action="store_true",
-        help="ask every question about another document of about the same length too, for the AUROC of the null score",
+        help="also ask every question about another document of similar length, for the AUROC of the null score",
     )
-    parser.add_argument("--baselines", action="store_true", help="score simple methods on the same data")
+    parser.add_argument("--baselines", action="store_true", help="also score simple methods on the same data")
     parser.add_argument(
         "--fit-temperature",
         action="store_true",
@@ -223,26 +233,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fit-answerability",
         action="store_true",
-        help="fit the null score above which the model says that the text does not state the answer, on half of the "
-        "documents, and write it into the model's manifest",
+        help="on half of the documents, fit the threshold above which the model says that the text does not state the "
+        "answer, and write it into the model's manifest",
     )
     parser.add_argument(
         "--record",
         metavar="DATASET",
-        help="write the figures into the model's manifest and card, under this name of the data and with this command",
+        help="write the figures and this command into the model's manifest and card, under this name for the data",
     )
     parser.add_argument("--report", type=Path, metavar="DIR", help="write figures, plots and failures into this folder")
     parser.add_argument("--failures", type=Path, metavar="FILE", help="write the worst answers as JSONL")
 
 
-# Arguments on which a figure depends, in the order in which they are shown.
+# Arguments that change a figure, in the order in which they are shown.
 _MEASURED_BY = (
     "model", "task", "data", "context", "reader", "held_out_percent", "min_characters", "limit", "null", "baselines",
 )  # fmt: skip
 
 
 def command(args: argparse.Namespace) -> str:
-    """The command that gives a recorded figure again, as a reader would type it."""
+    """The command that reproduces a recorded figure."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = ["nagayomi", "evaluate"]
@@ -257,7 +267,7 @@ def run(args: argparse.Namespace) -> int:
     """Score, and print the figures as one JSON object.
 
     Raises:
-        NagayomiError: the data, the model or the settings cannot be used; says why.
+        NagayomiError: the data, the model or the settings cannot be used.
     """
     if args.suite is not None:
         return jglue_command.evaluate(args)
@@ -276,29 +286,31 @@ def run(args: argparse.Namespace) -> int:
     if args.failures is not None:
         write_failures(args.failures, kind, answered.items)
     if args.report is not None:
-        write_report(args.report, kind, command(args), scores, answered.items, answered.beside_others)
+        write_report(args.report, kind, command(args), scores, answered.items, answered.about_others)
     said = {"task": args.task, "model": args.model, **fitted, **scores.values, "intervals": scores.intervals}
     print(json.dumps(said, ensure_ascii=False))
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse what does not go together, before anything is read."""
+    """Refuse arguments that contradict each other, before anything is read."""
     if args.task is None or args.data is None:
         raise InvalidInput("--task and --data are needed, or --suite.")
     if args.reader not in (None, *_READERS[args.task]):
         raise InvalidInput(
-            f"--reader {args.reader} gives nothing for the task {args.task}; "
+            f"--reader {args.reader} has no examples for the task {args.task}; "
             f"allowed are {', '.join(_READERS[args.task])}."
         )
     if args.held_out_percent is not None and args.reader not in _SPLIT_READERS:
         raise InvalidInput(
-            f"--held-out-percent goes with --reader {', '.join(_SPLIT_READERS)}: the others have no split."
+            f"--held-out-percent goes with --reader {', '.join(_SPLIT_READERS)}: other readers hold nothing out."
         )
     if args.context == "article" and (args.task != "qa" or args.reader == READING_SET):
-        raise InvalidInput("--context article joins the paragraphs of SQuAD JSON; other documents are whole.")
+        raise InvalidInput("--context article is for SQuAD JSON: other readers give whole documents.")
     for option in ("null", "fit_answerability"):
         if getattr(args, option) and args.task != "qa":
             raise InvalidInput(f"--{option.replace('_', '-')} is for --task qa: only answers have a null score.")
     if args.fit_temperature and args.task == "summarize":
-        raise InvalidInput("--fit-temperature is for qa and classify: no sentence of a summary is right or wrong.")
+        raise InvalidInput(
+            "--fit-temperature is for qa and classify: sentences of a summary are neither right nor wrong."
+        )

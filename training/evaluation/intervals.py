@@ -1,6 +1,6 @@
-"""How far a figure would move with other documents: 95 % bootstrap intervals.
+"""95 % bootstrap intervals: how far a figure would move with other documents.
 
-Documents are drawn, not items: questions about one text are easy or hard together. Knows arrays, nothing of models.
+Draws documents, not items, because questions about one text are easy or hard together. Knows arrays; nothing of models.
 """
 
 import itertools
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
 Interval = tuple[float, float]
-# The figure of the items at these places, of which some may come several times; nan where they give none.
+# The figure of the items at these indices, which may repeat; nan where the items give none.
 Statistic = Callable[[IntArray], float]
 
 DRAWS = 1_000
@@ -20,7 +20,7 @@ LEVEL = 0.95
 
 
 def measured(documents: Sequence[str], statistics: Mapping[str, Statistic]) -> dict[str, float]:
-    """Each figure over all items; one that the items cannot give is left out.
+    """Each figure over all items; a figure that the items cannot give is left out.
 
     Args:
         documents: names the document of each item.
@@ -33,7 +33,7 @@ def measured(documents: Sequence[str], statistics: Mapping[str, Statistic]) -> d
 def bootstrap(documents: Sequence[str], statistics: Mapping[str, Statistic]) -> dict[str, Interval]:
     """The percentile interval (Efron 1979) of each figure over `DRAWS` draws of as many documents as there are.
 
-    All figures get the same draws, the same at every run. One document tells nothing of others: no intervals.
+    All figures and all runs get the same draws. With a single document there are no intervals.
 
     Args:
         documents: names the document of each item.

@@ -1,6 +1,6 @@
-"""Writes measured figures where they belong: into the model's manifest, and from there into the tables of its card.
+"""Writes measured figures into the model's manifest, and from there into the tables of its card.
 
-Figures are never typed in: the card's tables are made from the manifest, the manifest from an evaluation.
+No figure is typed by hand: the tables come from the manifest, the manifest from an evaluation. Measures nothing.
 """
 
 import re
@@ -11,25 +11,25 @@ from app.manifest import Manifest, Metric, write
 
 _TABLES = re.compile("(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
 
-# Figures that a new temperature or a new threshold makes untrue.
+# Figures that are no longer true with a new temperature or a new threshold.
 _OF_THE_TEMPERATURE = ("ece", "null_score_auroc", "answerability_auroc")
 _OF_THE_THRESHOLD = ("answerability_accuracy", "answerability_balanced_accuracy", "right_at_threshold")
 
 
 def record(directory: Path, metric: Metric) -> None:
-    """Add a metric to `directory/manifest.json`, in place of one of the same command, and renew the card's tables."""
+    """Add a metric to `directory/manifest.json`, replacing one of the same command, and rewrite the card's tables."""
     manifest = Manifest.read(directory)
     kept = [earlier for earlier in manifest.metrics if earlier.command != metric.command]
     _write(directory, manifest.model_copy(update={"metrics": (*kept, metric)}))
 
 
 def record_temperature(directory: Path, temperature: float) -> None:
-    """Set the temperature the service divides by, and take out the figures that were measured at another."""
+    """Set the temperature of the model, and remove the figures that were measured at another one."""
     _change(directory, "temperature", temperature, _OF_THE_TEMPERATURE)
 
 
 def record_threshold(directory: Path, threshold: float) -> None:
-    """Set the threshold above which the model says "not stated", and take out the figures measured at another."""
+    """Set the threshold above which the model says "not stated", and remove the figures measured at another one."""
     _change(directory, "null_score_diff_threshold", threshold, _OF_THE_THRESHOLD)
 
 

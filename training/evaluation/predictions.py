@@ -1,6 +1,6 @@
-"""Asks the service every item of a data set and keeps what it said beside what was wanted, item by item.
+"""Asks the service about every item of a data set and keeps its answer next to the right one.
 
-Knows requests and the measure of one item; figures over many are made in scores.py.
+Knows requests and the measure of one item; scores.py computes figures over many.
 """
 
 import asyncio
@@ -30,20 +30,20 @@ Result = TypeVar("Result")
 Request = TypeVar("Request", bound=BaseModel)
 Span = tuple[int, int]  # code points, half-open
 
-IN_FLIGHT = 8  # requests at once: enough to keep the engine busy while others are tokenised and decoded
-QUESTIONS_A_REQUEST = 16  # a context is tokenised once for so many of its questions
+IN_FLIGHT = 8  # requests at once: enough to keep the engine busy while others are tokenized and decoded
+QUESTIONS_A_REQUEST = 16  # questions of one request, for which the context is tokenized once
 UNLIMITED = 1_000_000_000
-ASKED_CHARACTERS = 200  # of a text that is kept to show what was asked
-PASSAGE_CHARACTERS = 60  # kept on either side of a wanted answer
+ASKED_CHARACTERS = 200  # characters of a text that are kept to show the request
+PASSAGE_CHARACTERS = 60  # characters kept on either side of a right answer
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One item, as it was answered.
+    """One item and its answer.
 
-    `measure` is in [0, 1]: character F1 of an answer, 1 or 0 of a label, of a summary its character-bigram F1 or the
-    share of the marked sentences that it holds. A question that the text does not answer wants nothing.
-    `probabilities` are all those of the response, the given answer's first and, of a question, the null score last.
+    `measure` is in [0, 1]: the character F1 of an answer, 1 or 0 for a label; for a summary its character-bigram F1 or
+    the share of the marked sentences that it holds. `wanted` is empty for an unanswerable question. `probabilities` are
+    those of the response: the given answer's first and, for a question, the null score last.
     """
 
     asked: str
@@ -51,11 +51,11 @@ class Scored:
     given: str
     measure: float
     right: bool
-    document: str  # names what the item is from; items of one document never stand on both sides of a split
-    characters: int  # of the text that was read
+    document: str  # name of the source; a split never divides the items of one document
+    characters: int  # length of the text
     probabilities: tuple[float, ...] = ()
-    position: float | None = None  # of the wanted answer in its document, in [0, 1)
-    passage: str = ""  # around the wanted answer
+    position: float | None = None  # of the right answer in its document, in [0, 1)
+    passage: str = ""  # text around the right answer
     score_diff: float = 0.0
 
     @property
@@ -66,7 +66,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Choice:
-    """The sentences that a summary of a marked document holds, and all those that it could hold."""
+    """The sentences of a summary of a marked document, and all sentences that it could hold."""
 
     document: MarkedText
     chosen: tuple[Span, ...]
@@ -81,7 +81,7 @@ class Choice:
         holding = [span for mark in self.document.marks for span in self.available if span[0] <= mark < span[1]]
         return Scored(
             asked=text[:ASKED_CHARACTERS],
-            # Of a mark outside all sentences, the characters that follow it.
+            # For a mark outside all sentences: the characters after it.
             wanted=tuple(text[start:end] for start, end in holding)
             or tuple(text[mark : mark + PASSAGE_CHARACTERS] for mark in self.document.marks),
             given="\n".join(text[start:end] for start, end in self.chosen),
@@ -114,16 +114,16 @@ def service_request(schema: type[Request], what: str, **fields: Any) -> Request:
     """The request for one item of a data set.
 
     Raises:
-        DataError: the service takes no such text; names the item.
+        DataError: the service would refuse the text; names the item.
     """
     try:
         return schema(**fields)
     except ValidationError as error:
-        raise DataError(f"{what} is nothing the service takes: {explain(error, most=1)}") from error
+        raise DataError(f"{what} would be refused by the service: {explain(error, most=1)}") from error
 
 
 async def each(items: Sequence[Item], call: Callable[[Item], Awaitable[Result]], what: str) -> list[Result]:
-    """`call` of every item, a few at a time, in order. The first failure ends them all."""
+    """The results of `call` for every item, in order, a few at a time. The first failure cancels the others."""
     if not items:
         raise DataError("There is nothing to score in the data.")
     gate = asyncio.Semaphore(IN_FLIGHT)
@@ -167,7 +167,7 @@ async def ask_questions(
             question=[example.question for example in group],
             context=group[0].context,
             model=model,
-            top_k=MAX_TOP_K,  # the best answer is the same; the others are what its score is weighed against
+            top_k=MAX_TOP_K,  # the best answer is the same; the scores of the others are needed for calibration
         )
         response = await service.answer(QA, request)
         results = zip(indices, group, response.results, strict=True)
@@ -178,7 +178,7 @@ async def ask_questions(
 
 
 def scored_answer(example: QuestionExample, result: Any) -> Scored:
-    """An example beside the `QuestionResult` of the service."""
+    """An example, scored against the `QuestionResult` of the service."""
     given = result.answers[0].text if result.answers else ""
     references = tuple(text for text, _ in example.answers)
     em, f1 = best_over_references(given, references)

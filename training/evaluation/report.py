@@ -1,6 +1,6 @@
 """The report of one evaluation: figures and examples as Markdown and JSON, plots as PNG.
 
-Knows scored items and files; measures nothing itself. README.md shows the plots, so a folder can be read where it is.
+Knows scored items and files; measures nothing itself. README.md shows the plots, so the folder reads well on its own.
 """
 
 import functools
@@ -22,7 +22,7 @@ from training.evaluation.model_card import figure_table
 from training.evaluation.predictions import Scored
 from training.evaluation.scores import Part, Scores, by_length, by_position
 
-# What Scored.measure is, by the kind of items: a task, or summaries by the sentences that a reader marked.
+# Names of Scored.measure by the kind of items: a task, or summaries by marked sentences.
 MEASURES = {"qa": "f1", "classify": "accuracy", "summarize": "bigram_f1", "marks": "marks_found"}
 FAILURES_KEPT = 50
 FAILURES_SHOWN = 10
@@ -32,15 +32,15 @@ Plot = tuple[str, str, Callable[[Axes], None]]  # file, caption, drawing
 
 
 def write_report(
-    folder: Path, kind: str, command: str, scores: Scores, items: Sequence[Scored], beside_others: Sequence[Scored]
+    folder: Path, kind: str, command: str, scores: Scores, items: Sequence[Scored], about_others: Sequence[Scored]
 ) -> None:
-    """Write README.md, figures.json and the plots that the data gives.
+    """Write README.md, figures.json and the plots that the data allows.
 
     Raises:
         InvalidInput: the folder cannot be written.
     """
     measure = MEASURES[kind]
-    plots, curves = _plots(measure, items, beside_others)
+    plots, curves = _plots(measure, items, about_others)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, _, draw in plots:
@@ -54,7 +54,7 @@ def write_report(
 
 
 def failures(kind: str, items: Sequence[Scored]) -> list[dict[str, Any]]:
-    """The worst items as records, worst first; of equally wrong answers, those given with most confidence."""
+    """The worst items as records, worst first; among equally wrong answers, the most confident first."""
     wrong = [item for item in items if item.measure < 1]
     wrong.sort(key=lambda item: (item.measure, -max(item.probabilities[:1], default=0)))
     records = []
@@ -83,9 +83,9 @@ def write_failures(file: Path, kind: str, items: Sequence[Scored]) -> None:
 
 
 def _plots(
-    measure: str, items: Sequence[Scored], beside_others: Sequence[Scored]
+    measure: str, items: Sequence[Scored], about_others: Sequence[Scored]
 ) -> tuple[list[Plot], dict[str, object]]:
-    """The plots that these items give, and the numbers in them."""
+    """The plots that these items allow, and the numbers in them."""
     answered = [item for item in items if item.wanted]
     lengths, positions = by_length(answered), by_position(answered)
     plots: list[Plot] = [
@@ -98,13 +98,13 @@ def _plots(
         curves["by_position"] = [asdict(part) for part in positions]
     bins = reliability(halves(items)[1])
     if bins:
-        title = "how often answers of a score are right, on documents no temperature was fitted on"
+        title = "share of right answers by score, on documents that no temperature was fitted on"
         plots.append(("reliability.png", title, lambda axes: _draw_reliability(axes, bins)))
         curves["reliability"] = [asdict(b) for b in bins]
     unanswered = [item for item in items if not item.wanted]
     for name, title, other in (
-        ("answerability_roc", "ROC of the null score, questions without an answer against the others", unanswered),
-        ("null_roc", "ROC of the null score, other documents against the questions' own", beside_others),
+        ("answerability_roc", "ROC of the null score, unanswerable questions against the others", unanswered),
+        ("null_roc", "ROC of the null score, other documents against the right ones", about_others),
     ):
         if other and answered:
             rates = _null_roc(answered, other)
@@ -114,22 +114,22 @@ def _plots(
         labels = sorted({item.wanted[0] for item in items} | {item.given for item in items})
         counts = confusion_matrix([item.wanted[0] for item in items], [item.given for item in items], labels=labels)
         plots.append(
-            ("confusion.png", "given label by wanted label", lambda axes: _draw_confusion(axes, labels, counts))
+            ("confusion.png", "given label by right label", lambda axes: _draw_confusion(axes, labels, counts))
         )
         curves["confusion"] = {"labels": labels, "wanted_by_given": counts.tolist()}
     return plots, curves
 
 
-def _null_roc(items: Sequence[Scored], beside_others: Sequence[Scored]) -> tuple[list[float], list[float]]:
+def _null_roc(items: Sequence[Scored], about_others: Sequence[Scored]) -> tuple[list[float], list[float]]:
     """(false, true) positive rates of "no answer here" over all thresholds of the null score, thinned out."""
-    own, other = ([item.null_score for item in half] for half in (items, beside_others))
+    own, other = ([item.null_score for item in half] for half in (items, about_others))
     false, true, _ = roc_curve([0] * len(own) + [1] * len(other), [*own, *other])
     kept = np.unique(np.linspace(0, len(false) - 1, min(ROC_POINTS, len(false))).round().astype(int))
     return false[kept].round(4).tolist(), true[kept].round(4).tolist()
 
 
 def _save(file: Path, draw: Callable[[Axes], None]) -> None:
-    # A figure of its own, not pyplot: no display, and no state that outlives the call.
+    # Not pyplot: it needs a display, and keeps state after the call.
     figure = Figure(figsize=(5, 4), layout="constrained")
     draw(figure.subplots())
     figure.savefig(file, format="png", dpi=90)
@@ -145,11 +145,11 @@ def _draw_parts(axes: Axes, parts: Sequence[Part], measure: str) -> None:
 
 
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
-    axes.plot([0, 1], [0, 1], color="lightgrey", linestyle="--", label="as good as it says")
+    axes.plot([0, 1], [0, 1], color="lightgrey", linestyle="--", label="perfect calibration")
     axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], "o-", color="black", label="answers")
     for b in bins:
         axes.annotate(str(b.n), (b.confidence, b.accuracy), fontsize=7, textcoords="offset points", xytext=(3, -9))
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean score", ylabel="share that is right")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean score", ylabel="share of right answers")
     axes.legend()
 
 
@@ -160,7 +160,7 @@ def _draw_roc(axes: Axes, false: Sequence[float], true: Sequence[float]) -> None
 
 
 def _draw_confusion(axes: Axes, labels: Sequence[str], counts: Any) -> None:
-    # The font has no Japanese: such labels are numbered; figures.json lists them in this order.
+    # The font has no Japanese, so labels are numbered; figures.json lists them in this order.
     shown = [label if label.isascii() else str(index) for index, label in enumerate(labels)]
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Greys", vmin=0, vmax=1)
     places = range(len(labels))
@@ -190,7 +190,7 @@ def _markdown(kind: str, command: str, scores: Scores, items: Sequence[Scored], 
 
 
 def _cell(value: object) -> str:
-    """A value in a cell of a Markdown table: one line, nothing that ends the cell or begins markup."""
+    """A value for a cell of a Markdown table: one line, without characters that end the cell or begin markup."""
     text = " / ".join(value) if isinstance(value, list) else str(value)
     text = " ".join(text.split())
     for character in "\\`*_[]<>|":

@@ -1,7 +1,7 @@
-"""From scored items to figures: the measures of a data set, of parts of it, and of simple methods next to the model.
+"""From scored items to figures: the measures of a data set, of parts of it, and of simple methods.
 
-A figure that the data cannot give (F1 of long documents where all are short) is left out. Figures of a baseline bear
-its name: `overlap.f1` stands next to `f1`. Summaries have a module of their own. Knows nothing of requests or files.
+A figure that the data cannot give (F1 of long documents where all are short) is left out. Figures of a baseline carry
+its name: `overlap.f1` next to `f1`. Summaries are scored in summary_scores.py. Knows nothing of requests or files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,19 +29,19 @@ LENGTH_EDGES = (500, 1000, 2000, 4000, 8000, 16000)  # characters
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures, and of the headline ones the 95 % bootstrap intervals over documents."""
+    """Figures, and 95 % bootstrap intervals over documents for the headline ones."""
 
     values: Figures
     intervals: dict[str, Interval] = field(default_factory=dict)
 
-    def beside(self, others: Figures) -> "Scores":
-        """The same with the figures of other methods."""
+    def with_others(self, others: Figures) -> "Scores":
+        """These scores with the figures of other methods added."""
         return replace(self, values=self.values | others)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the items: those of one length, or with the answer in one quarter of the document."""
+    """A part of the items: those of one length, or with the answer in one quarter of the document."""
 
     name: str
     n: int
@@ -63,7 +63,7 @@ def by_length(items: Sequence[Scored]) -> list[Part]:
 
 
 def by_position(items: Sequence[Scored]) -> list[Part]:
-    """Mean measure by the quarter of the document in which the wanted answer begins."""
+    """Mean measure by the quarter of the document in which the right answer begins."""
     return list(
         _parts(
             (
@@ -81,25 +81,24 @@ def _parts(named: Iterable[tuple[str, list[Scored]]]) -> Iterator[Part]:
             yield Part(name, len(items), mean(item.measure for item in items))
 
 
-def question_scores(items: Sequence[Scored], beside_others: Sequence[Scored], threshold: float | None) -> Scores:
-    """Answers, answerability, and what the scores are worth.
+def question_scores(items: Sequence[Scored], about_others: Sequence[Scored], threshold: float | None) -> Scores:
+    """Figures of answers, answerability and calibration.
 
-    Exact match and character F1 are those of the best answer to the questions that have one, whole, by quarter and by
-    length. `ece` takes every question, `answerability_auroc` compares the questions that the text answers with those
-    that it does not.
+    Exact match and character F1 are those of the best answer to the answerable questions: over all, by quarter and by
+    length. `ece` covers every question; `answerability_auroc` compares answerable questions with unanswerable ones.
 
     Args:
-        beside_others: the questions with an answer, asked about documents that do not answer them; empty: not asked.
-        threshold: of `score_diff`, above which the model says "not stated"; None: it has none. Its figures, as the
-            calibration error, are of the half of the documents on which nothing is fitted. `right_at_threshold`
-            counts a question as right that is answered exactly, or that has no answer and is said to have none.
+        about_others: answerable questions, asked about documents that do not answer them; empty when not asked.
+        threshold: of `score_diff`, above which the model says "not stated"; None when it has none. Its figures, like
+            the calibration error, cover the half of the documents on which nothing is fitted. `right_at_threshold`
+            counts exact answers, and "not stated" for unanswerable questions.
     """
     answered = [item for item in items if item.wanted]
     statistics = _question_statistics(items)
     if threshold is not None:
         statistics |= _threshold_statistics(items, threshold)
-    if beside_others:
-        statistics |= _pair_statistics(items, beside_others)
+    if about_others:
+        statistics |= _pair_statistics(items, about_others)
     documents = [item.document for item in items]
     parts = (*by_position(answered), *by_length(answered))
     values = {"n": len(items), **measured(documents, statistics), **{f"f1_{p.name}": p.measure for p in parts}}
@@ -115,7 +114,7 @@ def _question_statistics(items: Sequence[Scored]) -> dict[str, Statistic]:
     def worst_best_quarter(places: IntArray) -> float:
         quarters = np.floor(position[places] * QUARTERS)
         means = _array(mean_where(f1, position >= 0)(places[quarters == quarter]) for quarter in range(QUARTERS))
-        # nan as well where a quarter has no answer.
+        # nan also where a quarter has no answer.
         return float(means.min() / means.max()) if means.max() > 0 else np.nan
 
     return {
@@ -144,13 +143,13 @@ def _threshold_statistics(items: Sequence[Scored], threshold: float) -> dict[str
     }
 
 
-def _pair_statistics(items: Sequence[Scored], beside_others: Sequence[Scored]) -> dict[str, Statistic]:
-    """Each question's null score beside its own document against that beside another one."""
+def _pair_statistics(items: Sequence[Scored], about_others: Sequence[Scored]) -> dict[str, Statistic]:
+    """Each question's null score for its own document against that for another one."""
     has_answer = _has_answer(items)
 
     def statistic(name: str) -> Statistic:
         own, other = _array(getattr(item, name) for item in items), np.full(len(items), np.nan)
-        other[has_answer] = [getattr(item, name) for item in beside_others]
+        other[has_answer] = [getattr(item, name) for item in about_others]
 
         def of(places: IntArray) -> float:
             asked = places[has_answer[places]]
@@ -165,8 +164,8 @@ def _auroc_within(values: FloatArray, has_answer: BoolArray) -> Statistic:
     return lambda places: auroc(values[places[has_answer[places]]], values[places[~has_answer[places]]])
 
 
-def question_baselines(examples: Sequence[QuestionExample], beside_others: Sequence[QuestionExample]) -> Figures:
-    """The sentence most like the question, and chance; of the questions that have an answer."""
+def question_baselines(examples: Sequence[QuestionExample], about_others: Sequence[QuestionExample]) -> Figures:
+    """Figures of the most similar sentence, and of chance, on the answerable questions."""
     examples = [example for example in examples if example.answers]
     if not examples:
         return {}
@@ -183,15 +182,15 @@ def question_baselines(examples: Sequence[QuestionExample], beside_others: Seque
         ]
         figures[f"{name}.em"] = mean(em for em, _ in scores)
         figures[f"{name}.f1"] = mean(f1 for _, f1 in scores)
-    if beside_others:
-        others = [overlap_answer(example.question, example.context) for example in beside_others]
+    if about_others:
+        others = [overlap_answer(example.question, example.context) for example in about_others]
         unlike = [[1 - share for _, share in answers] for answers in (overlap, others)]
         figures["overlap.null_score_auroc"] = round(auroc(*unlike), 4)
     return figures
 
 
 def label_scores(items: Sequence[Scored]) -> Scores:
-    """Accuracy and macro-F1, calibration, accuracy by length, and the share of the commonest class."""
+    """Accuracy and macro-F1, calibration, accuracy by length, and the share of the most frequent class."""
     wanted, given = [item.wanted[0] for item in items], [item.given for item in items]
     _, codes = np.unique([*wanted, *given], return_inverse=True)
     own, said = codes[: len(items)], codes[len(items) :]
@@ -211,12 +210,12 @@ def label_scores(items: Sequence[Scored]) -> Scores:
 
 
 def _macro_f1(wanted: Sequence[str] | IntArray, given: Sequence[str] | IntArray) -> float:
-    """Mean of F1 over the classes that are wanted."""
+    """Mean F1 over the classes that occur in the data."""
     return float(f1_score(wanted, given, labels=np.unique(wanted), average="macro", zero_division=0))
 
 
 def label_baselines(examples: Sequence[LabelledText], training: Sequence[LabelledText]) -> Figures:
-    """TF-IDF with logistic regression, and chance; both from the training split."""
+    """Figures of TF-IDF with logistic regression, and of chance; both use the training split."""
     wanted = [example.label for example in examples]
     methods = {
         "tfidf": tfidf_labels(training, [example.text for example in examples]),
@@ -243,7 +242,7 @@ def _calibration(items: Sequence[Scored]) -> Statistic:
 
 
 def mean_where(values: FloatArray, mask: BoolArray) -> Statistic:
-    """The mean of those values that the mask lets through."""
+    """The mean of the values that the mask selects."""
 
     def statistic(places: IntArray) -> float:
         inside = places[mask[places]]

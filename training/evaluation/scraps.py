@@ -1,7 +1,7 @@
-"""Is a chosen sentence a scrap, which tells a reader nothing? A plain definition, apart from the one that is served.
+"""Is a chosen sentence a scrap that tells a reader nothing? A definition independent of the served code.
 
-The service tells headings from prose by app/text/structure.py. A measure that asked the same code would find no fault
-in it; this one sees lines and characters only. Knows nothing of models.
+The service separates headings from prose in app/text/structure.py. A measure built on the same code could not find its
+faults, so this one uses only lines and characters. Knows nothing of models.
 """
 
 import re
@@ -38,11 +38,11 @@ _PAGE = re.compile(r"^[-–－\s]*[0-9０-９]+\s*(?:[/／]\s*[0-9０-９]+)?[-�
 def is_scrap(text: str, start: int, end: int) -> bool:
     """Whether text[start:end] is a heading, the head of a table, a signature or page furniture.
 
-    A scrap either holds no letter at all, or is all of one line of at most `LONGEST_HEADING` characters (a head of a
-    table and page furniture: of any length) that does not end like a sentence, and is one of these:
+    A scrap either holds no letter at all, or is one whole line of at most `LONGEST_HEADING` characters (table heads and
+    page furniture may be longer) that does not end like a sentence, and is one of these:
 
-    - page furniture: a page number; a line that stands in the text more than once, numbers aside; and, at any length,
-      a line with a wide gap before its page number, or a head of a mail such as `To:`;
+    - page furniture: a page number; a line that the text repeats, ignoring numbers; and, at any length, a line with a
+      wide gap before its page number, or a mail header such as `To:`;
     - an addressee (様, 御中, 各位), a closing word (敬具, 以上), a date alone, or the name of a company or an office
       without a predicate and without figures;
     - a heading: it begins with the number or the mark of a heading, where the lines next to it do not begin with one of
@@ -76,7 +76,7 @@ def is_scrap(text: str, start: int, end: int) -> bool:
 def _is_furniture(line: str, text: str) -> bool:
     if _PAGE.search(line):
         return True
-    # A line of a list or a table may well stand twice; a running head has no cells and no mark.
+    # A line of a list or a table may occur twice; a running head has no cells and no list mark.
     if _CELLS.search(line) or _MARK.match(line) or line[0] in "・-*※":
         return False
     shape = re.escape(re.sub(r"[0-9０-９]+", "0", line)).replace("0", "[0-9０-９]+")

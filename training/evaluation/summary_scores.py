@@ -1,4 +1,4 @@
-"""Figures of summaries: beside references that a person wrote, and by the sentences that a reader marked.
+"""Figures of summaries: against references that a person wrote, or by the sentences that a person marked.
 
 Knows texts and choices; nothing of requests or files.
 """
@@ -20,9 +20,9 @@ _MARK_BASELINES = {"lead": lead_sentences, "centroid": centroid, "random": rando
 
 
 def summary_scores(items: Sequence[Scored], examples: Sequence[SummaryExample]) -> Scores:
-    """Character-bigram F1 and ROUGE, beside the first three sentences (`lead`) and the greedy oracle's three.
+    """Character-bigram F1 and ROUGE of the model, the first three sentences (`lead`) and the greedy oracle's three.
 
-    `share_to_oracle` is how far the model comes on the way from the lead (0) to the oracle (1) in bigram F1.
+    `share_to_oracle` places the model between the lead (0) and the oracle (1) in bigram F1.
     """
     summaries = [item.given for item in items]
     ends = {
@@ -67,10 +67,10 @@ def summary_baselines(examples: Sequence[SummaryExample], model: Figures) -> Fig
 
 
 def mark_scores(choices: Sequence[Choice], items: Sequence[Scored]) -> Scores:
-    """The share of the marked sentences that summaries of as many sentences hold, and what else they hold.
+    """The share of the marked sentences in summaries of as many sentences, and the share of scraps in them.
 
-    `marks_found` is the mean over all marks, the headline; `marks_found_by_document` that over documents. `scraps` is
-    the share of the chosen sentences that say nothing by the definition in scraps.py.
+    `marks_found`, the headline, is the mean over all marks; `marks_found_by_document` is the mean over documents.
+    `scraps` is the share of the chosen sentences that are scraps by the definition in scraps.py.
     """
     documents = [choice.document.document for choice in choices]
     statistics = _mark_statistics(choices, [choice.chosen for choice in choices])
@@ -80,7 +80,7 @@ def mark_scores(choices: Sequence[Choice], items: Sequence[Scored]) -> Scores:
 
 
 def mark_baselines(choices: Sequence[Choice]) -> Figures:
-    """The first sentences, those nearest the middle of the text, and chance; of those that a summary may hold."""
+    """Figures of the first sentences, the most central ones, and chance, among those that a summary may hold."""
     documents = [choice.document.document for choice in choices]
     figures: Figures = {}
     for name, method in _MARK_BASELINES.items():

@@ -1,6 +1,6 @@
-"""Questions beside documents that do not answer them, to see what the null score is worth.
+"""Asks questions about documents that do not answer them, to measure the null score.
 
-Knows texts, nothing of models.
+Knows texts; nothing of models.
 """
 
 import bisect
@@ -14,14 +14,14 @@ from scipy.stats import rankdata
 
 from training.data import DataError, QuestionExample
 
-NEAREST = 10  # texts of about the same length, of which one is drawn
+NEAREST = 10  # one text is drawn from this many of similar length
 
 
 def unrelated(examples: Sequence[QuestionExample], pool: Sequence[QuestionExample]) -> list[QuestionExample]:
-    """Every question with the text of another document in place of its own, and so without an answer.
+    """Every question with the text of another document instead of its own, and so without an answer.
 
-    The text is one of the `NEAREST` in length among the contexts of the pool that belong to other documents, drawn by
-    the question's id: the same whatever else is scored. That it answers by chance is not ruled out.
+    The text is one of the `NEAREST` in length among the contexts of other documents in the pool. The question's id
+    decides the draw, so the other items do not matter. The text may answer the question by chance.
 
     Raises:
         DataError: the pool has no second document.
@@ -35,7 +35,7 @@ def unrelated(examples: Sequence[QuestionExample], pool: Sequence[QuestionExampl
 
 
 def _nearest(example: QuestionExample, texts: Sequence[tuple[int, str, str]]) -> list[tuple[str, str]]:
-    """(context, document) of the nearest texts in length that are of another document."""
+    """(context, document) of the texts of other documents that are nearest in length."""
     length = len(example.context)
     right = bisect.bisect_left(texts, (length, "", ""))
     left = right - 1

@@ -1,6 +1,6 @@
 """`nagayomi finetune`: from a configuration file to a checkpoint that transformers and `nagayomi export` can load.
 
-Run it again with the same folder and a killed run goes on. Knows nothing of serving.
+Run again with the same folder, it resumes a killed run. Knows nothing of serving.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from training.runs.distributed import joined
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, required=True, help="TOML file, or a folder of them, see training/configs/"
+        "--config", type=Path, required=True, help="TOML file, or a folder of TOML files; see training/configs/"
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run; run again to resume")
@@ -28,10 +28,10 @@ def run(args: argparse.Namespace) -> int:
     """Train, and print the steps and the mean loss of the last ones as one JSON object.
 
     Raises:
-        NagayomiError: the configuration, the data or the folder is wrong, or training diverged; says what.
+        NagayomiError: the configuration, the data or the folder is wrong, or training diverged.
     """
-    # Moments of rows that are rarely seen decay into denormal numbers, which CPUs add a hundred times slower. Set
-    # before the first operation: the threads of the pool inherit it.
+    # Moments of rarely used rows decay into denormal numbers, which CPUs add a hundred times slower. This is set before
+    # the first operation, because the threads of the pool inherit it.
     torch.set_flush_denormal(True)
     if jglue_command.is_suite_config(args.config, args.set):
         return jglue_command.finetune(args)

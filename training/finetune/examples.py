@@ -1,6 +1,7 @@
-"""Examples as sequences: what one training step reads, and what it should answer.
+"""Turns examples into training sequences: the input of one step, and its target.
 
-Text goes through the tokenizer and windows of the service, so a model is trained on exactly what it will be served.
+Text goes through the tokenizer and windows of the service, so training and serving use the same input. Knows nothing of
+models or steps.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,21 +48,21 @@ class Target:
     label: int = 0
     starts: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # first token of each sentence
     kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 1 where a summary keeps it
-    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 0 where none may
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 0 where no summary may keep it
 
 
 @dataclass(frozen=True)
 class TrainingSequence:
     document: Document
     target: Target
-    shift: int = 0  # by how many positions the text is moved along the position axis
+    shift: int = 0  # number of positions by which the text is moved
 
 
 class ExampleSource:
-    """The examples of one data set. `draw(index, rng)` makes one sequence, a random crop where a text is too long."""
+    """The examples of one data set. `draw(index, rng)` makes one sequence: a random crop when the text is too long."""
 
     labels: tuple[str, ...] = ()
-    label_weights: FloatArray | None = None  # of each label in the loss; None: all alike
+    label_weights: FloatArray | None = None  # weight of each label in the loss; None: equal weights
 
     def __init__(self, size: int, draw: Callable[[int, np.random.Generator], TrainingSequence]) -> None:
         self.size = size
@@ -69,7 +70,7 @@ class ExampleSource:
 
 
 class Mixture:
-    """The data sets of a run. An epoch reads of each set its share, drawn again for every epoch."""
+    """The data sets of a run. An epoch reads the configured share of each set, drawn again for every epoch."""
 
     def __init__(self, sources: Sequence[ExampleSource], shares: Sequence[float]) -> None:
         self.sources, self.shares = sources, shares
@@ -108,12 +109,12 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
     for one, source in zip(config.sets, sources, strict=True):
         if round(source.size * one.share) == 0:
             raise DataError(
-                f"{data / one.data} holds nothing that a model could learn from with max_tokens = {one.max_tokens} "
+                f"{data / one.data} gives no training example with max_tokens = {one.max_tokens} "
                 f"and share = {one.share} (usable examples: {source.size})."
             )
         if source.labels != sources[0].labels:
             raise ConfigError(
-                f"{one.data} has other classes than {config.sets[0].data}: they cannot be learned together."
+                f"{one.data} has other classes than {config.sets[0].data}; one run needs the same classes in all sets."
             )
     return Mixture(sources, [one.share for one in config.sets])
 
@@ -126,7 +127,7 @@ def _source(config: FinetuneConfig, one: DataSet, data: Path, tokenizer: Tokeniz
         return _labelled(config, one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer)
     if config.task == "summarize" and one.reader == "reading-set":
         return _summaries(config, one, marked_texts(path), tokenizer)
-    raise ConfigError(f"The reader {one.reader!r} does not give examples for the task {config.task!r}.")
+    raise ConfigError(f"The reader {one.reader!r} has no examples for the task {config.task!r}.")
 
 
 def question_examples(reader: str, path: Path, context: ContextUnit) -> list[QuestionExample]:
@@ -155,7 +156,7 @@ def labelled_split(reader: str, path: Path, percent: int) -> tuple[list[Labelled
 
 
 def summary_split(reader: str, path: Path, percent: int) -> tuple[list[SummaryExample], list[SummaryExample]]:
-    """(training, held-out) documents; of Kyoto, the body to summarise and the lead as the reference summary."""
+    """(training, held-out) documents; of a Kyoto article, the body is the text and the lead the reference summary."""
     split: tuple[list[SummaryExample], list[SummaryExample]] = ([], [])
     if reader == "summaries":
         for index, example in enumerate(read_summaries(path)):
@@ -192,7 +193,7 @@ def _questions(
             if first > last:
                 continue
             span = (first, last)
-        # A question that leaves no room for its answer and some context cannot be learned from at this length.
+        # Skip questions that leave no room for the answer and some context at this length.
         answer_tokens = span[1] - span[0] + 1 if span else 0
         if len(question) + answer_tokens <= one.max_tokens // 2:
             prepared.append(_Question(question, context, span, example))
@@ -204,7 +205,7 @@ def _questions(
             dice = rng.random()
             if dice < one.unrelated_share:
                 other = prepared[int(rng.integers(len(prepared)))]
-                if other.context is not context:  # two questions about one text: it may answer both
+                if other.context is not context:  # both questions are about one text, which may answer both
                     context, span, must_hold = other.context, None, other.span
             elif dice < one.unrelated_share + one.removed_share:
                 without = _without_sentence(asked)
@@ -233,7 +234,7 @@ def _questions(
 
 @dataclass(frozen=True)
 class _Question:
-    """A tokenized question; `span` is the first and the last token of its answer, None where the text has none."""
+    """A tokenized question; `span` holds the first and the last token of its answer, None where the text has none."""
 
     question: Tokens
     context: Tokens
@@ -242,7 +243,7 @@ class _Question:
 
 
 def _crop_start(tokens: int, room: int, must_hold: tuple[int, int] | None, rng: np.random.Generator) -> int:
-    """The first token of a random crop of `room` tokens; one that holds these tokens, where there are any."""
+    """The first token of a random crop of `room` tokens. The crop holds the tokens `must_hold`, if given."""
     if tokens <= room:
         return 0
     first, last = must_hold or (tokens, -1)
@@ -253,8 +254,8 @@ def _crop_start(tokens: int, room: int, must_hold: tuple[int, int] | None, rng: 
 def _without_sentence(asked: _Question) -> tuple[Tokens, tuple[int, int]] | None:
     """The context without the sentence of the answer, and the token next to the gap.
 
-    The best teacher of "not stated": all that surrounds an answer is there, and the answer is not. None where the rest
-    of the text still holds one of the right answers, or nothing.
+    It teaches "not stated" best: everything around the answer is there, and the answer is not. None where the rest of
+    the text still holds one of the right answers, or is empty.
     """
     context, text = asked.context, asked.example.context
     answer, at = asked.example.answers[0]
@@ -285,7 +286,7 @@ def _labelled(
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         text, room = tokens[index], context_room(None, one.max_tokens, tokenizer.template)
-        # Half of the crops are the beginning, which is what a reader sees first; the others teach the rest.
+        # Half of the crops are the beginning, because readers see it first; the others teach the rest.
         start = int(rng.integers(0, len(text) - room + 1)) if len(text) > room and rng.random() < 0.5 else 0
         (window,) = text_windows(
             text.slice(start, start + room),

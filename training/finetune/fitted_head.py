@@ -1,7 +1,7 @@
-"""The head of a summarizer, fitted by logistic regression over the mean states of sentences, before any step is taken.
+"""Fits the head of a summarizer by logistic regression over the mean states of sentences, before the first step.
 
-A head that starts at random learns nothing of marks in some hundreds of steps, while the states of the encoder say
-a good deal about them already: the regression finds that in seconds. Knows models and sequences; nothing of files.
+A random head learns nothing from a few hundred marks, although the states of the encoder already tell much about them.
+The regression finds that in seconds. Knows models and sequences; nothing of files.
 """
 
 from collections.abc import Iterable

@@ -21,11 +21,11 @@ from training.runs.distributed import Processes
 from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint
 from training.runs.trainer import Trainer, build_optimiser
 
-POOL_BATCHES = 16  # sequences of so many batches are sorted by length before packing, so that block tables are narrow
+POOL_BATCHES = 16  # sequences of this many batches are sorted by length before packing, so that block tables are narrow
 
 
 def batches(mixture: Mixture, config: FinetuneConfig, epoch: int, block_size: int) -> Iterator[list[TrainingSequence]]:
-    """The batches of one epoch: the same for the same seed and epoch, whenever they are asked for."""
+    """The batches of one epoch. They depend only on the seed and the epoch."""
     rng = np.random.default_rng([config.seed, epoch])
     sequences = mixture.epoch(np.random.default_rng([config.seed, epoch, 1]))
     while pool := _up_to(sequences, POOL_BATCHES * config.batch_tokens, block_size):
@@ -39,7 +39,7 @@ def _length(sequence: TrainingSequence) -> int:
 
 
 def _up_to(sequences: Iterator[TrainingSequence], tokens: int, block_size: int) -> list[TrainingSequence]:
-    """The next sequences, of at least so many tokens together; fewer at the end."""
+    """The next sequences, with at least this many tokens in total; fewer at the end."""
     pool: list[TrainingSequence] = []
     while tokens > 0 and (sequence := next(sequences, None)) is not None:
         pool.append(sequence)
@@ -48,7 +48,7 @@ def _up_to(sequences: Iterator[TrainingSequence], tokens: int, block_size: int) 
 
 
 def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int) -> list[list[TrainingSequence]]:
-    """The sequences in their order, in groups of at most so many tokens, or of one sequence."""
+    """The sequences in order, in groups of at most this many tokens, or of one longer sequence."""
     groups: list[list[TrainingSequence]] = []
     room = 0
     for sequence in sequences:
@@ -62,7 +62,7 @@ def grouped(sequences: Iterable[TrainingSequence], tokens: int, block_size: int)
 
 
 def loss_weight(targets: Sequence[Target], task: TrainingTask) -> float:
-    """By how much the loss of these targets counts in a step: their documents, or the sentences that may be kept."""
+    """The weight of these targets in the loss of a step: their documents, or the sentences that a summary may keep."""
     if task == "summarize":
         return float(sum(target.weights.sum() for target in targets))
     return float(len(targets))
@@ -75,7 +75,7 @@ def loss_sum(
     task: TrainingTask,
     label_weights: Tensor | None = None,
 ) -> Tensor:
-    """Loss of a packed batch, summed over what `loss_weight` counts.
+    """Loss of a packed batch, summed over the documents or sentences that `loss_weight` counts.
 
     Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
     of the mean logit of each sentence (summarize).
@@ -119,7 +119,7 @@ class Run(Trainer):
         """Read the data and make the model.
 
         Raises:
-            ConfigError: the configuration does not fit the checkpoint, the reader, or what is in the folder already.
+            ConfigError: the configuration does not fit the checkpoint, the reader, or the content of the folder.
             DataError: the data cannot be read, or there is nothing in it to learn from.
         """
         super().__init__(config, out, processes or Processes())
@@ -142,14 +142,14 @@ class Run(Trainer):
         self.description = (
             f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
         )
-        # Random crops change the number of batches a little from epoch to epoch: the first one's is the measure.
+        # Random crops change the number of batches a little from epoch to epoch, so the first epoch decides.
         per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
         self.total = max(1, round(per_epoch * config.epochs)) if config.epochs else 0
 
     def _fit_head(self) -> None:
         if self.config.task != "summarize":
             raise ConfigError('head = "fitted" is for the task summarize.')
-        if whole_checkpoint(self.out) is None:  # a run that goes on has its head in the checkpoint
+        if whole_checkpoint(self.out) is None:  # a resumed run has its head in the checkpoint
             layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
             fit_head(
                 self.model, self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1])), layout, bf16=self.bf16
@@ -162,16 +162,16 @@ class Run(Trainer):
         """One step over all processes: each takes its share of the sequences, in passes of `micro_batch_tokens`."""
         config, device = self.config, self.processes.device
         weight = loss_weight([sequence.target for sequence in sequences], config.task)
-        # Dropout follows from the step as all else does: there is no state of a generator to keep.
+        # The step determines dropout as it does everything else, so a checkpoint needs no generator state.
         seed = np.random.SeedSequence([config.seed, self.step, self.processes.rank])
         torch.manual_seed(int(seed.generate_state(1)[0]))
         self.optimiser.zero_grad(set_to_none=True)
         loss = 0.0
-        # Drawn for all of the step, so that the number of processes changes nothing.
+        # Drawn for the whole step, so that the number of processes changes nothing.
         shifts = [self._shift(sequence, rng) for sequence in sequences]
         moved = [replace(sequence, shift=shift) for sequence, shift in zip(sequences, shifts, strict=True)]
         own = moved[self.processes.rank :: self.processes.size]
-        # A process that a short step leaves without a sequence reads one that counts nothing: all must have gradients.
+        # A process without a sequence of a short step reads one with weight 0, because all processes need gradients.
         share = 1 / max(1.0, weight) if own else 0.0
         for group in grouped(own or moved[:1], config.micro_batch_tokens, self.layout.block_size):
             batch = pack([sequence.document for sequence in group], self.layout)
@@ -179,7 +179,7 @@ class Run(Trainer):
                 name: torch.from_numpy(batch.inputs[name]) for name in packed_inputs(config.task, self.layout.pattern)
             }
             for sequence, place in zip(group, batch.documents, strict=True):
-                # [CLS] and a question stay where they are.
+                # [CLS] and a question keep their positions.
                 first = place.start + max(1, sequence.document.question_length)
                 inputs["position_ids"][0, first : place.stop] += sequence.shift
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
@@ -194,13 +194,13 @@ class Run(Trainer):
         return loss
 
     def _shift(self, sequence: TrainingSequence, rng: np.random.Generator) -> int:
-        """How far a sequence is moved along the position axis: a share of them by any number of positions."""
+        """The number of positions by which to move a sequence: random for a share of them, 0 for the others."""
         if rng.random() >= self.config.shifted_share:
             return 0
         return int(rng.integers(0, self.model.config.max_position_embeddings - _length(sequence) + 1))
 
     def steps(self) -> Iterator[float]:
-        """Where a run stands in its batches is a count of steps and nothing else."""
+        """Take the remaining steps. The count of steps alone tells which batch comes next."""
         every = (
             batch
             for epoch in itertools.count()

@@ -1,7 +1,7 @@
 """JGLUE as a whole: fine-tune an encoder on every task, evaluate it, and print its row of the published table.
 
-The last line of standard output is one JSON object; all else goes to standard error. Knows the table and the folders;
-training is in `training.jglue.grid_search`.
+The last line of standard output is one JSON object; everything else goes to standard error. Knows the table and the
+folders; nothing of training, which is in grid_search.py.
 """
 
 import argparse
@@ -21,22 +21,22 @@ from training.jglue.tasks import TASK_NAMES, TASKS, TaskName
 
 DEFAULT_DATA = Path("data")
 
-# Arguments of the evaluation of one served model.
+# Arguments for the evaluation of a served model.
 _NOT_OF_A_SUITE = ("task", "model_store", "reader", "record")
 
 _HEADINGS = {"accuracy": "acc", "mcc": "MCC", "pearson": "Pearson", "spearman": "Spearman", "em": "EM", "f1": "F1"}
 
 
 def is_suite_config(config: Path, overrides: list[str]) -> bool:
-    """Whether a configuration is a folder of tasks, or one of a task of JGLUE."""
+    """Whether a configuration is a folder of JGLUE tasks, or one JGLUE task."""
     return config.is_dir() or read_values(config, overrides).get("task") in TASKS
 
 
 def finetune(args: argparse.Namespace) -> int:
-    """`nagayomi finetune` for one task, or for every task of a folder of configurations, each in a folder of its own.
+    """`nagayomi finetune` for one task, or for every task of a folder of configurations, each in its own folder.
 
     Raises:
-        NagayomiError: a configuration, the data or the folder is wrong, or training diverged; says what.
+        NagayomiError: a configuration, the data or the folder is wrong, or training diverged.
     """
     if not args.config.is_dir():
         summary = tune(read_encoder_config(args.config, args.set), args.data, args.out)
@@ -54,10 +54,10 @@ def finetune(args: argparse.Namespace) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """`nagayomi evaluate --suite jglue` of a folder that `finetune` filled: of all tasks, or of one.
+    """`nagayomi evaluate --suite jglue` of a folder that `finetune` filled, for all tasks or for one.
 
     Raises:
-        NagayomiError: there is nothing to evaluate, or the data cannot be read; says what.
+        NagayomiError: there is nothing to evaluate, or the data cannot be read.
     """
     given = [name for name in _NOT_OF_A_SUITE if getattr(args, name) is not None]
     if given:
@@ -92,7 +92,7 @@ def _noted(folder: Path) -> EncoderConfig:
 
 
 def _with_data(configs: list[EncoderConfig], data: Path, keys: tuple[str, ...]) -> list[EncoderConfig]:
-    """The tasks whose files are there. The others are named: MARC-ja, for one, can no longer be had.
+    """The tasks whose files exist. Prints the names of the others: MARC-ja, for example, is no longer available.
 
     Raises:
         DataError: there is none.
@@ -106,7 +106,7 @@ def _with_data(configs: list[EncoderConfig], data: Path, keys: tuple[str, ...]) 
         else:
             ready.append(config)
     if not ready:
-        raise DataError(f"{data} has the files of no task; --data names the folder that holds jglue/ and jcola/.")
+        raise DataError(f"{data} has no files of any task; --data is the folder that holds jglue/ and jcola/.")
     return ready
 
 
@@ -117,7 +117,7 @@ def _print_results(name: str, results: Mapping[TaskName, Scores]) -> None:
 
 
 def table(name: str, results: Mapping[TaskName, Mapping[str, float]]) -> str:
-    """One row in the form of JGLUE's table, under its two lines of headings; a task without a result has a dash."""
+    """One row in the format of JGLUE's table, under its two lines of headings; a task without a result has a dash."""
     titles = ["Model", *(task.title for task in TASKS.values())]
     measures = ["", *("/".join(_HEADINGS[measure] for measure in task.measures) for task in TASKS.values())]
     row = [name]

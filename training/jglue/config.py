@@ -1,6 +1,6 @@
-"""One fine-tuning of any encoder of the hub on a task of JGLUE, described by one TOML file.
+"""The fine-tuning of a hub encoder on one task of JGLUE, described by one TOML file.
 
-Knows nothing of how any of it is used.
+Knows the keys and their limits; nothing of how they are used.
 """
 
 from pathlib import Path
@@ -25,10 +25,10 @@ class EncoderConfig(BaseModel):
     checkpoint: str  # a directory of transformers, or a hub id: BigBird, BERT, RoBERTa, DeBERTa-v2, LUKE, ...
     train: str  # file or folder below the data folder given on the command line
     valid: str
-    out_of_domain: str = ""  # a second file to score, as JCoLA has one
-    train_reader: Reader | None = None  # train on another set: jnli-neg (jnli), jsick (jnli, jsts)
+    out_of_domain: str = ""  # a second file to score; JCoLA has one
+    train_reader: Reader | None = None  # train on another data set: jnli-neg (jnli), jsick (jnli, jsts)
 
-    # What the encoder reads: as its card asks. A checkpoint that says so itself is not contradicted.
+    # Preparation of the text, as the encoder's card asks. It must agree with a checkpoint that records it.
     normaliser: NormaliserName
     segmenter: SegmenterName
     max_tokens: int = Field(ge=8)  # longer texts are cut off, as in JGLUE; contexts of jsquad are read in windows

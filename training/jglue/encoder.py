@@ -41,22 +41,22 @@ _AUTO_CLASSES = {
     "choice": AutoModelForMultipleChoice,
     "span": AutoModelForQuestionAnswering,
 }
-# What a tokenizer.json made here calls them.
+# Names of the special tokens in a tokenizer.json made by this project.
 _SPECIAL_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
 
 class Encoder:
-    """A model with the head of a task, its tokenizer, and how its text is prepared."""
+    """A model with the head of a task, its tokenizer, and the preparation of its text."""
 
     def __init__(self, model: Any, tokenizer: Any, prepare: TextPreparation, task: TaskName, max_tokens: int) -> None:
         self.model, self.tokenizer, self.prepare = model, tokenizer, prepare
         self.task, self.max_tokens = task, max_tokens
-        # RoBERTa has one type of tokens and DeBERTa-v2 none, whatever their tokenizers say.
+        # RoBERTa has one token type and DeBERTa-v2 none, although their tokenizers give others.
         names = {"input_ids", "attention_mask"}
         self.inputs = names | {"token_type_ids"} if getattr(model.config, "type_vocab_size", 0) > 1 else names
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Features]:
-        """Texts, or pairs of them, as the tokenizer lays them out; what is longer than `max_tokens` is cut off."""
+        """Encode texts, or pairs of texts, with the tokenizer's special tokens; cut them off after `max_tokens`."""
         columns = self.tokenizer(
             [self.prepare(text).joined for text in texts],
             None if pairs is None else [self.prepare(pair).joined for pair in pairs],
@@ -66,12 +66,12 @@ class Encoder:
         return [{name: columns[name][i] for name in self.inputs if name in columns} for i in range(len(texts))]
 
     def tokens(self, text: str) -> Tokens:
-        """One text as tokens without special ones, each with its place in the text."""
+        """One text as tokens with their places in the text, without special tokens."""
         prepared = self.prepare(text)
         if not prepared.joined:
             return NO_TOKENS
         if self.tokenizer.is_fast:
-            # verbose: it would warn of texts longer than the model, which are read in windows here.
+            # verbose=False: it would warn about texts longer than the model, which are read in windows here.
             found = self.tokenizer(
                 prepared.joined, add_special_tokens=False, return_offsets_mapping=True, verbose=False
             )
@@ -83,7 +83,7 @@ class Encoder:
 
     @cached_property
     def template(self) -> Template:
-        """Read off encoded texts: tokenizers have no common way to say it."""
+        """Read from encoded texts, because tokenizers have no common interface for it."""
         frames = []
         for texts in (("山",), ("山", "川")):
             encoded = self.tokenizer(*texts, return_special_tokens_mask=True, return_token_type_ids=True)
@@ -110,7 +110,7 @@ class Encoder:
 def load_encoder(
     checkpoint: str, task: TaskName, normaliser: NormaliserName, segmenter: SegmenterName, max_tokens: int
 ) -> Encoder:
-    """A checkpoint with the head of a task, new where the checkpoint has none.
+    """A checkpoint with the head of a task; the head is new when the checkpoint has none.
 
     Raises:
         ConfigError: it cannot be loaded, or does not fit its tokenizer, `max_tokens` or the way text is prepared.
@@ -124,7 +124,7 @@ def load_encoder(
     try:
         tokenizer = _load_tokenizer(checkpoint)
         model = _AUTO_CLASSES[kind].from_pretrained(checkpoint, trust_remote_code=False, **options)
-    except Exception as error:  # whatever the libraries below raise, down to a bare Exception of the Rust tokenizer
+    except Exception as error:  # the libraries raise many types, even a bare Exception from the Rust tokenizer
         raise ConfigError(f"The checkpoint {checkpoint!r} cannot be loaded for {task}: {error}") from error
     _check_fits(model, tokenizer, checkpoint, max_tokens)
     for key, value in (("normaliser", normaliser), ("segmenter", segmenter)):
@@ -132,7 +132,7 @@ def load_encoder(
         if noted != value:
             raise ConfigError(f"{checkpoint} was trained with {key} = {noted}, not {value}: --set {key}={noted}.")
     if model.config.model_type == "big_bird":
-        # Up to here transformers leaves block-sparse attention by itself, with a warning for every model.
+        # For sequences this short, transformers switches to full attention itself, with a warning for every model.
         blocks = 5 + 2 * model.config.num_random_blocks
         if max_tokens <= blocks * model.config.block_size:
             model.base_model.set_attention_type("original_full")
@@ -148,25 +148,25 @@ def _load_tokenizer(checkpoint: str) -> Any:
 
 
 def _check_fits(model: Any, tokenizer: Any, checkpoint: str, max_tokens: int) -> None:
-    """Refuse what would only show as an index error in the middle of a run."""
+    """Refuse settings that would otherwise fail with an index error in the middle of a run."""
     if tokenizer.pad_token_id is None:
-        raise ConfigError(f"The tokenizer of {checkpoint} has no padding token; an encoder is wanted.")
+        raise ConfigError(f"The tokenizer of {checkpoint} has no padding token; use an encoder.")
     vocabulary = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > vocabulary:
         raise ConfigError(f"The tokenizer of {checkpoint} has {len(tokenizer)} pieces, the model {vocabulary}.")
     for name, module in model.named_modules():
         if name.endswith("embeddings.position_embeddings") and isinstance(module, nn.Embedding):
-            # Models of RoBERTa's kind count positions from the one after that of padding.
+            # Models of the RoBERTa family start positions after the padding id.
             positions = module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
             if max_tokens > positions:
                 raise ConfigError(f"max_tokens is {max_tokens}; {checkpoint} has {positions} positions.")
 
 
 def read_notes(directory: Path) -> dict[str, Any] | None:
-    """What `Encoder.save` noted in a directory, or None where there is no such checkpoint.
+    """The notes of `Encoder.save` in a directory, or None where there is no such checkpoint.
 
     Raises:
-        ConfigError: config.json is there and cannot be read.
+        ConfigError: config.json exists but cannot be read.
     """
     file = directory / "config.json"
     if not file.exists():
@@ -182,7 +182,7 @@ def predict(encoder: Encoder, features: Sequence[Features], what: str, batch_siz
     """The logits of every sequence, in order: (classes,), or (2, tokens) for the starts and the ends of spans."""
     model = encoder.model.eval()
     device = next(model.parameters()).device
-    # Sequences of like length share a batch; the longest come first, so that too little memory shows at once.
+    # Sequences of similar length share a batch; the longest come first, so that a lack of memory shows at once.
     order = sorted(range(len(features)), key=lambda index: -_length(features[index]))
     results: list[FloatArray] = [np.zeros(0, dtype=np.float32)] * len(features)
     with torch.inference_mode(), tqdm(total=len(features), desc=what, file=sys.stderr) as progress:

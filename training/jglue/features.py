@@ -29,13 +29,13 @@ from training.jglue.tasks import (
     score_similarities,
 )
 
-MAX_QUESTION_TOKENS = 64  # of the SQuAD scripts: a longer question is cut off
-MAX_ANSWER_TOKENS = 30  # likewise
+MAX_QUESTION_TOKENS = 64  # as in the SQuAD scripts: a longer question is cut off
+MAX_ANSWER_TOKENS = 30  # as in the SQuAD scripts
 
 
 @dataclasses.dataclass(frozen=True)
 class WindowedQuestion:
-    """A question, the tokens of its context, and the windows in which they are read."""
+    """A question, the tokens of its context, and the windows over both."""
 
     example: QuestionExample
     context: Tokens
@@ -43,7 +43,7 @@ class WindowedQuestion:
 
 
 def training_features(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> list[Features]:
-    """What the model reads and should answer, as arguments of its `forward`."""
+    """Inputs and targets of the model, as arguments of its `forward`."""
     if TASKS[encoder.task].kind != "span":
         return _labelled(encoder, examples)
     return [
@@ -75,12 +75,12 @@ def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride
     """Every question over its context in windows of `max_tokens`, which start every `doc_stride` tokens.
 
     Raises:
-        ConfigError: a window has no room for context beside a question.
+        ConfigError: a question leaves no room for context in a window.
     """
     template = encoder.template
     contexts: dict[str, Tokens] = {}
     found = []
-    for example in tqdm(examples, desc=f"tokenising {encoder.task}", file=sys.stderr):
+    for example in tqdm(examples, desc=f"tokenizing {encoder.task}", file=sys.stderr):
         assert isinstance(example, QuestionExample)
         context = contexts.get(example.context)
         if context is None:
@@ -97,7 +97,7 @@ def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride
             context,
             template=template,
             max_tokens=encoder.max_tokens,
-            doc_stride=min(doc_stride, room),  # a stride beyond the room would leave tokens unread
+            doc_stride=min(doc_stride, room),  # with a longer stride, tokens would be left out
             overlap_token_type=None,
         )
         found.append(WindowedQuestion(example, context, windows))
@@ -111,7 +111,8 @@ def _inputs(encoder: Encoder, window: Window) -> Features:
 
 
 def _span(question: WindowedQuestion, window: Window) -> Features:
-    """Where the first answer stands in a window: at its first token, that of no answer, when it is not all in it."""
+    """The span of the first answer in a window; the first token, which means no answer, when it is not wholly
+    inside."""
     context = question.context
     text, at = question.example.answers[0]
     first = int(np.searchsorted(context.ends, at, side="right")) - window.first_token

@@ -1,8 +1,8 @@
-"""Fine-tunes an encoder of the hub on one task: a run of transformers' Trainer for every learning rate and number of
-epochs of its configuration, of which the best on the validation set is kept.
+"""Fine-tunes a hub encoder on one task by grid search, and keeps the model that is best on the validation set.
 
-Run it again with the same folder and a killed run goes on. Under torchrun every process runs this. Knows nothing of
-tables or command lines.
+Each learning rate and number of epochs of the configuration is one run of transformers' Trainer. Run again with the
+same folder, it resumes a killed search. Under torchrun every process runs this. Knows nothing of tables or command
+lines.
 """
 
 import itertools
@@ -36,12 +36,12 @@ Scores = dict[str, float]
 
 
 def tune(config: EncoderConfig, data: Path, out: Path) -> dict[str, Any]:
-    """Leave the best model in `out`, and return what scores.json there holds: its recipe and scores, and all trials.
+    """Write the best model into `out`; return the content of scores.json: its recipe, its scores, and all trials.
 
     Raises:
-        ConfigError: the configuration does not fit the checkpoint, the devices, or what is in the folder already.
+        ConfigError: the configuration does not fit the checkpoint, the devices, or the content of the folder.
         DataError: the data cannot be read, or training and validation data overlap.
-        Diverged: a loss is no number.
+        Diverged: a loss is not finite.
     """
     _claim(config, out)
     summary_file, trials = out / "scores.json", out / "trials"
@@ -56,7 +56,7 @@ def tune(config: EncoderConfig, data: Path, out: Path) -> dict[str, Any]:
                 encoder = open_encoder(config, config.checkpoint)
                 features = features or training_features(encoder, train, config.doc_stride)
                 if not features:
-                    raise DataError(f"{data / config.train} holds nothing that a model could learn from.")
+                    raise DataError(f"{data / config.train} gives no training example.")
                 _trial(config, encoder, features, valid, rate, epochs, folder)
             results.append(json.loads((folder / "trial.json").read_text(encoding="utf-8")) | {"folder": folder.name})
         if is_first_process():
@@ -75,24 +75,24 @@ def read_task_data(config: EncoderConfig, data: Path) -> tuple[list[Example], di
     """Training examples, and the sets to score by the prefix of their measures.
 
     Raises:
-        DataError: a file cannot be read, or training data of another set overlaps with what is scored.
+        DataError: a file cannot be read, or training data of another set overlaps with the validation data.
     """
     train = read_examples(config.task, data / config.train, config.train_reader)
     valid = read_valid(config, data)
-    if config.train_reader is not None:  # the official splits are taken as they are
+    if config.train_reader is not None:  # the official splits may overlap
         for examples in valid.values():
             check_apart(train, examples, str(data / config.train))
     return train, valid
 
 
 def read_valid(config: EncoderConfig, data: Path) -> dict[str, list[Example]]:
-    """The sets to score by the prefix of their measures: the validation set has none."""
+    """The sets to score by the prefix of their measures; the prefix of the validation set is empty."""
     files = {"": config.valid} | ({"out_of_domain_": config.out_of_domain} if config.out_of_domain else {})
     return {prefix: read_examples(config.task, data / file) for prefix, file in files.items()}
 
 
 def open_encoder(config: EncoderConfig, checkpoint: str) -> Encoder:
-    """The encoder of a configuration or of its fine-tuned checkpoint, on the GPU where there is one."""
+    """The encoder of a configuration or of its fine-tuned checkpoint, on the GPU if there is one."""
     encoder = load_encoder(checkpoint, config.task, config.normaliser, config.segmenter, config.max_tokens)
     encoder.model.to("cuda" if torch.cuda.is_available() else "cpu")
     return encoder
@@ -115,7 +115,7 @@ def _trial(
     epochs: int,
     folder: Path,
 ) -> None:
-    """Train, and leave model, losses and their curve, and last trial.json in the folder."""
+    """Train, then write the model, the losses and their curve, and last trial.json into the folder."""
     steps = math.ceil(len(features) / config.batch_size) * epochs
     cuda = torch.cuda.is_available()
     arguments = TrainingArguments(
@@ -128,7 +128,7 @@ def _trial(
         weight_decay=config.weight_decay,
         max_grad_norm=config.clip_norm,
         seed=config.seed,
-        use_cpu=not cuda,  # without it, processes on CPUs would each train on everything
+        use_cpu=not cuda,  # without it, each process on a CPU would train on all data
         bf16=config.precision == "bf16" or (config.precision == "auto" and cuda and torch.cuda.is_bf16_supported()),
         save_strategy="steps",
         save_steps=config.checkpoint_every,
@@ -164,7 +164,7 @@ def _trial(
 
 
 class _Watch(TrainerCallback):
-    """The progress bar, and an end to a run whose loss is no number."""
+    """Shows the progress bar, and ends a run whose loss is not finite."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -205,16 +205,16 @@ class _Watch(TrainerCallback):
 
 
 def _batch_of_a_device(batch_size: int) -> int:
-    """A batch is shared among all devices, so that it is the recipe's however many there are."""
+    """The share of a device: the whole batch has the size of the recipe with any number of devices."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     devices = processes if processes > 1 else max(1, torch.cuda.device_count())
     if batch_size % devices:
-        raise ConfigError(f"batch_size is {batch_size}; it must be a multiple of the {devices} devices here.")
+        raise ConfigError(f"batch_size is {batch_size}; it must be a multiple of {devices}, the number of devices.")
     return batch_size // devices
 
 
 def _whole_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint of the Trainer that is whole: it writes the state last, and a kill may cut that short."""
+    """The newest whole checkpoint of the Trainer, which writes the state last; a kill may leave a part."""
     checkpoints = folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
     for checkpoint in sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         try:
@@ -226,7 +226,7 @@ def _whole_checkpoint(folder: Path) -> str | None:
 
 
 def _publish(trial: Path, out: Path) -> None:
-    """Copy the model of a trial, config.json last: where that is, the run is done."""
+    """Copy the model of a trial, config.json last: its presence means that the search is done."""
     files = [file for file in trial.iterdir() if file.name not in ("trial.json", "training_args.bin", "config.json")]
     for file in files:
         shutil.copyfile(file, out / file.name)
@@ -234,7 +234,7 @@ def _publish(trial: Path, out: Path) -> None:
 
 
 def _claim(config: EncoderConfig, out: Path) -> None:
-    """Note the configuration in the folder; refuse to go on with a run of another one.
+    """Write the configuration into the folder; refuse to resume a run of another one.
 
     Raises:
         ConfigError: names the keys that differ.
@@ -251,7 +251,7 @@ def _claim(config: EncoderConfig, out: Path) -> None:
         if changes:
             raise ConfigError(
                 f"{out} holds a run with another configuration: {'; '.join(changes)}. "
-                "Name another folder, or remove this one."
+                "Use another folder, or remove this one."
             )
     elif is_first_process():
         out.mkdir(parents=True, exist_ok=True)

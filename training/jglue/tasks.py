@@ -1,4 +1,4 @@
-"""The tasks of JGLUE: what each asks, how its files are read, and how an answer is scored.
+"""The tasks of JGLUE: their examples, the readers of their files, and their scores.
 
 Kurihara et al. 2022, JGLUE; Someya et al. 2024, JCoLA. Measures are those of JGLUE's own scripts. Knows texts, labels
 and arrays of logits; nothing of tokens or models.
@@ -24,7 +24,7 @@ TASK_NAMES: tuple[TaskName, ...] = get_args(TaskName)
 Kind = Literal["classes", "similarity", "choice", "span"]
 Reader = Literal["jnli-neg", "jsick"]
 
-CHOICES = 5  # answers that a question of JCommonsenseQA offers
+CHOICES = 5  # choices of a question of JCommonsenseQA
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ Example = TextExample | ChoiceExample | QuestionExample
 
 @dataclass(frozen=True)
 class JglueTask:
-    """One task. `measures` are those of the published table; by `chosen_by`, the best of several runs is kept."""
+    """One task. `measures` are those of the published table; `chosen_by` decides which of several runs is kept."""
 
     title: str
     kind: Kind
@@ -73,14 +73,14 @@ TASKS: dict[TaskName, JglueTask] = {
 
 
 def read_examples(task: TaskName, path: Path, reader: Reader | None = None) -> list[Example]:
-    """The examples of a file in the task's own format, or in that of another set with the same kind of answers.
+    """The examples of a file in the task's own format, or in that of another set with the same answers.
 
     Raises:
         DataError: the file cannot be read, is in another format, or holds nothing.
     """
     if reader is not None:
         if task not in _OTHER_READERS[reader]:
-            raise DataError(f"The reader {reader} gives nothing for the task {task}.")
+            raise DataError(f"The reader {reader} has no examples for the task {task}.")
         examples = list(_OTHER_READERS[reader][task](path))
     elif task == "jsquad":
         examples = [*read_squad(path)]
@@ -92,17 +92,17 @@ def read_examples(task: TaskName, path: Path, reader: Reader | None = None) -> l
 
 
 def check_apart(train: Sequence[Example], valid: Sequence[Example], what: str) -> None:
-    """Refuse training examples that the score will be taken on.
+    """Refuse training data that overlaps with the validation data.
 
     Raises:
-        DataError: an example (a pair in either order) stands in both; says how many and shows the first.
+        DataError: both hold the same example (a pair in either order); shows their number and the first.
     """
     keys = {_key(example) for example in valid}
     shared = [example for example in train if _key(example) in keys]
     if shared:
         raise DataError(
-            f"{len(shared)} examples of {what} stand in the validation file too, so a score would be of what was "
-            f"learned by heart; the first is {_key(shared[0])}. Train on other data."
+            f"{len(shared)} examples of {what} are in the validation file too, so the model could score by memory; "
+            f"the first is {_key(shared[0])}. Train on other data."
         )
 
 
@@ -115,13 +115,15 @@ def _key(example: Example) -> tuple[str, ...]:
 
 
 def _records(path: Path, **fields: type | tuple[type, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, record) of every line of a JSONL file, each an object that has the fields in their types."""
+    """(where, record) of every line of a JSONL file; each record has these fields with these types."""
     for number, record in enumerate(read_jsonl(path), start=1):
         where = f"{path}, record {number}"
         for name, kind in fields.items():
             value = record.get(name) if isinstance(record, dict) else None
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise DataError(f'{where}: {", ".join(fields)} are wanted; "{name}" is missing or not right.')
+                raise DataError(
+                    f'{where}: expected the fields {", ".join(fields)}; "{name}" is missing or has the wrong type.'
+                )
         yield where, record
 
 
@@ -173,7 +175,7 @@ def _jcommonsenseqa(path: Path) -> Iterator[Example]:
 
 
 def _jnli_neg(path: Path) -> Iterator[Example]:
-    """JNLI-Neg (Yoshida et al. 2025): pairs of JNLI with negations put in."""
+    """JNLI-Neg (Yoshida et al. 2025): pairs of JNLI with added negations."""
     for where, record in _records(path, sentence1=dict, sentence2=dict, gold_label=str):
         sentences = [record[name].get("sentence") for name in ("sentence1", "sentence2")]
         if not all(isinstance(sentence, str) for sentence in sentences):
@@ -191,7 +193,7 @@ def _jsick(path: Path, column: str, target: Callable[[Any, str], float]) -> Iter
     for number, row in enumerate(rows, start=1):
         where = f"{path}, record {number}"
         if not all(row.get(name) for name in ("data", "sentence_A_Ja", "sentence_B_Ja", column)):
-            raise DataError(f"{where}: the columns data, sentence_A_Ja, sentence_B_Ja and {column} are wanted.")
+            raise DataError(f"{where}: expected the columns data, sentence_A_Ja, sentence_B_Ja and {column}.")
         if row["data"] == "train":
             yield TextExample(row["sentence_A_Ja"], row["sentence_B_Ja"], target(row[column], where))
 
@@ -216,16 +218,16 @@ _OTHER_READERS: dict[Reader, dict[str, Callable[[Path], Iterator[Example]]]] = {
 
 
 def score_classes(predicted: Sequence[int], wanted: Sequence[int]) -> dict[str, float]:
-    """Accuracy, and Matthews' correlation coefficient, which is 0 where one side has a single class."""
+    """Accuracy, and Matthews' correlation coefficient, which is 0 when one side has a single class."""
     return {
         "accuracy": float(accuracy_score(wanted, predicted)),
-        # scikit-learn warns where both sides are one and the same class; 0 is its own answer there.
+        # scikit-learn warns when both sides hold the same single class, and returns 0.
         "mcc": float(matthews_corrcoef(wanted, predicted)) if len({*wanted, *predicted}) > 1 else 0.0,
     }
 
 
 def score_similarities(predicted: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Pearson's and Spearman's correlation; 0 where one side is constant and neither is defined."""
+    """Pearson's and Spearman's correlation; 0 when one side is constant and neither is defined."""
     if np.ptp(predicted) == 0 or np.ptp(wanted) == 0:
         return {"pearson": 0.0, "spearman": 0.0}
     return {

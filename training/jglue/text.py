@@ -1,4 +1,4 @@
-"""Text for encoders of the hub: normalised and in words as their cards ask, and where pieces without offsets stand.
+"""Text for hub encoders: normalised and cut into words as their cards ask, and the places of pieces without offsets.
 
 Knows words and pieces; nothing of models.
 """
@@ -11,7 +11,7 @@ from app.text.segmenter import build_segmenter
 from app.types import NormaliserName, SegmenterName
 from training.config import ConfigError
 
-# A piece whose surface stands further on than this is taken for one that the tokenizer rewrote.
+# If the surface of a piece is only found further on than this, the tokenizer has probably rewritten the piece.
 _MAX_GAP = 50
 
 
@@ -34,9 +34,9 @@ class TextPreparation:
 
 
 def find_pieces(surfaces: Sequence[str], text: str) -> list[tuple[int, int]]:
-    """Where the pieces of a tokenizer that keeps no offsets stand in the text, half-open.
+    """The half-open spans of pieces in the text, for a tokenizer that keeps no offsets.
 
-    A piece that does not stand there as it is ([UNK], a rewritten character) gets all that its neighbours leave.
+    A piece that the text does not contain ([UNK], a rewritten character) gets the whole gap between its neighbours.
     """
     spans: list[tuple[int, int] | None] = []
     position = 0
@@ -46,7 +46,7 @@ def find_pieces(surfaces: Sequence[str], text: str) -> list[tuple[int, int]]:
         spans.append((start, start + len(plain)) if start >= 0 else None)
         position = start + len(plain) if start >= 0 else position
     found: list[tuple[int, int]] = []
-    left = 0  # end of the last piece that was found
+    left = 0  # end of the last piece found
     for index, span in enumerate(spans):
         if span is None:
             right = next((later[0] for later in spans[index:] if later is not None), len(text))

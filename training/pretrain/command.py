@@ -1,10 +1,10 @@
-"""`nagayomi pretrain`: a masked language model over whole words, from texts to what fine-tuning starts from.
+"""`nagayomi pretrain`: trains a masked language model over whole words, the start of fine-tuning.
 
-Run it again with the same folder and a killed run goes on. Under torchrun the processes share every step:
+Run again with the same folder, it resumes a killed run. Under torchrun the processes share every step:
 
     torchrun --nproc-per-node 2 -m app.cli pretrain --config … --data … --out …
 
-Knows nothing of the tasks that come after.
+Knows nothing of tasks.
 """
 
 import argparse
@@ -35,11 +35,11 @@ class Pretraining(Trainer):
     model: MaskedLanguageModel
 
     def __init__(self, config: PretrainConfig, data: Path, out: Path, cache: Path, processes: Processes) -> None:
-        """Tokenise the texts or find them tokenised, and make the model.
+        """Tokenize the texts, or find them in the cache, and make the model.
 
         Raises:
-            ConfigError: the configuration does not fit the checkpoint, the number of processes, or what is in the
-                folder already; or the processes do not see the same configuration and texts.
+            ConfigError: the configuration does not fit the checkpoint, the number of processes, or the content of
+                the folder; or the processes have different configurations or texts.
             DataError: the texts cannot be read, or are too few.
         """
         super().__init__(config, out, processes)
@@ -49,7 +49,7 @@ class Pretraining(Trainer):
         self.vocabulary = Vocabulary.read(tokenizer_file(config), tokenizer.cls_id, tokenizer.sep_id)
         self.stream = open_stream(config, data, cache, tokenizer)
         if not processes.agree_on(json.dumps([config.model_dump(mode="json"), self.stream.digest])):
-            raise ConfigError("The processes were not given the same configuration and the same texts.")
+            raise ConfigError("The processes have different configurations or texts.")
         if processes.is_first:
             adopt_tokenizer(config, out)
         self.schedule = Schedule(len(self.stream), config)
@@ -70,12 +70,14 @@ class Pretraining(Trainer):
 
     def restore(self, weights: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
         if state["texts"] != self.stream.digest:
-            raise ConfigError(f"The texts are not those that the run in {self.out} began with. Name another folder.")
+            raise ConfigError(
+                f"The texts differ from those with which the run in {self.out} began. Use another folder."
+            )
         super().restore(weights, state)
 
     def checkpoint(self) -> None:
         super().checkpoint()
-        if self.processes.is_first:  # a run takes days: its curve is wanted before it ends
+        if self.processes.is_first:  # a run takes days, and users want to see the curve before its end
             write_losses(self.out, self.losses)
 
     def steps(self) -> Iterator[float]:
@@ -86,7 +88,7 @@ class Pretraining(Trainer):
         """One step over all processes; the mean loss of a token to guess."""
         sequences = self.sequences(step)
         masked = self.processes.sum_of(sum(len(sequence.targets) for sequence in sequences))
-        # Dropout follows from the step as all else does: there is no state of a generator to keep.
+        # The step determines dropout as it does everything else, so a checkpoint needs no generator state.
         seed = np.random.SeedSequence([self.config.seed, step, self.processes.rank])
         torch.manual_seed(int(seed.generate_state(1)[0]))
         self.optimiser.zero_grad(set_to_none=True)
@@ -101,7 +103,7 @@ class Pretraining(Trainer):
         return loss
 
     def sequences(self, step: int) -> list[MaskedSequence]:
-        """This process's share of a step. Each sequence has a generator of its own, whoever draws it."""
+        """This process's share of a step. Each sequence has its own generator, so any process may draw it."""
         length, starts = self.schedule.step(step)
         positions = self.model.config.max_position_embeddings
         return [
@@ -152,12 +154,14 @@ def _check_processes(config: PretrainConfig, processes: Processes) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, help="TOML file, see training/configs/pretrain.toml")
+    parser.add_argument("--config", type=Path, required=True, help="TOML file; see training/configs/pretrain.toml")
     parser.add_argument("--data", type=Path, required=True, help="folder of texts")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run; run again to resume")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the config")
     parser.add_argument(
-        "--cache", type=Path, help="folder of tokenised texts, shared by runs (default: tokens beside the run's folder)"
+        "--cache",
+        type=Path,
+        help="folder of tokenized texts, shared by runs (default: tokens, next to the run's folder)",
     )
 
 
@@ -165,11 +169,11 @@ def run(args: argparse.Namespace) -> int:
     """Train, and print the steps, tokens and the mean loss of the last steps as one JSON object.
 
     Raises:
-        NagayomiError: the configuration, the texts or the folder is wrong, or training diverged; says what.
+        NagayomiError: the configuration, the texts or the folder is wrong, or training diverged.
     """
     config = read_pretrain_config(args.config, args.set)
-    # Moments of rows that are rarely seen decay into denormal numbers, which CPUs add a hundred times slower. Set
-    # before the first operation: the threads of the pool inherit it.
+    # Moments of rarely used rows decay into denormal numbers, which CPUs add a hundred times slower. This is set before
+    # the first operation, because the threads of the pool inherit it.
     torch.set_flush_denormal(True)
     with joined() as processes:
         training = Pretraining(config, args.data, args.out, args.cache or args.out.parent / "tokens", processes)

@@ -53,7 +53,7 @@ class Head(nn.Module):
 
 
 class MaskedLanguageModel(nn.Module):
-    """An encoder and the head. The pooler, which nothing here trains, is kept: transformers expects one."""
+    """An encoder and the head. The pooler is kept untrained, because transformers expects one."""
 
     def __init__(self, config: BigBirdConfig, encoder: Encoder) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class MaskedLanguageModel(nn.Module):
     ) -> Tensor:
         """Logits (M, vocabulary) of the M places `masked` on the token axis.
 
-        Only these go through the head: over every token, it would cost more than a small encoder.
+        Only these go through the head: over all tokens, it would cost more than a small encoder.
         """
         hidden = self.bert(input_ids, token_type_ids, position_ids, tables)[0]  # (T, hidden)
         logits: Tensor = self.cls.predictions(
@@ -76,12 +76,12 @@ class MaskedLanguageModel(nn.Module):
 
 
 def new_masked_lm(config: PretrainConfig, tokenizer: Tokenizer) -> MaskedLanguageModel:
-    """An encoder of random weights or of the configured checkpoint, whose head is taken over if it has one.
+    """An encoder with random weights, or that of the configured checkpoint with its head, if it has one.
 
     Raises:
         ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
     """
-    # A classifier is the model that comes with a pooler; its own head is left behind.
+    # A classifier has a pooler; its head is dropped.
     start = start_model(config, "classify", tokenizer, 1, config.token_types, grow=True)
     longest = max(map(int, config.lengths))
     if longest > start.config.max_position_embeddings:
@@ -104,7 +104,7 @@ def new_masked_lm(config: PretrainConfig, tokenizer: Tokenizer) -> MaskedLanguag
 
 
 def save_masked_lm(directory: Path, model: MaskedLanguageModel, config: PretrainConfig) -> None:
-    """Write what transformers loads as BigBirdForMaskedLM and `nagayomi finetune` takes as its checkpoint."""
+    """Write a checkpoint for BigBirdForMaskedLM of transformers and for `nagayomi finetune`."""
     directory.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})

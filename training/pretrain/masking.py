@@ -1,7 +1,6 @@
-"""Which tokens a pre-training step reads and which of them it must guess: windows of the corpus, whole words masked.
+"""Chooses the windows of the corpus for each pre-training step, and masks whole words in them.
 
-Everything follows from the seed and the step, whatever came before and however many processes share the step. Knows
-nothing of models.
+Seed and step determine everything; earlier steps and the number of processes change nothing. Knows nothing of models.
 """
 
 import functools
@@ -19,17 +18,18 @@ from training.data import DataError
 from training.pretrain.token_stream import TokenStream
 
 MASK_NAMES = ("[MASK]", "<mask>")
-MASKED, KEPT = 0.8, 0.1  # of the tokens to guess, so many become [MASK] and stay; the rest become any token (BERT)
+# Shares of the tokens to guess that become [MASK], and that stay; the rest become random tokens (BERT).
+MASKED, KEPT = 0.8, 0.1
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What masking needs to know of a tokenizer."""
+    """The parts of a tokenizer that masking needs."""
 
     cls_id: int
     sep_id: int
     mask_id: int
-    ordinary: IntArray  # ids that are no special tokens
+    ordinary: IntArray  # ids of ordinary tokens
     is_special: npt.NDArray[np.bool_]  # (vocabulary,)
 
     @classmethod
@@ -37,12 +37,12 @@ class Vocabulary:
         """Read a tokenizer.json.
 
         Raises:
-            ConfigError: it has no token for masks.
+            ConfigError: the tokenizer has no mask token.
         """
         pieces = tokenizers.Tokenizer.from_file(str(file))
         mask_id = next((found for name in MASK_NAMES if (found := pieces.token_to_id(name)) is not None), None)
         if mask_id is None:
-            raise ConfigError(f"The tokenizer {file} has no token for masks ({' or '.join(MASK_NAMES)}).")
+            raise ConfigError(f"The tokenizer {file} has no mask token ({' or '.join(MASK_NAMES)}).")
         special = [index for index, token in pieces.get_added_tokens_decoder().items() if token.special]
         is_special = np.zeros(pieces.get_vocab_size(), dtype=np.bool_)
         is_special[[*special, cls_id, sep_id, mask_id]] = True
@@ -51,19 +51,18 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class MaskedSequence:
-    """One sequence to read; `masked` are the places in it to guess and `targets` what stood there."""
+    """One input sequence; `masked` are the places to guess and `targets` their original tokens."""
 
     document: Document
-    shift: int  # of the positions after [CLS]
+    shift: int  # of the positions, after [CLS]
     masked: IntArray  # (M,)
     targets: IntArray  # (M,)
 
 
 class Schedule:
-    """The length of every step's sequences, and where in the stream they begin.
+    """The length of every step's sequences, and their places in the stream.
 
-    Sequences of one length go through the whole stream before any of it comes again, each time in another order and
-    cut at other places.
+    Sequences of one length cover the whole stream before any part repeats. Each pass has another order and other cuts.
     """
 
     def __init__(self, stream_tokens: int, config: PretrainConfig) -> None:
@@ -88,7 +87,7 @@ class Schedule:
         """Length of the sequences, special tokens included, and the place of each one's first token in the stream."""
         length = int(self._lengths[step])
         room, sequences = length - 2, self._batch_tokens // length
-        windows = max(1, (self._stream_tokens - room + 1) // room)  # as many in every pass, wherever it is cut
+        windows = max(1, (self._stream_tokens - room + 1) // room)  # the same number in every pass, for all cuts
         first = int(self._earlier[step]) * sequences
         starts = []
         for index in range(first, first + sequences):
@@ -99,7 +98,7 @@ class Schedule:
 
 @functools.lru_cache(maxsize=8)
 def _pass(seed: int, length: int, number: int, windows: int, tokens: int) -> tuple[int, npt.NDArray[np.int64]]:
-    """Where the first window of a pass over the stream begins, and the order in which its windows are read."""
+    """The start of the first window of a pass over the stream, and the order of its windows."""
     rng = np.random.default_rng([seed, length, number])
     room = length - 2
     return int(rng.integers(0, min(room, tokens - windows * room + 1))), rng.permutation(windows)
@@ -124,7 +123,7 @@ def draw_sequence(
     drawn = rng.choice(vocabulary.ordinary, size=len(masked))
     shown = np.where(kind < MASKED, vocabulary.mask_id, np.where(kind < MASKED + KEPT, targets, drawn))
     ids[masked] = shown
-    # Any type for the whole sequence: every row of the table is trained, and none of them means anything yet.
+    # One random type for the whole sequence: this trains every row of the table before types get a meaning.
     token_type = int(rng.integers(0, config.token_types))
     is_shifted = rng.random() < config.shifted_share
     shift = int(rng.integers(0, max_positions - length + 1)) if is_shifted else 0
@@ -138,9 +137,9 @@ def choose_words(
     vocabulary: Vocabulary,
     rng: np.random.Generator,
 ) -> IntArray:
-    """Places of the tokens to guess: all tokens of the words drawn, special tokens never.
+    """Places of the tokens to guess: all tokens of the drawn words, never special tokens.
 
-    Every word is drawn with the probability `rate`; one word if that draws none.
+    Each word is drawn with probability `rate`; if that draws none, one word is drawn.
     """
     words = np.cumsum(word_starts) - 1  # (tokens,)
     eligible = ~vocabulary.is_special[ids]

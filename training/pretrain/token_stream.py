@@ -1,6 +1,6 @@
-"""The corpus of a pre-training run as one stream of tokens on disk: made once, mapped into memory by every process.
+"""The corpus of a pre-training run as one stream of tokens on disk, mapped into memory by every process.
 
-Texts stand one after another, a [SEP] after each. Knows files and tokens; nothing of masks or models.
+A [SEP] follows each text. Knows files and tokens; nothing of masks or models.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from training.config import PretrainConfig
 from training.data import DataError, corpus_paths, corpus_texts, files_under, read_texts, text_files
 from training.runs.folder import tokenizer_file
 
-FORMAT = 1  # of the files below; another number makes them anew
+FORMAT = 1  # format of the files; a new number makes old files unused
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TokenStream:
     """Arrays of shape (tokens,), mapped and not loaded. `digest` is the SHA-256 of their content."""
 
     ids: npt.NDArray[Any]  # uint16 or uint32
-    word_starts: npt.NDArray[np.bool_]  # true where a word of the segmenter begins, and at every [SEP]
+    word_starts: npt.NDArray[np.bool_]  # true at the first token of each word of the segmenter, and at every [SEP]
     digest: str
 
     def __len__(self) -> int:
@@ -39,10 +39,10 @@ class TokenStream:
 
 
 def open_stream(config: PretrainConfig, data: Path, cache: Path, tokenizer: Tokenizer) -> TokenStream:
-    """The tokenised texts of a run from the folder `cache`, where they are put first if they are not there.
+    """The tokenized texts of a run, from the folder `cache`; makes them first if the folder does not hold them.
 
-    They are found again by the tokenizer's content and by name, size and time of the files they come from. Of several
-    processes one makes them and the others wait. A kill leaves nothing that is taken for whole.
+    The key consists of the tokenizer's content and of name, size and time of the source files. Of several processes,
+    one makes the stream and the others wait. A killed process leaves no stream that looks whole.
 
     Raises:
         DataError: a file cannot be read, or there are no tokens in it.
@@ -60,14 +60,14 @@ def open_stream(config: PretrainConfig, data: Path, cache: Path, tokenizer: Toke
 
 
 def _texts(config: PretrainConfig, data: Path) -> Iterator[tuple[str, str]]:
-    """(where it stands, text) of every text of a run."""
+    """(where, text) of every text of a run."""
     if config.corpus:
         for number, text in enumerate(corpus_texts(data), start=1):
             yield f"{data}, text {number} of the corpus", text
     for name, share in config.texts.items():
         for file in text_files(data / name):
             for number, text in enumerate(read_texts(file), start=1):
-                # By the text's own hash: the same texts on every machine and in every order.
+                # The text's hash decides: the same texts on every machine and in every order.
                 if int.from_bytes(hashlib.sha256(text.encode(errors="replace")).digest()[:4], "big") < share * 2**32:
                     yield f"{file}, text {number}", text
 
@@ -79,7 +79,7 @@ def _write(folder: Path, texts: Iterator[tuple[str, str]], tokenizer: Tokenizer)
     digest = hashlib.sha256()
     tokens = 0
     with (folder / "ids.bin").open("wb") as ids, (folder / "word_starts.bin").open("wb") as word_starts:
-        for where, text in tqdm(texts, desc=f"tokenising into {folder.parent}", unit=" texts"):
+        for where, text in tqdm(texts, desc=f"tokenizing into {folder.parent}", unit=" texts"):
             try:
                 encoded = tokenizer.encode(text)
             except InvalidInput as error:
@@ -94,13 +94,13 @@ def _write(folder: Path, texts: Iterator[tuple[str, str]], tokenizer: Tokenizer)
                     file.write(content)
                 tokens += len(encoded) + 1
     if tokens == 0:
-        raise DataError("There is not one word in the texts that the configuration names.")
+        raise DataError("The texts of the configuration do not contain a single word.")
     about = {"tokens": tokens, "dtype": np.dtype(dtype).name, "digest": digest.hexdigest()}
     (folder / "stream.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
 
 
 def _key(config: PretrainConfig, data: Path) -> str:
-    """A name for the stream that changes with everything it is made of."""
+    """A name for the stream that changes with each of its sources."""
     paths = [path for root in corpus_paths(data) for path in files_under(root, "*")] if config.corpus else []
     paths += [path for name in config.texts for path in text_files(data / name)]
     files = [

@@ -1,4 +1,4 @@
-"""What every training run stands on: its folder, checkpoints to resume from, processes, and initial weights.
+"""The base of every training run: its folder, checkpoints to resume from, processes, and initial weights.
 
-Knows nothing of a task or of data. Start with trainer.py.
+Knows nothing of tasks or data. Start with trainer.py.
 """

@@ -1,6 +1,6 @@
 """The processes that train one model together, as torchrun starts them, and the device of this one.
 
-One process alone is a group of one, so nothing else asks whether there are others. Knows tensors; nothing of models.
+A single process is a group of one, so other modules need no special case. Knows tensors; nothing of models.
 """
 
 import os
@@ -20,7 +20,7 @@ from app.errors import NagayomiError
 T = TypeVar("T")
 CPU = torch.device("cpu")
 
-# What Python, torch and the token files keep open, and what every peer adds: sockets for gradients and for the store.
+# Files that Python, torch and the tokens keep open, and sockets of each peer for gradients and for the store.
 OPEN_FILES = 256
 OPEN_FILES_PER_PROCESS = 16
 
@@ -31,7 +31,7 @@ class TooFewFiles(NagayomiError):
 
 @dataclass(frozen=True)
 class Processes:
-    """This process's rank among `size`, and where its tensors live."""
+    """This process's rank among `size`, and the device of its tensors."""
 
     rank: int = 0
     size: int = 1
@@ -39,11 +39,11 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that shows progress and writes the folder."""
+        """Whether this process shows progress and writes the folder."""
         return self.rank == 0
 
     def uses_bf16(self, autocast: str) -> bool:
-        """Whether matrix products are done in bf16; "auto" asks the device."""
+        """Whether matrix products use bf16; "auto" depends on the device."""
         if autocast != "auto":
             return autocast == "bf16"
         if self.device.type == "cuda":
@@ -61,7 +61,7 @@ class Processes:
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace every gradient by its sum over all processes, in one exchange.
 
-        All processes must have gradients for the same parameters; that they run the same model sees to it.
+        All processes must have gradients for the same parameters, which is true when they run the same model.
         """
         if self.size == 1:
             return
@@ -72,7 +72,7 @@ class Processes:
             gradient.copy_(part.reshape(gradient.shape))
 
     def from_first(self, value: T) -> T:
-        """The first process's `value`; what the others give is not looked at."""
+        """The first process's `value`, in all processes; the values of the others are ignored."""
         if self.size == 1:
             return value
         box = [value]
@@ -80,7 +80,7 @@ class Processes:
         return box[0]
 
     def agree_on(self, value: str) -> bool:
-        """Whether every process gave the same."""
+        """Whether every process has the same value."""
         if self.size == 1:
             return True
         values: list[str] = [""] * self.size
@@ -100,7 +100,7 @@ def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """Join the processes that torchrun started, or be the only one. One GPU per process where there are GPUs."""
+    """Join the processes of torchrun, or be the only one. With GPUs, each process takes one."""
     local = int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
@@ -118,12 +118,12 @@ def joined() -> Iterator[Processes]:
 
 
 def raise_open_file_limit(processes: int) -> None:
-    """Allow this process as many open files as the system lets it have.
+    """Raise this process's limit of open files to the maximum that the system allows.
 
     Raises:
-        TooFewFiles: that is fewer than a run of so many processes needs. Said now, not after a day of training.
+        TooFewFiles: the maximum is too low for a run of this many processes. It fails now, not after a day of training.
     """
-    if sys.platform == "win32":  # counts no open files
+    if sys.platform == "win32":  # has no such limit
         return
     import resource
 

@@ -1,6 +1,6 @@
 """The folder of one training run: its configuration, its tokenizer, and checkpoints that a kill cannot break.
 
-Knows files. Knows nothing of what a model learns or how.
+Knows files; nothing of models or steps.
 """
 
 import json
@@ -24,14 +24,14 @@ from training.config import ConfigError, TrainingConfig
 
 
 def whole_checkpoint(out: Path) -> Path | None:
-    """The newest folder that is surely whole. `last` is missing only where a run was killed between two renames."""
+    """The newest whole checkpoint. `last` is missing only if a run was killed between two renames."""
     return next((out / name for name in ("last", "new", "old") if (out / name / "state.pt").exists()), None)
 
 
 def write_checkpoint(out: Path, save: Callable[[Path], None], state: dict[str, Any]) -> None:
-    """Write beside, then rename: a kill at any moment leaves a whole checkpoint.
+    """Write a new folder, then rename it: a kill at any moment leaves a whole checkpoint.
 
-    A folder is whole when it holds state.pt, which is written last and appears at once. `save` writes the rest.
+    A folder is whole when it holds state.pt, which is renamed into place last. `save` writes the other files.
     """
     new, last, old = out / "new", out / "last", out / "old"
     shutil.rmtree(new, ignore_errors=True)
@@ -52,7 +52,7 @@ def last_checkpoint(out: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | Non
         return None
     last = out / "last"
     if directory != last:
-        # It was killed between two renames. Finish them: the next checkpoint begins by removing `new`.
+        # A run was killed between two renames. Finish them now, because the next checkpoint removes `new` first.
         shutil.rmtree(last, ignore_errors=True)
         os.replace(directory, last)
     state: dict[str, Any] = torch.load(last / "state.pt", map_location="cpu", weights_only=True)
@@ -67,7 +67,7 @@ def write_losses(out: Path, losses: Sequence[float]) -> None:
 
 def draw_losses(losses: Sequence[float], file: Path) -> None:
     """Write a PNG with the loss of every step and its running mean."""
-    # A figure of its own, not pyplot: no display, and no state that outlives the call.
+    # Not pyplot: it needs a display, and keeps state after the call.
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     steps = np.arange(1, len(losses) + 1)
@@ -82,7 +82,7 @@ def draw_losses(losses: Sequence[float], file: Path) -> None:
 
 
 def check_same_config(config: TrainingConfig, out: Path) -> None:
-    """Refuse to go on with, or to write over, a run of another configuration.
+    """Refuse to resume or overwrite a run of another configuration.
 
     Raises:
         ConfigError: names the keys that differ.
@@ -94,14 +94,14 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
     if saved is None:
         return
     try:
-        # Keys that an older version did not have get their defaults, also those of a data set.
+        # Keys that an older version did not have get their defaults, including keys of data sets.
         before = type(config).model_validate(saved, strict=False, extra="ignore").model_dump(mode="json")
     except ValidationError as error:
         raise ConfigError(
-            f"{out} holds a run of another version, which this one cannot continue: {explain(error)} "
-            "Name another folder, or remove this one."
+            f"{out} holds a run of another version, which this one cannot resume: {explain(error)} "
+            "Use another folder, or remove this one."
         ) from error
-    # How often to save and how much to read at once change no result.
+    # These two keys change no result.
     changes = [
         f"{key} was {before[key]!r} and is {now!r}"
         for key, now in config.model_dump(mode="json").items()
@@ -110,7 +110,7 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
     if changes:
         raise ConfigError(
             f"{out} holds a run with another configuration: {'; '.join(changes)}. "
-            "Name another folder, or remove this one."
+            "Use another folder, or remove this one."
         )
 
 
@@ -129,20 +129,20 @@ def load_tokenizer(config: TrainingConfig) -> Tokenizer:
         return Tokenizer.load(file, normaliser=config.normaliser, segmenter=config.segmenter)
     except NagayomiError:
         raise
-    except Exception as error:  # the Rust tokeniser raises bare Exception for a file it cannot read
+    except Exception as error:  # the Rust tokenizer raises bare Exception for a file it cannot read
         raise ConfigError(f"The tokenizer {file} cannot be loaded: {error}") from error
 
 
 def adopt_tokenizer(config: TrainingConfig, out: Path) -> None:
-    """Put a copy of the tokenizer into the run's folder, which is then complete for the exporter.
+    """Copy the tokenizer into the run's folder, because the exporter needs it there.
 
     Raises:
-        ConfigError: it is not the one that the run began with.
+        ConfigError: the run began with another tokenizer.
     """
     file, copy = tokenizer_file(config), out / "tokenizer.json"
     content = file.read_bytes()
     if whole_checkpoint(out) and copy.exists() and copy.read_bytes() != content:
-        raise ConfigError(f"{file} is not the tokenizer that the run in {out} began with. Name another folder.")
+        raise ConfigError(f"The run in {out} began with another tokenizer than {file}. Use another folder.")
     out.mkdir(parents=True, exist_ok=True)
     if not copy.exists() or copy.read_bytes() != content:
         copy.write_bytes(content)

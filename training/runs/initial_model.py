@@ -22,7 +22,7 @@ from training.config import ConfigError, TrainingConfig
 def start_model(
     config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool = False
 ) -> BigBird:
-    """What a run of any kind starts from. `grow`: a checkpoint with fewer token types gets more, like its first.
+    """The initial model of any run. `grow`: a checkpoint with too few token types gets copies of its first.
 
     Raises:
         ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
@@ -50,8 +50,8 @@ def start_model(
     _check_shape(shape, tokenizer, token_types)
     model = BigBird(shape, task)
     initialise(model, config.seed)
-    # Sinusoids (Vaswani et al. 2017) as the start of the learned positions: neighbours begin alike, so that places
-    # rarely seen in training behave like their neighbours.
+    # The learned positions start as sinusoids (Vaswani et al. 2017): neighbours are similar at first, so positions that
+    # training rarely uses behave like their neighbours.
     positions = torch.arange(config.max_positions).unsqueeze(1)
     rates = torch.exp(torch.arange(0, config.hidden, 2) * (-math.log(10_000.0) / config.hidden))
     weight = model.bert.embeddings.position_embeddings.weight.data
@@ -80,16 +80,16 @@ def _from_checkpoint(
 
 
 def _with_token_types(weights: Mapping[str, Tensor], token_types: int) -> dict[str, Tensor]:
-    """The weights with more rows in the table of token types, all like the first: text reads alike under each."""
+    """The weights with more rows of token types, copies of the first row, so that all types behave alike at first."""
     name = "bert.embeddings.token_type_embeddings.weight"
-    if name not in weights:  # said by name when the weights are taken over
+    if name not in weights:  # `_take_over` reports it by name
         return dict(weights)
     rows = weights[name]
     return {**weights, name: torch.cat([rows, rows[:1].expand(token_types - len(rows), -1)])}
 
 
 def _check_shape(shape: BigBirdConfig, tokenizer: Tokenizer, token_types: int) -> None:
-    """Refuse what would only show as an index error in the middle of a run."""
+    """Refuse settings that would otherwise fail with an index error in the middle of a run."""
     if tokenizer.vocab_size > shape.vocab_size:
         raise ConfigError(f"The tokenizer has {tokenizer.vocab_size} pieces, the checkpoint {shape.vocab_size}.")
     if token_types > shape.type_vocab_size:

@@ -1,7 +1,8 @@
-"""What every training run shares: optimiser, learning rate, progress, and going on where a killed run stood.
+"""The base class of training runs: optimiser, learning rate, progress, and resuming after a kill.
 
-A run that was killed at any moment goes on from its last whole checkpoint with the same batches and the same dropout,
-and so with the same losses. Knows nothing of tasks, data or command lines.
+A run that was killed at any moment resumes from its last whole checkpoint with the same batches and the same dropout,
+and so with the same losses. transformers' Trainer offers neither this nor sums weighted by tokens (decision 0012).
+Knows nothing of tasks, data or command lines.
 """
 
 import math
@@ -22,7 +23,7 @@ from training.runs.folder import last_checkpoint, write_checkpoint, write_losses
 
 
 class Diverged(NagayomiError):
-    """The loss is no number any more; the last checkpoint is from before."""
+    """The loss is not finite; the last checkpoint was written before that."""
 
 
 def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
@@ -47,7 +48,7 @@ class Trainer(ABC):
     optimiser: torch.optim.Optimizer
     total: int  # steps
     description: str
-    unit: str = "step"  # of the progress bar, and how many of it a step is
+    unit: str = "step"  # unit of the progress bar, and units of one step
     units_of_step: int = 1
 
     def __init__(self, config: TrainingConfig, out: Path, processes: Processes) -> None:
@@ -61,20 +62,20 @@ class Trainer(ABC):
 
     @abstractmethod
     def steps(self) -> Iterator[float]:
-        """Take the steps from `self.step` on, one for each value: its loss."""
+        """Take the steps from `self.step` on; yields the loss of each."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps besides the weights."""
+        """The state of a checkpoint other than the weights."""
         return {"optimiser": self.optimiser.state_dict(), "step": self.step, "losses": self.losses}
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Stand where a checkpoint stood."""
+        """Restore the state of a checkpoint."""
         self.model.load_state_dict(weights)
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.losses = state["step"], state["losses"]
 
     def resume(self) -> None:
-        """Go on from the last whole checkpoint, if there is one. The first process reads it for all."""
+        """Resume from the last whole checkpoint, if there is one. The first process reads it for all."""
         found = self.processes.from_first(last_checkpoint(self.out) if self.processes.is_first else None)
         if found is not None:
             self.restore(*found)
@@ -84,21 +85,21 @@ class Trainer(ABC):
             write_checkpoint(self.out, self.save, self.state())
 
     def descend(self, loss: float) -> None:
-        """Take one step along the gradients at hand, which gave this loss.
+        """Take one step along the current gradients, which belong to this loss.
 
         Raises:
-            Diverged: the loss is no number.
+            Diverged: the loss is not finite.
         """
         if not math.isfinite(loss):
             raise Diverged(f"The loss of step {self.step + 1} is {loss}; try a lower learning_rate or clip_norm.")
-        # Parameters without a gradient, such as a pooler that the task does not read, stay as they are.
+        # Parameters without a gradient, such as a pooler that the task does not use, keep their values.
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.total, self.config)
         self.optimiser.step()
 
     def train(self) -> None:
-        """Take the steps that are left, then leave the checkpoint, the losses and their curve in the folder."""
+        """Take the remaining steps, then write the checkpoint, the losses and their curve into the folder."""
         self.model.train()
         progress = tqdm(
             total=self.total * self.units_of_step,

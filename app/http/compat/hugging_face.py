@@ -27,6 +27,7 @@ from app.http.compat.hugging_face_schemas import (
     SummarizePayload,
     TextInputs,
 )
+from app.http.examples import ROOT
 from app.http.openapi import Responses, json_body
 from app.http.request import model_in_query
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
@@ -52,7 +53,8 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         summary="Hugging Face's payload, for the task that its inputs show",
         response_model=functools.reduce(operator.or_, ANSWERS.values()),
         responses=responses,
-        openapi_extra=json_body(*PAYLOADS.values()),
+        openapi_extra=json_body(*PAYLOADS.values(), examples=ROOT),
+        name="infer_hugging_face",
     )
     async def root(request: Request) -> Response:
         fields = parse_object(await body_of(request, service))

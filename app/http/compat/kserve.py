@@ -16,6 +16,7 @@ from app.errors import BrokenModel, InvalidInput, ModelNotFound, Unavailable
 from app.http.compat.common import ask, body_of
 from app.http.compat.kserve_tasks import TASKS
 from app.http.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
+from app.http.examples import TENSORS
 from app.http.openapi import Responses, json_body
 from app.http.request import model_in_query
 from app.http.responses import stage_headers
@@ -78,15 +79,15 @@ def routes(service: Service, responses: Responses) -> APIRouter:
     router = APIRouter(prefix="/v2", tags=["compatible"])
 
     @router.get("", summary="What the server is")
-    async def server() -> ServerMetadata:
+    async def kserve_server() -> ServerMetadata:
         return ServerMetadata()
 
     @router.get("/health/live", summary="The same as /livez")
-    async def live() -> dict[str, bool]:
+    async def kserve_live() -> dict[str, bool]:
         return {"live": True}
 
     @router.get("/health/ready", summary="The same as /readyz", responses=_pick(responses, 503))
-    async def ready() -> dict[str, bool]:
+    async def kserve_ready() -> dict[str, bool]:
         _check_ready(service)
         return {"ready": True}
 
@@ -98,7 +99,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         responses=_pick(responses, 404, 503),
         openapi_extra=_NAME,
     )
-    async def model_ready(request: Request) -> ModelReady:
+    async def kserve_model_ready(request: Request) -> ModelReady:
         _check_ready(service)
         return ModelReady(name=_find(service, request).name, ready=True)
 
@@ -109,7 +110,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         responses=_pick(responses, 404, 503),
         openapi_extra=_NAME,
     )
-    async def model(request: Request) -> ModelMetadata:
+    async def kserve_model(request: Request) -> ModelMetadata:
         return _metadata(_find(service, request))
 
     @router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
@@ -119,9 +120,9 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         description=f"With the header `{JSON_LENGTH}` the body is that many bytes of JSON and then binary data.",
         response_model=InferResponse,
         responses=responses,
-        openapi_extra=json_body(InferRequest) | _NAME,
+        openapi_extra=json_body(InferRequest, examples=TENSORS) | _NAME,
     )
-    async def infer(request: Request) -> Response:
+    async def kserve_infer(request: Request) -> Response:
         body = await body_of(request, service)
         return await _infer(request, service, _find(service, request), body)
 
@@ -146,15 +147,16 @@ def _find(service: Service, request: Request) -> Model:
         ModelNotFound: there is none of that name and version; says which there are.
     """
     name, version = request.path_params["name"], request.path_params.get("version", VERSION)
-    if version == VERSION and name in service.store.models:
-        return service.store.models[name]
+    models = {model.name: model for model in service.store.models.values() if model.manifest.task in TASKS}
+    if version == VERSION and name in models:
+        return models[name]
     for broken in service.store.broken:
         if broken.name == name:
             raise BrokenModel(f"The model {name} is in the store but cannot be served: {broken.reason}")
     _check_ready(service)
     raise ModelNotFound(
         f"There is no model {name[:100]!r} of version {version[:100]!r}. All are of version {VERSION!r}: "
-        f"{', '.join(sorted(service.store.models))}."
+        f"{', '.join(sorted(models))}."
     )
 
 

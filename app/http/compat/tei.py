@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from app.errors import NagayomiError, Overloaded, Unavailable
 from app.http.compat.common import body_of, exchange
+from app.http.examples import PREDICT
 from app.http.openapi import Responses, json_body
 from app.http.request import model_in_query
 from app.manifest import Manifest
@@ -82,7 +83,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         summary="Classify texts, in the format of Text Embeddings Inference",
         response_model=list[Prediction] | list[list[Prediction]],
         responses=responses,
-        openapi_extra=json_body(PredictRequest),
+        openapi_extra=json_body(PredictRequest, examples=PREDICT),
     )
     async def predict(request: Request) -> Response:
         try:

@@ -149,7 +149,7 @@ def test_lines_that_fail_stand_in_the_side_file_and_no_other_is_lost(
         ({"text": "上", "id": True}, "invalid_input", "`id` must be"),
         ({"text": "\u200b"}, "invalid_input", "invisible"),
         ({"text": "上", "model": "nobody"}, "model_not_found", "nobody"),
-        ({"text": "あ" * 2001}, "request_too_large", "2000 are allowed"),
+        ({"text": "あ" * 2001}, "request_too_large", "2000 are allowed together. NAGAYOMI_MAX_TEXT_CHARACTERS"),
         (b'{"text": "' + b"a" * 5_000_000 + b'"}', "body_too_large", "100000 bytes; NAGAYOMI_MAX_BODY_BYTES"),
     ]
     good = {"text": "上", "top_k": 1}

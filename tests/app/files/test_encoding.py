@@ -1,6 +1,8 @@
 """What bytes are: every encoding that Japanese files are in, right and wrong charsets, damage, and what is no text."""
 
+import base64
 import random
+import string
 
 import pytest
 
@@ -73,6 +75,48 @@ def _cell(shift_jis: bytes, high_bit: int) -> bytes:
 @pytest.mark.parametrize("sentence", SENTENCES.values(), ids=SENTENCES)
 def test_a_sentence_of_each_style_is_decoded_from_each_encoding(sentence: str, encoding: str) -> None:
     assert decode(_encode(sentence, encoding)) == Decoded(sentence, encoding)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES.values(), ids=SENTENCES)
+def test_ascii_that_is_japanese_in_utf_7(sentence: str) -> None:
+    for text in (sentence, f"Subject: 1+1=2\r\n\r\n{sentence}\r\n"):
+        assert decode(text.encode("utf-7")) == Decoded(text, "utf-7")
+
+
+def test_a_plus_in_ascii_is_no_utf_7() -> None:
+    draw = random.Random(7)
+    letters = string.ascii_letters + string.digits
+    for text in ("C++ and a+b+c", "foo+bar@example.com", "+81-3-1234-5678", "+++ b/app/main.py\n+import asyncio\n"):
+        assert decode(text.encode()) == Decoded(text, "utf-8")
+    for _ in range(500):
+        data = base64.encodebytes(draw.randbytes(draw.randint(1, 300)))
+        assert decode(data).encoding == "utf-8"
+        word = "+" + "".join(draw.choices(letters, k=draw.randint(6, 40))) + "- "
+        assert decode(word.encode()).encoding == "utf-8"
+
+
+def test_half_width_kana_alone_is_cp932() -> None:
+    words = [
+        "ﾃﾞﾝｼﾒｰﾙ",
+        "ｺﾝﾋﾟｭｰﾀｰ",
+        "ｶﾌﾞｼｷｶﾞｲｼｬ",
+        "ﾔﾏﾀﾞﾀﾛｳ",
+        "ﾄｳｷｮｳﾄ",
+        "ﾌﾘｺﾐ",
+        "ﾃｽｳﾘｮｳ",
+        "ｻﾞﾝﾀﾞｶ",
+        "ｶﾅ",
+        "ﾐﾂﾋﾞｼ",
+        "ﾕｰｴﾌｼﾞｪｲ",
+        "ﾅｶﾑﾗ",
+        "ﾎﾞｰﾅｽ",
+        "ﾃｽﾄ",
+    ]
+    draw = random.Random(3)
+    for _ in range(300):
+        for joint in (" ", "\r\n", ",", " 123,"):
+            text = joint.join(draw.choices(words, k=draw.randint(1, 6)))
+            assert decode(text.encode("cp932")) == Decoded(text, "cp932")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -169,12 +169,3 @@ async def test_pages_of_named_origins_may_read_answers(settings: Settings) -> No
         response = await client.post("/classify", json={"text": "上"}, headers=asks)
         error_of(response, 401, "unauthorized")
         assert response.headers["access-control-allow-origin"] == "https://example.jp", "the page must see why"
-
-
-async def test_the_schema_says_how_to_send_a_key(client: httpx.AsyncClient, handmade_models: Path) -> None:
-    document = (await client.get("/openapi.json")).json()
-    assert document["paths"]["/qa"]["post"]["security"] == [{"HTTPBearer": []}, {"APIKeyHeader": []}]
-    schemes = document["components"]["securitySchemes"]
-    assert (schemes["HTTPBearer"]["scheme"], schemes["APIKeyHeader"]["name"]) == ("bearer", "X-API-Key")
-    open_document = create_app(Settings(model_store=handmade_models)).openapi()
-    assert "security" not in open_document["paths"]["/qa"]["post"]

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
 from app.http.auth import OPEN_PATHS, new_key
+from app.jobs import Job, Jobs
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import running
@@ -146,6 +147,27 @@ async def test_every_form_entrance_refuses_the_same(client: httpx.AsyncClient) -
             assert words in response.json()["error"], (path, request)
 
 
+async def test_every_form_entrance_looks_at_the_bytes(client: httpx.AsyncClient) -> None:
+    """Bytes that decode as ASCII or as EUC-JP, whatever their names and types say."""
+    text = "吾輩は猫である。名前はまだ無い。"
+    refused = {b"{\\rtf1\\ansi Neko de aru.}": "an RTF document", b"\x89PNG\r\n\x1a\n\0\0": "a PNG picture"}
+    for path in ("/extract", "/qa", "/summarize", "/classify"):
+        question = {"question": "何?"} if path == "/qa" else {}
+        for data, what in refused.items():
+            response = await client.post(path, files={"file": ("a.txt", data, "text/plain")}, data=question)
+            assert (response.status_code, what in response.text) == (415, True), (path, response.text)
+        for encoding in ("iso2022_jp", "utf-7", "utf-16", "cp932", "euc_jp"):
+            file = {"file": ("a.txt", text.encode(encoding), "text/plain")}
+            response = await client.post(path, files=file, data=question)
+            assert response.status_code == 200, (path, encoding, response.text)
+            if path == "/extract":
+                assert response.json()["text"] == text, encoding
+    html = {"file": ("a.txt", f"<!DOCTYPE html><p>{text}</p>".encode(), "text/plain")}
+    assert (await client.post("/extract", files=html)).json()["kind"] == "html"
+    half_width = {"file": ("a.txt", "ﾌﾘｺﾐ ﾃｽｳﾘｮｳ".encode("cp932"))}
+    assert (await client.post("/extract", files=half_width)).json()["text"] == "ﾌﾘｺﾐ ﾃｽｳﾘｮｳ"
+
+
 async def test_head_answers_as_get_without_the_body(client: httpx.AsyncClient, application: FastAPI) -> None:
     paths = [path.format(**PARAMETERS) for method, path in _routes(application) if method == "GET"]
     for path in [*paths, "/static/page.css", "/static/nothing", "/nothing"]:
@@ -153,6 +175,17 @@ async def test_head_answers_as_get_without_the_body(client: httpx.AsyncClient, a
         assert (head.status_code, head.content) == (got.status_code, b""), path
         changing = {"x-request-id", *(["content-length"] if path == "/metrics" else [])}
         assert _without(head.headers, changing) == _without(got.headers, changing), path
+
+
+async def test_a_result_of_which_only_the_head_was_asked_for_is_not_fetched(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(owner="", size=0, state="done", result=b"{}")
+    monkeypatch.setattr(Jobs, "find", lambda *_: job)
+    assert (await client.head("/jobs/any")).status_code == 200
+    assert not job.fetched
+    assert (await client.get("/jobs/any")).json()["result"] == {}
+    assert job.fetched
 
 
 def _without(headers: httpx.Headers, names: set[str]) -> dict[str, str]:

@@ -1,30 +1,122 @@
-"""Bodies in /docs."""
+"""What /docs shows: operations with names, bodies that are components, and examples that work as they stand."""
 
-from pydantic import BaseModel
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from app.http.auth import OPEN_PATHS, new_key
+from app.http.examples import ANSWERED, REQUESTS
 from app.http.openapi import json_body
+from app.main import create_app
+from app.settings import Settings
+from app.tasks.registry import TASKS
+from tests.app.asgi import running
 
 
-class Inner(BaseModel):
-    a: int
+@pytest.fixture
+async def client(handmade_models: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(create_app(Settings(model_store=handmade_models, intra_op_threads=1))) as opened:
+        yield opened
 
 
-class Outer(BaseModel):
-    inner: list[Inner]
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield method, path, operation
 
 
-def test_schemas_hold_no_references() -> None:
-    inner = {
-        "title": "Inner",
-        "type": "object",
-        "properties": {"a": {"title": "A", "type": "integer"}},
-        "required": ["a"],
-    }
-    outer = {
-        "title": "Outer", "type": "object", "required": ["inner"],
-        "properties": {"inner": {"title": "Inner", "type": "array", "items": inner}},
-    }  # fmt: skip
-    content = json_body(Outer)["requestBody"]["content"]
-    assert content == {"application/json": {"schema": outer}}
-    content = json_body(Inner, Outer)["requestBody"]["content"]
-    assert content == {"application/json": {"schema": {"anyOf": [inner, outer]}}}
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "$ref":
+                yield inner
+            else:
+                yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+
+
+async def test_every_example_of_a_body_is_answered(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    tried = []
+    for method, path, operation in _operations(document):
+        for part in operation.get("parameters", ()):
+            path = path.replace(f"{{{part['name']}}}", str(part.get("example", "none")))
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is None:
+            continue
+        assert content["examples"], path
+        for name, example in content["examples"].items():
+            response = await client.request(method, path, json=example["value"])
+            assert response.status_code == 200, (path, name, response.text)
+            tried.append((path, name))
+    assert len(tried) == len({path for path, _ in tried}) + 6, "three for each task, and one elsewhere"
+
+
+async def test_every_operation_that_only_reads_works_as_it_stands(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for method, path, operation in _operations(document):
+        if method == "get" and not path.startswith("/jobs/"):
+            for part in operation.get("parameters", ()):
+                path = path.replace(f"{{{part['name']}}}", part["example"])
+            assert (await client.get(path)).status_code == 200, path
+
+
+def test_the_answers_shown_are_answers_to_the_examples() -> None:
+    for task, answer in ANSWERED.items():
+        timings = dict.fromkeys(("tokenize_ms", "queue_ms", "infer_ms", "decode_ms", "total_ms"), 0.0)
+        parsed = TypeAdapter(TASKS[task].response).validate_json(json.dumps({**answer, "timings": timings}))
+        text: str = REQUESTS[task].get("context") or REQUESTS[task]["text"]
+        for span in [
+            *getattr(parsed, "sentences", ()),
+            *(a for r in getattr(parsed, "results", ()) for a in r.answers),
+        ]:
+            assert text[span.start : span.end] == span.text
+
+
+async def test_operations_are_named_and_bodies_are_components(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    names = {(method, path): operation["operationId"] for method, path, operation in _operations(document)}
+    assert [names["post", path] for path in ("/qa", "/summarize", "/classify")] == ["ask", "summarize", "classify"]
+    assert len(set(names.values())) == len(names)
+    assert all(re.fullmatch("[a-z_]+", name) for name in names.values())
+    schemas = document["components"]["schemas"]
+    for reference in _references(document):
+        assert reference.removeprefix("#/components/schemas/") in schemas, reference
+    for _, path, operation in _operations(document):
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+            options = content["schema"].get("anyOf", [content["schema"]])
+            assert all(set(option) == {"$ref"} for option in options), (path, kind)
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_the_ways_to_send_a_key_stand_there_whether_one_is_asked_for_or_not(
+    handmade_models: Path, with_key: bool
+) -> None:
+    keys: dict[str, Any] = {"api_keys": new_key("test")[1]} if with_key else {}
+    document = create_app(Settings(model_store=handmade_models, **keys)).openapi()
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["HTTPBearer"]["scheme"], schemes["APIKeyHeader"]["name"]) == ("bearer", "X-API-Key")
+    expected: list[dict[str, list[str]]] = [*([] if with_key else [{}]), {"HTTPBearer": []}, {"APIKeyHeader": []}]
+    for method, path, operation in _operations(document):
+        is_open = method == "get" and path in OPEN_PATHS
+        assert operation.get("security") == (None if is_open else expected), path
+
+
+def test_two_bodies_cannot_have_one_name() -> None:
+    def body(kind: Any) -> type[BaseModel]:
+        return type("TestBody", (BaseModel,), {"__annotations__": {"a": kind}, "model_config": ConfigDict()})
+
+    reference = {"$ref": "#/components/schemas/TestBody"}
+    content = {"application/json": {"schema": reference, "examples": {}}}
+    assert json_body(body(int), examples={}) == {"requestBody": {"required": True, "content": content}}
+    assert json_body(body(int), examples={})
+    with pytest.raises(ValueError, match="two schemas are named TestBody"):
+        json_body(body(str), examples={})

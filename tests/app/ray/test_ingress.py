@@ -186,3 +186,14 @@ async def test_other_503_are_answers() -> None:
     for body in (b"[1]", b"no JSON", b'{"status": "recovering"}'):
         replicas = Replicas(HttpAnswer(503, (), body))
         assert (await _ingress(replicas)(_request())).body == body
+
+
+async def test_a_form_with_files_may_be_larger_than_another_body() -> None:
+    form = (b"content-type", b"multipart/form-data; boundary=b")
+    replicas = Replicas(DONE)
+    ingress = _ingress(replicas, max_body_bytes=10, max_upload_bytes=100)
+
+    assert (await ingress(_request(form, body=b"x" * 50))).status_code == 200
+    assert replicas.got[0].body == b"x" * 50
+    assert (await ingress(_request(form, body=b"x" * 101))).status_code == 413
+    assert (await ingress(_request(body=b"x" * 50))).status_code == 413

@@ -1,5 +1,6 @@
 """From a tiny checkpoint of a family to answers over HTTP."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,25 @@ from export.encoder import Task
 from export.sharp import sharp_model
 from export.to_onnx import ExportOptions, Target, export
 from tests.app.asgi import running
-from tests.export.families.tiny import save_checkpoint
+from tests.export.families.tiny import save_checkpoint, save_evidence_checkpoint
 from tests.export.graphs import quadratic_tensors
 
-# transformers' ModernBERT imports parts of torch that say that they are deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+# transformers' ModernBERT and DeBERTa use parts of torch that say that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 
-CASES: list[tuple[str, Task]] = [("bert", "classify"), ("roberta", "qa"), ("modernbert", "classify")]
-CHANGES: dict[str, dict[str, Any]] = {"modernbert": {"classifier_pooling": "mean"}}
-WITH_GPU_GRAPH = ("bert", "modernbert")
+CASES: list[tuple[str, Task]] = [
+    ("bert", "classify"),
+    ("roberta", "qa"),
+    ("modernbert", "classify"),
+    ("xlm-roberta", "rerank"),
+    ("deberta-v2", "classify"),
+    ("luke", "summarize"),
+]
+CHANGES: dict[str, dict[str, Any]] = {
+    "modernbert": {"classifier_pooling": "mean"},
+    "deberta-v2": {"conv_kernel_size": 3},
+}
+WITH_GPU_GRAPH = ("bert", "modernbert", "deberta-v2")
 LENGTHS = (1, 65, 300, 512)
 
 
@@ -41,6 +52,9 @@ def store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Path) -
         name = f"{family}-{task}"
         target: Target = "tensorrt" if family in WITH_GPU_GRAPH else "cpu"
         export(str(checkpoint), store / name, ExportOptions(task=task, name=name, target=target))
+    checkpoint = tmp_path_factory.mktemp("checkpoint") / "open_provence"
+    save_evidence_checkpoint(checkpoint, tiny_tokenizer_file)
+    export(str(checkpoint), store / "evidence", ExportOptions(task="evidence", name="evidence"))
     return store
 
 
@@ -117,8 +131,49 @@ async def test_they_answer_over_http_and_read_long_texts_in_windows(store: Path)
         models = (await client.get("/info")).json()["models"]
         assert {model["name"]: model["attention_pattern"] for model in models} == {
             "bert-classify": None,
+            "deberta-v2-classify": None,
+            "evidence": None,
+            "luke-summarize": None,
             "modernbert-classify": None,
             "roberta-qa": None,
+            "xlm-roberta-rerank": None,
         }
+        response = await client.get("/v2/models/evidence")
+        assert response.status_code == 404, "the task has no tensors there"
+        response = await client.post("/classify", json={"text": text, "model": "deberta-v2-classify"})
+        assert response.json()["usage"]["windows"] > 1
+        response = await client.post("/summarize", json={"text": text, "max_sentences": 1})
+        assert (response.json()["model"], response.json()["summary"] in text) == ("luke-summarize", True)
         response = await client.post("/classify", json={"text": text, "model": "modernbert-classify"})
         assert response.json()["usage"]["windows"] == 1
+
+
+def test_files_are_put_in_order_by_how_well_they_fit_a_query(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("a.txt", "東京は日本の首都である。"), ("b.txt", "富士山の高さは3776メートルである。")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    assert main(["rerank", "首都はどこか", *files, "--model-store", str(store), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert sorted(one["index"] for one in results) == [0, 1]
+    assert 1 >= results[0]["score"] >= results[1]["score"] >= 0
+    assert main(["rerank", "首都はどこか", *files, "--model-store", str(store)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{one['score']:.3f}  {files[one['index']]}" for one in results]
+
+
+def test_the_evidence_of_a_file(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("東京は日本の首都である。京都は千年以上のあいだ都であった。", encoding="utf-8")
+    asked = ["evidence", "首都はどこか", str(tmp_path / "a.txt"), "--model-store", str(store)]
+    assert main([*asked, "--threshold", "0", "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert [one["text"] for one in result["sentences"]] == [
+        "東京は日本の首都である。",
+        "京都は千年以上のあいだ都であった。",
+    ]
+    assert all(one["kept"] == (one["score"] > 0) for one in result["sentences"])
+    assert main([*asked, "--threshold", "0"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{one['score']:.3f}  {one['text']}" for one in result["sentences"]]
+    assert main([*asked, "--threshold", "1"]) == 0
+    assert capsys.readouterr().out.startswith("Nothing in the text bears on the query")

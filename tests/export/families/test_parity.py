@@ -9,18 +9,25 @@ from transformers import ModernBertConfig
 from app.packing import pack
 from export.check_parity import cut, difference, document, reference_logits, reference_of
 from export.encoder import EncoderModel, PackedModel, Task
+from export.families.deberta import DebertaV2
 from export.families.modernbert import layer_kinds, rope_thetas, window_bias
-from export.families.registry import FAMILIES
+from export.families.open_provence import OpenProvence
+from export.families.registry import FAMILIES, build_model
 from export.sharp import sharp_model
 from export.trace import attention_layout
 
-# transformers' ModernBERT imports parts of torch that say that they are deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+# transformers' ModernBERT and DeBERTa use parts of torch that say that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 
 BOUND = 1e-4
 LENGTHS = (1, 63, 64, 65, 300, 512)
 LONG = (1, 64, 65, 513, 1500)  # of families that read more: spans of four blocks, whole and not
-CASES = [(family, task) for family in FAMILIES if family != "big_bird" for task in FAMILIES[family].architectures]
+CASES = [
+    (family, task)
+    for family in FAMILIES
+    if family not in ("big_bird", "open_provence")
+    for task in FAMILIES[family].architectures
+]
 
 
 def logits_of(model: EncoderModel, lengths: tuple[int, ...]) -> list[list[Any]]:
@@ -104,3 +111,66 @@ def test_both_forms_of_a_modernbert_configuration() -> None:
 def test_a_window_wider_than_a_block_is_refused() -> None:
     with pytest.raises(ValueError, match="attend 128 tokens to each side; at most 64"):
         sharp_model("modernbert", "qa", local_attention=256)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_evidence_reads_the_states_before_the_final_norm(pooling: str) -> None:
+    ranking = sharp_model("modernbert", "rerank", classifier_pooling=pooling)
+    document_of = {"model_type": "open_provence", "base_model_config": ranking.config.to_dict()}
+    model = build_model(document_of, "evidence").eval()
+    assert isinstance(model, OpenProvence)
+    model.ranking_model.load_state_dict(ranking.state_dict())
+    together = outputs_of(model, LONG)
+    reference = reference_of(ranking)
+    for index, length in enumerate(LONG):
+        ids = torch.from_numpy(document(length, "evidence").input_ids.astype("int64"))[None]
+        with torch.no_grad():
+            output = reference(ids, torch.ones_like(ids), output_hidden_states=True)
+            tokens = model.pruning_head.classifier(output.hidden_states[-1])[0]
+        score, found = together[index]
+        assert difference([score], [output.logits[0].numpy()]) <= BOUND
+        assert difference([found], [tokens.numpy()]) <= BOUND
+
+
+def outputs_of(model: EncoderModel, lengths: tuple[int, ...]) -> list[tuple[Any, Any]]:
+    """The reranker's logit and the logits of tokens, for each document of a batch."""
+    batch = pack([document(length, model.task) for length in lengths], attention_layout(model, "hf-eval"))
+    with torch.no_grad():
+        score, tokens = PackedModel(model)(
+            **{name: torch.from_numpy(batch.inputs[name]) for name in model.packed_inputs()}
+        )
+    return [(score[row].numpy(), tokens[0, place].numpy()) for row, place in enumerate(batch.documents)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conv_kernel_size": 3, "conv_act": "gelu"},  # of v2: lengths of whole blocks stand next to each other
+        {"share_att_key": False, "norm_rel_ebd": "none", "type_vocab_size": 2, "position_biased_input": True},
+        {"pos_att_type": ["c2p"], "position_buckets": -1, "max_relative_positions": 128},
+    ],
+)
+def test_forms_of_deberta(changes: dict[str, Any]) -> None:
+    check(sharp_model("deberta-v2", "token-classification", **changes))
+
+
+def test_the_bound_would_notice_distances_of_the_wrong_sign() -> None:
+    model = sharp_model("deberta-v2", "qa")
+    assert isinstance(model, DebertaV2)
+    (before,) = logits_of(model, (130,))
+    model.distances.for_keys = model.distances.for_queries
+    (after,) = logits_of(model, (130,))
+    assert difference(before, after) > 10 * BOUND
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"relative_attention": False}, "Only a DeBERTa with relative attention"),
+        ({"max_position_embeddings": 2048}, "more than 1024 positions"),
+        ({"conv_kernel_size": 5}, "Only a convolution over three tokens"),
+    ],
+)
+def test_what_no_deberta_here_has(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        sharp_model("deberta-v2", "qa", **changes)

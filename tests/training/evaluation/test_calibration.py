@@ -80,7 +80,7 @@ def test_scores_of_zero_and_of_different_numbers_can_be_fitted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("items", "state"), [([item()], "1 in .* all are right"), ([item("誤")], "wrong"), ([], "0 in")]
+    ("items", "state"), [([item()], "all 1 answers .* are right"), ([item("誤")], "wrong"), ([], "all 0 answers")]
 )
 def test_nothing_is_fitted_on_answers_that_are_all_alike(items: list[Scored], state: str) -> None:
     with pytest.raises(DataError, match=state):
@@ -117,5 +117,5 @@ def test_equal_values_lie_on_one_side_of_the_threshold() -> None:
 
 @pytest.mark.parametrize(("asked", "count"), [([(0.0, True)] * 2, 2), ([(0.0, False)] * 2, 0), ([], 0)])
 def test_a_threshold_needs_questions_of_both_kinds(asked: list[tuple[float, bool]], count: int) -> None:
-    with pytest.raises(DataError, match=f"of the {len(asked)} in the half .* for fitting, {count} have one"):
+    with pytest.raises(DataError, match=f"of the {len(asked)} in the half .* for fitting, {count} have an answer"):
         fit_answerability(_asked(*asked))

@@ -116,9 +116,9 @@ async def test_the_first_failure_ends_the_evaluation() -> None:
 
 
 async def test_items_that_no_service_takes_are_named() -> None:
-    with pytest.raises(DataError, match=r"Question q7 is nothing the service takes: context: .*white space"):
+    with pytest.raises(DataError, match=r"Question q7 would be refused by the service: context: .*white space"):
         await ask_questions(_service({}), "m", [QuestionExample("q7", "何?", " ", ())])
-    with pytest.raises(DataError, match=r"The text '' of the class A is nothing"):
+    with pytest.raises(DataError, match=r"The text '' of the class A would be refused"):
         await ask_labels(_service({}), "m", [LabelledText("", "A")])
     with pytest.raises(DataError, match="nothing to score"):
         await ask_questions(_service({}), "m", [])
@@ -160,7 +160,7 @@ async def test_a_summary_of_a_marked_document_has_as_many_sentences_as_are_marke
         Choice(document, ((5, 10), (10, 14)), ((0, 5), (5, 10), (10, 14)))
     ]
     assert (asked[0].text, asked[0].max_sentences, asked[0].model) == (document.text, 2, "m")
-    with pytest.raises(DataError, match="The document 空 is nothing the service takes"):
+    with pytest.raises(DataError, match="The document 空 would be refused"):
         await ask_marks(cast(Service, Choosing()), "m", [MarkedText("空", " ", (0,))])
 
 

@@ -241,7 +241,9 @@ def test_a_set_that_gives_nothing_is_an_error(tmp_path: Path, character_tokenize
     write_json(tmp_path / "d.json", squad({"t": [("駅は0。", [("駅はどこか", "0")])]}))
     for one, said in (({"max_tokens": 8}, r"8 and share = 1\.0"), ({"share": 0.1}, r"30 and share = 0\.1")):
         usable = 0 if "max_tokens" in one else 1
-        with pytest.raises(DataError, match=rf"d\.json holds nothing .* = {said} \(usable examples: {usable}\)"):
+        with pytest.raises(
+            DataError, match=rf"d\.json gives no training example .* = {said} \(usable examples: {usable}\)"
+        ):
             build_mixture(_config(one), tmp_path, character_tokenizer)
 
 
@@ -250,7 +252,7 @@ def test_a_reader_that_does_not_fit_the_task(tmp_path: Path, character_tokenizer
         *(("qa", "livedoor"), ("classify", "squad"), ("classify", "reading-set"), ("summarize", "labelled")),
         *(("summarize", "kyoto-leads"), ("qa", "nonsense")),
     ):
-        with pytest.raises(ConfigError, match=f"{reader!r} does not give examples for the task {task!r}"):
+        with pytest.raises(ConfigError, match=f"{reader!r} has no examples for the task {task!r}"):
             build_mixture(_config({"reader": reader}, task=task), tmp_path, character_tokenizer)
 
 

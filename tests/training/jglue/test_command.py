@@ -188,7 +188,7 @@ def test_another_configuration_does_not_go_on_with_a_run(
 ) -> None:
     out = tmp_path / "run"
     shutil.copytree(whole_run, out)
-    with pytest.raises(ConfigError, match=r"another configuration: max_tokens was 32 and is 16\. Name another folder"):
+    with pytest.raises(ConfigError, match=r"another configuration: max_tokens was 32 and is 16\. Use another folder"):
         tune(EncoderConfig.model_validate(_config("jnli", checkpoint, max_tokens=16)), data, out)
 
 
@@ -256,7 +256,7 @@ def test_a_batch_is_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> N
     assert grid_search._batch_of_a_device(32) == 32
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert grid_search._batch_of_a_device(32) == 8
-    with pytest.raises(ConfigError, match="batch_size is 30; it must be a multiple of the 4 devices here"):
+    with pytest.raises(ConfigError, match="batch_size is 30; it must be a multiple 4, the number of devices"):
         grid_search._batch_of_a_device(30)
 
 
@@ -328,7 +328,7 @@ def test_data_that_is_not_there_is_said_in_words(
 ) -> None:
     nowhere = ["--data", str(tmp_path / "nowhere")]
     assert main(["evaluate", "--suite", "jglue", "--model", str(whole_run), *nowhere]) == 2
-    assert "has the files of no task; --data names the folder that holds jglue/ and jcola/" in capsys.readouterr().err
+    assert "has no files of any task; --data is the folder that holds jglue/ and jcola/" in capsys.readouterr().err
     assert main(["finetune", "--config", str(configs), "--out", str(tmp_path / "run"), *nowhere]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["finetune", "--config", str(tmp_path / "empty"), "--out", str(tmp_path / "run"), *nowhere]) == 2

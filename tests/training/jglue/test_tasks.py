@@ -89,17 +89,17 @@ def test_jsick_gives_the_japanese_columns_of_its_training_rows(tmp_path: Path) -
             "the label is 'neutral'; allowed are",
         ),
         ("jcola", None, {"sentence": "本", "label": 2}, "the label is 2; allowed are 0 and 1"),
-        ("jcola", None, {"sentence": "本", "label": True}, '"label" is missing or not right'),
-        ("jcola", None, ["本", 1], '"sentence" is missing or not right'),
+        ("jcola", None, {"sentence": "本", "label": True}, '"label" is missing or has the wrong type'),
+        ("jcola", None, ["本", 1], '"sentence" is missing or has the wrong type'),
         ("jsts", None, PAIR | {"label": 5.1}, "the similarity is 5.1; it is a number from 0 to 5"),
         ("jsts", None, PAIR | {"label": math.nan}, "the similarity is nan"),
-        ("jsts", None, {"sentence1": "犬", "label": 1.0}, '"sentence2" is missing or not right'),
+        ("jsts", None, {"sentence1": "犬", "label": 1.0}, '"sentence2" is missing or has the wrong type'),
         ("jnli", None, PAIR | {"label": "maybe"}, "allowed are entailment, contradiction, neutral"),
-        ("jnli", "jnli-neg", PAIR | {"gold_label": "neutral"}, '"sentence1" is missing or not right'),
-        ("jnli", "jsick", PAIR, "the columns data, sentence_A_Ja, sentence_B_Ja and entailment_label_Ja are wanted"),
+        ("jnli", "jnli-neg", PAIR | {"gold_label": "neutral"}, '"sentence1" is missing or has the wrong type'),
+        ("jnli", "jsick", PAIR, "expected the columns data, sentence_A_Ja, sentence_B_Ja and entailment_label_Ja"),
         ("jcommonsenseqa", None, QUESTION | {"label": 5}, "the label is 5; allowed are 0 to 4"),
         ("jsquad", None, {"version": 1}, 'SQuAD JSON has a list under "data"'),
-        ("jcola", "jsick", {}, "The reader jsick gives nothing for the task jcola"),
+        ("jcola", "jsick", {}, "The reader jsick has no examples for the task jcola"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(
@@ -119,7 +119,7 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
 def test_what_is_scored_must_not_be_learned() -> None:
     train = [TextExample("犬", "猫", 0), TextExample("山", "川", 1)]
     check_apart(train, [TextExample("犬", "山", 0)], "train.json")
-    with pytest.raises(DataError, match=r"^1 examples of train.json stand in the validation file too"):
+    with pytest.raises(DataError, match=r"^1 examples of train.json are in the validation file too"):
         check_apart(train, [TextExample("川", "山", 2)], "train.json")
 
 

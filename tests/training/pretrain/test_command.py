@@ -254,7 +254,7 @@ def test_other_texts_do_not_go_on_with_a_run(whole_run: Path, texts: Path, tmp_p
     shutil.copytree(texts, tmp_path / "texts")
     with (tmp_path / "texts" / "places.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"text": "駅"}\n')
-    with pytest.raises(ConfigError, match="The texts are not those that the run"):
+    with pytest.raises(ConfigError, match="The texts differ from those"):
         _pretrain(whole_run.parent / "run.toml", tmp_path / "texts", tmp_path / "run")
 
 

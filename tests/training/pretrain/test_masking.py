@@ -107,5 +107,5 @@ def test_a_stream_shorter_than_a_sequence_is_refused() -> None:
 def test_a_tokenizer_without_a_mask_is_refused(character_tokenizer_file: Path, tmp_path: Path) -> None:
     file = tmp_path / "tokenizer.json"
     file.write_text(character_tokenizer_file.read_text(encoding="utf-8").replace("[MASK]", "[GAP]"), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"has no token for masks"):
+    with pytest.raises(ConfigError, match=r"has no mask token"):
         Vocabulary.read(file, CLS, SEP)

@@ -41,7 +41,7 @@ def test_compressed_texts_and_other_files(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress("駅\n\n寺\n".encode()))
     assert list(read_texts(file)) == ["駅\n", "寺\n"]
     (tmp_path / "a.md").write_text("村", encoding="utf-8")
-    with pytest.raises(DataError, match=r"a\.md is no file of texts; their names end in \.txt"):
+    with pytest.raises(DataError, match=r"a\.md is not a text file; names of text files end in \.txt"):
         text_files(tmp_path / "a.md")
     with pytest.raises(DataError, match=r"nowhere does not exist"):
         text_files(tmp_path / "nowhere")
@@ -125,7 +125,7 @@ def test_texts_without_a_word_and_broken_texts_are_refused(
 ) -> None:
     config = _config(character_tokenizer_file, **{"a.jsonl": 1.0})
     write_jsonl(tmp_path / "a.jsonl", [{"text": "　\n"}])
-    with pytest.raises(DataError, match="There is not one word in the texts"):
+    with pytest.raises(DataError, match="do not contain a single word"):
         open_stream(config, tmp_path, tmp_path / "cache", character_tokenizer)
     (tmp_path / "a.jsonl").write_text('{"text": "駅"}\n{"text": "\\ud800"}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.jsonl, text 2: The text holds a lone surrogate"):

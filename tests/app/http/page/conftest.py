@@ -12,7 +12,7 @@ from tests.app.http.page.webdriver import Browser, chromedriver
 from tests.app.serving import read_until, serving
 
 READY = "document.querySelector('#model-qa')?.value === 'hand-qa'"
-_MOST_S = 600  # of all tests that share a server
+_MOST_S = 1800  # of all tests that share a server, on a slow machine
 Address = Callable[..., AbstractContextManager[str]]
 
 

@@ -98,3 +98,16 @@ def test_a_file_without_text_says_so(browser: Browser) -> None:
     assert "文字がありません" in browser.text("#warnings")
     ask(browser, "何?")
     assert error(browser) == "文書を入れてください。"
+
+
+def test_a_text_is_pasted_as_one_though_a_picture_of_it_comes_along(browser: Browser) -> None:
+    browser.run(
+        "const data = new DataTransfer();"
+        "data.items.add(new File(['x'], 'picture.png'));"
+        "data.items.add(arguments[0], 'text/plain');"
+        "const options = { clipboardData: data, bubbles: true, cancelable: true };"
+        "$('#text').dispatchEvent(new ClipboardEvent('paste', options))",
+        "表の文字",
+    )
+    assert browser.text("#file-status") == ""
+    assert browser.get("$('#file-error').hidden") is True

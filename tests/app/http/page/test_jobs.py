@@ -44,7 +44,7 @@ def tell(browser: Browser, event: str, job: Mapping[str, object]) -> None:
 def test_progress_is_shown_in_windows(asked: Browser) -> None:
     assert asked.text(".progress [role=status]") == "読んでいます…"
     tell(asked, "progress", {"windows": 12, "windows_done": 5})
-    asked.wait("$('.progress [role=status]').textContent === '読んでいます… 12 区間のうち 5 区間'")
+    asked.wait("$('.progress [role=status]').textContent === '読んでいます… 5 / 12 区間'")
     assert asked.get("[$('.progress progress').value, $('.progress progress').max]") == [5, 12]
 
 
@@ -72,3 +72,21 @@ def test_work_goes_on_while_another_tab_is_open(asked: Browser) -> None:
     tell(asked, "progress", {"windows": 2, "windows_done": 1})
     asked.wait("$('.progress progress').value === 1")
     assert asked.get("deleted") == []
+
+
+def test_an_answer_to_a_question_that_was_removed_meanwhile_is_dropped(asked: Browser) -> None:
+    asked.click("#questions .remove")
+    result = {"question": "何?", "answers": [], "null_score": 0.9, "score_diff": 3.0}
+    timings = dict.fromkeys(("tokenize_ms", "queue_ms", "infer_ms", "decode_ms", "total_ms"), 1)
+    response = {
+        "documents": [{"document": "貼り付けた文書"}],
+        "results": [result],
+        "model": "m",
+        "usage": {"tokens": 1, "windows": 1},
+        "timings": timings,
+    }
+    tell(asked, "done", {"status": "done", "result": response})
+    asked.wait("$('.usage').textContent")
+    assert asked.texts("#questions li") == []
+    assert asked.get("$('#reading').hidden") is True
+    assert asked.complaints() == []

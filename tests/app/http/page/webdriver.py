@@ -19,7 +19,6 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 _ARGUMENTS += ["--disable-dev-shm-usage", "--disable-background-networking"]
 _ARGUMENTS += ["--disable-component-update", "--disable-sync"]
-_WAIT_S = 30
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name of an element's id, fixed by the protocol
 
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004", "Up": "\ue013", "Down": "\ue015", "Left": "\ue012"}
@@ -54,7 +53,7 @@ class Browser:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._driver + self._session + path, data, method=method)
         try:
-            with _OPENER.open(request, timeout=60) as response:
+            with _OPENER.open(request, timeout=200) as response:
                 return json.load(response)["value"]
         except urllib.error.HTTPError as error:
             with error:
@@ -80,8 +79,8 @@ class Browser:
         texts: list[str] = self.get("all(arguments[0]).map((e) => e.textContent)", selector)
         return texts
 
-    def wait(self, condition: str) -> None:
-        deadline = time.monotonic() + _WAIT_S
+    def wait(self, condition: str, most_s: float = 30) -> None:
+        deadline = time.monotonic() + most_s
         while not self.get(f"Boolean({condition})"):
             assert time.monotonic() < deadline, condition
             time.sleep(0.05)

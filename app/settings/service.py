@@ -1,26 +1,22 @@
-"""Every switch of the service in one frozen object, built once and handed down.
+"""The settings of the service itself: where it listens, what it loads, how much it takes, whom it lets in.
 
-Values come from the constructor (the command line turns every field into a flag) or from environment variables named
-`NAGAYOMI_<FIELD>`. Each description says what changes when the value does. Knows nothing of models or HTTP.
+Also how these limits fit together. Knows nothing of models or HTTP.
 """
 
 import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.errors import InvalidInput
-from app.files.limits import FileLimits
 from app.types import LogFormat, LogLevel, Provider
-from app.validation import explain
 
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
-class Settings(BaseSettings):
-    """Frozen settings of one process."""
+class ServiceSettings(BaseSettings):
+    """See app/settings/__init__.py."""
 
     model_config = SettingsConfigDict(env_prefix="NAGAYOMI_", frozen=True, extra="forbid", validate_default=True)
 
@@ -102,90 +98,6 @@ class Settings(BaseSettings):
         default=10_000_000,
         ge=1,
         description="Bytes of one request body. Past it the request gets 413, whether or not it announced its length.",
-    )
-    max_upload_bytes: int = Field(
-        default=100_000_000,
-        ge=1,
-        description="Bytes of one form with files (multipart/form-data), all of them together. Past it the request "
-        "gets 413 while it arrives. They are held in memory until they are read.",
-    )
-    max_file_bytes: int = Field(
-        default=50_000_000, ge=1, description="Bytes of one file. Past it the request gets 413 and is told which file."
-    )
-    max_unpacked_bytes: int = Field(
-        default=200_000_000,
-        ge=1,
-        description="Bytes that the parts of one DOCX, PPTX or mail may unpack to. Past it the request gets 413, which "
-        "is what stops a zip bomb.",
-    )
-    max_file_characters: int = Field(
-        default=2_000_000,
-        ge=1,
-        description="Characters of the text of one file. Past it the request gets 413. /extract gives as many; what is "
-        "read by a model is held to max_text_characters as well.",
-    )
-    max_file_pages: int = Field(
-        default=2_000, ge=1, description="Pages of one PDF. Past it the request gets 413 before any page is read."
-    )
-    max_page_pixels: int = Field(
-        default=8_000_000,
-        ge=10_000,
-        description="Pixels of one page that /render draws. Past it the picture comes out smaller than asked for.",
-    )
-    file_timeout_s: float = Field(
-        default=60.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds that one PDF may take to be read. Past it its process is killed and the request gets 413.",
-    )
-    file_memory_bytes: int = Field(
-        default=2_000_000_000,
-        ge=200_000_000,
-        description="Memory that the process which reads one PDF may have. Past it the process ends and the request "
-        "gets 422. With file_processes of them at once, the machine needs that many times as much.",
-    )
-    file_processes: int = Field(
-        default=2,
-        ge=1,
-        le=64,
-        description="Files that are read at the same time; the others wait. More of them compete with the models for "
-        "the cores.",
-    )
-    upload_timeout_s: float = Field(
-        default=120.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds that a client may take to send one form with files. Past it the request gets 408.",
-    )
-    max_jobs: int = Field(
-        default=64,
-        ge=0,
-        description="Jobs (Prefer: respond-async) that run or whose result is kept. Past it the request gets 429. 0 "
-        "offers none: requests are then answered at once, as if nobody had asked for a job.",
-    )
-    max_key_jobs: int = Field(
-        default=16,
-        ge=1,
-        description="Jobs of one key among them. Past it the key's next one gets 429; fewer leave more for other keys.",
-    )
-    max_job_bytes: int = Field(
-        default=500_000_000,
-        ge=1,
-        description="Bytes that all jobs hold in memory: bodies while they run, results after that. Past it a request "
-        "for a job gets 429.",
-    )
-    job_timeout_s: float = Field(
-        default=3600.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds that a job may take, waiting for room included, for clients that send no X-Timeout-Ms. "
-        "Past it the job fails.",
-    )
-    job_keep_s: float = Field(
-        default=600.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds that the result of a job is kept. More means more memory and more 429 for new jobs.",
     )
     request_timeout_s: float = Field(
         default=60.0,
@@ -273,19 +185,6 @@ class Settings(BaseSettings):
         """Whether requests need a key."""
         return bool(self.api_keys) or self.api_keys_file is not None
 
-    @property
-    def file_limits(self) -> FileLimits:
-        """What reading one file may cost."""
-        return FileLimits(
-            max_file_bytes=self.max_file_bytes,
-            max_unpacked_bytes=self.max_unpacked_bytes,
-            max_characters=self.max_file_characters,
-            max_pages=self.max_file_pages,
-            max_seconds=self.file_timeout_s,
-            max_memory_bytes=self.file_memory_bytes,
-            max_pixels=self.max_page_pixels,
-        )
-
     @field_validator("models", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
@@ -323,22 +222,3 @@ class Settings(BaseSettings):
                 f"({self.max_request_tokens}), or no key could send the largest allowed request"
             )
         return self
-
-
-def settings_from(given: dict[str, Any]) -> Settings:
-    """The settings from flags, then environment variables, then defaults.
-
-    Raises:
-        InvalidInput: names the flag or the variable and says what is allowed.
-    """
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        raise InvalidInput(
-            explain(error, lambda name: flag(name) if name in given else f"NAGAYOMI_{name.upper()}")
-        ) from error
-
-
-def flag(name: str) -> str:
-    """How a command line writes the name of a setting or of a request's field."""
-    return "QUESTION" if name == "question" else f"--{name.replace('_', '-')}"

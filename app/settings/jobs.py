@@ -1,0 +1,39 @@
+"""How many jobs there may be, and for how long, by consequence."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class JobSettings(BaseSettings):
+    """Limits on jobs (Prefer: respond-async)."""
+
+    max_jobs: int = Field(
+        default=64,
+        ge=0,
+        description="Jobs (Prefer: respond-async) that run or whose result is kept. Past it the request gets 429. 0 "
+        "offers none: requests are then answered at once, as if nobody had asked for a job.",
+    )
+    max_key_jobs: int = Field(
+        default=16,
+        ge=1,
+        description="Jobs of one key among them. Past it the key's next one gets 429; fewer leave more for other keys.",
+    )
+    max_job_bytes: int = Field(
+        default=500_000_000,
+        ge=1,
+        description="Bytes that all jobs hold in memory: bodies while they run, results after that. Past it a request "
+        "for a job gets 429.",
+    )
+    job_timeout_s: float = Field(
+        default=3600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a job may take, waiting for room included, for clients that send no X-Timeout-Ms. "
+        "Past it the job fails.",
+    )
+    job_keep_s: float = Field(
+        default=600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that the result of a job is kept. More means more memory and more 429 for new jobs.",
+    )

@@ -1,0 +1,29 @@
+"""A folder that is written whole or not at all. Knows nothing of what is in it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_whole(out: Path, *, last: str, replaced: Sequence[str]) -> Iterator[Path]:
+    """A hidden folder next to `out`. Its files are moved to `out` at the end, and removed where there is an error.
+
+    Args:
+        last: the file that is moved last; its presence means that the others are there.
+        replaced: files of `out` that go before the new ones come, whether or not those have the same names.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield folder
+        out.mkdir(exist_ok=True)
+        for name in (last, *replaced):
+            (out / name).unlink(missing_ok=True)
+        for file in sorted(folder.iterdir(), key=lambda file: file.name == last):
+            os.replace(file, out / file.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,75 @@
+"""Requests over files, between their arrival and their answer."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.asking import ask_in_json, ask_of_files
+from app.errors import InvalidInput, Overloaded, Unavailable
+from app.files.document import Document
+from app.files.extraction import Extracted
+from app.schemas.results import Result
+from app.service import ANYBODY, Service
+from app.settings import Settings
+from app.tasks.classify import CLASSIFY
+from app.text.structure import structure_of
+
+UP = Extracted("a.txt", "text", Document("上の文。", structure_of("上の文。").blocks))
+
+
+def label_of(result: Result) -> str:
+    label: str = result.model_dump()["results"][0]["labels"][0]["label"]
+    return label
+
+
+async def test_draining_waits_for_a_request_whose_files_are_being_read(handmade_models: Path) -> None:
+    async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1), ["classify"]) as service:
+        go_on = asyncio.Event()
+
+        async def read() -> list[Extracted]:
+            await go_on.wait()
+            return [UP]
+
+        answering = asyncio.ensure_future(ask_of_files(service, CLASSIFY, {}, 1, read)(ANYBODY, None))
+        await asyncio.sleep(0)
+        draining = asyncio.create_task(service.drain())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="shutting down"):
+            await ask_of_files(service, CLASSIFY, {}, 1, read)(ANYBODY, None)
+        go_on.set()
+        assert label_of(await answering) == "up"
+        await draining
+
+
+async def test_files_are_read_once_though_the_request_is_tried_again(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1), ["classify"]) as service:
+        times = 0
+
+        async def read() -> list[Extracted]:
+            nonlocal times
+            times += 1
+            return [UP]
+
+        answer = ask_of_files(service, CLASSIFY, {}, 1, read)
+        with monkeypatch.context() as full:
+            full.setattr(service._batchers["hand-classify"], "_max_queue_tokens", 0)
+            with pytest.raises(Overloaded):
+                await answer(ANYBODY, None)
+        assert label_of(await answer(ANYBODY, None)) == "up"
+        assert times == 1
+
+
+def test_what_is_wrong_is_told_before_anything_is_read() -> None:
+    service = Service(Settings(max_client_batch_size=2))
+
+    async def read() -> list[Extracted]:
+        raise AssertionError
+
+    for files, fields, words in ((3, {}, "holds 3 texts"), (0, {}, "holds 0 texts"), (1, {"x": 1}, "of this line")):
+        with pytest.raises(InvalidInput, match=words):
+            ask_of_files(service, CLASSIFY, fields, files, read, "this line")
+    with pytest.raises(InvalidInput, match="Only one of `text` and `documents`"):
+        ask_in_json(service, CLASSIFY, {"text": "上", "documents": []})

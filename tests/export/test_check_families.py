@@ -1,0 +1,24 @@
+import json
+
+import pytest
+
+from export import check_families
+from export.check_families import LENGTHS, together
+from export.check_parity import main
+
+
+def test_one_family_of_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On one head and short documents; the whole of it takes minutes."""
+    monkeypatch.setattr(check_families, "FAMILIES", {"luke": type("Luke", (), {"architectures": ("qa",)})})
+    assert main(["--family", "luke", "--hidden", "64", "--layers", "1", "--longest", "65"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (figures["family"], figures["heads"], figures["lengths"]) == ("luke", ["qa"], [1, 63, 64, 65])
+    assert figures["cases"] == 2 * 4 + 2 * (2 + 2 + 3)
+    assert 0 < figures["max_abs_diff"] <= 1e-4
+    assert figures["batch_invariance"] <= 1e-5
+
+
+def test_every_length_is_packed_with_others() -> None:
+    for most in (4, 7, len(LENGTHS)):
+        groups = together(LENGTHS[:most])
+        assert {length for group in groups for length in group} == set(LENGTHS[:most])
