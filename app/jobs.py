@@ -42,7 +42,7 @@ class Job:
     size: int  # bytes it holds
     id: str = field(default_factory=lambda: secrets.token_urlsafe(_ID_BYTES))
     state: JobState = "running"
-    windows: int | None = None  # of all its texts; None until they are tokenised
+    windows: int | None = None  # of all its texts; None until they are tokenized
     windows_done: int = 0
     result: bytes | None = None  # JSON
     error: NagayomiError | None = None
@@ -90,7 +90,7 @@ class Jobs:
 
     @property
     def kept(self) -> int:
-        """Jobs that are over, and are kept for whoever asks."""
+        """Finished jobs whose results are kept."""
         return len(self._jobs) - self.running
 
     def start(self, owner: str, size: int, work: Work) -> Job:

@@ -42,7 +42,7 @@ class Architecture(_Part):
 
 
 class TrainingData(_Part):
-    """One data set the weights were made from; its licence binds whoever passes the weights on."""
+    """One data set the weights were made from; its licence applies to everyone who distributes the weights."""
 
     name: str
     licence: str

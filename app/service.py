@@ -1,7 +1,7 @@
-"""One request from text to result: what the endpoints, the command line and the evaluation call.
+"""One request from text to result, for the endpoints, the command line and the evaluation.
 
-Text work runs in a few threads of its own and inference in one process per model; the event loop only hands things on.
-Also the life of all that: loading, readiness, draining, closing. Knows nothing of FastAPI.
+Text work runs in a pool of threads and inference in one process per model; the event loop only coordinates. The service
+also loads, drains and closes all of them. Knows nothing of FastAPI.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ texts_logger = logging.getLogger("nagayomi.texts")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, how long an answer is of use, and what counts the tokens against a limit of the caller's own."""
+    """The client of a request: its name, its time limit, and its quota of tokens."""
 
     name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`
@@ -94,7 +94,7 @@ class Service:
         self.telemetry = telemetry or Telemetry()
         self.store = Store()
         self._phase: _Phase = "loading"
-        self.unavailable: ProviderUnavailable | None = None  # why no model can ever be loaded here
+        self.unavailable: ProviderUnavailable | None = None  # the reason why no model could be loaded
         self._texts = TextThreads(settings.text_threads, settings.max_waiting_characters)
         self._batchers: dict[str, Batcher[Document, Outputs]] = {}
         self._in_flight = 0
@@ -103,7 +103,7 @@ class Service:
 
     @property
     def state(self) -> State:
-        """What readiness follows: "ready" only while every engine is up."""
+        """The state for readiness: "ready" only while every engine runs."""
         if self._phase != "loaded":
             return self._phase
         if not self.store.models:
@@ -112,7 +112,7 @@ class Service:
 
     @property
     def outstanding_tokens(self) -> int:
-        """Work that waits or runs, over all models. A character that is not yet tokenised counts as a token."""
+        """Waiting and running work, over all models. A character that is not yet tokenized counts as a token."""
         batchers = self._batchers.values()
         return self._texts.waiting_characters + sum(batcher.outstanding_tokens for batcher in batchers)
 
@@ -126,7 +126,7 @@ class Service:
 
         Raises:
             ProviderUnavailable: the provider of the settings cannot run here.
-            BrokenModel: no model could be loaded; says why for each.
+            BrokenModel: no model could be loaded; gives the reason for each.
         """
         check_provider(settings.provider)
         service = cls(settings)
@@ -173,7 +173,7 @@ class Service:
         return batcher
 
     async def drain(self) -> None:
-        """Refuse new requests and wait until those that are here are answered, `drain_timeout_s` at most."""
+        """Refuse new requests and wait at most `drain_timeout_s` for the running ones."""
         self._phase = "draining"
         if self._in_flight:
             self._idle.clear()
@@ -186,7 +186,7 @@ class Service:
                 await asyncio.gather(self._close_batchers(), self.store.close(at_once=True))
 
     async def close(self) -> None:
-        """Refuse new work, fail what waits, finish what runs."""
+        """Refuse new work, fail waiting work, finish running work."""
         self._phase = "closed"
         await self._close_batchers()
         await self.store.close()
@@ -202,7 +202,7 @@ class Service:
         if self.state in ("draining", "closed"):
             return "The service is shutting down."
         if self.state == "recovering":
-            return f"The engine of {', '.join(self._engines_not_up())} stopped and is being started anew."
+            return f"The engine of {', '.join(self._engines_not_up())} stopped and is being started again."
         reasons = " ".join(f"{broken.name}: {broken.reason}" for broken in self.store.broken)
         return f"No model could be loaded. {reasons}".rstrip()
 
@@ -298,9 +298,9 @@ class Service:
         caller: Caller,
         progress: Progress | None,
     ) -> Reply[T]:
-        """Tokenise, queue, run and decode one request, within its time limit.
+        """Tokenize, queue, run and decode one request, within its time limit.
 
-        Cancelling it, or running out of time, drops whatever of it has not started.
+        Cancelling it, or running out of time, drops the windows that have not started.
         """
         if not caller.is_in:
             self.require_ready()
@@ -331,7 +331,7 @@ class Service:
             except TimeoutError:
                 raise DeadlineExceeded(
                     f"The request was not answered within {timeout_s:g} seconds. Send less text, allow more time, or "
-                    "try again when there is less to do."
+                    "try again when the service is less busy."
                 ) from None
         usage = _usage(prepared.documents)
         timings = clock.timings()

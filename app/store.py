@@ -1,6 +1,6 @@
 """The models of a store: found, checked, loaded and warmed, each for itself, so that a broken one stops no other.
 
-What blocks (hashing, tokenisers) runs in a thread. Nothing here knows requests.
+Blocking work (hashing, loading tokenizers) runs in threads. Knows nothing of requests.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ RunInThreads = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 class ThreadTokenizers:
-    """A tokeniser for every thread that asks: MeCab and the Rust tokeniser keep state and are never shared."""
+    """One tokenizer per thread: MeCab and the Rust tokenizer keep state and are never shared."""
 
     def __init__(self, load: Callable[[], Tokenizer]) -> None:
         self._load = load
         self._local = threading.local()
 
     def get(self) -> Tokenizer:
-        """The calling thread's own tokeniser, loaded at its first call."""
+        """The calling thread's own tokenizer, loaded at its first call."""
         tokenizer: Tokenizer | None = getattr(self._local, "tokenizer", None)
         if tokenizer is None:
             tokenizer = self._local.tokenizer = self._load()
@@ -105,8 +105,8 @@ async def load_store(
     """Load every model of the store that the settings name, or only those of some tasks.
 
     Args:
-        in_text_threads: calls a function in every thread that will tokenise, so that none of them has to load a
-            tokeniser for its first request.
+        in_text_threads: calls a function in every thread that will tokenize, so that none of them has to load a
+            tokenizer for its first request.
 
     Raises:
         ProviderUnavailable: the provider of the settings cannot run here, so no model can.
@@ -210,7 +210,7 @@ def _directories(store: Path) -> list[Path]:
 async def load_model(
     directory: Path, manifest: Manifest, settings: Settings, in_text_threads: RunInThreads = asyncio.to_thread
 ) -> Model:
-    """Check one model, start and warm its engine, and load its tokenisers meanwhile.
+    """Check one model, start and warm its engine, and load its tokenizers meanwhile.
 
     Raises:
         BrokenModel: says what is wrong with the directory.
@@ -237,7 +237,7 @@ async def load_model(
 
 
 def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
-    """The tokeniser of a model.
+    """The tokenizer of a model.
 
     Raises:
         BrokenModel: it cannot be read, or has more pieces than the graph.
@@ -251,7 +251,7 @@ def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
         )
     except BrokenModel:
         raise
-    except Exception as error:  # the Rust tokeniser raises bare Exception for a file it cannot read
+    except Exception as error:  # the Rust tokenizer raises bare Exception for a file it cannot read
         raise BrokenModel(f"{directory / TOKENIZER_FILE} cannot be loaded: {error}") from error
     if tokenizer.vocab_size > manifest.architecture.vocab_size:
         raise BrokenModel(

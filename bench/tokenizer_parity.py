@@ -72,7 +72,8 @@ def of_bert(folder: Path, texts: Sequence[str], size: int) -> Iterator[tuple[str
 def of_sentencepiece(folder: Path, texts: Sequence[str], size: int) -> Iterator[tuple[str, Tokenizer, Ids]]:
     """Unigram pieces without words: SentencePiece itself, the fast tokenizer of XLM-R, the slow one of LUKE."""
     plain, with_bytes = folder / "plain.model", folder / "bytes.model"
-    for file, options in ((plain, {"pad_id": 3}), (with_bytes, {"byte_fallback": True, "add_dummy_prefix": False})):
+    own: dict[Path, dict[str, Any]] = {plain: {}, with_bytes: {"byte_fallback": True, "add_dummy_prefix": False}}
+    for file, options in own.items():
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts),
             model_prefix=str(file.with_suffix("")),
@@ -152,6 +153,7 @@ def main() -> None:
             for kinds in (of_bert, of_sentencepiece):
                 for kind, ours, other in kinds(folder, learned, arguments.pieces):
                     results[kind] = compare(kind, ours, other, asked)
+                    print(f"{kind}: {results[kind]}", flush=True)
     print(json.dumps({"transformers": transformers.__version__, "kinds": results}, ensure_ascii=False))
 
 

@@ -100,6 +100,9 @@ class FinetuneConfig(TrainingConfig):
     question_overlap: bool = True  # a third token type for context tokens that the question also contains (qa)
     head: Literal["random", "fitted"] = "random"  # fitted: by logistic regression before the first step (summarize)
     sentence_types: bool = True  # token types mark the place of each sentence: Sentence.token_type (summarize)
+    # So many of the lowest layers, and the embeddings, keep the weights of the checkpoint: a step then costs less, by
+    # up to two thirds where all layers are kept.
+    frozen_layers: int = Field(default=0, ge=0)
     class_balance: Share = 0.0  # 0 weights every text equally, 1 every class, which helps rare classes (classify)
     epochs: float = Field(default=1.0, ge=0)  # 0: only the head is fitted
 

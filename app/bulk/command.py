@@ -1,7 +1,7 @@
 """`nagayomi batch`: every line of a JSONL file through the service, on this machine or on a Ray cluster.
 
-A run that was killed goes on when the same command is given again. Exit codes are those of app/cli.py; a run in which
-any line failed has failed (1). Not to be mistaken for app/engine/batcher.py, which makes the engine's batches.
+The same command resumes a killed run. Exit codes are those of app/cli.py; a run has failed (1) when any line failed.
+Knows nothing of the engine's batches, which app/engine/batcher.py makes.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from app.settings import Settings, settings_from
 from app.store import model_versions, with_one_model
 from app.types import ServedTask
 
-# Work that a kill may cost: what was answered since the last commit is answered again.
+# Work that a kill may cost: lines answered since the last commit are answered again.
 COMMIT_LINES = 100
 COMMIT_S = 1.0
 
@@ -48,8 +48,8 @@ class Backend(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `nagayomi batch`."""
     parser.epilog = (
-        "Lines that fail go to OUT.errors.jsonl; OUT.progress.json says how far the run is. The same command goes on "
-        "with a run that was killed. Exit code 0: every line was answered; 1: some were not, or the run stopped."
+        "Failed lines go to OUT.errors.jsonl; OUT.progress.json records the progress. The same command resumes a "
+        "killed run. Exit code 0: every line was answered; 1: some were not, or the run stopped."
     )
     parser.add_argument(
         "input",
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-store",
         metavar="DIR",
-        help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
+        help="folder of the models (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
     )
     parser.add_argument(
         "--ray",
@@ -77,13 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the models at the same path. A worker takes NAGAYOMI_INTRA_OP_THREADS cores (default: 1)",
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="workers on the Ray cluster at most (default: all that fit)"
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="maximum number of workers on the Ray cluster (default: all that fit)",
     )
     parser.add_argument(
         "--gpus-per-worker",
         type=float,
         metavar="X",
-        help="GPUs of each worker on the Ray cluster, also parts of one (default: 1, or 0 for the provider cpu)",
+        help="GPUs of each worker on the Ray cluster, fractions allowed (default: 1, or 0 for the provider cpu)",
     )
 
 
@@ -92,13 +95,13 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         InvalidInput: the arguments are wrong, or the files do not belong together.
-        NagayomiError: the run cannot go on; what is answered is safe.
+        NagayomiError: the run cannot continue; its answers so far are safe.
     """
     given: dict[str, Any] = {} if args.model_store is None else {"model_store": args.model_store}
     settings = batch_settings(with_one_model(settings_from(given), args.task, args.model))
     paths = Paths.beside(args.output)
     if args.input.resolve() in {path.resolve() for path in (paths.answers, paths.errors, paths.progress)}:
-        raise InvalidInput("The input would be overwritten; name another output.")
+        raise InvalidInput("The output would overwrite the input; use another output.")
     with Source.open(args.input) as source, _backend(args, settings) as backend:
         what = {"task": args.task, "model": args.model, "models": backend.versions()}
         with Output.open(paths, what) as output:
@@ -106,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     lines, failed = output.place.requests, output.failed
     print(f"{lines - failed:,} of {lines:,} lines answered.", file=sys.stderr)
     if failed:
-        print(f"{failed:,} failed: {paths.errors} says why.", file=sys.stderr)
+        print(f"{failed:,} failed; the reasons are in {paths.errors}.", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -131,7 +134,7 @@ async def _answer(source: Source, output: Output, backend: Backend, settings: Se
     lines = read_lines(source.pieces(settings.max_body_bytes + 2), output.place, settings.max_body_bytes)
     first = next(lines, None)
     if first is None:
-        return  # all is done, and no model need be loaded to see it
+        return  # all lines are done, so no model is loaded
     ends: deque[Place] = deque()  # of the lines that are being answered
 
     def numbered() -> Iterator[tuple[int, bytes | None]]:

@@ -1,7 +1,8 @@
-"""The files of a batch run: answers, errors, and how far it is; what makes a killed run go on where it was.
+"""The files of a batch run: answers, errors and progress, so that a killed run can resume.
 
-Answers and errors are written in the order of the input, and are on the disk before the progress file says so. A run
-that goes on cuts off what was written past it, so that no line is lost or there twice. Knows nothing of their content.
+Answers and errors are written in the order of the input, and are on the disk before the progress file records them. A
+resumed run cuts off everything after the recorded place, so that no line is lost or written twice. Knows nothing of the
+content of lines.
 """
 
 import fcntl
@@ -22,12 +23,12 @@ _ERRORS, _PROGRESS = _SIDE_NAMES = (".errors.jsonl", ".progress.json")
 
 
 class CannotWrite(NagayomiError):
-    """The disk or the directory does not take what a run writes."""
+    """The output cannot be written."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a run writes."""
+    """The output files of a run."""
 
     answers: Path
     errors: Path
@@ -44,17 +45,17 @@ class Paths:
             InvalidInput: the answers cannot be a file that a run goes on with, or have the name of a side file.
         """
         if str(answers) == "-" or (answers.exists() and not answers.is_file()):
-            raise InvalidInput(f"{answers} is not a file; OUT must be one, which a run that was killed goes on with.")
+            raise InvalidInput(f"{answers} is not a file; OUT must be one, so that a killed run can resume.")
         if answers.name.endswith((*_SIDE_NAMES, f"{_PROGRESS}.partial")):
-            raise InvalidInput(f"{answers} has the name of another run's side file; name another output.")
+            raise InvalidInput(f"{answers} has the name of another run's side file; use another output.")
         return cls(answers, *(answers.with_name(answers.name + added) for added in _SIDE_NAMES))
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """What is safe on the disk."""
+    """The progress that is safe on the disk."""
 
-    run: Mapping[str, Any]  # what must be the same for a run to go on
+    run: Mapping[str, Any]  # must be the same when a run resumes
     place: Place = field(default_factory=Place)
     failed: int = 0  # lines
     answers_bytes: int = 0
@@ -96,7 +97,7 @@ class Output:
                     raise InvalidInput(_not_the_same(paths, progress.run, run))
                 for file, size in ((answers, progress.answers_bytes), (errors, progress.errors_bytes)):
                     if file.seek(0, os.SEEK_END) < size:
-                        raise InvalidInput(f"{file.name} is shorter than it was when the run stopped; {_anew(paths)}")
+                        raise InvalidInput(f"{file.name} is shorter than when the run stopped; {_start_again(paths)}")
                     file.truncate(size)
             except BlockingIOError:
                 raise InvalidInput(f"Another run is writing {paths.answers}.") from None
@@ -155,7 +156,7 @@ class Output:
 def _begin(paths: Paths, run: Mapping[str, Any]) -> _Progress:
     for path in (paths.answers, paths.errors):
         if path.stat().st_size:
-            raise InvalidInput(f"{path} exists already and is not of a run that can go on; {_anew(paths)}")
+            raise InvalidInput(f"{path} exists already and is not part of a run to resume; {_start_again(paths)}")
     progress = _Progress(run)
     _write(paths.progress, progress)
     return progress
@@ -164,12 +165,12 @@ def _begin(paths: Paths, run: Mapping[str, Any]) -> _Progress:
 def _not_the_same(paths: Paths, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     name = next(name for name in now if before.get(name) != now[name])
     shown = [json.dumps(run.get(name), ensure_ascii=False) for run in (before, now)]
-    return f"{paths.answers} was begun with another {name} ({shown[0]}, now {shown[1]}); {_anew(paths)}"
+    return f"{paths.answers} was begun with another {name} ({shown[0]}, now {shown[1]}); {_start_again(paths)}"
 
 
-def _anew(paths: Paths) -> str:
+def _start_again(paths: Paths) -> str:
     names = f"{paths.answers.name}, {paths.errors.name} and {paths.progress.name}"
-    return f"name another output, or remove {names} to start again."
+    return f"use another output, or remove {names} to start again."
 
 
 def _read(path: Path) -> _Progress | None:

@@ -1,7 +1,7 @@
 """`nagayomi batch --ray`: the lines of a batch answered on the machines of a Ray cluster, through Ray Data.
 
 The driver reads the input and writes the output; lines go to a pool of workers, each with a service of its own, and
-answers come back in order. Ray Data starts a worker that died anew and gives its lines to another. Every machine needs
+answers come back in order. Ray Data replaces a worker that died and gives its lines to another. Every machine needs
 this program, and the models at the same path; a worker whose models are not those the run began with refuses to work.
 """
 
@@ -129,7 +129,7 @@ class OnRay:
                 for answer in self._pool(tables, versions, most):
                     yield answer
         except ray.exceptions.RayError as error:
-            raise Unavailable(f"The Ray cluster could not go on: {_reason(error)}") from error
+            raise Unavailable(f"The Ray cluster could not continue: {_reason(error)}") from error
 
     def _pool(self, tables: list[Any], versions: dict[str, str], most: int) -> Iterator[AnsweredLine]:
         context = DataContext.get_current()

@@ -41,9 +41,9 @@ class Source:
             InvalidInput: it cannot be read, is no text, or is JSON in another form than one object on each line.
         """
         if str(path) == "-":
-            raise InvalidInput("IN must be a file, not standard input: a run that goes on reads its input again.")
+            raise InvalidInput("IN must be a file, not standard input: a resumed run reads its input again.")
         if path.exists() and not path.is_file():
-            raise InvalidInput(f"{path} is not a file; a run that goes on reads its input again.")
+            raise InvalidInput(f"{path} is not a file; a resumed run reads its input again.")
         try:
             file = path.open("rb")
         except OSError as error:

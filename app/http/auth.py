@@ -1,4 +1,4 @@
-"""API keys: who may send requests, how much of the service one key may use at once, and the middleware that asks.
+"""API keys: reads them, limits the use of each, and refuses requests without one.
 
 A key is a name and the SHA-256 of a token. The token is 256 random bits, so there is nothing to guess: a slow hash,
 as passwords need it, would protect nothing and cost every request its time. Names appear in logs and metrics; tokens
@@ -28,7 +28,7 @@ from app.http.responses import answer_error
 from app.settings import Settings
 from app.telemetry.request_context import current_request
 
-# Lets scanners for leaked secrets, and people, see what a token is for.
+# Scanners for leaked secrets, and people, recognise a token by it.
 TOKEN_PREFIX = "nagayomi_"
 TOKEN_BYTES = 32
 
@@ -99,28 +99,28 @@ def read_keys(settings: Settings) -> list[Key]:
             Key.parse(entry, f"Line {number} of {file}") for number, entry in entries if entry and entry[0] != "#"
         ]
         if not of_file:
-            raise InvalidInput(f"The keys file {file} holds no key; nobody could send a request.")
+            raise InvalidInput(f"The keys file {file} holds no key, so no client could send a request.")
         keys += of_file
     names = [key.name for key in keys]
     if repeated := [name for name in names if names.count(name) > 1]:
         raise InvalidInput(f"Two keys are named {repeated[0]}; their requests could not be told apart.")
     if len({key.digest for key in keys}) < len(keys):
-        raise InvalidInput("Two keys have the same SHA-256; every name needs a token of its own.")
+        raise InvalidInput("Two keys have the same SHA-256; every name needs a different token.")
     return keys
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse to let strangers in by accident.
+    """Refuse to serve strangers by accident.
 
     Raises:
-        InvalidInput: other machines can reach the address, no key is asked for, and nobody said that this is meant.
+        InvalidInput: other machines can reach the address, no key is required, and the settings do not allow that.
     """
     if settings.needs_key or settings.allow_unauthenticated or _is_loopback(settings.host):
         return
     raise InvalidInput(
-        f"Other machines can reach {settings.host}, and no key is asked for. Make keys with `nagayomi keys NAME` and "
-        "name them with --api-keys-file (NAGAYOMI_API_KEYS_FILE); or say with --allow-unauthenticated "
-        "(NAGAYOMI_ALLOW_UNAUTHENTICATED=true) that whoever reaches the address may use the service."
+        f"Other machines can reach {settings.host}, and no key is required. Make keys with `nagayomi keys NAME` and "
+        "name them with --api-keys-file (NAGAYOMI_API_KEYS_FILE); or allow with --allow-unauthenticated "
+        "(NAGAYOMI_ALLOW_UNAUTHENTICATED=true) that every client that reaches the address may use the service."
     )
 
 
@@ -132,7 +132,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class KeyHolder:
-    """The owner of one key, and what their requests use at the moment."""
+    """The owner of one key, and the current use of its limits."""
 
     def __init__(self, name: str, max_requests: int, max_tokens: int) -> None:
         self.name = name
@@ -193,22 +193,20 @@ class KeyRing:
         return [holder for _, holder in self._holders]
 
     def find(self, token: bytes | None) -> KeyHolder:
-        """Whose token it is. Takes as long for every wrong token: each digest is compared, whole.
+        """The holder of a token. Every wrong token takes the same time: all digests are compared in full.
 
         Raises:
-            Unauthorized: no token, or nobody's.
+            Unauthorized: there is no token, or it is unknown.
         """
         if not token:
-            raise Unauthorized(f"This server asks for a key. {_HOW_TO_SEND}", _REALM)
+            raise Unauthorized(f"This server requires a key. {_HOW_TO_SEND}", _REALM)
         digest = hashlib.sha256(token).digest()
         found = None
         for known, holder in self._holders:
             if hmac.compare_digest(known, digest):
                 found = holder
         if found is None:
-            raise Unauthorized(
-                f"The key is not one of this server's. {_HOW_TO_SEND}", f'{_REALM}, error="invalid_token"'
-            )
+            raise Unauthorized(f"This server does not know the key. {_HOW_TO_SEND}", f'{_REALM}, error="invalid_token"')
         return found
 
 

@@ -24,7 +24,7 @@ _UNSEEN = (
     "\U000e0001\U000e0020-\U000e007f\U000e0100-\U000e01ef"
 )
 _NO_NUL = r"[^\u0000]*"
-# What the validators below and the tokeniser take, for the OpenAPI schema: clients can check it before they send.
+# What the validators below and the tokenizer take, for the OpenAPI schema: clients can check it before they send.
 TEXT_PATTERN = f"^{_NO_NUL}[^{_UNSEEN}]{_NO_NUL}$"
 
 

@@ -79,7 +79,7 @@ DocumentsResponse = (
 
 
 class Prepared(Protocol[T_co]):
-    """One request, tokenised for one model."""
+    """One request, tokenized for one model."""
 
     @property
     def documents(self) -> list[Document]: ...

@@ -1,6 +1,6 @@
-"""The threads that tokenise and decode, and the line before them.
+"""The threads that tokenize and decode, and their queue.
 
-Decoding goes first: its request has been paid for and is all but answered. Texts to tokenise wait in the order they
+Decoding goes first: its request is almost answered. Texts to tokenize wait in the order they
 came, at most `max_waiting_characters` of them, so that a flood of long texts fills neither the memory nor the line.
 Knows nothing of what a call does.
 """
@@ -51,7 +51,7 @@ class TextThreads:
         """
         if self._waiting and self.waiting_characters + characters > self._limit:
             raise Overloaded(
-                f"Texts of {self.waiting_characters} characters wait to be tokenised and this request would add "
+                f"Texts of {self.waiting_characters} characters wait to be tokenized and this request would add "
                 f"{characters}; {self._limit} may wait. Try again later.",
                 self._retry_after_s(),
             )
@@ -63,7 +63,7 @@ class TextThreads:
         return result
 
     async def decode(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call before all that wait to tokenise. Cancelling drops it if it has not begun."""
+        """Run a call before all waiting tokenization. Cancelling drops it if it has not begun."""
         await self._turn(self._urgent, 0)
         return await self._call(partial(function, *args, **kwargs))
 
@@ -79,7 +79,7 @@ class TextThreads:
         try:
             await asyncio.gather(*(loop.run_in_executor(self._pool, call) for _ in range(self._threads)))
         except BaseException:
-            together.abort()  # whoever has come already would wait for those that were cancelled
+            together.abort()  # threads that have arrived would wait for the cancelled ones
             raise
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class TextThreads:
             raise
 
     def _release(self) -> None:
-        """Pass a free thread on to whoever is next."""
+        """Give a free thread to the next call."""
         for line in (self._urgent, self._waiting):
             # A turn that was cancelled in this very moment is taken out of the line by its own task.
             turn = next((turn for turn in line if not turn.done()), None)

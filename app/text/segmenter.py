@@ -111,7 +111,7 @@ class JumanppSegmenter:
 
 
 class NoSegmenter:
-    """For text that nobody cuts: the words are what stands between white space."""
+    """For text that nobody cuts: words are separated by white space."""
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in re.finditer(r"\S+", text)]

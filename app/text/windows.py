@@ -45,7 +45,7 @@ class SentenceWindow:
 
 
 def context_room(other: Tokens | None, max_tokens: int, template: Template) -> int:
-    """Context tokens that fit in a window beside `other` (a question or a pair). Zero or less: `other` is too long."""
+    """Context tokens that fit in a window next to `other` (a question or a pair). Zero or less: `other` is too long."""
     return max_tokens - (template.single.size if other is None else template.pair.size + len(other))
 
 

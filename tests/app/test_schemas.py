@@ -48,7 +48,7 @@ def test_texts_that_are_none(text: str) -> None:
 
 
 def test_the_pattern_leaves_out_what_nothing_is_left_of() -> None:
-    """Character by character, as the tokeniser cleans and normalises them."""
+    """Character by character, as the tokenizer cleans and normalises them."""
     known = [char for char in map(chr, range(0x110000)) if unicodedata.category(char) not in ("Cs", "Cn")]
     unseen = [char for char in known if not unicodedata.normalize("NFKC", clean(char)).strip()]
     assert [char for char in known if not re.search(TEXT_PATTERN, char)] == unseen

@@ -205,7 +205,7 @@ def test_a_public_address_without_keys_is_exit_code_2(handmade_models: Path) -> 
     with serving(handmade_models, "--host", "0.0.0.0") as process:
         _, err = process.communicate()
         assert process.returncode == 2
-        assert err.startswith("nagayomi: Other machines can reach 0.0.0.0, and no key is asked for.")
+        assert err.startswith("nagayomi: Other machines can reach 0.0.0.0, and no key is required.")
 
 
 def test_json_logs_are_json_and_nothing_else(handmade_models: Path, tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCapt
         with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests go on"):
             await lost
         assert str(service.state) == "recovering"
-        assert service.why_not_ready() == "The engine of hand-classify stopped and is being started anew."
+        assert service.why_not_ready() == "The engine of hand-classify stopped and is being started again."
         assert (await service.answer(QA, QaRequest(question="何", context="《文》"))).results[0].answers[
             0
         ].text == "《文》"

@@ -61,7 +61,11 @@ def test_values_and_overrides(tmp_path: Path) -> None:
         (MINIMAL, ["seed=-1"], "seed: Input should be greater than or equal to 0"),
         (MINIMAL, ["heads=3"], "hidden (256) must be an even multiple of heads (3)"),
         (MINIMAL, ["task=translate"], "task: Input should be 'qa', 'classify' or 'summarize'"),
-        (MINIMAL, ["segmenter=chasen"], "segmenter: Input should be 'none', 'mecab-jumandic' or 'jumanpp'"),
+        (
+            MINIMAL,
+            ["segmenter=chasen"],
+            "segmenter: Input should be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
+        ),
         (MINIMAL, ["autocast=fp16"], "autocast: Input should be 'auto', 'none' or 'bf16'"),
         (MINIMAL, ['tokenizer=""'], "tokenizer is missing"),
     ],

@@ -132,6 +132,7 @@ class Run(Trainer):
         self.label_weights = None if weights is None else torch.from_numpy(weights).to(self.processes.device)
         torch.manual_seed(config.seed)
         self.model = new_model(config, tokenizer, self.mixture.labels)
+        self._freeze()
         self.model.to(self.processes.device)
         self.bf16 = self.processes.uses_bf16(config.autocast)
         if config.head == "fitted":
@@ -145,6 +146,22 @@ class Run(Trainer):
         # Random crops change the number of batches a little from epoch to epoch, so the first epoch decides.
         per_epoch = sum(1 for _ in batches(self.mixture, config, 0, self.layout.block_size))
         self.total = max(1, round(per_epoch * config.epochs)) if config.epochs else 0
+
+    def _freeze(self) -> None:
+        """Take what the configuration keeps as it is out of training.
+
+        Raises:
+            ConfigError: there are fewer layers, or nothing to keep because the run starts from random weights.
+        """
+        frozen, layers = self.config.frozen_layers, self.model.bert.encoder.layer
+        if not frozen:
+            return
+        if not self.config.checkpoint:
+            raise ConfigError("frozen_layers keeps layers of a checkpoint; this run has no checkpoint.")
+        if frozen > len(layers):
+            raise ConfigError(f"frozen_layers is {frozen}; the model has {len(layers)} layers.")
+        for part in (self.model.bert.embeddings, *layers[:frozen]):
+            part.requires_grad_(False)
 
     def _fit_head(self) -> None:
         if self.config.task != "summarize":

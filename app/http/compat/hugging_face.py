@@ -1,7 +1,7 @@
 """Hugging Face's inference clients, given the address of this server as their model.
 
 They send `{"inputs": ..., "parameters": {...}}` to the address as it stands: `/`, or the path of a task, where the
-payload is taken beside our own. `inputs` may be a list, which is answered in order, as one request. Written against
+payload is accepted next to our own. `inputs` may be a list, which is answered in order, as one request. Written against
 huggingface_hub 0.36 to 2.4, whose requests and parsers are the same.
 """
 

@@ -114,7 +114,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     last = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert last.returncode == 1
     errors = Paths.beside(killed).errors
-    assert last.stderr == f"1,000 of 2,000 lines answered.\n1,000 failed: {errors} says why.\n"
+    assert last.stderr == f"1,000 of 2,000 lines answered.\n1,000 failed; the reasons are in {errors}.\n"
     assert killed.read_bytes() == whole.read_bytes()
     assert errors.read_bytes() == Paths.beside(whole).errors.read_bytes()
     assert [answer["id"] for answer in _read(killed)] == [f"q{number}" for number in range(1000)]
@@ -214,7 +214,7 @@ def test_what_does_not_belong_together_is_refused(
         assert sentence in capsys.readouterr().err
         assert output.read_bytes() == written
 
-    refused('was begun with another task ("qa", now "classify"); name another output', *start, "classify")
+    refused('was begun with another task ("qa", now "classify"); use another output', *start, "classify")
     refused('was begun with another model (null, now "hand-qa")', *start, "qa", "--model", "hand-qa")
     manifest = handmade_store / "hand-qa" / "manifest.json"
     manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
@@ -232,8 +232,8 @@ def test_what_does_not_belong_together_is_refused(
     Paths.beside(output).progress.write_text("{}")
     refused("is not the progress file of a run", *start, "qa")
     Paths.beside(output).progress.unlink()
-    refused(f"{output} exists already and is not of a run that can go on", *start, "qa")
-    refused("The input would be overwritten", "batch", str(output), str(output), "--task", "qa")
+    refused(f"{output} exists already and is not part of a run to resume", *start, "qa")
+    refused("The output would overwrite the input", "batch", str(output), str(output), "--task", "qa")
     refused("is not a file", "batch", str(tmp_path), str(tmp_path / "new.jsonl"), "--task", "qa")
     refused("cannot be read: No such file", "batch", "missing.jsonl", str(tmp_path / "new.jsonl"), "--task", "qa")
     refused(
@@ -321,7 +321,7 @@ async def test_a_run_stops_when_the_engine_cannot_be_started_again(handmade_stor
                     with suppress(ProcessLookupError):
                         os.kill(model.engine.pid, signal.SIGKILL)
 
-        with pytest.raises(Unavailable, match="stopped and is being started anew"):
+        with pytest.raises(Unavailable, match="stopped and is being started again"):
             await answer_and_kill()
 
 

@@ -48,7 +48,7 @@ def test_without_keys_there_are_none() -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", "holds no key; nobody could send a request."),
+        ("", "holds no key, so no client could send a request."),
         ("# nothing\n", "holds no key"),
         ("\n  \nnagayomi_secret\n", "Line 3 of {file} is not NAME:SHA-256"),
         (f"web:{DIGEST.upper()}", "Line 1 of {file} is not NAME:SHA-256"),
@@ -85,7 +85,7 @@ def test_a_token_in_the_setting_is_refused_and_not_repeated() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "::ffff:127.0.0.1", "example.jp", "localhost.jp"])
 def test_strangers_are_let_in_only_when_that_is_meant(host: str) -> None:
-    with pytest.raises(InvalidInput, match=f"Other machines can reach {host}, and no key is asked for") as raised:
+    with pytest.raises(InvalidInput, match=f"Other machines can reach {host}, and no key is required") as raised:
         check_exposure(Settings(host=host))
     assert "--api-keys-file" in str(raised.value)
     assert "--allow-unauthenticated" in str(raised.value)
@@ -115,11 +115,11 @@ def test_a_token_finds_its_owner() -> None:
 def test_a_wrong_token_finds_nobody() -> None:
     keys, web, _ = ring()
     for token in (web[:-1], web + b"x", web.upper(), b"\xff\x00", hashlib.sha256(web).hexdigest().encode()):
-        with pytest.raises(Unauthorized, match="not one of this server's") as wrong:
+        with pytest.raises(Unauthorized, match="This server does not know the key") as wrong:
             keys.find(token)
         assert wrong.value.headers == {"WWW-Authenticate": 'Bearer realm="nagayomi", error="invalid_token"'}
     for nothing in (None, b""):
-        with pytest.raises(Unauthorized, match="This server asks for a key") as missing:
+        with pytest.raises(Unauthorized, match="This server requires a key") as missing:
             keys.find(nothing)
         assert missing.value.headers == {"WWW-Authenticate": 'Bearer realm="nagayomi"'}
 

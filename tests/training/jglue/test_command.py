@@ -256,7 +256,7 @@ def test_a_batch_is_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> N
     assert grid_search._batch_of_a_device(32) == 32
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert grid_search._batch_of_a_device(32) == 8
-    with pytest.raises(ConfigError, match="batch_size is 30; it must be a multiple 4, the number of devices"):
+    with pytest.raises(ConfigError, match="batch_size is 30; it must be a multiple of 4, the number of devices"):
         grid_search._batch_of_a_device(30)
 
 
@@ -297,7 +297,10 @@ def test_all_tasks_have_a_recipe() -> None:
         ("learning_rates=[-1.0]", "learning_rates.0: Input should be greater than 0"),
         ("learning_rates=[nan]", "learning_rates.0: Input should be a finite number"),
         ("batch_size=true", "batch_size: Input should be a valid integer"),
-        ("segmenter=chasen", "segmenter: Input should be 'none', 'mecab-jumandic' or 'jumanpp'"),
+        (
+            "segmenter=chasen",
+            "segmenter: Input should be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
+        ),
         ("warmup_share=2", "warmup_share: Input should be less than or equal to 1"),
     ],
 )

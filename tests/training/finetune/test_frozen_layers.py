@@ -1,0 +1,62 @@
+"""Layers that keep the weights of the checkpoint (`frozen_layers`)."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.training.conftest import squad, write_json
+from training.config import ConfigError
+from training.finetune import command
+
+SHAPE = "layers = 2\nhidden = 16\nheads = 2\nintermediate = 32\nmax_positions = 64\nbatch_tokens = 64\n"
+DATA = {"京都": [("駅は川。", [("駅はどこにあるか。", "川")]), ("寺は山。", [("寺はどこにあるか。", "山")])]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("frozen")
+    write_json(folder / "data" / "train.json", squad(DATA))
+    return folder
+
+
+def _train(folder: Path, tokenizer: Path, out: str, text: str) -> Path:
+    config = folder / f"{out}.toml"
+    sets = '\n[[sets]]\nreader = "squad"\ndata = "train.json"\nmax_tokens = 32\n'
+    keys = f'task = "qa"\nsegmenter = "none"\nnormaliser = "none"\ntokenizer = "{tokenizer}"\nepochs = 2.0\n'
+    config.write_text(keys + SHAPE + text + sets, encoding="utf-8")
+    arguments = argparse.Namespace(config=config, data=folder / "data", out=folder / out, set=[])
+    assert command.run(arguments) == 0
+    return folder / out
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder: Path, character_tokenizer_file: Path) -> Path:
+    return _train(folder, character_tokenizer_file, "start", "")
+
+
+def test_the_lowest_layers_and_the_embeddings_stay_as_they_are(
+    folder: Path, checkpoint: Path, character_tokenizer_file: Path
+) -> None:
+    out = _train(folder, character_tokenizer_file, "frozen", f'checkpoint = "{checkpoint}"\nfrozen_layers = 1\n')
+    before, after = (load_file(where / "model.safetensors") for where in (checkpoint, out))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    kept = ("bert.embeddings.", "bert.encoder.layer.0.")
+    assert changed == {name for name in before if not name.startswith(kept)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("frozen_layers = 1\n", "frozen_layers keeps layers of a checkpoint; this run has no checkpoint."),
+        ('checkpoint = "{}"\nfrozen_layers = 3\n', "frozen_layers is 3; the model has 2 layers."),
+    ],
+)
+def test_what_is_not_there_cannot_be_frozen(
+    folder: Path, checkpoint: Path, character_tokenizer_file: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as failure:
+        _train(folder, character_tokenizer_file, f"wrong-{len(text)}", text.format(checkpoint))
+    assert str(failure.value) == message
