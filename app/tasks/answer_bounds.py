@@ -72,7 +72,7 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
     5. It begins with no comma, full stop or closing bracket, and ends with no comma, full stop or opening bracket.
     """
     text = structure.reading.text
-    spans = structure.spans_in_reading()
+    spans = structure.spans_in_reading(structure.blocks)
     enclosing = _enclosing(text, spans)
     first, last = _in_reading(structure, tokens.starts), _in_reading(structure, tokens.ends)  # half-open
     word_starts = tokens.word_starts | np.bool_(not segmented)

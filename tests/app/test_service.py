@@ -251,7 +251,7 @@ async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCapt
             await asyncio.sleep(0.01)
         waiting = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="下")))
         os.kill(pid, signal.SIGKILL)
-        with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests go on"):
+        with pytest.raises(EngineFailed, match=r"engine stopped while it held this request\. Other requests continue"):
             await lost
         assert str(service.state) == "recovering"
         assert service.why_not_ready() == "The engine of hand-classify stopped and is being started again."
