@@ -131,7 +131,9 @@ def test_every_answer_in_any_text_keeps_the_rules(tokenizer: Tokenizer, text: st
     spans = spans_within(bounds, tokens)
     assert all(start < end for start, end in spans)
     read = structure.reading.text
-    pairs = {pair for span in structure.spans_in_reading(structure.blocks) for pair in bracket_pairs(read, *span).items()}
+    pairs = {
+        pair for span in structure.spans_in_reading(structure.blocks) for pair in bracket_pairs(read, *span).items()
+    }
     for start, end in spans:
         for place in (start, end):
             assert not (0 < place < len(text) and text[place - 1] in DIGITS and text[place] in DIGITS)
