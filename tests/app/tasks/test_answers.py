@@ -85,8 +85,8 @@ def test_best_answer_is_the_best_of_all_spans_within_the_bounds(
     assert 0 <= answers.null_score <= 1
     assert all(0 <= span.score <= 1 for span in answers.spans)
     assert [span.score for span in answers.spans] == sorted((span.score for span in answers.spans), reverse=True)
-    for one, other in itertools.combinations(answers.spans, 2):
-        assert one.end <= other.start or other.end <= one.start
+    for one, two in itertools.combinations(answers.spans, 2):
+        assert one.end <= two.start or two.end <= one.start
 
 
 def test_n_best_of_one_window_is_exact() -> None:
