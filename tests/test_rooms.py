@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "training.pretrain": "export training training.runs",
     "training.jglue": "export training training.runs",
     "training.evaluation": "export training training.finetune training.jglue",
-    "bench": "export training training.evaluation",
+    "bench": "export training training.evaluation training.finetune",
     "bench.load_test": "bench",
     "bench.simulate": "bench bench.load_test",
     "bench.soak": "bench",

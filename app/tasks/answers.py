@@ -6,13 +6,16 @@ Deterministic: equal scores are settled by position. Knows tokens, windows and l
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from app.text.blocks import Block
-from app.text.tokenizer import Tokens
+from app.tasks.answer_bounds import AnswerBounds
 from app.text.windows import Window
-from app.types import BoolArray, FloatArray, IntArray
+from app.types import FloatArray
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 # Spans that share the probability with "no answer"; how many are asked for changes no score.
 N_BEST = 20
@@ -41,6 +44,8 @@ class Answers:
 class _Candidate:
     first: int  # tokens of the document, inclusive
     last: int
+    start: int  # code points of the text, half-open
+    end: int
     logit: float
 
     def overlaps(self, other: "_Candidate") -> bool:
@@ -59,44 +64,34 @@ def decode_answers(
     windows: Sequence[Window],
     start_logits: Sequence[FloatArray],
     end_logits: Sequence[FloatArray],
-    tokens: Tokens,
-    blocks: IntArray,
+    bounds: AnswerBounds,
     *,
     max_answer_tokens: int,
     temperature: float,
 ) -> Answers:
     """The n-best answers over all windows of one question over one text: see `candidates_of` and `score_answers`."""
-    found = candidates_of(windows, start_logits, end_logits, tokens, blocks, max_answer_tokens=max_answer_tokens)
-    return score_answers([found], [tokens], temperature=temperature)
+    found = candidates_of(windows, start_logits, end_logits, bounds, max_answer_tokens=max_answer_tokens)
+    return score_answers([found], temperature=temperature)
 
 
 def candidates_of(
     windows: Sequence[Window],
     start_logits: Sequence[FloatArray],
     end_logits: Sequence[FloatArray],
-    tokens: Tokens,
-    blocks: IntArray,
+    bounds: AnswerBounds,
     *,
     max_answer_tokens: int,
 ) -> Candidates:
     """The best spans of one text over all windows of one question.
 
-    A span may start only at a token that its window owns (max context), so no span is counted twice; no answer reaches
-    from one block of the text into another; no two answers overlap.
-
-    Args:
-        blocks: the first token of each block of the text, see `block_starts`.
+    A span may start only at a token that its window owns (max context), so no span is counted twice; every span keeps
+    to the bounds; no two overlap.
     """
     null_logit = min(float(start[0] + end[0]) for start, end in zip(start_logits, end_logits, strict=True))
-    visible = tokens.ends > tokens.starts
-    reach = np.full(len(tokens), len(tokens))
-    if len(blocks):
-        bounds = np.append(blocks, len(tokens))
-        reach = bounds[np.searchsorted(bounds, np.arange(len(tokens)), side="right")]
     candidates = [
         candidate
         for window, start, end in zip(windows, start_logits, end_logits, strict=True)
-        for candidate in _window_candidates(window, start, end, visible, reach, max_answer_tokens)
+        for candidate in _window_candidates(window, start, end, bounds, max_answer_tokens)
     ]
     best = candidates
     if len(windows) > 1:  # those of one window are in order, and never overlap
@@ -110,7 +105,7 @@ def candidates_of(
     return Candidates(best, null_logit)
 
 
-def score_answers(texts: Sequence[Candidates], tokens: Sequence[Tokens], *, temperature: float) -> Answers:
+def score_answers(texts: Sequence[Candidates], *, temperature: float) -> Answers:
     """The n-best answers to one question over all texts, with their probabilities.
 
     Scores are a softmax over the logits of the `N_BEST` best spans and the null span, [CLS] to [CLS], of whichever
@@ -126,7 +121,7 @@ def score_answers(texts: Sequence[Candidates], tokens: Sequence[Tokens], *, temp
     shares = [math.exp((logit - greatest) / temperature) for logit in logits]
     total = sum(shares)
     spans = [
-        Span(int(tokens[text].starts[candidate.first]), int(tokens[text].ends[candidate.last]), share / total, text)
+        Span(candidate.start, candidate.end, share / total, text)
         for (candidate, text), share in zip(best, shares[1:], strict=True)
     ]
     return Answers(spans, shares[0] / total, null_logit - best[0][0].logit if best else 0.0)
@@ -136,31 +131,29 @@ def _window_candidates(
     window: Window,
     start_logits: FloatArray,
     end_logits: FloatArray,
-    visible: BoolArray,
-    reach: IntArray,  # for every token of the document, the first one that a span from it must not hold
+    bounds: AnswerBounds,
     max_answer_tokens: int,
 ) -> list[_Candidate]:
     """The best spans of one window that do not overlap, best first."""
     shown = slice(window.context_start, window.context_start + window.context_length)
     own = slice(window.first_token, window.first_token + window.context_length)
-    visible = visible[own]
     width = min(max_answer_tokens, window.context_length)
     if width == 0:
         return []
     count = window.context_length
-    starts = np.where(window.owned & visible, start_logits[shown], -np.inf)
+    starts = np.where(window.owned & bounds.begins[own], start_logits[shown], -np.inf)
     ends = np.full(count + width - 1, -np.inf, dtype=np.float32)
-    ends[:count] = np.where(visible, end_logits[shown], -np.inf)
-    shifted = np.ndarray((width, count), np.float32, ends, strides=(4, 4))  # [j, i]: ends[i + j]
+    ends[:count] = np.where(bounds.ends[own], end_logits[shown], -np.inf)
+    parts = np.full(count + width - 1, -1, dtype=np.int64)
+    parts[:count] = bounds.parts_at_stop[own]
     # best_within[j, i]: of the spans of at most j tokens that start at context token i.
     best_within = np.full((width + 1, count), -np.inf, dtype=np.float32)
     scores = best_within[1:]  # first of the spans of exactly j + 1 tokens
-    np.add(starts, shifted, out=scores)
+    # [j, i] of a shifted array is [i + j] of the array.
+    np.add(starts, _shifted(ends, width), out=scores, where=_shifted(parts, width) == bounds.parts_at_start[own])
     np.maximum.accumulate(scores, axis=0, out=scores)
     flat = best_within.reshape(-1)  # ((width + 1) * count,)
-    places = np.arange(count)
-    # best[i]: of the spans from token i that reach into no other block and, later, into no better span.
-    best = best_within[np.minimum(reach[own] - window.first_token - places, width), places]
+    best = best_within[width].copy()  # best[i]: of the spans from token i that reach into no better span found so far
     candidates: list[_Candidate] = []
     while len(candidates) < N_BEST:
         start = int(best.argmax())
@@ -169,7 +162,8 @@ def _window_candidates(
             break
         length = int(best_within[:, start].searchsorted(score))  # the shortest of equals
         first = window.first_token + start
-        candidates.append(_Candidate(first, first + length - 1, float(score)))
+        last = first + length - 1
+        candidates.append(_Candidate(first, last, int(bounds.starts[first]), int(bounds.stops[last]), float(score)))
         # Take out every span that overlaps: those that start inside it, and those before it that reach into it.
         best[start : start + length] = -np.inf
         if start:
@@ -179,9 +173,9 @@ def _window_candidates(
     return candidates
 
 
-def block_starts(blocks: Sequence[Block], tokens: Tokens) -> IntArray:
-    """The first token of each block but the first."""
-    return np.searchsorted(tokens.starts, [block.start for block in blocks[1:]]).astype(np.int32)
+def _shifted(values: npt.NDArray[ScalarT], width: int) -> npt.NDArray[ScalarT]:
+    """(width + count - 1) values as (width, count), in which [j, i] is values[i + j]. numpy's own takes longer."""
+    return np.ndarray((width, len(values) - width + 1), values.dtype, values, strides=2 * values.strides)
 
 
 def distinct_answers(texts: Sequence[str], spans: Sequence[Span]) -> list[Span]:

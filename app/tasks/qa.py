@@ -19,12 +19,13 @@ from app.schemas import (
     QuestionResult,
 )
 from app.settings import Settings
-from app.tasks.answers import Span, block_starts, candidates_of, distinct_answers, score_answers
+from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
+from app.tasks.answers import Candidates, Span, candidates_of, distinct_answers, score_answers
 from app.tasks.base import Budget, TaskSpec, check_characters, documents_of, encode, offsets_of, stride_for
 from app.tasks.sources import Source, with_text
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import Window, context_room, question_windows
-from app.types import IntArray, Outputs
+from app.types import Outputs
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class _Text:
 
     source: Source
     tokens: Tokens
-    blocks: IntArray  # the first token of each block but the first
+    bounds: tuple[AnswerBounds, ...]  # what its answers keep to: the first with which there is an answer in any text
 
 
 class PreparedQa:
@@ -59,7 +60,11 @@ class PreparedQa:
         self._texts: list[_Text] = []
         for source in read:
             tokens = encode(tokenizer, source.text, source.called, source.structure)
-            self._texts.append(_Text(source, tokens, block_starts(source.structure.blocks, tokens)))
+            bounds = (
+                answer_bounds(source.structure, tokens, segmented=manifest.segmenter != "none"),
+                block_bounds(source.structure.blocks, tokens),
+            )
+            self._texts.append(_Text(source, tokens, bounds))
         self._windows: list[list[list[Window]]] = []  # of each question, over each text
         self.documents: list[Document] = []
         budget = Budget(manifest, settings)
@@ -99,24 +104,24 @@ class PreparedQa:
         offsets: Sequence[Sequence[int]],
     ) -> QuestionResult:
         fields = self._fields
-        best = score_answers(
-            [
+        found: list[Candidates] = []
+        for bounds in zip(*(text.bounds for text in self._texts), strict=True):
+            found = [
                 candidates_of(
                     some,
                     [output["start_logits"] for output in of],
                     [output["end_logits"] for output in of],
-                    text.tokens,
-                    text.blocks,
+                    within,
                     max_answer_tokens=fields.max_answer_length,
                 )
-                for text, some, of in zip(self._texts, windows, outputs, strict=True)
-            ],
-            [text.tokens for text in self._texts],
-            temperature=self._temperature,
-        )
+                for within, some, of in zip(bounds, windows, outputs, strict=True)
+            ]
+            if any(of.best for of in found):
+                break
+        best = score_answers(found, temperature=self._temperature)
         threshold = fields.null_score_diff_threshold
-        found = [] if threshold is not None and best.score_diff > threshold else best.spans
-        spans = distinct_answers([text.source.text for text in self._texts], found)[: fields.top_k]
+        given = [] if threshold is not None and best.score_diff > threshold else best.spans
+        spans = distinct_answers([text.source.text for text in self._texts], given)[: fields.top_k]
         answers = [self._answer(span, offsets[span.text]) for span in spans]
         return QuestionResult(
             question=question, answers=answers, null_score=best.null_score, score_diff=best.score_diff

@@ -4,6 +4,7 @@ Taken from Unicode where Unicode has it, so that vertical, half-width and small 
 ones are. Knows characters only, no text.
 """
 
+import functools
 import re
 import unicodedata
 
@@ -16,6 +17,7 @@ _RANGES = (
     range(0x2000, 0x2BFF),
     range(0x2E00, 0x2E80),
     range(0x3000, 0x3040),
+    range(0x30A0, 0x3100),
     range(0xFE10, 0xFFEF),
 )
 _CANDIDATES = tuple(chr(code) for codes in _RANGES for code in codes)
@@ -55,7 +57,12 @@ POINTS = _forms(".")
 EXCLAMATIONS = _forms("!", "?")
 ENDERS = FULL_STOPS + POINTS + EXCLAMATIONS
 COMMAS = _forms("、", ",")
+COLONS = _forms(":", ";")
+MIDDLE_DOTS = _forms("・")
 ELLIPSES = "…‥⋯︙︰"
+
+# Numerals in kanji, those of contracts (壱) included. Of the others that Unicode knows, each is a word as well (陸).
+KANJI_NUMERALS = "〇零一二三四五六七八九十百千万億兆廿卅壱弐参拾萬"
 
 # Half of a UTF-16 pair, which is no character by itself.
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -95,3 +102,26 @@ def widths(text: str) -> npt.NDArray[np.uint8]:
     half = ((codes >= 0xFF61) & (codes <= 0xFFDC)) | ((codes >= 0xFFE8) & (codes <= 0xFFEE))
     result[half] = 1
     return result
+
+
+@functools.cache
+def _table(chars: str) -> npt.NDArray[np.bool_]:
+    """(0x10000,) true for the characters given, which lie in the Basic Multilingual Plane."""
+    table = np.zeros(0x10000, dtype=np.bool_)
+    table[[ord(char) for char in chars]] = True
+    return table
+
+
+def held(chars: str, text: str) -> npt.NDArray[np.bool_]:
+    """Whether each code point of a text is one of `chars`, which lie in the Basic Multilingual Plane. (characters,)"""
+    return _table(chars)[np.minimum(code_points(text), 0xFFFF)]
+
+
+_MARKS = "".join(char for char in map(chr, range(0xFFFF)) if unicodedata.category(char)[0] in "PSZC")
+
+
+def marks(text: str) -> npt.NDArray[np.bool_]:
+    """Whether each code point is no part of a word: punctuation, a symbol, white space. (characters,)"""
+    codes = code_points(text)
+    # Above the Basic Multilingual Plane, symbols (emoji) stand apart from letters.
+    return held(_MARKS, text) | ((codes >= 0x1F000) & (codes < 0x20000))

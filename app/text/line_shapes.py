@@ -80,6 +80,8 @@ _SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.va
 _NAMES = (*_STRONG, *_WEAK)
 STRONG = frozenset((*_STRONG, "row", "csv", "page", "head", "label"))
 NUMBERED = frozenset(("article", "bracket-number", "number", "kana-number", "kanji-number", "latin-number"))
+# Shapes whose mark stands in front of a text and is no part of it.
+_BEFORE_TEXT = NUMBERED | {"half-bracket-number", "bullet", "symbol", "circle", "question"}
 
 _GAP = re.compile(r"(?<=[^\s])(?:\u3000{2,}+|[ \u3000]{3,}+|[ ]\u3000|\u3000[ ]|  (?=[^\s]))(?=[^\s])")
 _PAGE_BEGINS = frozenset("-‐－―—–ー─━~〜<＜pPｐＰペ頁")
@@ -115,6 +117,14 @@ def shape_of(text: str, line: Line) -> str:
     if last - first <= 42 and content[0] in OPENERS and _BRACKETED.match(content):
         return "bracketed"
     return ""
+
+
+def text_start(text: str, start: int, end: int) -> int:
+    """Where the text after the number or the bullet of a clause or an item begins; `start` where it has neither."""
+    match = _SHAPE.match(text, start, end)
+    if match is None or match.lastgroup is None or _NAMES[int(match.lastgroup[1:])] not in _BEFORE_TEXT:
+        return start
+    return match.end()
 
 
 def mark_end(text: str, line: Line) -> int:

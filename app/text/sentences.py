@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.text.blocks import Block, BlockKind
+from app.text.brackets import bracket_pairs
 from app.text.characters import (
     BLANKS,
     BRACKETS,
@@ -49,7 +50,6 @@ _LATIN = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
 # Before ! or ?: a name or an address. One letter alone is m(_ _)m.
 _NAME_OR_URL = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]{2}|.[/=&]")
 
-_BRACKET = re.compile(f"[{_OPENERS}{_CLOSERS}]")
 _STOP = re.compile(f"[{_OPENERS}]|[{re.escape(ENDERS)}]+")
 # What still belongs to a sentence after its 。: closing brackets, ellipses, （笑）, emoji and marks that join them.
 _TAIL = re.compile(
@@ -214,23 +214,8 @@ def _skip_blank(text: str, start: int, stop: int) -> int:
 
 def _partners(text: str, begin: int, stop: int) -> dict[int, int]:
     """Opening bracket -> its closing bracket, for pairs short enough to hold their sentences together."""
-    partners: dict[int, int] = {}
-    waiting: dict[str, int] = dict.fromkeys(BRACKETS.values(), 0)  # closing bracket -> open ones on the stack
-    stack: list[int] = []
-    for match in _BRACKET.finditer(text, begin, stop):
-        char = match.group()
-        if char in BRACKETS:
-            stack.append(match.start())
-            waiting[BRACKETS[char]] += 1
-        elif waiting[char]:
-            while True:  # brackets opened inside and never closed are given up
-                opened = stack.pop()
-                waiting[BRACKETS[text[opened]]] -= 1
-                if BRACKETS[text[opened]] == char:
-                    break
-            if match.start() - opened <= MAX_QUOTE_CHARACTERS:
-                partners[opened] = match.start()
-    return partners
+    pairs = bracket_pairs(text, begin, stop)
+    return {opened: closed for opened, closed in pairs.items() if closed - opened <= MAX_QUOTE_CHARACTERS}
 
 
 def _is_whole_sentence(text: str, opened: int, after: int, stop: int) -> bool:

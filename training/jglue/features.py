@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from app.tasks.answers import block_starts, decode_answers
+from app.tasks.answer_bounds import block_bounds
+from app.tasks.answers import decode_answers
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, context_room, question_windows
@@ -133,8 +134,7 @@ def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str)
             question.windows,
             [both[0] for both in own],
             [both[1] for both in own],
-            question.context,
-            block_starts(structure_of(question.example.context).blocks, question.context),
+            block_bounds(structure_of(question.example.context).blocks, question.context),
             max_answer_tokens=MAX_ANSWER_TOKENS,
             temperature=1.0,
         )

@@ -7,25 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks.answers import Span, block_starts, decode_answers, distinct_answers, trim_span
-from app.text.structure import structure_of
+from app.tasks.answer_bounds import AnswerBounds
+from app.tasks.answers import Span, decode_answers, distinct_answers, trim_span
+from app.text.alignment import Tokens
 from app.text.template import bert_template
-from app.text.tokenizer import Tokens
 from app.text.windows import Window, question_windows
 from app.types import FloatArray
 
-ONE = np.zeros(0, dtype=np.int32)  # block and no other
+
+def anywhere(context: Tokens) -> AnswerBounds:
+    """One part of text, and any token with characters may bound an answer."""
+    seen = context.ends > context.starts
+    parts = np.zeros(len(context), dtype=np.int64)
+    return AnswerBounds(seen, seen, context.starts, context.ends, parts, parts)
 
 
 def tokens_of(length: int) -> Tokens:
     """Tokens of two characters each, every one a word."""
     starts = np.arange(length, dtype=np.int32) * 2
     return Tokens(np.arange(length, dtype=np.int32) + 10, starts, starts + 2, np.ones(length, dtype=np.bool_))
-
-
-def tokens_at(*places: tuple[int, int]) -> Tokens:
-    starts, ends = np.array(places, dtype=np.int32).T
-    return Tokens(np.zeros(len(places), dtype=np.int32), starts, ends, np.ones(len(places), dtype=np.bool_))
 
 
 def windows_of(context: Tokens, question: int, max_tokens: int, doc_stride: int) -> list[Window]:
@@ -53,29 +53,31 @@ def logits_of(windows: list[Window], seed: int, decimals: int = 6) -> tuple[list
     room=st.integers(5, 40),
     stride=st.integers(1, 40),
     max_answer_tokens=st.integers(1, 12),
-    bounds=st.lists(st.integers(0, 40), max_size=3),
     seed=st.integers(0, 1000),
 )
-def test_best_answer_is_the_best_of_all_spans_within_a_paragraph(
-    length: int, room: int, stride: int, max_answer_tokens: int, bounds: list[int], seed: int
+def test_best_answer_is_the_best_of_all_spans_within_the_bounds(
+    length: int, room: int, stride: int, max_answer_tokens: int, seed: int
 ) -> None:
     context = tokens_of(length)
-    paragraphs = np.array(sorted(min(bound, length) for bound in bounds), dtype=np.int32)
-    paragraph_of = np.searchsorted(paragraphs, np.arange(length), side="right")
+    rng = np.random.default_rng(seed)
+    begins, finishes = rng.random((2, length)) < 0.8
+    parts_at_start, parts_at_end = np.sort(rng.integers(0, 4, (2, length)), axis=1)
+    bounds = AnswerBounds(begins, finishes, context.starts, context.ends, parts_at_start, parts_at_end)
     windows = windows_of(context, 3, room + 6, min(stride, room))
     starts, ends = logits_of(windows, seed)
     every = []
     for window, start, end in zip(windows, starts, ends, strict=True):
         for first in range(window.context_length):
             for last in range(first, min(first + max_answer_tokens, window.context_length)):
-                ends_of_span = [window.first_token + first, window.first_token + last]
-                if window.owned[first] and len(set(paragraph_of[ends_of_span])) == 1:
+                token, other = window.first_token + first, window.first_token + last
+                whole = begins[token] and finishes[other] and parts_at_start[token] == parts_at_end[other]
+                if window.owned[first] and whole:
                     at = window.context_start
-                    score = float(start[at + first] + end[at + last])
-                    every.append((score, window.first_token + first, window.first_token + last))
-    answers = decode_answers(
-        windows, starts, ends, context, paragraphs, max_answer_tokens=max_answer_tokens, temperature=1.0
-    )
+                    every.append((float(start[at + first] + end[at + last]), token, other))
+    answers = decode_answers(windows, starts, ends, bounds, max_answer_tokens=max_answer_tokens, temperature=1.0)
+    if not every:
+        assert answers.spans == []
+        return
     score, first, last = max(every)
     assert (answers.spans[0].start, answers.spans[0].end) == (first * 2, last * 2 + 2)
     null = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True))
@@ -83,8 +85,8 @@ def test_best_answer_is_the_best_of_all_spans_within_a_paragraph(
     assert 0 <= answers.null_score <= 1
     assert all(0 <= span.score <= 1 for span in answers.spans)
     assert [span.score for span in answers.spans] == sorted((span.score for span in answers.spans), reverse=True)
-    for one, other in itertools.combinations(answers.spans, 2):
-        assert one.end <= other.start or other.end <= one.start
+    for one, two in itertools.combinations(answers.spans, 2):
+        assert one.end <= two.start or two.end <= one.start
 
 
 def test_n_best_of_one_window_is_exact() -> None:
@@ -101,14 +103,8 @@ def test_n_best_of_one_window_is_exact() -> None:
     for _, i, j in every:
         if all(j < a or b < i for a, b in kept):
             kept.append((i, j))
-    answers = decode_answers(windows, starts, ends, context, ONE, max_answer_tokens=8, temperature=1.0)
+    answers = decode_answers(windows, starts, ends, anywhere(context), max_answer_tokens=8, temperature=1.0)
     assert [(span.start // 2, span.end // 2 - 1) for span in answers.spans] == kept[:20]
-
-
-def test_the_tokens_that_begin_a_block_bound_answers() -> None:
-    text = "見出し\n\n本文。\n・項目"
-    tokens = tokens_at((0, 3), (5, 7), (7, 8), (9, 10), (10, 12))
-    assert block_starts(structure_of(text).blocks, tokens).tolist() == [1, 3]
 
 
 def test_temperature_flattens_scores_and_keeps_the_order() -> None:
@@ -116,7 +112,7 @@ def test_temperature_flattens_scores_and_keeps_the_order() -> None:
     windows = windows_of(context, 3, 100, 50)
     starts, ends = logits_of(windows, 3)
     sharp, flat = (
-        decode_answers(windows, starts, ends, context, ONE, max_answer_tokens=5, temperature=temperature)
+        decode_answers(windows, starts, ends, anywhere(context), max_answer_tokens=5, temperature=temperature)
         for temperature in (1.0, 10.0)
     )
     assert [(span.start, span.end) for span in sharp.spans] == [(span.start, span.end) for span in flat.spans]
@@ -130,10 +126,10 @@ def test_tokens_without_characters_bound_no_answer() -> None:
     windows = windows_of(context, 1, 20, 10)
     start = np.zeros(len(windows[0].input_ids), dtype=np.float32)
     start[windows[0].context_start + 1] = 9
-    answers = decode_answers(windows, [start], [start], context, ONE, max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(windows, [start], [start], anywhere(context), max_answer_tokens=1, temperature=1.0)
     assert len(answers.spans) == 3
     context.ends[:] = context.starts
-    answers = decode_answers(windows, [start], [start], context, ONE, max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(windows, [start], [start], anywhere(context), max_answer_tokens=1, temperature=1.0)
     assert (answers.spans, answers.null_score, answers.score_diff) == ([], 1.0, 0.0)
 
 

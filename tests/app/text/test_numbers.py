@@ -1,0 +1,88 @@
+"""Numbers keep their digits, separators, sign and unit; other words are left alone."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.text.numbers import inside_numbers
+
+
+def parts(text: str, word_starts: str | None = None) -> list[str]:
+    """A text cut wherever no number forbids it."""
+    starts = np.ones(len(text) + 1, dtype=np.bool_)
+    if word_starts is not None:
+        starts = np.array([char == "^" for char in word_starts] + [True])
+    places = np.flatnonzero(~inside_numbers(text, starts)).tolist()
+    return [text[start:end] for start, end in itertools.pairwise(places)]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "14.6パーセント",
+        "３，０００円",
+        "1億2,000万人",
+        "一八九一年",
+        "七・五倍",
+        "二分の一",
+        "数十人",
+        "第３条",
+        "第 3 回",
+        "10:30",
+        "2024/5/1",
+        "03-1234-5678",
+        "100 km/h",
+        "5 GB",
+        "５つ",
+        "三ヶ月",
+        "１０ 本",
+        "¥1,000",
+        "83.8%",
+        "35.5℃",
+        "壱百万円",
+        "COVID-19",
+        "v1.2.3",
+        "a_b@example.com",
+        "R&B",
+        "3LDK",
+    ],
+)
+def test_nothing_parts_a_number_from_its_separators_and_its_unit(number: str) -> None:
+    assert parts(f"は{number}。") == ["は", number, "。"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5月1日", ["5月", "1日"]),
+        ("10:00-17:00", ["10:00", "-", "17:00"]),
+        ("1380年-1440年", ["1380年", "-", "1440年"]),
+        ("(-5)", ["(", "-5", ")"]),
+        ("図2 本文", ["図", "2", " ", "本", "文"]),
+        ("約10名、", ["約", "10名", "、"]),
+        ("Windows 10 Pro", ["Windows", " ", "10", " ", "Pro"]),
+    ],
+)
+def test_what_is_more_than_one_number_may_be_parted(text: str, expected: list[str]) -> None:
+    assert parts(text) == expected
+
+
+def test_a_numeral_inside_a_word_is_no_number() -> None:
+    assert parts("統一戦線", "^.^.") == ["統", "一", "戦", "線"]
+    assert parts("一戦する", "^^^.") == ["一戦", "す", "る"]
+
+
+@given(text=st.text(alphabet="0123９.,:年人第一万 %mA-ア本。", max_size=40))
+def test_no_place_between_two_digits_or_before_a_percent_sign_is_outside(text: str) -> None:
+    inside = inside_numbers(text, np.ones(len(text) + 1, dtype=np.bool_))
+    for place in range(1, len(text)):
+        before, after = text[place - 1], text[place]
+        if before in "0123９" and after in "0123９%":
+            assert inside[place]
+        if before in "。" or after in "。":
+            assert not inside[place]
+    assert not inside[0]
+    assert not inside[len(text)]
