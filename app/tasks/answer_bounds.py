@@ -120,12 +120,10 @@ def _without_edges(
     begin, end = _skip(blank | closer)[first], _skip_back(blank | opener)[last]
     torn = enclosing[begin] != enclosing[end]
     deeper, shallower = _skip(blank | closer | opener)[first], _skip_back(blank | closer | opener)[last]
-    return (
-        np.where(torn & (deeper < last), deeper, begin),
-        np.where(torn & (shallower > first), shallower, end),
-        begin < last,
-        end > first,
-    )
+    starts = np.where(torn & (deeper < last), deeper, begin)
+    stops = np.where(torn & (shallower > first), shallower, end)
+    # A piece may be )(: nothing is left of it.
+    return starts, stops, (begin < last) & (starts < stops), (end > first) & (starts < stops)
 
 
 def _skip(skipped: BoolArray) -> IntArray:

@@ -122,6 +122,7 @@ def test_a_bracket_without_its_partner_binds_nothing(tokenizer: Tokenizer) -> No
 @given(text=st.text(alphabet="東京都は一八九2３.,%年人「」（）()。、\n\t　 ・第条①ア-a円❤\ufe0f", max_size=50))
 @example(text="（" * 20 + "東京" + "）" * 20)
 @example(text="２　本契約は３か月。\n３　本")
+@example(text=")(")
 def test_every_answer_in_any_text_keeps_the_rules(tokenizer: Tokenizer, text: str) -> None:
     tokens = tokenizer.encode(text)
     structure = structure_of(text)
