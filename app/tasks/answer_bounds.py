@@ -122,8 +122,9 @@ def _without_edges(
     deeper, shallower = _skip(blank | closer | opener)[first], _skip_back(blank | closer | opener)[last]
     starts = np.where(torn & (deeper < last), deeper, begin)
     stops = np.where(torn & (shallower > first), shallower, end)
-    # A piece may be )(: nothing is left of it.
-    return starts, stops, (begin < last) & (starts < stops), (end > first) & (starts < stops)
+    may_begin, may_end = begin < last, end > first
+    inside_out = may_begin & may_end & (starts >= stops)  # )(
+    return starts, stops, may_begin & ~inside_out, may_end & ~inside_out
 
 
 def _skip(skipped: BoolArray) -> IntArray:
