@@ -13,7 +13,7 @@ const SAMPLES = [
     file: "minutes.txt",
     title: "議事録",
     about: "架空の自治会の役員会議事録。議題ごとに、報告と決まったことが並びます。",
-    questions: ["ごみの収集枠は１台いくらですか", "防犯灯の工事はいつ始まりますか"],
+    questions: ["ごみの収集枠は１台いくらですか", "防犯灯の工事はいつ行われますか"],
   },
   {
     file: "manual.txt",

@@ -33,7 +33,7 @@ SHOWN = {
 }
 QUESTION = "工事の責任者に選ばれたのは誰ですか"
 PDF = ROOT / "tests/app/files/data/libreoffice-horizontal.pdf"
-QUESTION_OF_PDF = "本は何冊まで借りられますか"
+QUESTION_OF_PDF = "一人何冊まで借りられますか"
 _OUTPUT = re.compile(r"(<!-- output: (?P<name>[a-z-]+) -->)(?P<shown>.*?)(<!-- /output -->)", re.DOTALL)
 
 
