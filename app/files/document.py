@@ -1,8 +1,8 @@
 """A Document: the text of a file, the blocks it consists of, and where on which page each character stands.
 
-Everything downstream (sentences, windows, answers, summaries) works on `Document.text`; an offset into it is enough
-to name the page, the headings above, and the boxes to draw. `DocumentBuilder` puts a text together block by block, so
-that the separators are decided here alone. Knows nothing of file formats.
+Everything downstream (sentences, windows, answers, summaries) works on `Document.text`; an offset into it is enough to
+name the page, the headings above, and the boxes to draw. `DocumentBuilder` puts a text together block by block, so that
+the separators are decided here alone. This module does not know file formats.
 """
 
 import re

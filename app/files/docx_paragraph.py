@@ -1,7 +1,7 @@
 """One paragraph of Word: its text, its role, the breaks of pages in it and the text boxes that hang on it.
 
 Left out: deleted and moved-away text, hidden text, the small characters of ruby, the codes of fields, marks of notes.
-Knows nothing of the paragraphs around it.
+This module does not know the paragraphs around it.
 """
 
 from dataclasses import dataclass, field, replace

@@ -1,6 +1,6 @@
 """What a paragraph of Word is, by its properties and its style: heading and level, list item with its number, hidden.
 
-Reads styles.xml and numbering.xml once and keeps the counters of the numbered lists. Knows nothing of text.
+Reads styles.xml and numbering.xml once and keeps the counters of the numbered lists. This module does not know text.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Mail (EML, MHTML) -> Document: the subject a heading, From, To and Date furniture, then the best text of each part.
 
-Of alternatives the plain text is read, and the HTML where there is none. Quoted lines (`>`) are notes. Mails inside
-the mail are read as well; attached files are not, and are named in warnings. Charsets are often wrong in Japanese
-mail, also in headers: app/files/encoding.py has the last word. Knows nothing of mail servers and signatures.
+Of alternatives the plain text is read, and the HTML where there is none. Quoted lines (`>`) are notes. Mails inside the
+mail are read as well; attached files are not, and are named in warnings. Charsets are often wrong in Japanese mail,
+also in headers: app/files/encoding.py has the last word. This module does not know mail servers or signatures.
 """
 
 import email

@@ -7,8 +7,8 @@ first. A stated charset that is wrong becomes a warning. Bytes that are no text 
 encoding known here.
 
 Shift_JIS is always read as CP932: Python's `shift_jis` knows neither ①, ㈱ and 髙, nor the 〜 of Windows. EUC-JP and
-ISO-2022-JP get the same characters (as CP51932, CP50221 and eucJP-ms do) and agree with CP932 on ～－∥￠￡￢.
-Knows nothing of file formats: who reads HTML or mail finds the stated charset and passes it on.
+ISO-2022-JP get the same characters (as CP51932, CP50221 and eucJP-ms do) and agree with CP932 on ～－∥￠￡￢. This
+module does not know file formats: the readers of HTML and mail find the stated charset and pass it on.
 """
 
 import codecs

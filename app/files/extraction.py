@@ -1,6 +1,6 @@
 """The files of requests: read, or drawn, a few at the same time.
 
-Knows app/files/read.py and the limits; nothing of HTTP or of the command line.
+This module knows app/files/read.py and the limits, and does not know HTTP or the command line.
 """
 
 import asyncio

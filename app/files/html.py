@@ -3,7 +3,8 @@
 Left out: scripts, styles, templates, form controls, hidden elements, the small characters of ruby. Navigation, and the
 header and footer of the page, are furniture; asides are notes. The tree is walked without recursion, as it may be as
 deep as the file is long. Lexbor, which builds it, is C and repeats unclosed formatting elements in every later
-paragraph (a file of 74 kB can need 3 GB): read files of strangers in a process with limits. Knows nothing of CSS.
+paragraph (a file of 74 kB can need 3 GB): read files of strangers in a process with limits. This module does not know
+CSS.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Files as a command line names them: paths, folders, patterns, and - for standard input.
 
-Knows paths and bytes; nothing of what is in a file.
+This module knows paths and bytes, and does not know the contents of files.
 """
 
 import glob

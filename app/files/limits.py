@@ -1,4 +1,4 @@
-"""What reading one file may cost. Knows nothing of settings or HTTP; app/settings/files.py makes one of these."""
+"""The limits on reading one file. This module does not know settings or HTTP; app/settings/files.py sets the limits."""
 
 from dataclasses import dataclass
 

@@ -2,7 +2,7 @@
 
 All bounds on hostile archives are here: entries, unpacked bytes, the ratio of unpacked to packed bytes. Nothing is ever
 written to disk, and a part is found by its name in the archive alone, so that an absolute path or `..` finds nothing.
-Knows nothing of what the parts mean.
+This module does not know the meaning of the parts.
 """
 
 import io

@@ -1,7 +1,7 @@
 """How much a text looks like Japanese: what tells a right decoding from a wrong one that is as valid.
 
 Bytes of CP932, EUC-JP and UTF-16 are often valid in each other's encoding and give rare kanji, lone half-width kana and
-scripts that no Japanese text mixes. Knows nothing of bytes; app/files/encoding.py decodes and compares.
+scripts that no Japanese text mixes. This module does not know bytes; app/files/encoding.py decodes and compares.
 """
 
 import re

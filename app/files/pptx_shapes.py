@@ -1,6 +1,6 @@
 """The shapes of a slide: their texts, tables and diagrams, and the order in which someone reads them.
 
-Knows nothing of packages and parts. Places are in English Metric Units from the top left corner of the slide.
+This module does not know packages or parts. Places are in English Metric Units from the top left corner of the slide.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,7 @@
 """Reads files in a child process each, and ends it at the deadline or when the caller is cancelled.
 
 The parent trusts nothing that comes back: sizes are bounded by the limits, and a Document checks itself. How many files
-are read at the same time is up to the caller. Knows nothing of HTTP and of kinds of files.
+are read at the same time is up to the caller. This module does not know HTTP or kinds of files.
 """
 
 import asyncio

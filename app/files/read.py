@@ -1,7 +1,8 @@
 """One entry for files of every kind: bytes and what is said of them -> a Document.
 
 What a file is, its bytes say. Plain text and tables are read in a thread; everything else in a child process with
-limits on time and memory, as it takes parsers in C, or trees larger than the file. Knows nothing of HTTP and tasks.
+limits on time and memory, as it takes parsers in C, or trees larger than the file. This module does not know HTTP or
+tasks.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 defusedxml refuses a document type, so that no entity can be declared: none of the formats read here has one. Namespaces
 become the prefixes that their standards use, the strict ones of ISO 29500 the same as the transitional ones that Word
-writes. Knows nothing of packages and documents.
+writes. This module does not know packages or documents.
 """
 
 import re

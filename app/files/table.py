@@ -1,7 +1,7 @@
 """CSV and TSV -> Document: every record a row, every field a cell.
 
-The delimiter is the one of comma, tab and semicolon that gives most rows the same number of fields. Knows nothing of
-what the columns mean.
+The delimiter is the one of comma, tab and semicolon that gives most rows the same number of fields. This module does
+not know the meaning of the columns.
 """
 
 import csv

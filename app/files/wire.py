@@ -1,7 +1,7 @@
 """What the parent and the child that reads a file say to each other: one header of JSON, then bytes.
 
-Neither trusts the other's sizes. A Document travels as JSON, UTF-8 and raw floats; nothing is ever unpickled. Knows
-nothing of processes and of kinds of files.
+Neither trusts the other's sizes. A Document travels as JSON, UTF-8 and raw floats; nothing is ever unpickled. This
+module does not know processes or kinds of files.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Where an answer may begin and end: at whole words and numbers, in one sentence, with both or none of two brackets.
 
-Rules of Japanese text that hold for every document, each measured by `python -m bench.answer_bounds`. Knows characters,
-words and sentences; nothing of logits.
+Rules of Japanese text that hold for every document, each measured by `python -m bench.answer_bounds`. This module knows
+characters, words and sentences, and does not know logits.
 """
 
 import itertools

@@ -1,6 +1,7 @@
 """Answer spans from logits: n-best over windows and texts, probabilities, and what speaks for no answer.
 
-Deterministic: equal scores are settled by position. Knows tokens, windows and logits; nothing of requests.
+Deterministic: equal scores are settled by position. This module knows tokens, windows and logits, and does not know
+requests.
 """
 
 import math

@@ -1,8 +1,8 @@
 """What all tasks share: limits on a request, the interface of a prepared request, and batches of them.
 
 A task prepares a request in a text thread, with that thread's tokenizer; its `documents` go to the batcher; `decode`,
-again in a text thread, turns the outputs of the engine into the parts of the response. Knows nothing of queues, time,
-engines or HTTP.
+again in a text thread, turns the outputs of the engine into the parts of the response. This module does not know
+queues, time, engines or HTTP.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """Classification: windows over a text or a pair of texts, and the probabilities of labels over all windows.
 
-Knows nothing of queues, engines or HTTP.
+This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Evidence: how well a text fits a query, and which of its sentences bear on it (OpenProvence).
 
-A sentence is kept when the mean probability of its tokens is above the threshold. Knows nothing of queues, engines or
-HTTP.
+A sentence is kept when the mean probability of its tokens is above the threshold. This module does not know queues,
+engines or HTTP.
 """
 
 from collections.abc import Sequence

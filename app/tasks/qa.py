@@ -1,6 +1,6 @@
 """Question answering: windows with the question in front, over one text or several, and answers with their places.
 
-Which spans are answers, app/tasks/answers.py says. Knows nothing of queues, engines or HTTP.
+Which spans are answers, app/tasks/answers.py says. This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence

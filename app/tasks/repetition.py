@@ -1,7 +1,7 @@
 """How much of a sentence a summary says already, by the character bigrams that they share.
 
 Taking a sentence costs a few passes over an array of all sentences; each bigram of the text is updated once for each
-summary. Knows nothing of scores, tokens or models.
+summary. This module does not know scores, tokens or models.
 """
 
 from collections.abc import Sequence

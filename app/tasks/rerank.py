@@ -1,6 +1,6 @@
 """Reranking: windows over a text with the query in front, and how well the best of them fits it.
 
-Knows nothing of queues, engines or HTTP.
+This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What a request is read from: texts, each with its structure, its name, and the places in it.
 
 A source is the text of a field, one of several documents, or a file that was read. Its structure is found when it is
-first asked for, in a text thread. Knows nothing of tokens, and nothing of how files are read.
+first asked for, in a text thread. This module knows neither tokens nor how files are read.
 """
 
 from collections.abc import Iterable, Sequence

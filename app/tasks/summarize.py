@@ -1,6 +1,6 @@
 """Extractive summaries: whole sentences in windows, their probabilities, and the choice of sentences.
 
-Deterministic: equal scores are settled by position. Knows nothing of queues, engines or HTTP.
+Deterministic: equal scores are settled by position. This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence

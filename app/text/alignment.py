@@ -1,7 +1,8 @@
 """Where the pieces of a tokenizer stand in the text: spans of what it was given, mapped back step by step.
 
 The Rust tokenizer's own spans are not yet exact: a word's mark (▁) may claim a character, and all bytes of a run of
-unknown characters claim the whole run. Knows characters and spans; nothing of vocabularies or models.
+unknown characters claim the whole run. This module knows characters and spans, and does not know vocabularies or
+models.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """What a group of lines is in its text: a heading, a clause, an item, a row; asked of its shape and its neighbours.
 
-Knows lines, shapes and columns; nothing of sentences.
+This module knows lines, shapes and columns, and does not know sentences.
 """
 
 from collections.abc import Sequence

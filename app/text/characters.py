@@ -1,7 +1,7 @@
 """One table of the characters that structure text: brackets, sentence enders, line ends, widths.
 
 Taken from Unicode where Unicode has it, so that vertical, half-width and small forms are known wherever the ordinary
-ones are. Knows characters only, no text.
+ones are. This module knows characters, and does not know texts.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Page furniture of plain text: page numbers and running heads. Knows lines, nothing of blocks."""
+"""Page furniture of plain text: page numbers and running heads. This module knows lines, and does not know blocks."""
 
 import re
 from collections import defaultdict

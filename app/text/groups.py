@@ -1,6 +1,6 @@
 """Groups of lines, each of which makes one block, and what stands around each of them.
 
-Knows lines; what a group is in its text is settled by `app.text.block_kinds`.
+This module knows lines; `app.text.block_kinds` decides what a group is in its text.
 """
 
 from collections.abc import Sequence

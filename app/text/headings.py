@@ -1,6 +1,6 @@
 """Which lines are headings: short, over more, without the marks of a value, a label or a sentence.
 
-Knows groups of lines and what stands around them; nothing of sentences.
+This module knows groups of lines and their neighbours, and does not know sentences.
 """
 
 import re

@@ -1,7 +1,7 @@
 """What a single line looks like, before its neighbours are asked: a numbered clause, a bullet, a page number, a row.
 
-A shape is a first guess from the first characters of a line, or from all of it. Knows nothing of other lines; what the
-line is in its text is settled by `app.text.structure`.
+A shape is a first guess from the first characters of a line, or from all of it. This module does not know other lines;
+`app.text.structure` decides what the line is in its text.
 """
 
 import re

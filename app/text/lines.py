@@ -1,6 +1,6 @@
 """The lines of a text, where what is visible of each begins and ends, and how wide it is on paper.
 
-Widths are in half-width columns: あ takes two, a and ｱ take one. Knows nothing of what a line means.
+Widths are in half-width columns: あ takes two, a and ｱ take one. This module does not know the meaning of a line.
 """
 
 import re

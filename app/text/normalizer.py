@@ -1,6 +1,6 @@
 """Normalizers: Unicode normalisation that keeps, for every character, the span of the text it came from.
 
-Knows characters; nothing of words, tokens or models.
+This module knows characters, and does not know words, tokens or models.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Lines outside the running text: addresses, dates and signatures of letters and mail, remarks in minutes, colophons.
 
-They are asked of single lines and of runs of them. Knows nothing of blocks and sentences.
+They are asked of single lines and of runs of them. This module does not know blocks or sentences.
 """
 
 import re

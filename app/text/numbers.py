@@ -1,7 +1,8 @@
 """Where numbers and names in Latin letters stand in a text, each with its separators, its sign and its unit.
 
 14.6パーセント, 一八九一年, 第３条, 10:30, 03-1234-5678, -20℃, 100 km/h, COVID-19, v1.2.3: nobody reads half of one.
-Words of a segmenter are no help here: to it, 14 . 6 is three words. Knows characters, nothing of tokens.
+Words of a segmenter are no help here: to it, 14 . 6 is three words. This module knows characters, and does not know
+tokens.
 """
 
 import re

@@ -1,8 +1,8 @@
 """The threads that tokenize and decode, and their queue.
 
-Decoding goes first: its request is almost answered. Texts to tokenize wait in the order they
-came, at most `max_waiting_characters` of them, so that a flood of long texts fills neither the memory nor the line.
-Knows nothing of what a call does.
+Decoding goes first: its request is almost answered. Texts to tokenize wait in the order they came, at most
+`max_waiting_characters` of them, so that a flood of long texts fills neither the memory nor the line. This module does
+not know the work of a call.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Segmenters: words of a normalised text, by MeCab or Juman++, and long texts cut into stretches that they can take.
 
 A new segmenter needs a class with `cut`, a name in app/types.py and a case in `build_segmenter`. Not thread-safe: MeCab
-keeps state. Knows nothing of pieces or models.
+keeps state. This module does not know pieces or models.
 """
 
 import importlib

@@ -5,8 +5,8 @@ table and page furniture are one sentence each, of their block's kind. In prose,
 variants; not inside 「…。」 or （…。）, not at 3.14, Yahoo!ニュース or すごい！と思った. A bracket without its partner
 is an ordinary character, so it never swallows what follows.
 
-Time is linear in the text. Knows nothing of words, tokens or models; every character that is read and seen lies in
-exactly one sentence.
+Time is linear in the text. This module does not know words, tokens or models. Every visible character that is read lies
+in exactly one sentence.
 """
 
 import re

@@ -4,7 +4,7 @@ A block is a paragraph, a heading, an item, a clause, a row, a note or furniture
 of a page are one block, so that nothing downstream sees half a sentence. The reading text is the text without what is
 not read: the line ends of wrapped lines, ruby, markup, page furniture inside a paragraph.
 
-Time is linear in the text, and no text fails. Knows nothing of words, tokens or files.
+Time is linear in the text, and no text fails. This module does not know words, tokens or files.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Rows of tables in plain text: cells between tabs, rules, wide gaps or commas, and which row is the head.
 
-Knows lines; what else stands in the text is settled by `app.text.structure`.
+This module knows lines; `app.text.structure` decides about all other text.
 """
 
 import re

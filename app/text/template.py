@@ -1,7 +1,7 @@
 """Templates: the special tokens around one text and around two, as the tokenizer's own file says them.
 
 BERT puts [CLS] A [SEP] B [SEP], RoBERTa two separators between texts, ModernBERT-ja a beginning and an end for each.
-Knows token ids; nothing of strings, windows or models.
+This module knows token ids, and does not know strings, windows or models.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 Four steps (structure.py, normalizer.py, segmenter.py, and the pieces here), each with its own alignment, composed into
 one (alignment.py): every token knows the half-open code-point span it covers in the text exactly as it was sent.
 
-Knows nothing of models, windows or requests. Not thread-safe: MeCab and the Rust tokenizer keep state, so every
-worker thread builds its own `Tokenizer`.
+This module does not know models, windows or requests. Not thread-safe: MeCab and the Rust tokenizer keep state, so
+every worker thread builds its own `Tokenizer`.
 """
 
 import json

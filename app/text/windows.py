@@ -5,7 +5,7 @@ The special tokens are those of the model's template: [CLS] and [SEP] below stan
 Every token of a text is *owned* by exactly one window, the one that shows it with the most context on both sides (the
 rule of the SQuAD scripts), so that results of overlapping windows never count twice.
 
-Knows token ids and positions only: nothing of strings, models or batches.
+This module knows only token ids and positions, and does not know strings, models or batches.
 """
 
 import itertools

@@ -2,7 +2,7 @@
 
 A text is taken as wrapped at a width when lines of about that width do not end a sentence, few of their neighbours
 without an end have another width, and the next lines go on as only a cut sentence can: with hiragana, or with what may
-not begin a sentence at all. Knows lines and columns, nothing of blocks.
+not begin a sentence at all. This module knows lines and columns, and does not know blocks.
 """
 
 import re

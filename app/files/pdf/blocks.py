@@ -1,6 +1,6 @@
 """Paragraphs, rows and furniture become the blocks of one Document, and headings get their levels.
 
-Knows nothing of PDFium or of how lines were joined.
+This module knows neither PDFium nor the rules that join lines.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """The lines and tables of a page in reading order: columns of text one after another, tables where they stand.
 
 Works on flow boxes, so columns of vertical text (upper and lower half of a page) are the same as columns of horizontal
-text. Knows nothing of paragraphs or of other pages.
+text. This module does not know paragraphs or other pages.
 """
 
 from collections.abc import Iterable, Sequence

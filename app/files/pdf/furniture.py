@@ -1,6 +1,6 @@
 """What does not belong to the running text: running heads and feet, page numbers, footnotes.
 
-Furniture is known by its place and because it comes again, footnotes by their place and size. Knows nothing of
+Furniture is known by its place and because it comes again, footnotes by their place and size. This module does not know
 paragraphs.
 """
 

@@ -1,4 +1,4 @@
-"""Boxes on a page, and the same boxes as a line of text sees them. Knows nothing of characters or PDFium."""
+"""Boxes on a page, and the same boxes as a line of text sees them. This module does not know characters or PDFium."""
 
 from collections.abc import Iterable
 from enum import Enum

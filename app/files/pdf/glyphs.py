@@ -1,8 +1,8 @@
 """What PDFium says about a page: its glyphs with their places, and the straight lines drawn on it.
 
 The only module that imports pypdfium2, next to drawing.py; both run in the child process alone. Coordinates are points
-from the top left corner of the page as it is shown, so rotation and crop are dealt with here. Knows nothing of lines
-of text, reading order or blocks.
+from the top left corner of the page as it is shown, so rotation and crop are dealt with here. This module does not know
+lines of text, reading order or blocks.
 """
 
 import math

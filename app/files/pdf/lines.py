@@ -1,7 +1,8 @@
 """Lines of text made of glyphs: fragments, ruby, the spaces between glyphs.
 
 A fragment is a run of glyphs without a wide gap; a line is one or more fragments that stand next to each other. All
-places are flow boxes, so this works alike for horizontal and vertical text. Knows nothing of columns, tables or pages.
+places are flow boxes, so this works alike for horizontal and vertical text. This module does not know columns, tables
+or pages.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
 """What the text of a line says by how it begins and ends, in terms of app.text: numbers, bullets, what may be parted.
 
-Knows nothing of where the line stands.
+This module does not know the place of the line.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Lines become paragraphs: hard line ends are joined, through columns and pages, where a sentence goes on.
 
-Two lines are joined without a space, unless both sides are Latin. Knows nothing of headings or lists as such.
+Two lines are joined without a space, unless both sides are Latin. This module does not know headings or lists.
 """
 
 from collections import Counter, defaultdict, deque

@@ -1,6 +1,7 @@
 """Tables on a page: grids of ruled lines, and rows of fragments that stand below each other.
 
-All places are flow boxes: in vertical writing the rows of a table follow from right to left. Knows nothing of pages.
+All places are flow boxes: in vertical writing the rows of a table follow from right to left. This module does not know
+pages.
 """
 
 from bisect import bisect_right
