@@ -33,7 +33,7 @@ class _Part(BaseModel):
 class InputParameters(_Part):
     """Parameters of one input tensor."""
 
-    binary_data_size: int | None = Field(default=None, ge=0, le=_MAX_INT64, description="Size in bytes, after the JSON.")
+    binary_data_size: int | None = Field(default=None, ge=0, le=_MAX_INT64, description="Size in bytes after the JSON.")
 
 
 class InputTensor(_Part):
