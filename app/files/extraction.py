@@ -21,8 +21,8 @@ class SentFile:
 
     name: str
     data: bytes
-    content_type: str | None = None  # what somebody said that it is, without parameters
-    charset: str | None = None  # what somebody said that its text is in
+    content_type: str | None = None  # its stated media type, without parameters
+    charset: str | None = None  # the stated encoding of its text
 
 
 @dataclass(frozen=True)
