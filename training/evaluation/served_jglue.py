@@ -1,7 +1,7 @@
 """Scores of a fine-tuned encoder as the service gives them: exported, loaded by a service, and asked every example.
 
 A similarity and a choice are one logit for a pair of texts, which the service calls reranking: its score is the sigmoid
-of that logit. Knows requests and answers; nothing of tensors or tables.
+of that logit. This module knows requests and answers, and does not know tensors or tables.
 """
 
 import asyncio
