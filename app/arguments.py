@@ -2,7 +2,7 @@
 
 argparse fills a positional that may be empty, or that takes several, with what stands before the first option, and then
 refuses what stands after it (cpython 59317; parse_intermixed_args loses `--` on some versions). Here the options are
-put first, and argparse reads the rest. Knows no command.
+put first, and argparse reads the rest. This module does not know commands.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """From what was sent to what answers it, for every entrance: JSON, forms, lines of a batch, files of a command.
 
 A request is valid before anything is read or run; what is wrong with it is told at once. Limits are those of the
-service and of app/files. Knows nothing of HTTP.
+service and of app/files. This module does not know HTTP.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Files that are replaced in one step: after a crash there is the old file or the new one, never half of one.
 
-Knows text and paths, and nothing of what is written.
+This module knows text and paths, and does not know the content.
 """
 
 import os

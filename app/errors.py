@@ -1,7 +1,7 @@
 """Exceptions of the service and the one table that turns them into HTTP answers.
 
-Knows nothing of FastAPI: an error handler in main.py reads `status` and `error_type` from the exception.
-Every message is a sentence for the caller: what was wrong and what is allowed.
+This module does not know FastAPI: an error handler in main.py reads `status` and `error_type` from the exception. Every
+message is a sentence for the caller: what was wrong and what is allowed.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 A job belongs to its owner, the name of a key, and nobody else finds it. It runs until it is done, fails or is
 cancelled; its result is kept for a while after that. Where there is no room, finished jobs whose result somebody has
 fetched make room first; a result that nobody has fetched is never dropped before its time. A restart of the process
-forgets all jobs. Everything here runs on the event loop. Knows nothing of HTTP and of what a job does.
+forgets all jobs. Everything here runs on the event loop. This module knows neither HTTP nor the work of a job.
 """
 
 import asyncio

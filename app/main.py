@@ -1,7 +1,7 @@
 """The HTTP application: `create_app(settings)` puts endpoints, middleware and error handlers together.
 
 Also the life of the process: models load in the background of its start and close at its end. The endpoints are in
-app/http/endpoints.py. Knows HTTP and the service, and nothing of how a text is read.
+app/http/endpoints.py. This module knows HTTP and the service, and does not know how a text is read.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """`manifest.json`: what a model directory holds, how its graph wants to be fed, and where it comes from.
 
-The manifest is written last, so its presence means that the model is whole; the checksums say that it still is. Knows
-nothing of ONNX Runtime or of requests; the exporter writes what the service reads with the same class.
+The manifest is written last, so its presence means that the model is whole; the checksums say that it still is. This
+module does not know ONNX Runtime or requests; the exporter writes the manifest with the same class.
 """
 
 import hashlib

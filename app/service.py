@@ -1,7 +1,7 @@
 """One request from text to result, for the endpoints, the command line and the evaluation.
 
 Text work runs in a pool of threads and inference in one process per model; the event loop only coordinates. The service
-also loads, drains and closes all of them. Knows nothing of FastAPI.
+also loads, drains and closes all of them. This module does not know FastAPI.
 """
 
 import asyncio

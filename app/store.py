@@ -1,6 +1,6 @@
 """The models of a store: found, checked, loaded and warmed, each for itself, so that a broken one stops no other.
 
-Blocking work (hashing, loading tokenizers) runs in threads. Knows nothing of requests.
+Blocking work (hashing, loading tokenizers) runs in threads. This module does not know requests.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 The number of a closed stream is given to the next file that is opened, and what a library or a child process says there
 ends in that file; and `print` to a standard error that is closed prints to standard output. So closed streams are
-replaced before anything else happens. Knows no command.
+replaced before anything else happens. This module does not know commands.
 """
 
 import errno

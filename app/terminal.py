@@ -1,7 +1,7 @@
 """Results as text for people: the answer marked in its sentence, summaries line by line, labels with bars.
 
-Knows responses and terminals, nothing of files or arguments. Whatever a document holds is shown without control
-characters, so that no text can move the cursor or change colours.
+This module knows responses and terminals, and does not know files or arguments. Whatever a document holds is shown
+without control characters, so that no text can move the cursor or change colours.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Names that several rooms share: kinds of arrays and the choices that manifests and settings offer.
 
-Knows nothing but types; every other module may import it.
+This module knows nothing but types; every other module may import it.
 """
 
 from typing import Literal

@@ -1,8 +1,8 @@
 """From the bytes of a body to a request, or to a sentence that says what is wrong with them.
 
 Stricter than most JSON readers: a repeated name, NaN or a byte order mark is refused rather than guessed, because two
-readers could understand it differently. Also turns any ValidationError of pydantic into a sentence. Knows nothing of
-HTTP beyond the bytes.
+readers could understand it differently. Also turns any ValidationError of pydantic into a sentence. This module does
+not know HTTP beyond the bytes.
 """
 
 import json

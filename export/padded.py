@@ -1,6 +1,6 @@
 """The padded layout: ordinary (B, L) batches, as optimum passes them, over the model of packed batches.
 
-Makes the block tables inside the graph, from L alone. Knows nothing of heads or weights.
+Makes the block tables inside the graph, from L alone. This module does not know heads or weights.
 
 Shapes: B documents of L tokens, n blocks of b tokens a document, D dense and S sparse rows a document.
 """

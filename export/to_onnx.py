@@ -1,6 +1,6 @@
 """From a checkpoint of any supported family to a model directory: graphs and weights, tokenizer, and last the manifest.
 
-Knows nothing of how a model is served.
+This module does not know how a model is served.
 """
 
 import argparse

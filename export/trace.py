@@ -1,7 +1,7 @@
 """Graph files of a model: tracing in torch, and weights that stay outside.
 
 The graph keeps no weights of its own: its initializers point into model.safetensors, so that every weight exists once
-and one file serves transformers, CPUs and GPUs alike. Knows nothing of checkpoints, tokenizers or manifests.
+and one file serves transformers, CPUs and GPUs alike. This module does not know checkpoints, tokenizers or manifests.
 """
 
 import json

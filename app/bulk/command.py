@@ -1,7 +1,7 @@
 """`nagayomi batch`: every line of a JSONL file through the service, on this machine or on a Ray cluster.
 
 The same command resumes a killed run. Exit codes are those of app/cli.py; a run has failed (1) when any line failed.
-Knows nothing of the engine's batches, which app/engine/batcher.py makes.
+This module does not know the engine's batches, which app/engine/batcher.py makes.
 """
 
 import argparse

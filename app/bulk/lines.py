@@ -2,7 +2,8 @@
 
 A line holds the fields of an HTTP request, or `file` with a path or several in place of the text, and, if it likes, an
 `id`; the line for it holds the body of the answer with that `id`, or with the number of the line. Timings are left out:
-the same input gives the same output. Knows nothing of where lines are kept, or of which machine answers them.
+the same input gives the same output. This module knows neither the files that hold the lines nor the machine that
+answers them.
 """
 
 import asyncio

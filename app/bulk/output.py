@@ -1,8 +1,8 @@
 """The files of a batch run: answers, errors and progress, so that a killed run can resume.
 
 Answers and errors are written in the order of the input, and are on the disk before the progress file records them. A
-resumed run cuts off everything after the recorded place, so that no line is lost or written twice. Knows nothing of the
-content of lines.
+resumed run cuts off everything after the recorded place, so that no line is lost or written twice. This module does not
+know the content of lines.
 """
 
 import fcntl

@@ -2,7 +2,7 @@
 
 An input is a file with rules of its own, not a row of HTTP bodies: a byte order mark and blank lines mean nothing, and
 texts of Windows and of older systems are read as what their bytes are. What is no file of lines is refused before any
-line is. Knows nothing of what lines hold but that they are JSON.
+line is. This module knows that lines are JSON, and nothing else of their content.
 """
 
 import codecs

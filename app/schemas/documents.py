@@ -1,7 +1,7 @@
 """Documents and the places in them as clients send and see them: texts, blocks, pages, boxes, sentences.
 
 Spans are half-open offsets into a document's text, in the unit asked for. Boxes are in points (1/72 inch) from the top
-left corner of the page. Knows nothing of models, and nothing of how a file is read.
+left corner of the page. This module knows neither models nor how a file is read.
 """
 
 from typing import Annotated

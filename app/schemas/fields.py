@@ -1,6 +1,7 @@
 """What the fields of requests may hold: texts, names of models, ids.
 
-Messages name the field, what is wrong and what is allowed; they never repeat a text. Knows no endpoint.
+Messages name the field, what is wrong and what is allowed; they never repeat a text. This module does not know
+endpoints.
 """
 
 from typing import Annotated, Literal

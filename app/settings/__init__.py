@@ -1,8 +1,8 @@
 """Every switch of the service in one frozen object, built once and handed down. A file for each subject.
 
 Values come from the constructor (the command line turns every field into a flag) or from environment variables named
-`NAGAYOMI_<FIELD>`. Each description says what changes when the value does. Knows nothing of models or HTTP. Start with
-service.py.
+`NAGAYOMI_<FIELD>`. Each description says what changes when the value does. This room does not know models or HTTP.
+Start with service.py.
 """
 
 from typing import Any

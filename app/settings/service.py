@@ -1,6 +1,6 @@
 """The settings of the service itself: where it listens, what it loads, how much it takes, whom it lets in.
 
-Also how these limits fit together. Knows nothing of models or HTTP.
+Also how these limits fit together. This module does not know models or HTTP.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Question answering: windows with the question in front, over one text or several, and answers with their places.
 
-Which spans are answers, app/tasks/answers.py says. Knows nothing of queues, engines or HTTP.
+app/tasks/answers.py decides which spans are answers. This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ from app.types import Outputs
 
 @dataclass(frozen=True)
 class _Text:
-    """One of the texts that answers are looked for in."""
+    """One of the texts in which answers are searched."""
 
     source: Source
     tokens: Tokens
-    bounds: tuple[AnswerBounds, ...]  # what its answers keep to: the first with which there is an answer in any text
+    bounds: tuple[AnswerBounds, ...]  # bounds of its answers; the first with which any text has an answer are used
 
 
 class PreparedQa:
-    """Questions about one or more texts: every question has windows of its own over the tokens of each text."""
+    """Questions about one or more texts. Every question has its own windows over the tokens of each text."""
 
     def __init__(
         self,

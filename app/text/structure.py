@@ -1,10 +1,10 @@
 """The structure of plain text: its blocks, and the reading text with the way back to the text as it was sent.
 
 A block is a paragraph, a heading, an item, a clause, a row, a note or furniture. Lines that were wrapped at the edge
-of a page are one block, so that nothing downstream sees half a sentence. The reading text is the text without what is
-not read: the line ends of wrapped lines, ruby, markup, page furniture inside a paragraph.
+of a page are one block, so that no later step sees half a sentence. The reading text is the text without the parts that
+are not read: the line ends of wrapped lines, ruby, markup, page furniture inside a paragraph.
 
-Time is linear in the text, and no text fails. Knows nothing of words, tokens or files.
+Time is linear in the text, and no text fails. This module does not know words, tokens or files.
 """
 
 import re
@@ -34,13 +34,13 @@ _LATIN_BEFORE = re.compile(r"[A-Za-z0-9,.;:!?)\]'\"]")
 
 @dataclass(frozen=True)
 class ReadingText:
-    """A text as it is read, and where each of its code points stands in the text as sent."""
+    """The text that is read, and the place of each of its code points in the text as sent."""
 
     text: str
     offsets: IntArray | None  # (characters of the reading text,), strictly increasing; None: the two texts are the same
 
     def between(self, start: int, end: int, source: str) -> str:
-        """What is read of `source`, the text as sent, from `start` to `end`."""
+        """The part of `source`, the text as sent, that is read from `start` to `end`."""
         if self.offsets is None:
             return source[start:end]
         first, last = np.searchsorted(self.offsets, [start, end]).tolist()
@@ -63,13 +63,13 @@ class Structure:
     blocks: tuple[Block, ...]
 
     def blocks_in(self, start: int, end: int) -> Sequence[Block]:
-        """The blocks of which anything lies between two offsets."""
+        """The blocks that lie wholly or partly between two offsets."""
         first = bisect_right(self.blocks, start, key=lambda block: block.end)
         return self.blocks[first : bisect_left(self.blocks, end, lo=first, key=lambda block: block.start)]
 
     @cached_property
     def reading(self) -> ReadingText:
-        """The text without what its blocks omit; a line end that is left inside a block is a space."""
+        """The text without the spans that its blocks omit; a line end that is left inside a block becomes a space."""
         if not any(block.omitted for block in self.blocks):
             return ReadingText(self.text, None)
         parts: list[str] = []
@@ -87,7 +87,7 @@ class Structure:
         return ReadingText("".join(parts), np.flatnonzero(kept).astype(np.int32))
 
     def spans_in_reading(self, blocks: Sequence[Block]) -> list[tuple[int, int]]:
-        """The span of each of these blocks in the reading text; empty for a block of which nothing is read."""
+        """The span of each of these blocks in the reading text; empty for a block that is not read."""
         offsets = self.reading.offsets
         if offsets is None:
             return [(block.start, block.end) for block in blocks]
@@ -171,7 +171,7 @@ def _begin(text: str, line: Line) -> int:
 def _omitted(
     text: str, lines: Sequence[Line], group: Group, start: int, end: int, markup: list[tuple[int, int]]
 ) -> Spans:
-    """What is not read of a block."""
+    """The spans of a block that are not read."""
     spans = []
     first = lines[group.lines[0]]
     if first.first > start:

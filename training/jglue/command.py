@@ -1,7 +1,7 @@
 """JGLUE as a whole: fine-tune an encoder on every task, evaluate it, and print its row of the published table.
 
-The last line of standard output is one JSON object; everything else goes to standard error. Knows the table and the
-folders; nothing of training, which is in grid_search.py.
+The last line of standard output is one JSON object; everything else goes to standard error. This module knows the table
+and the folders, and does not know training, which is in grid_search.py.
 """
 
 import argparse

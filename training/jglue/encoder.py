@@ -1,7 +1,7 @@
 """Any encoder of the hub, through the Auto classes of transformers: BigBird, BERT, RoBERTa, DeBERTa-v2, LUKE, ...
 
 Fine-tuned and run in torch. The service runs BigBird only, and `nagayomi export` turns a BigBird that was fine-tuned
-here into a model of the store. Knows models and their tokenizers; nothing of data sets.
+here into a model of the store. This module knows models and their tokenizers, and does not know data sets.
 """
 
 import json

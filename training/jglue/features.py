@@ -1,7 +1,7 @@
 """The examples of a JGLUE task as sequences for an encoder, and its logits as scores.
 
-Windows and spans are those of the service (`app.text.windows`, `app.tasks.qa`). Knows tasks and tokens; nothing of
-training.
+Windows and spans are those of the service (`app.text.windows`, `app.tasks.qa`). This module knows tasks and tokens, and
+does not know training.
 """
 
 import dataclasses

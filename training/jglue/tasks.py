@@ -1,7 +1,7 @@
 """The tasks of JGLUE: their examples, the readers of their files, and their scores.
 
-Kurihara et al. 2022, JGLUE; Someya et al. 2024, JCoLA. Measures are those of JGLUE's own scripts. Knows texts, labels
-and arrays of logits; nothing of tokens or models.
+Kurihara et al. 2022, JGLUE; Someya et al. 2024, JCoLA. Measures are those of JGLUE's own scripts. This module knows
+texts, labels and arrays of logits, and does not know tokens or models.
 """
 
 import csv

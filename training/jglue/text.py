@@ -1,6 +1,6 @@
 """Text for hub encoders: normalised and cut into words as their cards ask, and the places of pieces without offsets.
 
-Knows words and pieces; nothing of models.
+This module knows words and pieces, and does not know models.
 """
 
 from collections.abc import Sequence
