@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.text.alignment import Tokens
-from app.text.blocks import Block
 from app.text.brackets import bracket_pairs
 from app.text.characters import (
     BLANKS,
@@ -54,11 +53,12 @@ class AnswerBounds:
     parts_at_stop: LongArray
 
 
-def block_bounds(text: str, blocks: Sequence[Block], tokens: Tokens) -> AnswerBounds:
+def block_bounds(structure: Structure, tokens: Tokens) -> AnswerBounds:
     """The wider bounds for texts in which the rules leave no answer: whole characters in one block."""
     seen = tokens.ends > tokens.starts
-    parts = np.searchsorted([block.start for block in blocks], tokens.starts, side="right")
-    return _of_whole_characters(text, tokens, AnswerBounds(seen, seen, tokens.starts, tokens.ends, parts, parts))
+    parts = np.searchsorted([block.start for block in structure.blocks], tokens.starts, side="right")
+    bounds = AnswerBounds(seen, seen, tokens.starts, tokens.ends, parts, parts)
+    return _of_whole_characters(structure.text, tokens, bounds)
 
 
 def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> AnswerBounds:

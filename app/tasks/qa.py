@@ -62,7 +62,7 @@ class PreparedQa:
             tokens = encode(tokenizer, source.text, source.called, source.structure)
             bounds = (
                 answer_bounds(source.structure, tokens, segmented=manifest.segmenter != "none"),
-                block_bounds(source.text, source.structure.blocks, tokens),
+                block_bounds(source.structure, tokens),
             )
             self._texts.append(_Text(source, tokens, bounds))
         self._windows: list[list[list[Window]]] = []  # of each question, over each text

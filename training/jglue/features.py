@@ -134,7 +134,7 @@ def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str)
             question.windows,
             [both[0] for both in own],
             [both[1] for both in own],
-            block_bounds(structure_of(question.example.context).blocks, question.context),
+            block_bounds(structure_of(question.example.context), question.context),
             max_answer_tokens=MAX_ANSWER_TOKENS,
             temperature=1.0,
         )

@@ -164,7 +164,7 @@ def test_every_answer_in_any_text_has_whole_characters(tokenizer: Tokenizer, tex
     tokens = tokenizer.encode(text)
     structure = structure_of(text)
     whole = boundaries(text)
-    for bounds in (answer_bounds(structure, tokens, segmented=True), block_bounds(text, structure.blocks, tokens)):
+    for bounds in (answer_bounds(structure, tokens, segmented=True), block_bounds(structure, tokens)):
         for start, end in spans_within(bounds, tokens):
             assert {start, end} <= set(whole)
             assert trim_span(text, Span(start, end, 0.0)) == Span(start, end, 0.0)
@@ -174,6 +174,6 @@ def test_bounds_of_blocks_alone_let_any_token_begin_and_end() -> None:
     text = "見出し\n\n本文。\n・項目"
     starts, ends = np.array([(0, 3), (5, 7), (7, 7), (9, 10), (10, 12)], dtype=np.int32).T
     tokens = Tokens(np.zeros(5, dtype=np.int32), starts, ends, np.ones(5, dtype=np.bool_))
-    bounds = block_bounds(text, structure_of(text).blocks, tokens)
+    bounds = block_bounds(structure_of(text), tokens)
     assert bounds.begins.tolist() == bounds.ends.tolist() == [True, True, False, True, True]
     assert bounds.parts_at_start.tolist() == [1, 2, 2, 3, 3]
