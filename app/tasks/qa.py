@@ -135,7 +135,7 @@ class PreparedQa:
 
 def bounds_in_turn(structure: Structure, tokens: Tokens, *, segmented: bool) -> tuple[AnswerBounds, ...]:
     """What the answers in one text keep to: the rules, and blocks alone where the rules leave no answer."""
-    return answer_bounds(structure, tokens, segmented=segmented), block_bounds(structure.blocks, tokens)
+    return answer_bounds(structure, tokens, segmented=segmented), block_bounds(structure, tokens)
 
 
 def _prepare(
