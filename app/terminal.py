@@ -21,6 +21,7 @@ from app.schemas import (
     Usage,
 )
 from app.tasks.sources import Source
+from app.text.graphemes import cluster_end, cluster_start
 
 # Characters of its sentence shown on either side of an answer.
 EXCERPT_CHARACTERS = 100
@@ -118,9 +119,9 @@ def _around(answer: Answer, source: Source) -> tuple[str, str]:
     before = reading.between(sentence.start, answer.start, source.text)
     after = reading.between(answer.end, sentence.end, source.text)
     if len(before) > EXCERPT_CHARACTERS:
-        before = "…" + before[-EXCERPT_CHARACTERS:]
+        before = "…" + before[cluster_end(before, len(before) - EXCERPT_CHARACTERS) :]
     if len(after) > EXCERPT_CHARACTERS:
-        after = after[:EXCERPT_CHARACTERS] + "…"
+        after = after[: cluster_start(after, EXCERPT_CHARACTERS)] + "…"
     return before, after
 
 

@@ -7,12 +7,11 @@ characters, words and sentences, and does not know logits.
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.text.alignment import Tokens
-from app.text.blocks import Block
 from app.text.brackets import bracket_pairs
 from app.text.characters import (
     BLANKS,
@@ -25,6 +24,7 @@ from app.text.characters import (
     held,
     marks,
 )
+from app.text.graphemes import around
 from app.text.line_shapes import text_start
 from app.text.numbers import inside_numbers
 from app.text.sentences import sentences_of
@@ -53,11 +53,12 @@ class AnswerBounds:
     parts_at_stop: LongArray
 
 
-def block_bounds(blocks: Sequence[Block], tokens: Tokens) -> AnswerBounds:
-    """The wider bounds for texts in which the rules leave no answer: an answer has characters and lies in one block."""
+def block_bounds(structure: Structure, tokens: Tokens) -> AnswerBounds:
+    """The wider bounds for texts in which the rules leave no answer: whole characters in one block."""
     seen = tokens.ends > tokens.starts
-    parts = np.searchsorted([block.start for block in blocks], tokens.starts, side="right")
-    return AnswerBounds(seen, seen, tokens.starts, tokens.ends, parts, parts)
+    parts = np.searchsorted([block.start for block in structure.blocks], tokens.starts, side="right")
+    bounds = AnswerBounds(seen, seen, tokens.starts, tokens.ends, parts, parts)
+    return _of_whole_characters(structure.text, tokens, bounds)
 
 
 def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> AnswerBounds:
@@ -71,6 +72,8 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
     4. An answer holds both or none of two brackets that belong together.
     5. An answer does not begin with a comma, full stop or closing bracket, and does not end with a comma, full stop or
        opening bracket.
+    6. An answer holds whole characters (grapheme clusters). A variation selector, for which there is no token, stays
+       with its character.
     """
     text = structure.reading.text
     spans = structure.spans_in_reading(structure.blocks)
@@ -99,7 +102,7 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
     pairs = int(enclosing.max(initial=0)) + 1
     starts, _ = structure.reading.to_source(first, first)
     _, stops = structure.reading.to_source(last - 1, last)
-    return AnswerBounds(
+    bounds = AnswerBounds(
         begins,
         ends,
         starts,
@@ -107,6 +110,21 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
         cuts.searchsorted(first, side="right") * pairs + enclosing[first],
         cuts.searchsorted(last, side="left") * pairs + enclosing[last],
     )
+    return _of_whole_characters(structure.text, tokens, bounds)
+
+
+def _of_whole_characters(text: str, tokens: Tokens, bounds: AnswerBounds) -> AnswerBounds:
+    """The bounds moved out of grapheme clusters; no answer begins or ends where another token has part of a cluster."""
+    lower, upper = around(text, np.concatenate([bounds.starts, bounds.stops]))
+    starts, stops = lower[: len(tokens)], upper[len(tokens) :]
+    begins, ends = bounds.begins.copy(), bounds.ends.copy()
+    for index in np.flatnonzero(starts != bounds.starts).tolist():
+        before = int(tokens.ends[index - 1]) if index else 0
+        begins[index] &= before <= starts[index] and not text[starts[index]].isspace()
+    for index in np.flatnonzero(stops != bounds.stops).tolist():
+        after = int(tokens.starts[index + 1]) if index + 1 < len(tokens) else len(text)
+        ends[index] &= after >= stops[index] and not text[stops[index] - 1].isspace()
+    return replace(bounds, begins=begins, ends=ends, starts=starts, stops=stops)
 
 
 def _without_edges(

@@ -75,6 +75,31 @@ def decode_answers(
     return score_answers([found], temperature=temperature)
 
 
+def best_answers(
+    bounds: Sequence[Sequence[AnswerBounds]],
+    windows: Sequence[Sequence[Window]],
+    start_logits: Sequence[Sequence[FloatArray]],
+    end_logits: Sequence[Sequence[FloatArray]],
+    *,
+    max_answer_tokens: int,
+    temperature: float,
+) -> Answers:
+    """The n-best answers to one question over all texts, within the first bounds that leave one in any text.
+
+    Args:
+        bounds: of each text, as many as of the others; windows and logits are those of each text as well.
+    """
+    found: list[Candidates] = []
+    for within in zip(*bounds, strict=True):
+        found = [
+            candidates_of(*of, max_answer_tokens=max_answer_tokens)
+            for of in zip(windows, start_logits, end_logits, within, strict=True)
+        ]
+        if any(of.best for of in found):
+            break
+    return score_answers(found, temperature=temperature)
+
+
 def candidates_of(
     windows: Sequence[Window],
     start_logits: Sequence[FloatArray],

@@ -29,6 +29,7 @@ from app.text.characters import (
     POINTS,
     ROUND_OPENERS,
 )
+from app.text.graphemes import whole_spans
 from app.text.structure import Structure, structure_of
 
 # A quotation longer than this is a passage of its own: it is cut at the sentences inside it.
@@ -132,13 +133,18 @@ def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentenc
     for block, (start, end) in zip(blocks, structure.spans_in_reading(blocks), strict=True):
         for first, last in _block_sentences(reading.text, start, end, block.kind):
             found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.text, first, last))
+    if not found:
+        return []
     starts, ends = reading.to_source(
         np.fromiter((one[0] for one in found), dtype=np.int32, count=len(found)),
         np.fromiter((one[1] for one in found), dtype=np.int32, count=len(found)),
     )
+    begin = blocks[0].start
+    starts, ends = whole_spans(structure.text[begin : blocks[-1].end], starts - begin, ends - begin)
     return [
-        Sentence(start, end, kind, cut)
+        Sentence(start + begin, end + begin, kind, cut)
         for start, end, (_, _, kind, cut) in zip(starts.tolist(), ends.tolist(), found, strict=True)
+        if start < end
     ]
 
 

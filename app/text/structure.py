@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from app.text.block_kinds import settle_kinds
 from app.text.blocks import Block, Spans
 from app.text.characters import BLANKS, LINE_ENDS
 from app.text.furniture import mark_furniture
+from app.text.graphemes import whole_spans
 from app.text.groups import Group
 from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, shape_of
 from app.text.lines import Line, lines_of
@@ -129,16 +131,31 @@ def structure_of(text: str) -> Structure:
     markup = markup_spans(text)
     starts = [start for start, _ in markup]
     blocks = []
-    for group in groups:
-        start, end = _begin(text, lines[group.lines[0]]), lines[group.lines[-1]].last
+    spans = _whole(text, [(_begin(text, lines[group.lines[0]]), lines[group.lines[-1]].last) for group in groups])
+    cells = iter(_whole(text, [cell for group in groups for cell in group.cells]))
+    for group, (start, end) in zip(groups, spans, strict=True):
         inside = markup[bisect_left(starts, start) : bisect_left(starts, end)]
         blocks.append(
-            Block(group.kind, start, end, group.level, group.cells, _omitted(text, lines, group, start, end, inside))
+            Block(
+                group.kind,
+                start,
+                end,
+                group.level,
+                tuple(islice(cells, len(group.cells))),
+                _omitted(text, lines, group, start, end, inside),
+            )
         )
     structure = Structure(text, tuple(blocks))
     if markup and set(structure.reading.text) <= set(BLANKS):  # a text of nothing but markup is read as it is
         return Structure(text, tuple(replace(block, omitted=()) for block in blocks))
     return structure
+
+
+def _whole(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans with whole characters (grapheme clusters) at their ends."""
+    bounds = np.array(spans, dtype=np.int32).reshape(-1, 2)
+    starts, ends = whole_spans(text, bounds[:, 0], bounds[:, 1])
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
 def _begin(text: str, line: Line) -> int:
