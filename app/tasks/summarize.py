@@ -33,7 +33,7 @@ from app.text.tokenizer import Tokenizer
 from app.text.windows import SentenceWindow, sentence_windows, tokens_of_sentences
 from app.types import DoubleArray, FloatArray, Outputs
 
-# A sentence adds nothing when the summary holds this share of its bigrams: it says the same with other punctuation.
+# A sentence adds nothing when the summary holds this share of its bigrams.
 NOTHING_NEW = 0.9
 
 _CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
@@ -81,9 +81,10 @@ class PreparedSummary:
         logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
         scores = sentence_probabilities(self._windows, logits, temperature=self._temperature)[self._chosen_from]
         no_length = fields.max_sentences is None and fields.ratio is None and fields.max_characters is None
+        reading = self._source.structure.reading
+        read = [reading.between(sentence.start, sentence.end, text) for sentence in sentences]
         selected = decode_summary(
-            text,
-            sentences,
+            read,
             scores,
             max_sentences=DEFAULT_SENTENCES if no_length else fields.max_sentences,
             ratio=fields.ratio,
@@ -96,9 +97,7 @@ class PreparedSummary:
             self._result(index, sentence, score, offsets, selected=index in chosen)
             for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
         ]
-        reading = self._source.structure.reading
-        read = [reading.between(sentences[index].start, sentences[index].end, text) for index in selected]
-        return Summary(join_summary(read), results)
+        return Summary(join_summary([read[index] for index in selected]), results)
 
     def _result(
         self, index: int, sentence: Sentence, score: float, offsets: Sequence[int], *, selected: bool
@@ -133,8 +132,7 @@ def sentence_probabilities(
 
 
 def decode_summary(
-    text: str,
-    sentences: Sequence[Sentence],
+    sentences: Sequence[str],
     probabilities: DoubleArray,
     *,
     max_sentences: int | None = None,
@@ -147,10 +145,12 @@ def decode_summary(
     Sentences are selected greedily by (1 - diversity) * probability - diversity * the share of their bigrams that the
     selected sentences hold (maximal marginal relevance, Carbonell and Goldstein 1998). They are selected one after
     another, and once there are hundreds, a hundredth as many at a time, so that a long text does not need a pass for
-    each sentence. A sentence that adds next to nothing is never selected, so a summary may be shorter than its limit.
+    each sentence. A sentence that adds next to nothing is never selected, such as one with the letters of another, so a
+    summary may be shorter than its limit.
     With `max_characters`, sentences that no longer fit are skipped; `join_summary` of the result keeps that limit.
 
     Args:
+        sentences: as they are read.
         probabilities: the result of `sentence_probabilities`.
 
     Raises:
@@ -162,17 +162,17 @@ def decode_summary(
         limit = max_sentences
     elif ratio is not None:
         limit = int(np.ceil(round(ratio * count, 9)))
-    lengths = np.array([sentence.end - sentence.start for sentence in sentences])
+    lengths = np.array([len(sentence) for sentence in sentences])
+    repetition = Repetition(sentences)
+    available = repetition.shares() < NOTHING_NEW
     room = np.inf
     if max_characters is not None:
         room = max_characters + 1  # every sentence counts with a separator, and the last one has none
-        if lengths.min() > max_characters:
+        if (shortest := lengths[available].min()) > max_characters:
             raise InvalidInput(
-                f"No sentence fits in max_characters = {max_characters}: the shortest has {lengths.min()} characters, "
+                f"No sentence fits in max_characters = {max_characters}: the shortest has {shortest} characters, "
                 "and sentences are never cut."
             )
-    repetition = Repetition(text, sentences)
-    available = np.ones(count, dtype=np.bool_)
     selected: list[int] = []
     while len(selected) < limit:
         repeated = repetition.shares()

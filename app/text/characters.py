@@ -10,6 +10,7 @@ import unicodedata
 
 import numpy as np
 import numpy.typing as npt
+import regex
 
 # The ranges in which general punctuation and the scripts of East Asia have their marks; no others matter here.
 _RANGES = (
@@ -102,6 +103,18 @@ def widths(text: str) -> npt.NDArray[np.uint8]:
     half = ((codes >= 0xFF61) & (codes <= 0xFFDC)) | ((codes >= 0xFFE8) & (codes <= 0xFFEE))
     result[half] = 1
     return result
+
+
+# What two sentences that say the same may differ in. Kept are signs that change what is said (% ○ △), and the points,
+# hyphens and the like in front of a digit.
+_NO_LETTER = regex.compile(
+    r"[\p{Z}\p{C}\p{Variation_Selector}]|[[\p{P}\p{So}]--[%‰&@#○◯△▲.,:/\-‐‑–・]]|[.,:/\-‐‑–・](?!\p{Nd})", regex.V1
+)
+
+
+def letters_of(text: str) -> str:
+    """A text in the form NFKC without punctuation, white space and ornaments."""
+    return _NO_LETTER.sub("", unicodedata.normalize("NFKC", text))
 
 
 @functools.cache
