@@ -107,7 +107,8 @@ def is_covered(piece: str, covered: str) -> bool:
         return bool(covered)
     if piece.startswith("<0x"):
         return int(piece[3:5], 16) in normal.encode() or not covered
-    return piece.removeprefix("##").replace("▁", "").lower() in normal.lower()
+    plain = normalise(piece.removeprefix("##").replace("▁", ""), "nfkc").text  # SentencePiece keeps ～
+    return plain.lower() in normal.lower()
 
 
 def compare(name: str, ours: Tokenizer, theirs: Ids, sentences: Sequence[str]) -> dict[str, int]:
