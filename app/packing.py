@@ -13,7 +13,7 @@ layer, and every kind that a model has comes with tables of its own:
              sparse  the blocks between: 0, i-1, i, i+1, n-1 (and r random blocks per head and layer, pattern "random")
 
 A table index out of range is a silent zero on some engines, so every batch is validated here before an engine sees it.
-Knows nothing of text, models or ONNX.
+This module does not know text, models or ONNX.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Results as text for people: the answer marked in its sentence, summaries line by line, labels with bars.
 
-Knows responses and terminals, nothing of files or arguments. Whatever a document holds is shown without control
-characters, so that no text can move the cursor or change colours.
+This module knows responses and terminals, and does not know files or arguments. Whatever a document holds is shown
+without control characters, so that no text can move the cursor or change colours.
 """
 
 import re
@@ -21,6 +21,7 @@ from app.schemas import (
     Usage,
 )
 from app.tasks.sources import Source
+from app.text.graphemes import cluster_end, cluster_start
 
 # Characters of its sentence shown on either side of an answer.
 EXCERPT_CHARACTERS = 100
@@ -87,7 +88,7 @@ def show_usage(model: str, usage: Usage, timings: Timings) -> str:
 
 
 def _by_document(parts: Sequence[tuple[str, list[str]]]) -> str:
-    """Lines of each document, below its name where there are several."""
+    """Lines of each document, below its name if there are several."""
     if len(parts) == 1:
         return "\n".join(parts[0][1])
     return "\n\n".join("\n".join([f"==> {_printable(_called(name))} <==", *lines]) for name, lines in parts)
@@ -112,15 +113,15 @@ def _place(answer: Answer) -> str:
 
 
 def _around(answer: Answer, source: Source) -> tuple[str, str]:
-    """What is read before and after an answer in its sentence, or sentences, cut where it gets long."""
+    """The text before and after an answer in its sentence or sentences, cut to a limited length."""
     sentence = answer.sentence or answer
     reading = source.structure.reading
     before = reading.between(sentence.start, answer.start, source.text)
     after = reading.between(answer.end, sentence.end, source.text)
     if len(before) > EXCERPT_CHARACTERS:
-        before = "…" + before[-EXCERPT_CHARACTERS:]
+        before = "…" + before[cluster_end(before, len(before) - EXCERPT_CHARACTERS) :]
     if len(after) > EXCERPT_CHARACTERS:
-        after = after[:EXCERPT_CHARACTERS] + "…"
+        after = after[: cluster_start(after, EXCERPT_CHARACTERS)] + "…"
     return before, after
 
 

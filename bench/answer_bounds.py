@@ -82,7 +82,7 @@ class Reader:
                 read[example.context] = (
                     tokens,
                     answer_bounds(structure, tokens, segmented=True),
-                    block_bounds(structure.blocks, tokens),
+                    block_bounds(structure, tokens),
                 )
             tokens, *both = read[example.context]
             for place, bounds in enumerate(both):

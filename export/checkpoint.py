@@ -1,6 +1,6 @@
 """Read a checkpoint: a transformers directory or a hub id, never a file that can run code.
 
-Knows file formats; nothing of graphs or tasks.
+This module knows file formats, and does not know graphs or tasks.
 """
 
 import json

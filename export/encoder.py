@@ -1,7 +1,7 @@
 """What an export needs of a model, whatever its family: tasks, graph inputs and outputs, and one packed forward pass.
 
 A family (export/model.py for BigBird, export/families for the others) is a subclass of `EncoderModel` that keeps the
-parameter names of transformers, so that its checkpoints load unchanged. Knows nothing of files or text.
+parameter names of transformers, so that its checkpoints load unchanged. This module does not know files or text.
 
 Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d head size.
 """

@@ -1,4 +1,4 @@
-"""A folder that is written whole or not at all. Knows nothing of what is in it."""
+"""A folder that is written whole or not at all. This module does not know the content of the folder."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
 """Tokenizers of SentencePiece's own file as a tokenizer.json: what the older Japanese checkpoints have.
 
-The numbers of pieces are those of the file, or moved as fairseq moves them (XLM-R, LUKE). Knows the file; nothing of
-words, weights or graphs.
+The numbers of pieces are those of the file, or moved as fairseq moves them (XLM-R, LUKE). This module knows the file,
+and does not know words, weights or graphs.
 """
 
 import unicodedata

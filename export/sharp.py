@@ -1,6 +1,7 @@
 """Random models of every family whose attention is far from uniform: a wrong key then shows in the logits.
 
-What the comparison with transformers (export/check_parity.py) and the tests are made with. Knows nothing of files.
+What the comparison with transformers (export/check_parity.py) and the tests are made with. This module does not know
+files.
 """
 
 from typing import Any

@@ -2,8 +2,8 @@
 
 int8: a weight of two dimensions W (out, in) becomes round(W / s) in [-127, 127] with s = max |W| / 127 of each row
 (out, 1), in fp32: a small scale in fp16 would be off by much more than half a step. Vectors (biases, layer norms) stay
-fp32. No weight is off by more than s / 2, which is 0.4 % of the largest weight of its row. Knows tensors and their
-names; nothing of graphs or files.
+fp32. No weight is off by more than s / 2, which is 0.4 % of the largest weight of its row. This module knows tensors
+and their names, and does not know graphs or files.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """From a checkpoint of any supported family to a model directory: graphs and weights, tokenizer, and last the manifest.
 
-Knows nothing of how a model is served.
+This module does not know how a model is served.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from export.checkpoint import CheckpointError, locate, read_config
 from export.encoder import EncoderModel, Task, output_names
 from export.families.registry import FAMILIES, read_model
 from export.folder import written_whole
+from export.padded import padded_inputs
 from export.stored_weights import WeightType
 from export.tokenizer_files import TOKENIZER_FILE, TokenizerFiles, read_tokenizer
 from export.trace import GPU_FILE, write_gpu_graph, write_graph
@@ -67,8 +68,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     document = read_config(source)
     model = read_model(source, options.task, options.first_position)
     config = model.config
-    if options.layout == "padded" and model.kinds != ("bigbird",):
-        raise CheckpointError(f"Only big_bird has the padded layout; export a {document['model_type']} as packed.")
+    if options.layout == "padded" and options.task == "evidence":
+        raise CheckpointError("The padded layout is for optimum, which has no class for evidence; export it as packed.")
     has_bigbird = "bigbird" in model.kinds
     own: dict[str, Any] = document.get("nagayomi", {})
     tokenizer = read_tokenizer(source)
@@ -170,11 +171,7 @@ def _naming_metadata() -> Iterator[None]:
 
 
 def input_names(model: EncoderModel, layout: Layout, attention_pattern: AttentionPattern) -> tuple[str, ...]:
-    return (
-        model.packed_inputs(attention_pattern)
-        if layout == "packed"
-        else ("input_ids", "attention_mask", "token_type_ids")
-    )
+    return model.packed_inputs(attention_pattern) if layout == "packed" else padded_inputs(model)
 
 
 def model_of(directory: Path, manifest: Manifest) -> EncoderModel:

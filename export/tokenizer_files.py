@@ -1,7 +1,8 @@
 """What a checkpoint's own tokenizer files say of its text: the pieces as one tokenizer.json, the words, the normaliser.
 
 Reads tokenizer.json where there is one; of BertJapaneseTokenizer, which has none, tokenizer_config.json and vocab.txt
-or spiece.model. Whatever the files leave open stays None: the exporter asks for it. Knows nothing of weights or graphs.
+or spiece.model. Whatever the files leave open stays None: the exporter asks for it. This module does not know weights
+or graphs.
 """
 
 import json

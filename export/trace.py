@@ -1,7 +1,7 @@
 """Graph files of a model: tracing in torch, and weights that stay outside.
 
 The graph keeps no weights of its own: its initializers point into model.safetensors, so that every weight exists once
-and one file serves transformers, CPUs and GPUs alike. Knows nothing of checkpoints, tokenizers or manifests.
+and one file serves transformers, CPUs and GPUs alike. This module does not know checkpoints, tokenizers or manifests.
 """
 
 import json
@@ -28,7 +28,7 @@ from export.checkpoint import CheckpointError
 from export.encoder import EncoderModel, output_names
 from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird
-from export.padded import PaddedModel
+from export.padded import PaddedBigBird, PaddedModel, padded_inputs
 from export.random_plan import random_plan, save_random_plan
 from export.spans import expand
 from export.stored_weights import SCALE, WeightType, to_stored
@@ -55,7 +55,6 @@ def write_graph(
             files.append("random_plan.npz")
         graph = trace_packed(model, attention)
     else:
-        assert isinstance(model, BigBird)
         graph = _trace_padded(model)
     point_weights_at(graph, out / WEIGHTS_FILE)
     onnx.save_model(graph, out / MODEL_FILE)
@@ -148,18 +147,20 @@ class _Packed(torch.nn.Module):
         return self.model.run(inputs)
 
 
-def _trace_padded(model: BigBird) -> onnx.ModelProto:
-    separator = model.config.sep_token_id
-    if separator is None:
-        raise CheckpointError("config.json has no sep_token_id: the padded layout finds the end of the question by it.")
+def _trace_padded(model: EncoderModel) -> onnx.ModelProto:
+    module: torch.nn.Module = PaddedModel(model)
+    if isinstance(model, BigBird):
+        separator = model.config.sep_token_id
+        if separator is None:
+            raise CheckpointError(
+                "config.json has no sep_token_id: the padded layout finds the end of the question by it."
+            )
+        module = PaddedBigBird(model, separator)
     documents, length = torch.export.Dim("documents", min=1), torch.export.Dim("length", min=1)
-    inputs = {
-        "input_ids": torch.full((2, 1000), 5, dtype=torch.int64),
-        "attention_mask": torch.ones((2, 1000), dtype=torch.int64),
-        "token_type_ids": torch.zeros((2, 1000), dtype=torch.int64),
-    }
+    tokens = min(1000, model.max_tokens - 1)
+    inputs = {name: torch.full((2, tokens), int(name != "token_type_ids")) for name in padded_inputs(model)}
     shapes = {name: {0: documents, 1: length} for name in inputs}
-    return _trace(PaddedModel(model, separator), inputs, list(inputs), shapes, output_names(model.task))
+    return _trace(module, inputs, list(inputs), shapes, output_names(model.task))
 
 
 def _trace(

@@ -1,4 +1,4 @@
-"""The weights of a model: taken over from a checkpoint, or drawn at random. Knows nothing of files."""
+"""The weights of a model: taken over from a checkpoint, or drawn at random. This module does not know files."""
 
 from collections.abc import Mapping
 

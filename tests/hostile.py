@@ -1,5 +1,7 @@
 """Texts that break readers of Japanese, by name. Every part of the service that takes text must survive all of them."""
 
+import regex
+
 HOSTILE_TEXTS: dict[str, str] = {
     "empty": "",
     "spaces": "   ",
@@ -54,5 +56,36 @@ HOSTILE_TEXTS: dict[str, str] = {
     "private use and unassigned": "\ue000\uf8ff\U000f0000\u0378\uffff。",
     "mathematical letters": "𝐀𝒷𝕮𝟙。",
 }
+
+# Characters as readers see them, of one code point or more: grapheme clusters.
+CHARACTERS = (
+    *"あ漢aé1。、「」（ \u3000\n",
+    "\r\n",
+    "𠮷",
+    "葛\U000e0100",
+    "辻\ufe00",
+    "。\ufe00",
+    "か\u3099",
+    "は\u309a",
+    "ｶﾞ",
+    "ﾊﾟ",
+    "e\u0301\u0316",
+    "❤\ufe0f",
+    "1\ufe0f\u20e3",
+    "👍🏽",
+    "👨\u200d👩\u200d👧",
+    "🇯🇵",
+    "🏴\U000e0067\U000e0062\U000e007f",
+    "각",
+    "क्षि",
+    "\u200b",
+    "\ufeff",
+)
+
+
+def boundaries(text: str) -> list[int]:
+    """The places between the characters that a reader sees, the ends of the text included."""
+    return [0, *(match.end() for match in regex.finditer(r"\X", text))]
+
 
 LONE_SURROGATES = ("\ud800", "東京\udfff都", "\udc00\ud800")

@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "app.serve": f"{_BASE} app.streams app.engine app.telemetry app.service app.http app.main",
     "app.ray": f"{_BASE} app.telemetry app.service app.http app.main",
     "app.bulk": f"{_BASE} app.files app.text app.tasks app.store app.service app.asking",
-    "app.terminal": f"{_BASE} app.files app.schemas app.tasks",
+    "app.terminal": f"{_BASE} app.files app.schemas app.text app.tasks",
     "app.task_commands": f"{_BASE} app.files app.tasks app.store app.service app.terminal",
     "app.cli": f"{_BASE} app.arguments app.streams app.http app.serve app.task_commands",
     # export, training and bench may import any room of app, and these
@@ -76,6 +76,7 @@ MAY_IMPORT_LIBRARY = {
     "prometheus_client": "app.telemetry app.http bench",
     "fugashi": "app.text",
     "tokenizers": "app.text export training bench",
+    "regex": "app.text",
 }
 
 

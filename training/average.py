@@ -2,7 +2,7 @@
 
 Weights before and after further training often lie in one valley of the loss, whose middle does better than either end
 (model soups, Wortsman et al. 2022). Here the mean keeps the skill of the first checkpoint on long documents and that of
-the second on short ones. Knows tensors by name; nothing of their roles.
+the second on short ones. This module knows tensors by name, and does not know their roles.
 """
 
 import argparse

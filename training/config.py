@@ -1,6 +1,6 @@
 """One training run, described by one TOML file: model shape, data, hyper-parameters and seed.
 
-Knows the keys and their limits; nothing of how they are used.
+This module knows the keys and their limits, and does not know how they are used.
 """
 
 import tomllib

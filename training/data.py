@@ -1,6 +1,6 @@
 """Readers of the data sets. Each gives the plain examples that fine-tuning and evaluation share.
 
-Knows file formats and splits; knows nothing of tokens or models. Files may be plain or gzip-compressed.
+This module knows file formats and splits, and does not know tokens or models. Files may be plain or gzip-compressed.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""The measures of the evaluation, as their data sets define them. Knows texts; nothing of models."""
+"""The measures of the evaluation, as their data sets define them. This module knows texts, and does not know models."""
 
 import re
 from collections import Counter

@@ -18,7 +18,7 @@ parts:
 The text contains each answer exactly once; otherwise " @ " follows the answer, with a passage that the text contains
 once and that contains the answer once. Several A lines are alternatives, the best first; "-" means that the text does
 not answer the question. An S line quotes a passage of a sentence that a summary keeps. A line end is written as a
-backslash and n. Knows nothing of tokens or models.
+backslash and n. This module does not know tokens or models.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """A SentencePiece unigram vocabulary over the segmenter's words, written as one `tokenizer.json`.
 
 The `sentencepiece` library trains it; `app.text.tokenizer.Tokenizer` and transformers load the result. Pieces carry no
-word-initial mark: 京都 is the same piece everywhere. Knows nothing of models.
+word-initial mark: 京都 is the same piece everywhere. This module does not know models.
 """
 
 import argparse

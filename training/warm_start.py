@@ -4,8 +4,8 @@ BigBird (Zaheer et al. 2020) and Longformer (Beltagy et al. 2020) both came from
 and the learned positions repeat until there are enough. Up to the positions of the source, the states of the new
 encoder equal those of the source; beyond them, it needs training.
 
-With a corpus, the vocabulary loses the pieces that the corpus does not use. Knows weights and vocabularies; trains
-nothing.
+With a corpus, the vocabulary loses the pieces that the corpus does not use. This module knows weights and vocabularies,
+and trains nothing.
 """
 
 import argparse

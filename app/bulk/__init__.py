@@ -1,4 +1,4 @@
 """`nagayomi batch`: a JSONL file in, one answer per line out, on this machine or on a Ray cluster.
 
-Knows files, lines and progress; nothing of HTTP. Start with command.py.
+This room knows files, lines and progress, and does not know HTTP. Start with command.py.
 """

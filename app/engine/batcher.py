@@ -13,7 +13,7 @@ Rules:
     limit         The queue accepts all windows of a request or none (`Overloaded`).
 
 The engine and the clock are arguments and nothing here sleeps, so everything can be tested and simulated in virtual
-time. Knows only the cost of a document in tokens, not its content.
+time. This module knows the cost of a document in tokens, and does not know its content.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ Rules, all implemented in `FairQueue.take`:
                    window with p older ones before it leaves with one of the next OLDEST_EVERY * (p + 1) batches,
                    regardless of later arrivals.
 
-Knows costs in tokens; nothing of time, engines or the content of windows.
+This module knows costs in tokens, and does not know time, engines or the content of windows.
 """
 
 import heapq

@@ -5,7 +5,7 @@ ends only this process, and packing has its own interpreter lock.
 
 When the process ends unexpectedly, or does not finish a batch within `batch_timeout_s`, the batches in it fail with
 `EngineFailed`, and a new process starts. New batches wait for it; when it cannot start, they fail at once until a later
-attempt succeeds. Knows nothing of requests, queues or text.
+attempt succeeds. This module does not know requests, queues or text.
 """
 
 import asyncio

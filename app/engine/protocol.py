@@ -5,7 +5,7 @@ The service sends one `Start`, then batches (lists of documents). The process an
 
 Pickle is safe here, because both ends are the same program on the same machine; no data of a client or a model
 directory is ever unpickled. Arrays travel as bytes, which is three times as fast as pickling them; they arrive
-read-only. Knows nothing of what batches mean.
+read-only. This module does not know the meaning of batches.
 """
 
 import asyncio

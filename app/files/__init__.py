@@ -1,4 +1,4 @@
-"""Files as people have them (PDF, Word, PowerPoint, HTML, mail, text) turned into one Document: text with its places.
+"""Readers of files (PDF, Word, PowerPoint, HTML, mail, text): each turns bytes into one Document (document.py).
 
-Bytes come in, a Document (app/files/document.py) goes out. Knows nothing of HTTP, tasks, models or tokens.
+This room does not know HTTP, tasks, models or tokens. Start with read.py.
 """

@@ -1,4 +1,4 @@
-"""The child process that reads one file of any kind but PDF, under limits, and ends. See app/files/child.py."""
+"""The child process that reads one file of any kind except PDF, under limits, and ends. See app/files/child.py."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""What a child process that reads one file does around the reading: takes the message, limits itself, answers, ends.
+"""The frame of a child process that reads one file: it takes the message, limits itself, answers, and ends.
 
 A message (app/files/wire.py) comes in on standard input and one leaves on standard output. The process ends when its
-standard input does, whatever it is doing: it never outlives the service. It gets no secrets: see app/files/process.py.
+standard input ends, even while it works: it never outlives the service. It gets no secrets: see app/files/process.py.
 """
 
 import math
@@ -18,10 +18,10 @@ from app.files.limits import FileLimits
 
 
 def answer_one(answer_of: Callable[[dict[str, Any], bytes, FileLimits], bytes]) -> None:
-    """Answer one message with what `answer_of` makes of its header and its file, and end the process."""
+    """Answer one message with the result of `answer_of` for its header and file, and end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the whole group; the service decides
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed
+    os.dup2(2, 1)  # any other output goes to standard error
     header, (data,) = wire.read(source)
     limits = FileLimits(**header["limits"])
     _limit_process(limits)
@@ -46,7 +46,7 @@ def _limit_process(limits: FileLimits) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limits.max_memory_bytes, limits.max_memory_bytes))
     seconds = math.ceil(limits.max_seconds) + 1  # the parent ends it before that, unless the parent is gone
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has no business writing files
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it must write no files
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -1,6 +1,6 @@
 """`nagayomi extract`: the text of files of every kind that is read, or their structure as JSON.
 
-Warnings and what cannot be read go to standard error with the file's name; the other files are read all the same.
+Warnings and errors go to standard error with the file's name; after an error, the other files are still read.
 Exit codes are those of app/cli.py: 2 when any file could not be read.
 """
 
@@ -25,11 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", metavar="FILE", nargs="+", help=f"{ACCEPTED}; a folder; a pattern such as '*.pdf'; - is standard input"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per file: text, blocks, pages")
-    parser.add_argument("--charset", metavar="NAME", help="how text files are encoded (default: what their bytes are)")
+    parser.add_argument(
+        "--charset", metavar="NAME", help="the encoding of text files (default: found from their bytes)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print every file; 2 when any could not be read."""
+    """Print every file; return 2 when any file could not be read."""
     return asyncio.run(_extract(args.files, args.charset, args.json))
 
 
@@ -55,7 +57,7 @@ async def _extract(names: list[str], charset: str | None, as_json: bool) -> int:
 
 
 def as_dict(name: str, kind: Kind, document: Document) -> dict[str, Any]:
-    """A file as JSON has it: spans are half-open, in code points of the text."""
+    """A file as JSON: spans are half-open, in code points of the text."""
     return {
         "document": name,
         "kind": kind,

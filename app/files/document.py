@@ -1,8 +1,8 @@
-"""A Document: the text of a file, the blocks it consists of, and where on which page each character stands.
+"""A Document: the text of a file, its blocks, and the page and place of each character.
 
-Everything downstream (sentences, windows, answers, summaries) works on `Document.text`; an offset into it is enough
-to name the page, the headings above, and the boxes to draw. `DocumentBuilder` puts a text together block by block, so
-that the separators are decided here alone. Knows nothing of file formats.
+All later steps (sentences, windows, answers, summaries) work on `Document.text`; an offset into it is enough to name
+the page, the headings above, and the boxes to draw. `DocumentBuilder` builds a text block by block, so that only this
+module decides about separators. This module does not know file formats.
 """
 
 import re
@@ -22,7 +22,7 @@ BLOCK_SEPARATOR = "\n\n"
 ROW_SEPARATOR = "\n"  # between the rows of a table and between the items of a list
 CELL_SEPARATOR = "\t"
 
-# Kinds of which two in a row belong together, by what they belong to.
+# Kinds of which two in a row belong together, by the table or list to which they belong.
 _TOGETHER: dict[BlockKind, str] = {"table-head": "table", "table-row": "table", "list-item": "list"}
 _CELL_BREAKS = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029]+")
 
@@ -54,8 +54,8 @@ class PageBox:
 class Document:
     """The text of one file and its structure.
 
-    Blocks stand in the order of the text, do not overlap, and hold every visible character. Pages stand in order as
-    well; a paragraph may begin on one page and end on the next. Raises ValueError where that does not hold.
+    Blocks stand in the order of the text, do not overlap, and hold every visible character. Pages also stand in order;
+    a paragraph may begin on one page and end on the next. Raises ValueError if one of these rules is broken.
     """
 
     text: str
@@ -139,7 +139,7 @@ class Document:
 
 
 class DocumentBuilder:
-    """Puts a text together block by block; files without boxes need nothing else.
+    """Builds a text block by block; files without boxes need nothing else.
 
     Blocks are separated by an empty line, rows of a table and items of a list by a line end, cells by a tab.
     """
@@ -152,12 +152,12 @@ class DocumentBuilder:
         self._same_list = False
 
     def start_page(self, width: float = 0.0, height: float = 0.0) -> None:
-        """What is added from here on stands on the next page."""
+        """Begin the next page: everything that is added from now on stands there."""
         self._pages.append((self._length, width, height))
         self._same_list = False
 
     def add(self, kind: BlockKind, text: str, level: int = 0) -> Block | None:
-        """Add a block, without the white space around it; None and nothing added where nothing else is there."""
+        """Add a block without the white space around it. For a text of white space alone, add nothing: None."""
         text = text.strip()
         if not text:
             return None
@@ -182,7 +182,7 @@ class DocumentBuilder:
         return self._append(row, CELL_SEPARATOR.join(texts))
 
     def add_text(self, text: str, blocks: Sequence[Block]) -> None:
-        """Add blocks with the text that they stand in, as it is from the first of them to the last."""
+        """Add blocks with their text, unchanged from the first block to the last."""
         if not blocks:
             return
         first = blocks[0].start
@@ -202,7 +202,7 @@ class DocumentBuilder:
         self._same_list = False
 
     def end_list(self) -> None:
-        """The next row or item belongs to another table or list than the one before it."""
+        """End the table or list: the next row or item begins another one."""
         self._same_list = False
 
     @property
@@ -230,7 +230,7 @@ class DocumentBuilder:
         return tuple(pages)
 
     def _separate(self, kind: BlockKind) -> int:
-        """Write what stands between the last block and one of `kind`; returns where the new one starts."""
+        """Write the separator between the last block and a block of `kind`; return the start of the new block."""
         if self._blocks:
             group = _TOGETHER.get(kind)
             close = self._same_list and group is not None and group == _TOGETHER.get(self._blocks[-1].kind)

@@ -1,7 +1,7 @@
 """DOCX -> Document: paragraphs, headings, lists, tables, text boxes, notes, and pages where Word has noted them.
 
-What is read is what someone sees who accepts all changes: deleted and hidden text and ruby are left out, text boxes
-come once, numbers of lists are written out. Headers and footers are furniture; footnotes, endnotes and comments are
+The text is that of the document with all changes accepted: deleted and hidden text and ruby are left out, text boxes
+appear once, numbers of lists are written out. Headers and footers are furniture; footnotes, endnotes and comments are
 notes at the end. app/files/docx_paragraph.py reads one paragraph; this module knows the parts and their order.
 """
 
@@ -18,7 +18,7 @@ from app.files.limits import FileLimits
 from app.files.ooxml import Package, link_of
 from app.files.safe_xml import descend
 
-# Word has 63 columns at most; a larger span is of a hostile file.
+# Word has 63 columns at most; only a hostile file has a larger span.
 MAX_SPAN = 63
 _NOT_BLOCKS = ("w:sectPr", "w:tblPr", "w:tblGrid", "w:trPr", "w:tcPr", "w:del", "w:moveFrom", "w:sdtPr")
 
@@ -78,12 +78,12 @@ class _DocxReader:
         self._builder = DocumentBuilder()
         self._end = 0  # of what the builder has
         self._breaks: list[tuple[int, PageBreak]] = []
-        self._carried = ""  # the text of a paragraph whose end mark was deleted: it goes on in the next one
+        self._carried = ""  # the text of a paragraph whose end mark was deleted: it continues in the next one
         self._furniture: set[str] = set()
         self._warnings: list[str] = []
 
     def add_all(self, parents: Iterable[Element], kind: BlockKind) -> None:
-        """Add what stands in headers, footers or notes, as blocks of one kind. A header that repeats comes once."""
+        """Add the text of headers, footers or notes as blocks of one kind. A header that repeats is added once."""
         for parent in parents:
             for item in self._items(parent):
                 texts = [item.text] if isinstance(item, Paragraph) else [" ".join(filter(None, r)) for r in item.rows]
@@ -232,8 +232,9 @@ def _count(text: str | None) -> int:
 def _pages(text: str, breaks: Sequence[tuple[int, PageBreak]], stated: int | None) -> tuple[Page, ...]:
     """The pages between the breaks; none where the file does not say where its pages begin.
 
-    Word notes where it began each page, also after a break that someone wished for: the two are one. Where only wished
-    breaks are noted, they are all the breaks when the file's own count of pages agrees, or when it has none.
+    Word notes where it began each page, also after a break that the author set: the two are one. Where the file has
+        only breaks of the author, they are all the breaks if the file's own count of pages agrees, or if it has no
+        count.
     """
     starts = [0]
     wished_at: int | None = None

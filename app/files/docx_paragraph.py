@@ -1,7 +1,7 @@
-"""One paragraph of Word: its text, its role, the breaks of pages in it and the text boxes that hang on it.
+"""One paragraph of Word: its text, its role, the page breaks in it and the text boxes that are anchored to it.
 
-Left out: deleted and moved-away text, hidden text, the small characters of ruby, the codes of fields, marks of notes.
-Knows nothing of the paragraphs around it.
+Deleted, moved and hidden text, the small characters of ruby, the codes of fields and the marks of notes are left out.
+This module does not know the paragraphs around it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,13 +10,13 @@ from xml.etree.ElementTree import Element
 from app.files.docx_styles import ParagraphRole, Styles, is_on
 from app.files.safe_xml import descend
 
-# Without text of their own, or with text that nobody sees.
+# Elements without text of their own, or with invisible text.
 _SKIPPED = (
     "w:pPr", "w:rPr", "w:del", "w:moveFrom", "w:delText", "w:instrText", "w:delInstrText", "w:fldData", "w:rt",
     "w:rubyPr", "w:sdtPr", "w:footnoteReference", "w:endnoteReference", "w:commentReference", "w:annotationRef",
 )  # fmt: skip
 _TEXT_OF = {"w:tab": "\t", "w:ptab": "\t", "w:cr": "\n", "w:noBreakHyphen": "\u2011"}
-# Characters of fonts that have no Unicode of their own, in their private use area or below it.
+# Characters of symbol fonts without Unicode, in the private use area or below it.
 _SYMBOLS = {
     "symbol": dict(zip(range(0xB0, 0xBC), "°±″≥×∝∂•÷≠≡≈", strict=True)) | {0x2D: "−", 0xDE: "⇒", 0xAE: "→"},
     "wingdings": {
@@ -26,12 +26,12 @@ _SYMBOLS = {
     } | {0x80 + digit: "⓪①②③④⑤⑥⑦⑧⑨⑩"[digit] for digit in range(11)},
     "wingdings 2": {0x50: "✓", 0x52: "☑", 0x54: "☒", 0xA3: "□"},
 }  # fmt: skip
-_UNKNOWN_SYMBOL = "〓"  # what Japanese printers set for a character that they did not have
+_UNKNOWN_SYMBOL = "〓"  # Japanese printers set it for a character that they did not have
 
 
 @dataclass(frozen=True, slots=True)
 class PageBreak:
-    """The next page begins at `offset` in the paragraph's text. Wished: by a person; otherwise where Word began it."""
+    """The next page begins at `offset` in the paragraph's text. `wished`: the author set the break, not Word."""
 
     offset: int
     is_wished: bool
@@ -43,10 +43,10 @@ class Paragraph:
     role: ParagraphRole
     breaks: tuple[PageBreak, ...]
     text_boxes: tuple[Element, ...]
-    goes_on: bool  # its end mark was deleted: the next paragraph goes on in the same line
+    goes_on: bool  # its end mark was deleted: the next paragraph continues in the same line
 
     def after(self, carried: str) -> "Paragraph":
-        """This paragraph with the text of those before it that go on in it."""
+        """This paragraph with the text of the paragraphs before it that continue in it."""
         breaks = tuple(PageBreak(mark.offset + len(carried), mark.is_wished) for mark in self.breaks)
         return replace(self, text=carried + self.text, breaks=breaks) if carried else self
 
@@ -86,7 +86,7 @@ def read_paragraph(element: Element, styles: Styles) -> Paragraph:
 
 
 def chosen(alternate: Element) -> Element:
-    """Of a drawing that is there twice, for new and for old programs, the new one if it has text, else the old one."""
+    """One of two forms of a drawing, for new and for old programs: the new one if it has text, else the old one."""
     choice, fallback = alternate.find("mc:Choice"), alternate.find("mc:Fallback")
     if choice is None or (fallback is not None and not _has_text(choice)):
         return fallback if fallback is not None else alternate

@@ -1,6 +1,7 @@
-"""What a paragraph of Word is, by its properties and its style: heading and level, list item with its number, hidden.
+"""The role of a paragraph of Word, by its properties and style: heading and level, list item with number, hidden.
 
-Reads styles.xml and numbering.xml once and keeps the counters of the numbered lists. Knows nothing of text.
+This module reads styles.xml and numbering.xml once and keeps the counters of the numbered lists. This module does not
+know text.
 """
 
 import re
@@ -14,14 +15,14 @@ _HEADING_NAME = re.compile(r"(?:heading|見出し) ?([1-9])", re.IGNORECASE)
 _TOC_NAME = re.compile(r"(?:toc|目次) ?\d|toc heading", re.IGNORECASE)
 _TITLE_NAMES = ("title", "表題")
 _PLACEHOLDER = re.compile(r"%([1-9])")
-# Styles based on each other, in a circle as well.
+# The longest chain of styles based on each other; a chain may even be a circle.
 _MAX_STYLE_DEPTH = 20
-_BODY_TEXT = 9  # the outline level of what is no heading; levels count from 0
+_BODY_TEXT = 9  # the outline level of text that is no heading; levels count from 0
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What a style says itself, without what it is based on; None where it says nothing."""
+    """The properties that a style sets itself, without the styles it is based on; None where it sets none."""
 
     name: str
     based_on: str | None
@@ -51,7 +52,7 @@ class _List:
 
 @dataclass(frozen=True, slots=True)
 class ParagraphRole:
-    """heading_level 0: no heading. `number` is what Word writes before the text, with what separates it from it."""
+    """heading_level 0: no heading. `number` is the text that Word writes before the paragraph, separator included."""
 
     heading_level: int = 0
     is_list_item: bool = False
@@ -106,7 +107,7 @@ class Styles:
         return next((style.hidden for style in chain if style.hidden is not None), False)
 
     def _chain(self, style_id: str | None) -> list[Style]:
-        """A style and what it is based on, the nearest first."""
+        """A style and the styles that it is based on, the nearest first."""
         chain: list[Style] = []
         while style_id in self._styles and len(chain) < _MAX_STYLE_DEPTH:
             chain.append(self._styles[style_id])
@@ -124,7 +125,7 @@ class Styles:
         return number_id, level
 
     def _count(self, number_id: str | None, level: int) -> str | None:
-        """What stands before the next paragraph of a list; None for what is in none."""
+        """The number or bullet before the next paragraph of a list; None for a paragraph in no list."""
         if number_id is None or number_id not in self._numbers:  # 0 takes a paragraph out of its style's list
             return None
         list_, overrides = self._numbers[number_id]
@@ -219,7 +220,7 @@ def _number_text(list_: _List, level: int) -> str:
 
 
 def _level_by_name(names: list[str]) -> int:
-    """The level that the name of a style or of what it is based on gives; 0 for none."""
+    """The level in the name of a style, or of a style it is based on; 0 for none."""
     for name in names:
         if match := _HEADING_NAME.fullmatch(name):
             return int(match.group(1))

@@ -1,8 +1,8 @@
 """Mail (EML, MHTML) -> Document: the subject a heading, From, To and Date furniture, then the best text of each part.
 
-Of alternatives the plain text is read, and the HTML where there is none. Quoted lines (`>`) are notes. Mails inside
-the mail are read as well; attached files are not, and are named in warnings. Charsets are often wrong in Japanese
-mail, also in headers: app/files/encoding.py has the last word. Knows nothing of mail servers and signatures.
+Of alternatives the plain text is read, and the HTML if there is no plain text. Quoted lines (`>`) are notes. Mails
+inside the mail are read too; attached files are not read, and warnings name them. Charsets are often wrong in Japanese
+mail, also in headers, so app/files/encoding.py decides. This module does not know mail servers or signatures.
 """
 
 import email
@@ -20,7 +20,7 @@ from app.files.encoding import decode
 from app.files.html import read_html
 from app.text.structure import structure_of
 
-MAX_HEADER_CHARACTERS = 10_000  # each decoded one; a longer one is cut, and that is said
+MAX_HEADER_CHARACTERS = 10_000  # of each decoded header; a longer one is cut, with a warning
 MAX_PARTS = 300
 _MAX_NAMED_ATTACHMENTS = 20
 
@@ -31,10 +31,10 @@ _FOLD = re.compile(r"\s*[\r\n]+\s*")
 
 
 def read_eml(data: bytes) -> Document:
-    """Read a mail. Raises BrokenFile, UnsafeFile, and what read_html raises where the only text is HTML."""
+    """Read a mail. Raises BrokenFile, UnsafeFile, and the errors of read_html if the only text is HTML."""
     lower = data.lower()
     if lower.count(b"multipart/") + lower.count(b"message/rfc822") > MAX_PARTS:
-        raise _too_many_parts()  # before the parser, which goes one call deeper for each of them
+        raise _too_many_parts()  # before the parser, which recurses into each part
     reader = _MailReader()
     try:
         message = email.message_from_bytes(data, policy=_RawHeaders())
@@ -45,7 +45,7 @@ def read_eml(data: bytes) -> Document:
 
 
 class _RawHeaders(Compat32):
-    """Gives headers as they came, so that bytes of no charset are not lost before header_text() sees them."""
+    """Returns headers unchanged, so that bytes without a charset are not lost before header_text() sees them."""
 
     def header_fetch_parse(self, name: str, value: str) -> str:
         return value
@@ -103,14 +103,14 @@ class _MailReader:
             self._add_text(part, kind)
 
     def _add_best(self, alternatives: list[Message]) -> None:
-        """The same text in several forms: the plain one, unless it is empty."""
+        """Of the same text in several forms, the plain one, unless it is empty."""
         plain = [part for part in alternatives if part.get_content_type() == "text/plain" and _payload(part).strip()]
         others = [part for part in alternatives if part.get_content_type() != "text/plain"]
         for part in plain[:1] or others[-1:]:
             self._add_part(part)
 
     def _add_text(self, part: Message, kind: str) -> None:
-        """Add one text; a text that cannot be read is said, so that the others are not lost."""
+        """Add one text. A text that cannot be read becomes a warning, so that the others are not lost."""
         charset = part.get_param("charset")
         stated = charset[2] if isinstance(charset, tuple) else charset
         try:
@@ -146,7 +146,7 @@ class _MailReader:
 
 
 def _too_many_parts() -> UnsafeFile:
-    return UnsafeFile(f"The mail has more than {MAX_PARTS:,} parts, as no mail has.")
+    return UnsafeFile(f"The mail has more than {MAX_PARTS:,} parts, which is the limit.")
 
 
 def header_text(value: str) -> str:
@@ -159,7 +159,7 @@ def header_text(value: str) -> str:
     texts = []
     for content, charset in parts:
         data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-        if isinstance(content, bytes) and charset is None:  # between encoded words, what was raw is escaped again
+        if isinstance(content, bytes) and charset is None:  # the raw bytes between encoded words are escaped again
             data = content.decode("raw_unicode_escape", "replace").encode("utf-8", "surrogateescape")
         try:
             texts.append(decode(data, charset).text)
@@ -171,7 +171,7 @@ def header_text(value: str) -> str:
 def unflowed(text: str, deletes_space: bool) -> str:
     """The text of `format=flowed` (RFC 3676) with the lines of a paragraph as one."""
     lines: list[str] = []
-    flows_from: int | None = None  # the depth of quotation of a line that goes on in the next
+    flows_from: int | None = None  # the depth of quotation of a line that continues in the next
     for line in text.split("\n"):
         depth = len(line) - len(line.lstrip(">"))
         content = line[depth:]

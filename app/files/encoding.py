@@ -1,4 +1,4 @@
-"""Bytes of a text file -> its characters, with what Japanese files are written in: UTF-8, CP932, EUC-JP, ISO-2022-JP,
+"""Bytes of a text file -> its characters, in the encodings of Japanese files: UTF-8, CP932, EUC-JP, ISO-2022-JP,
 UTF-16 and UTF-7.
 
 The order: a byte order mark; a stated charset that decodes the bytes; the escapes of ISO-2022-JP; UTF-7, where it gives
@@ -7,8 +7,8 @@ first. A stated charset that is wrong becomes a warning. Bytes that are no text 
 encoding known here.
 
 Shift_JIS is always read as CP932: Python's `shift_jis` knows neither ①, ㈱ and 髙, nor the 〜 of Windows. EUC-JP and
-ISO-2022-JP get the same characters (as CP51932, CP50221 and eucJP-ms do) and agree with CP932 on ～－∥￠￡￢.
-Knows nothing of file formats: who reads HTML or mail finds the stated charset and passes it on.
+ISO-2022-JP get the same characters (as CP51932, CP50221 and eucJP-ms do) and agree with CP932 on ～－∥￠￡￢. This
+module does not know file formats: the readers of HTML and mail find the stated charset and pass it on.
 """
 
 import codecs
@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from app.errors import NotText, UnknownEncoding
 from app.files.plausibility import japanese_plausibility, share_of_controls
 
-# Damage that becomes U+FFFD and a warning: one undecodable place in so many characters. More is another encoding.
+# One undecodable place in so many characters is damage (U+FFFD and a warning). More means another encoding.
 CHARACTERS_PER_DAMAGE = 1000
-# Control characters past this share are a program's data.
+# Bytes with a greater share of control characters are no text.
 MAX_CONTROL_SHARE = 0.02
 # A guess must be at least this plausible; a stated charset stands unless a guess is better by this.
 MIN_PLAUSIBILITY = 0.15
 MARGIN = 0.4
-# UTF-16 that happens to be ASCII (あ is 42 30, "B0") is taken for UTF-16 from so many characters on.
+# UTF-16 whose bytes are also ASCII (あ is 42 30, "B0") counts as UTF-16 from so many characters on.
 MIN_KANA_ONLY = 16
-# The same of UTF-7: a + and letters of ASCII give a rare kanji or two.
+# The same for UTF-7: a + and letters of ASCII give a rare kanji or two.
 MIN_UTF_7 = 3
 MIN_UTF_7_PLAUSIBILITY = 0.4
 
@@ -39,7 +39,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# What a stated charset may be, by Python's name of it; Python has more codecs, some of them with quadratic time.
+# The charsets that may be stated, by Python's names. Python has more codecs, some of them with quadratic time.
 _OURS = {
     "ascii": "ascii", "utf-8": "utf-8", "utf-16": "utf-16", "utf-16-le": "utf-16-le", "utf-16-be": "utf-16-be",
     "utf-32": "utf-32", "utf-7": "utf-7", "cp932": "cp932", "shift_jis": "cp932", "shift_jis_2004": "shift_jis_2004",
@@ -54,7 +54,8 @@ _OTHER_NAMES = {
     "cp50220": "iso-2022-jp", "cp50221": "iso-2022-jp", "cp50222": "iso-2022-jp", "jis": "iso-2022-jp",
     "unicode-1-1-utf-7": "utf-7", "utf8mb4": "utf-8", "unicode": "utf-16",
 }  # fmt: skip
-# That these decode the bytes says little: the Japanese ones are often valid in one another, the others decode anything.
+# Decoding with one of these proves little: bytes of one Japanese encoding are often valid in another, and the other
+# encodings decode any bytes.
 _CONTESTED = re.compile(r"cp932|euc-jp|iso8859-\d+|cp125\d|koi8-r|utf-16.*")
 _BASE64_RUN = re.compile(rb"\+[A-Za-z0-9+/]{6,}")
 _ASCII = re.compile("[\x00-\x7f]+")
@@ -64,7 +65,7 @@ _JAPANESE = ("cp932", "euc-jp", "utf-16-le", "utf-16-be")
 
 @dataclass(frozen=True)
 class Decoded:
-    """The characters of a text file, the encoding that gave them, and sentences on what was not as stated."""
+    """The characters of a text file, its encoding, and warnings for the user."""
 
     text: str
     encoding: str
@@ -118,7 +119,7 @@ def _stands(data: bytes, name: str, text: str) -> bool:
         return True
     if _CONTESTED.fullmatch(name) is None:
         return True
-    if decode_strictly(data, "utf-8") is not None:  # what is UTF-8 is nothing else, unless it is very short
+    if decode_strictly(data, "utf-8") is not None:  # valid UTF-8 is no other encoding, unless it is short
         return False
     guess = _most_plausible(data)
     if guess is None or guess.encoding == name:
@@ -138,7 +139,7 @@ def _with_stated(decoded: Decoded, stated: str) -> Decoded:
     return Decoded(decoded.text, decoded.encoding, (warning, *decoded.warnings))
 
 
-# --- what the bytes are ----------------------------------------------------------------------------------------------
+# --- the encoding of the bytes ---------------------------------------------------------------------------------------
 
 
 def _detect(data: bytes) -> Decoded | None:
@@ -157,7 +158,7 @@ def _detect(data: bytes) -> Decoded | None:
 
 
 def _utf_7(data: bytes) -> str | None:
-    """The text, where bytes that are ASCII are Japanese in UTF-7 (+ZeVnLIqe-); a + of ASCII is hardly ever that."""
+    """The text of ASCII bytes that are Japanese in UTF-7 (+ZeVnLIqe-), which a + in ASCII hardly ever is."""
     if b"+" not in data or not data.isascii() or _BASE64_RUN.search(data) is None:
         return None
     text = decode_strictly(data, "utf-7")
@@ -177,14 +178,14 @@ def _most_plausible(data: bytes) -> Decoded | None:
 
 
 def _is_kana_of_utf_16(data: bytes) -> bool:
-    """Whether bytes that are ASCII are hiragana in UTF-16: 42 30 is あ as well as "B0"."""
+    """Whether ASCII bytes are hiragana in UTF-16: 42 30 is あ, and also "B0"."""
     if len(data) < 2 * MIN_KANA_ONLY or len(data) % 2 or not data.isascii():
         return False
     return 0x30 in data[:2] and (set(data[1::2]) == {0x30} or set(data[::2]) == {0x30}) and not data.isdigit()
 
 
 def _damaged(data: bytes, stated: str | None = None) -> Decoded:
-    """Decode bytes that no encoding takes whole, when little of them is damaged: U+FFFD stands for what is lost.
+    """Decode bytes that are not valid in any encoding, if few are damaged: U+FFFD replaces the damaged places.
 
     Raises NotText or UnknownEncoding when too much is lost in every encoding, or in the stated one.
     """
@@ -229,7 +230,7 @@ def _checked(text: str) -> str:
 
 def _not_text() -> NotText:
     return NotText(
-        "The file is no text and of no kind that is read here: its bytes are binary data. Accepted are PDF, DOCX, "
+        "The file is no text and no kind of file that is read: its bytes are binary data. Accepted are PDF, DOCX, "
         "PPTX, HTML, Markdown, EML, CSV, TSV and plain text."
     )
 
@@ -238,7 +239,7 @@ def _not_text() -> NotText:
 
 
 def decode_strictly(data: bytes, encoding: str) -> str | None:
-    """The characters in an encoding that this module names; None where any byte is not of it."""
+    """The characters in an encoding that this module names; None if any byte is not valid in it."""
     try:
         return _decode(data, encoding, strict=True)
     except UnicodeError:
@@ -253,12 +254,12 @@ def _decode(data: bytes, encoding: str, strict: bool) -> str:
     return data.decode(encoding, "strict" if strict else "replace")
 
 
-# CP932 and Python's euc_jp name seven cells differently; here as CP932 does, so that a text is the same from both.
+# CP932 and Python's euc_jp decode seven cells differently. Here both follow CP932, so that the text is the same.
 _AS_CP932 = str.maketrans("〜‖−¢£¬¦", "～∥－￠￡￢￤")
 
 
 def _decode_euc_jp(data: bytes, strict: bool) -> str:
-    """EUC-JP with the characters of NEC and IBM; EUC-JIS-2004 where it has cells that those do not have."""
+    """EUC-JP with the characters of NEC and IBM; EUC-JIS-2004 for bytes with cells that EUC-JP does not have."""
     try:
         return data.decode("euc_jp", "nagayomi.eucjp-ms").translate(_AS_CP932)
     except UnicodeDecodeError:
@@ -303,7 +304,7 @@ def _to_shift_jis(row: int, column: int) -> bytes:
 
 
 def _eucjp_ms_cells() -> dict[bytes, str]:
-    """IBM's characters that JIS X 0212 has not, in eucJP-ms from F3F3 on in the order of CP932's FA40 to FC4B."""
+    """IBM's characters that JIS X 0212 lacks; eucJP-ms has them from F3F3 on, in the order of CP932's FA40 to FC4B."""
     ibm = [
         bytes((lead, trail)).decode("cp932")
         for lead in (0xFA, 0xFB, 0xFC)
@@ -319,7 +320,7 @@ _EUCJP_MS_CELLS = _eucjp_ms_cells()
 codecs.register_error("nagayomi.eucjp-ms", _eucjp_ms)
 codecs.register_error("nagayomi.eucjp-ms-replace", _eucjp_ms_replace)
 
-# Escape of ISO 2022 -> what follows it, up to the next escape or the end of the line.
+# Escape of ISO 2022 -> the character set of the text after it, up to the next escape or the end of the line.
 _ESCAPES = {
     b"\x1b(B": "ascii", b"\x1b(J": "roman", b"\x1b(I": "kana", b"\x1b$@": "euc-jp", b"\x1b$B": "euc-jp",
     b"\x1b&@\x1b$B": "euc-jp", b"\x1b$(B": "euc-jp", b"\x1b$(@": "euc-jp", b"\x1b$(D": "x0212",
@@ -333,7 +334,7 @@ _ROMAN = str.maketrans("\\~", "¥‾")
 
 
 def is_iso_2022_jp(data: bytes) -> bool:
-    """Whether the bytes have seven bits and an escape to a set of Japanese characters; colours are none."""
+    """Whether the bytes have seven bits and an escape to a Japanese character set, not just terminal colours."""
     return b"\x1b" in data and data.isascii() and _DESIGNATION.search(data) is not None
 
 

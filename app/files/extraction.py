@@ -1,6 +1,6 @@
 """The files of requests: read, or drawn, a few at the same time.
 
-Knows app/files/read.py and the limits; nothing of HTTP or of the command line.
+This module knows app/files/read.py and the limits, and does not know HTTP or the command line.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ class SentFile:
 
     name: str
     data: bytes
-    content_type: str | None = None  # what somebody said that it is, without parameters
-    charset: str | None = None  # what somebody said that its text is in
+    content_type: str | None = None  # its stated media type, without parameters
+    charset: str | None = None  # the stated encoding of its text
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The reader of each kind of file but PDF, in this process. Only what a kind needs is imported."""
+"""The reader of each kind of file except PDF, in this process. It imports only the modules that the kind needs."""
 
 from app.errors import UnsupportedFile
 from app.files.document import Document
@@ -8,9 +8,9 @@ from app.files.sniff import Kind, check_characters
 
 
 def read_as(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> Document:
-    """Read a file of a known kind; `charset` is what someone stated of a text. Raises FileError in its kinds.
+    """Read a file of a known kind; `charset` is the stated encoding of a text. Raises the subclasses of FileError.
 
-    Office files, HTML, Markdown and mail of strangers belong into a process with limits: see app/files/read.py.
+    Office files, HTML, Markdown and mail of strangers are read in a process with limits: see app/files/read.py.
     """
     try:
         document = _read(kind, data, charset, limits)
@@ -54,7 +54,7 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.text.structure import structure_of
 
             decoded = decode(data, charset)
-            check_characters(len(decoded.text), limits)  # before its structure is looked for
+            check_characters(len(decoded.text), limits)  # before the structure is computed
             return Document(decoded.text, structure_of(decoded.text).blocks, warnings=decoded.warnings)
         case "pdf":
             raise ValueError("PDF is read by app.files.pdf in a process of its own.")

@@ -1,9 +1,10 @@
-"""HTML -> Document: headings, paragraphs, list items and rows of tables, without what a browser does not show as text.
+"""HTML -> Document: the headings, paragraphs, list items and rows of tables that a browser shows as text.
 
-Left out: scripts, styles, templates, form controls, hidden elements, the small characters of ruby. Navigation, and the
-header and footer of the page, are furniture; asides are notes. The tree is walked without recursion, as it may be as
-deep as the file is long. Lexbor, which builds it, is C and repeats unclosed formatting elements in every later
-paragraph (a file of 74 kB can need 3 GB): read files of strangers in a process with limits. Knows nothing of CSS.
+Scripts, styles, templates, form controls, hidden elements and the small characters of ruby are left out. Navigation,
+and the header and footer of the page, are furniture; asides are notes. The tree is walked without recursion, because it
+may be as deep as the file is long. Lexbor, which builds it, is C and repeats unclosed formatting elements in every
+later paragraph (a file of 74 kB can need 3 GB): files of strangers must be read in a process with limits. This module
+does not know CSS.
 """
 
 import re
@@ -17,7 +18,7 @@ from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.encoding import decode
 from app.files.spacing import collapsed
 
-MAX_DEPTH = 10_000  # of elements that need an end tag; looking for open elements takes time by depth
+MAX_DEPTH = 10_000  # of elements that need an end tag; a search for an open element is linear in the depth
 MAX_SPAN = 100
 _DECLARATION_BYTES = 4096
 
@@ -46,7 +47,7 @@ _PARTS = frozenset({
 _FURNITURE_ROLES = frozenset({
     "navigation", "banner", "contentinfo", "search", "menubar", "menu", "toolbar",
 })  # fmt: skip
-# The end tag of these may be left out, or they have none.
+# Elements whose end tag is optional, or that have none.
 _MAY_STAY_OPEN = frozenset({
     "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "option", "optgroup", "rt", "rp",
     "rb", "rtc", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
@@ -65,7 +66,7 @@ _SPACES_AT_LINE_END = re.compile(r" *\n *")
 
 @dataclass(slots=True)
 class _Region:
-    """What an element means for what is in it."""
+    """The meaning of an element for its content."""
 
     tag: str
     kind: BlockKind | None = None  # furniture or note
@@ -74,7 +75,7 @@ class _Region:
 
 @dataclass(slots=True)
 class _Table:
-    """The row and the cell that are open, and the columns that cells of rows above still fill."""
+    """The open row and cell, and the columns that cells of earlier rows still fill."""
 
     cells: list[str] | None = None
     texts: list[str] = field(default_factory=list)
@@ -84,7 +85,7 @@ class _Table:
 
 
 def read_html(data: bytes, stated: str | None) -> Document:
-    """Read an HTML file. `stated` is the charset of its Content-Type; without one its own `<meta charset>` counts.
+    """Read an HTML file. `stated` is the charset of its Content-Type; without it the `<meta charset>` counts.
 
     Raises NotText, UnknownEncoding, UnsafeFile or FileTooLarge.
     """
@@ -97,7 +98,7 @@ def read_html_text(text: str, warnings: tuple[str, ...] = ()) -> Document:
     check_depth(text)
     try:
         root = LexborHTMLParser(text).root
-    except SelectolaxError:  # every text is HTML; it fails where memory does
+    except SelectolaxError:  # every text is valid HTML, so only a lack of memory can fail
         raise FileTooLarge("Reading the HTML needs more memory than is allowed.") from None
     reader = _HtmlReader()
     if root is not None:
@@ -106,7 +107,7 @@ def read_html_text(text: str, warnings: tuple[str, ...] = ()) -> Document:
 
 
 def declared_charset(data: bytes) -> str | None:
-    """The charset that the first bytes of an HTML or XHTML file declare. (What declares UTF-16 in ASCII is UTF-8.)"""
+    """The charset that the first bytes of an HTML or XHTML file declare. (UTF-16 declared in ASCII means UTF-8.)"""
     head = data[:_DECLARATION_BYTES]
     match = _META_CHARSET.search(head) or _XML_ENCODING.search(head)
     if match is None:
@@ -116,7 +117,7 @@ def declared_charset(data: bytes) -> str | None:
 
 
 def check_depth(text: str) -> None:
-    """Raise UnsafeFile where more elements are open at once than any page has, before a parser builds them."""
+    """Raise UnsafeFile if more elements are open at once than the limit, before a parser builds them."""
     depth = position = 0
     while match := _TAG.search(text, position):
         position = match.end()
@@ -138,11 +139,13 @@ def check_depth(text: str) -> None:
             continue
         depth += 1
         if depth > MAX_DEPTH:
-            raise UnsafeFile(f"The HTML has more than {MAX_DEPTH:,} elements open inside each other, as no page does.")
+            raise UnsafeFile(
+                f"The HTML has more than {MAX_DEPTH:,} elements open inside each other, which is the limit."
+            )
 
 
 def _events(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
-    """Every node of the tree with True, and every element again with False when all in it has been given."""
+    """Every node of the tree with True, and every element again with False after all nodes inside it."""
     node: LexborNode | None = root
     while node is not None:
         yield node, True
@@ -167,7 +170,7 @@ def _is_skipped(node: LexborNode) -> bool:
 
 
 class _HtmlReader:
-    """Walks the tree, gathers text up to the next edge of a block, and adds it as what its elements say."""
+    """Walks the tree, gathers text up to the next edge of a block, and adds it as a block of the elements' kind."""
 
     def __init__(self) -> None:
         self._builder = DocumentBuilder()
@@ -225,7 +228,7 @@ class _HtmlReader:
             self._builder.end_list()
 
     def _kind_of(self, node: LexborNode, tag: str) -> BlockKind | None:
-        """furniture or note, where an element makes that of what is in it."""
+        """furniture or note, if the element makes its content that."""
         if tag == "nav" or node.attributes.get("role") in _FURNITURE_ROLES:
             return "furniture"
         if tag in ("header", "footer") and not any(self._counts.get(part) for part in _PARTS):
@@ -243,7 +246,7 @@ class _HtmlReader:
             return
         regions = [region for region in self._regions if region.kind]
         level = next((_HEADINGS[region.tag] for region in reversed(self._regions) if region.tag in _HEADINGS), 0)
-        # The title of a page often stands in its header, that of a menu in the menu.
+        # The title of a page often stands in its header, and the title of a menu in the menu.
         if regions and not (level and all(region.tag == "header" for region in regions)):
             self._builder.add(regions[0].kind or "furniture", text)
         elif level:
@@ -305,7 +308,7 @@ class _HtmlReader:
 
 
 def _is_data(table: LexborNode) -> bool:
-    """Whether a table has rows of data: two cells in a row, and no headings or tables as one that lays out a page."""
+    """Whether a table has rows of data: two cells in a row, and no headings or tables inside, unlike a page layout."""
     if table.attributes.get("role") in ("presentation", "none"):
         return False
     cells = most = 0

@@ -1,6 +1,6 @@
 """Files as a command line names them: paths, folders, patterns, and - for standard input.
 
-Knows paths and bytes; nothing of what is in a file.
+This module knows paths and bytes, and does not know the contents of files.
 """
 
 import glob
@@ -15,7 +15,7 @@ from app.streams import read_input
 
 STANDARD_INPUT = "-"
 
-# Which files of a folder are meant; a file that is named by itself may be called anything.
+# Endings of the files that are read from a folder; a file that is named by itself may have any name.
 SUFFIXES = frozenset(
     (
         *(".pdf", ".docx", ".pptx", ".html", ".htm", ".xhtml", ".md", ".markdown"),
@@ -25,7 +25,7 @@ SUFFIXES = frozenset(
 
 
 def named_files(names: Sequence[str]) -> list[str]:
-    """What some names mean, in order, each once: - itself, a path, the files below a folder, those a pattern matches.
+    """The files behind some names, in order, each once: -, a path, the files below a folder or matching a pattern.
 
     Raises:
         InvalidInput: a folder holds no file of a kind that is read, or a pattern matches none.
@@ -51,8 +51,8 @@ def read_named(name: str, limits: FileLimits) -> SentFile:
     """The bytes of one file, or of standard input, never more than are allowed.
 
     Raises:
-        InvalidInput: it cannot be opened; the sentence lacks its name.
-        FileTooLarge: it has more bytes; the sentence lacks its name.
+        InvalidInput: the file cannot be opened; the sentence lacks its name.
+        FileTooLarge: the file has more bytes; the sentence lacks its name.
     """
     most = limits.max_file_bytes
     if name == STANDARD_INPUT:
@@ -65,12 +65,12 @@ def read_named(name: str, limits: FileLimits) -> SentFile:
             reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL character"
             raise InvalidInput(f"it cannot be opened: {reason}.") from None
     if len(data) > most:
-        raise FileTooLarge(f"The file has more than {most:,} bytes, the most that are allowed.")
+        raise FileTooLarge(f"The file has more than {most:,} bytes, which is the limit.")
     return SentFile(name, data)
 
 
 def _files_below(folder: Path) -> Iterator[str]:
-    """Files of the kinds that are read, in order; what is hidden is left out, and links to folders are not followed."""
+    """Files of the kinds that are read, in order, without hidden files; links to folders are not followed."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue

@@ -1,11 +1,11 @@
-"""What reading one file may cost. Knows nothing of settings or HTTP; app/settings/files.py makes one of these."""
+"""The limits on reading one file. This module does not know settings or HTTP; app/settings/files.py sets the limits."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class FileLimits:
-    """Bounds for one file; past each of them reading it raises an error that names the bound."""
+    """Bounds for one file; past any of them, reading the file raises an error that names the bound."""
 
     max_file_bytes: int = 50_000_000
     max_unpacked_bytes: int = 200_000_000  # of all parts of a DOCX or PPTX that are read, and of all parts of a mail

@@ -1,8 +1,9 @@
 """Markdown -> Document. The text is built without the markup, so that none of it can stand in an answer.
 
-Offsets count in that text and not in the file: `**重要**` is 重要. Numbers of ordered lists are kept, as someone typed
-them; bullets, the marks of headings, links' addresses and HTML tags are not. Front matter is furniture, footnotes are
-notes at the end, code stays as it is. After CommonMark, with tables, strikethrough and footnotes as on GitHub.
+Offsets count in that text and not in the file: `**重要**` is 重要. Numbers of ordered lists are kept as they were
+typed; bullets, the marks of headings, addresses of links and HTML tags are not. Front matter is furniture, footnotes
+are notes at the end, code stays as it is. The rules are those of CommonMark, with tables, strikethrough and footnotes
+as on GitHub.
 """
 
 import re
@@ -22,7 +23,7 @@ MAX_NESTING = 100
 
 _TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 _UNREAD_TAGS = ("rt", "rp", "script", "style")
-# CommonMark takes ** next to 「 or 。 for no emphasis; who writes Japanese means one.
+# CommonMark sees no emphasis in ** next to 「 or 。, but authors of Japanese mean it.
 _LEFT_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
 
 
@@ -32,7 +33,7 @@ def read_markdown(text: str, warnings: tuple[str, ...] = ()) -> Document:
     parser.use(footnote_plugin, inline=False).use(front_matter_plugin)
     tokens = parser.parse(text)
     if any(token.level >= MAX_NESTING - 2 for token in tokens):
-        warnings = (*warnings, f"What is nested more than {MAX_NESTING} levels deep was not read.")
+        warnings = (*warnings, f"Text that is nested more than {MAX_NESTING} levels deep was not read.")
     reader = _MarkdownReader()
     for token in tokens:
         reader.take(token)
@@ -107,7 +108,7 @@ class _MarkdownReader:
 def _inline_text(tokens: Sequence[Token]) -> str:
     """The text of a paragraph: links' texts, code as it is, no tags, no pictures."""
     parts: list[str] = []
-    run: list[str] = []  # text whose white space and left-over emphasis are still to be settled
+    run: list[str] = []  # text whose white space and left-over emphasis are not yet decided
     unread = 0
     for token in tokens:
         if token.type == "html_inline":

@@ -1,6 +1,6 @@
 """Numbers as Word and PowerPoint write them before paragraphs: 1, １, ①, 一, ア, イ, i, A.
 
-Only the shape of one number is here; which number a paragraph gets is counted where its format is read.
+Only the shape of one number is here; the reader of each format counts the numbers of its paragraphs.
 """
 
 from collections.abc import Callable
@@ -18,19 +18,19 @@ _ROMAN = (
     (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
     (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
 )  # fmt: skip
-# Numbers of hostile files are not worth a long text.
+# Larger numbers stand only in hostile files and are written in plain digits.
 _LARGEST = 9_999
 
 
 def format_number(number: int, shape: str) -> str:
-    """`number` in the shape that OOXML calls `shape`; in plain digits where the shape is not known or has no such."""
+    """`number` in the shape that OOXML calls `shape`; in plain digits if the shape is unknown or lacks the number."""
     if not 0 < number <= _LARGEST or shape not in _SHAPES:
         return str(number)
     return _SHAPES[shape](number) or str(number)
 
 
 def _of(characters: str) -> Callable[[int], str]:
-    """The n-th of a series, nothing past its end."""
+    """The n-th member of a series; empty past its end."""
     return lambda number: characters[number - 1 : number]
 
 

@@ -1,8 +1,8 @@
-"""The package that DOCX, PPTX and XLSX are: a zip of XML parts that name each other by relationships.
+"""The package of DOCX, PPTX and XLSX: a zip of XML parts that name each other by relationships.
 
 All bounds on hostile archives are here: entries, unpacked bytes, the ratio of unpacked to packed bytes. Nothing is ever
 written to disk, and a part is found by its name in the archive alone, so that an absolute path or `..` finds nothing.
-Knows nothing of what the parts mean.
+This module does not know the meaning of the parts.
 """
 
 import io
@@ -20,12 +20,12 @@ from app.files.safe_xml import parse_xml
 MAX_ENTRIES = 10_000
 # XML packs to a tenth, a table of zeros to a hundredth; deflate reaches 1,032.
 MAX_RATIO = 300
-# Small parts may be packed as they like.
+# Smaller parts may have any ratio.
 RATIO_MATTERS_FROM_BYTES = 5_000_000
 _CHUNK_BYTES = 1 << 20
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# All that zipfile raises for damaged archives; ValueError is for offsets before the beginning of the file.
+# All errors that zipfile raises for damaged archives; ValueError is for offsets before the beginning of the file.
 _ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError, NotImplementedError, ValueError
 )  # fmt: skip
@@ -35,7 +35,7 @@ _ENCRYPTED_FLAG = 0x1
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """What a part says of another: the last word of its type (`styles`), and the name of that part."""
+    """A relationship of a part to another one: the last word of its type (`styles`), and the name of the other part."""
 
     type: str
     target: str
@@ -49,7 +49,7 @@ class Package:
 
     def __init__(self, data: bytes, limits: FileLimits) -> None:
         if data.count(_ENTRY_SIGNATURE) > MAX_ENTRIES:  # before zipfile makes an object of each
-            raise UnsafeFile(f"The zip archive has more than {MAX_ENTRIES:,} entries, as no document does.")
+            raise UnsafeFile(f"The zip archive has more than {MAX_ENTRIES:,} entries, which is the limit.")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except _ZIP_ERRORS as error:
@@ -62,7 +62,7 @@ class Package:
         return part.lower() in self._entries
 
     def read(self, part: str) -> bytes:
-        """The bytes of a part. Counts what really comes out, as the sizes in the archive may lie."""
+        """The bytes of a part. The unpacked bytes are counted, because the sizes in the archive may be false."""
         entry = self._entries.get(part.lower())
         if entry is None:
             raise BrokenFile(f"The file is incomplete: it has no part {part}.")
@@ -86,7 +86,7 @@ class Package:
         return parse_xml(self.read(part), part)
 
     def optional_xml(self, part: str | None) -> Element | None:
-        """The XML of a part that a document may do without."""
+        """The XML of an optional part."""
         return self.xml(part) if part is not None and self.has(part) else None
 
     def relationships(self, part: str) -> dict[str, Relationship]:
@@ -102,7 +102,7 @@ class Package:
         return found
 
     def main_part(self) -> str | None:
-        """The name of the part that the document begins with."""
+        """The name of the main part of the document."""
         documents = [link.target for link in self.relationships("").values() if link.type == "officeDocument"]
         return documents[0] if documents else None
 
@@ -112,7 +112,7 @@ class Package:
                 f"The file unpacks to more than {self._limits.max_unpacked_bytes:,} bytes, which is the limit."
             )
         if size > RATIO_MATTERS_FROM_BYTES and size > MAX_RATIO * max(packed, 1):
-            raise UnsafeFile(f"The part {part} unpacks to more than {MAX_RATIO} times its size, as no document does.")
+            raise UnsafeFile(f"The part {part} unpacks to more than {MAX_RATIO} times its size, which is the limit.")
 
 
 def link_of(relationships: dict[str, Relationship], type_: str) -> str | None:

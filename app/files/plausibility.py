@@ -1,14 +1,14 @@
-"""How much a text looks like Japanese: what tells a right decoding from a wrong one that is as valid.
+"""How much a text looks like Japanese: this tells a right decoding from a wrong one that is also valid.
 
 Bytes of CP932, EUC-JP and UTF-16 are often valid in each other's encoding and give rare kanji, lone half-width kana and
-scripts that no Japanese text mixes. Knows nothing of bytes; app/files/encoding.py decodes and compares.
+scripts that no Japanese text mixes. This module does not know bytes; app/files/encoding.py decodes and compares.
 """
 
 import re
 from functools import cache
 from itertools import chain, islice
 
-# Characters looked at: the first that are not ASCII. Three hundred are enough to tell.
+# The number of characters that are examined, the first that are not ASCII. Three hundred are enough.
 SAMPLE = 4000
 
 # The 500 commonest of the 6,355 kanji of JIS X 0208: 74 % of the kanji of running text, and 8 % of all kanji.
@@ -22,7 +22,7 @@ _COMMON_KANJI = (
 
 _NON_ASCII = re.compile("[^\x00-\x7f]+")
 _HALF_WIDTH_RUN = re.compile("[\uff61-\uff9f]+")
-# Half-width kana as words are written: a voiced mark only where there is one, a small kana, ー and ン after another.
+# Half-width kana in words: a voiced mark only after kana that can have one; a small kana, ー and ン after another kana.
 _HALF_WIDTH_WORDS = re.compile("(?:(?:(?:[ｱｲｴｵﾅ-ﾉﾏ-ﾜ]|[ｳｶ-ﾄ]ﾞ?|[ﾊ-ﾎ][ﾞﾟ]?)[ｧ-ｮ]?[ｯｰﾝ]*){2,}[･｡]?)+")
 # C0 without the white space (tab to carriage return) and escape; DEL.
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -42,7 +42,7 @@ def japanese_plausibility(text: str, with_ascii: bool = False) -> float:
     for char in sample:
         total += weights.get(char, -1.0)
     for run in _HALF_WIDTH_RUN.findall(sample):
-        # Wrong decodings give lone ones, and ､ or ･ at every second place (EUC's lead bytes of kana).
+        # Wrong decodings give lone half-width kana, and ､ or ･ at every second place (EUC's lead bytes of kana).
         if len(run) > 1 and _HALF_WIDTH_WORDS.fullmatch(run):
             total += (0.3 if len(run) == 2 else 0.6) * len(run)
             continue
@@ -58,7 +58,7 @@ def share_of_controls(text: str) -> float:
 
 @cache
 def _weights() -> dict[str, float]:
-    """Character -> weight. What is not listed weighs -1: scripts, private use and rare kanji that noise is made of."""
+    """Character -> weight. Characters that are not listed (rare kanji, other scripts, private use: noise) weigh -1."""
     weights: dict[str, float] = {}
     for first, last, weight in (
         (0x4E00, 0x9FFF, -0.4),

@@ -14,7 +14,7 @@ from app.files.ooxml import Package, Relationship, link_of
 from app.files.pptx_shapes import Place, Row, Shape, Text, in_reading_order, placeholder_places, read_shapes
 from app.files.safe_xml import descend
 
-# PowerPoint has no limit; the slides of a hostile presentation may all be the same part.
+# PowerPoint has no limit; all slides of a hostile presentation may be the same part.
 MAX_SLIDES = 10_000
 _POINTS = 12_700  # English Metric Units in a point
 
@@ -32,13 +32,13 @@ def read_pptx(data: bytes, limits: FileLimits) -> Document:
 
 
 def _slides(package: Package, main: str, presentation: Element) -> Iterator[str | None]:
-    """The parts of the slides in the order of the presentation; None for one that is not there."""
+    """The parts of the slides in the order of the presentation; None for a part that is missing."""
     links = package.relationships(main)
     slides = presentation.find("p:sldIdLst")
     if slides is None:
         return
     if len(slides) > MAX_SLIDES:
-        raise FileTooLarge(f"The presentation has {len(slides):,} slides; {MAX_SLIDES:,} are read at most.")
+        raise FileTooLarge(f"The presentation has {len(slides):,} slides; at most {MAX_SLIDES:,} are read.")
     for slide in slides:
         link = links.get(slide.get("r:id", ""))
         yield link.target if link is not None and package.has(link.target) else None
@@ -108,7 +108,7 @@ class _PptxReader:
                 self._builder.add("list-item" if item.is_list_item else "paragraph", item.text)
 
     def _layout_places(self, links: dict[str, Relationship]) -> dict[tuple[str, str], Place]:
-        """Where the layout of a slide, and the master of the layout, put placeholders that the slide does not place."""
+        """The places that the slide's layout, or the layout's master, give to placeholders without a place."""
         layout = link_of(links, "slideLayout")
         if layout is None or not self._package.has(layout):
             return {}

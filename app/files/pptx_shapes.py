@@ -1,6 +1,6 @@
-"""The shapes of a slide: their texts, tables and diagrams, and the order in which someone reads them.
+"""The shapes of a slide: their texts, tables and diagrams, in reading order.
 
-Knows nothing of packages and parts. Places are in English Metric Units from the top left corner of the slide.
+This module does not know packages or parts. Places are in English Metric Units from the top left corner of the slide.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +15,9 @@ Place = tuple[int, int, int, int]  # left, top, right, bottom
 _TITLES = ("title", "ctrTitle")
 _FURNITURE = ("dt", "ftr", "sldNum", "hdr")
 _BULLETED = ("body", "obj")
-_NOWHERE = (0, 1 << 40, 0, 1 << 40)  # what has no place is read last
+_NOWHERE = (0, 1 << 40, 0, 1 << 40)  # shapes without a place are read last
 _TRUE = ("1", "true", "on")
-# PowerPoint's names of numbers: what it counts with, and what stands around it.
+# PowerPoint's names of numbers: the kind of number, and the characters around it.
 _NUMBER_SHAPES = {
     "arabic": "decimal", "arabicDb": "decimalFullWidth", "alphaLc": "lowerLetter", "alphaUc": "upperLetter",
     "romanLc": "lowerRoman", "romanUc": "upperRoman", "circleNumDb": "decimalEnclosedCircle",
@@ -45,11 +45,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a shape says, and where."""
+    """The content of a shape, and its place."""
 
     content: list[Text | Row]
     place: Place
-    placeholder: str | None  # title, body, ftr …; None for a shape that someone drew
+    placeholder: str | None  # title, body, ftr …; None for a shape that is no placeholder
 
     @property
     def is_title(self) -> bool:
@@ -62,7 +62,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Where a group puts what is in it: x -> x * scale + shift."""
+    """The mapping of coordinates inside a group to those outside: x -> x * scale + shift."""
 
     scale_x: float = 1.0
     shift_x: float = 0.0
@@ -79,7 +79,7 @@ class _Scale:
         )
 
     def inside(self, outer: "_Scale") -> "_Scale":
-        """This scale in a group that has one itself, bounded, so that groups in groups never reach infinity."""
+        """This scale inside a group with its own scale, bounded, so that nested groups never reach infinity."""
         return _Scale(
             _bounded(self.scale_x * outer.scale_x),
             _bounded(self.shift_x * outer.scale_x + outer.shift_x),
@@ -97,13 +97,14 @@ def read_shapes(
 ) -> Iterator[Shape]:
     """The shapes of a slide in the order of the file, groups opened.
 
-    `inherited` says where the layout puts a placeholder of a (type, index); `diagram` gives the data of a SmartArt.
+    `inherited` gives the place that the layout gives a placeholder of a (type, index); `diagram` the data of a
+    SmartArt.
     """
     yield from _shapes(tree, _Scale(), inherited, diagram)
 
 
 def placeholder_places(tree: Element) -> dict[tuple[str, str], Place]:
-    """Where a layout or a master puts its placeholders, by type and index, and by type alone."""
+    """The places that a layout or master gives its placeholders, by type and index, and by type alone."""
     places: dict[tuple[str, str], Place] = {}
     for shape in tree.iter("p:sp"):
         placeholder = descend(shape, "p:nvSpPr", "p:nvPr", "p:ph")
@@ -168,7 +169,7 @@ def _shapes(
 
 
 def _is_hidden(shape: Element, properties: str) -> bool:
-    """Whether someone hid the shape in the selection pane."""
+    """Whether the shape is hidden in the selection pane."""
     names = descend(shape, properties, "p:cNvPr")
     return names is not None and names.get("hidden") in _TRUE
 
@@ -212,7 +213,7 @@ def _group_scale(group: Element, outer: _Scale) -> _Scale:
 
 
 def _integer(element: Element, name: str) -> int:
-    """A coordinate; 0 for what is none, and bounded, so that no product of scales overflows."""
+    """A coordinate; 0 for text that is no number, and bounded, so that no product of scales overflows."""
     text = element.get(name, "")
     if not text.lstrip("-").isdecimal() or len(text) > 18:
         return 0
@@ -233,7 +234,7 @@ def _graphic(frame: Element, diagram: Callable[[str], Element | None]) -> list[T
 
 
 def _cells(row: Element) -> list[str]:
-    """The cells of a row, empty where a merged cell goes on."""
+    """The cells of a row, empty where a merged cell continues."""
     cells = []
     for cell in row.iter("a:tc"):
         merged = cell.get("hMerge") in _TRUE or cell.get("vMerge") in _TRUE
@@ -244,7 +245,7 @@ def _cells(row: Element) -> list[str]:
 
 
 def _texts(body: Element, bulleted: bool) -> list[Text]:
-    """The paragraphs of a text body. `bulleted`: its master gives bullets to paragraphs that say nothing of it."""
+    """The paragraphs of a text body. `bulleted`: its master gives bullets to paragraphs that do not set them."""
     texts = []
     counts: dict[tuple[int, str], int] = {}
     for paragraph in body.iter("a:p"):

@@ -1,7 +1,7 @@
-"""Reads files in a child process each, and ends it at the deadline or when the caller is cancelled.
+"""Reads each file in a child process, and ends the process at the deadline or when the caller is cancelled.
 
-The parent trusts nothing that comes back: sizes are bounded by the limits, and a Document checks itself. How many files
-are read at the same time is up to the caller. Knows nothing of HTTP and of kinds of files.
+The parent does not trust the child: the limits bound all sizes, and a Document checks itself. The caller decides how
+many files are read at the same time. This module does not know HTTP or kinds of files.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ async def ask(
         env=_environment(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # so that it can be ended with all that it may have started
+        start_new_session=True,  # so that all processes that it may have started can be ended with it
     )
     sending = asyncio.create_task(_send(process, wire.encode({**request, "limits": asdict(limits)}, data)))
     try:
@@ -80,13 +80,13 @@ async def _end_child(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        with suppress(TimeoutError):  # a pipe may be held open by what a hostile file has put out of reach
+        with suppress(TimeoutError):  # a process that a hostile file has started may hold a pipe open
             async with asyncio.timeout(_LONGEST_END_S):
                 await process.wait()
 
 
 def _environment() -> dict[str, str]:
-    """No more than a child needs: what a hostile file might take over must not hold keys."""
+    """The variables that a child needs, and no others: a hostile file that takes it over must not find keys."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     here = str(Path(__file__).parents[2])
     return {**kept, "PYTHONPATH": here, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}

@@ -1,7 +1,8 @@
-"""One entry for files of every kind: bytes and what is said of them -> a Document.
+"""One entry for files of every kind: bytes with their name and stated type -> a Document.
 
-What a file is, its bytes say. Plain text and tables are read in a thread; everything else in a child process with
-limits on time and memory, as it takes parsers in C, or trees larger than the file. Knows nothing of HTTP and tasks.
+The bytes decide the kind of a file. Plain text and tables are read in a thread; every other kind in a child process
+with limits on time and memory, because it needs parsers in C, or trees larger than the file. This module does not know
+HTTP or tasks.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']{1,40})", re.IGNORECAS
 async def read_file(
     data: bytes, name: str | None, content_type: str | None, charset: str | None, limits: FileLimits
 ) -> Document:
-    """The Document of a file. Name and content type choose between kinds of text that look alike, nothing else.
+    """The Document of a file. Name and content type only choose between kinds of text that look alike.
 
     `charset` counts before the one in the content type. Raises UnsupportedFile for kinds that are not read, and
     BrokenFile, EncryptedFile, UnsafeFile, UnknownEncoding or FileTooLarge, each with a sentence for the user.

@@ -2,7 +2,7 @@
 
 defusedxml refuses a document type, so that no entity can be declared: none of the formats read here has one. Namespaces
 become the prefixes that their standards use, the strict ones of ISO 29500 the same as the transitional ones that Word
-writes. Knows nothing of packages and documents.
+writes. This module does not know packages or documents.
 """
 
 import re
@@ -15,7 +15,7 @@ from app.errors import BrokenFile, UnsafeFile
 
 # Word nests four levels for each table in a table; readers walk elements recursively.
 MAX_DEPTH = 150
-# Some 300 bytes each. A thousand pages of Word have about a million.
+# An element takes some 300 bytes. A thousand pages of Word have about a million elements.
 MAX_ELEMENTS = 3_000_000
 # A namespace's name is repeated in every tag and attribute: a long one multiplies a small file.
 MAX_NAMESPACE_CHARACTERS = 300
@@ -50,7 +50,7 @@ _PREFIXES = {
 def parse_xml(data: bytes, part: str) -> Element:
     """The root of the XML in `data`; `part` names it in errors.
 
-    Raises BrokenFile for what is not well formed, UnsafeFile for a document type or what is past the bounds.
+    Raises BrokenFile for XML that is not well formed, UnsafeFile for a document type or XML past the bounds.
     """
     text = _decoded(data, part)
     if text.count("<") > 2 * MAX_ELEMENTS:
@@ -62,7 +62,7 @@ def parse_xml(data: bytes, part: str) -> Element:
         parser.feed(text)
         root: Element = parser.close()
     except DefusedXmlException:
-        raise UnsafeFile(f"The file declares a document type or XML entities in {part}, as no program does.") from None
+        raise UnsafeFile(f"The file declares a document type or XML entities in {part}, which is refused.") from None
     except ParseError as error:
         raise BrokenFile(f"The file is damaged: {part} is not well-formed XML ({error}).") from None
     _shorten(root, part)
@@ -70,7 +70,7 @@ def parse_xml(data: bytes, part: str) -> Element:
 
 
 def descend(element: Element | None, *tags: str) -> Element | None:
-    """The first child with the first tag, of that the first with the second, and so on; None where none is."""
+    """The first child with the first tag, its first child with the second tag, and so on; None if one is missing."""
     for tag in tags:
         if element is None:
             return None
@@ -95,7 +95,7 @@ def _shorten(root: Element, part: str) -> None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise UnsafeFile(f"The XML of {part} is nested more than {MAX_DEPTH} elements deep, as no document is.")
+            raise UnsafeFile(f"The XML of {part} is nested more than {MAX_DEPTH} elements deep, which is the limit.")
         for element in level:
             element.tag = short[element.tag]
             names = element.keys()

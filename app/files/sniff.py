@@ -1,7 +1,7 @@
-"""What kind of file some bytes are: by what they begin with and what is in them, not by their name.
+"""The kind of a file, found by its first bytes and its content, not by its name.
 
-Names and content types only choose between kinds of text that look alike: Markdown, tables and plain text. Kinds that
-are not read get a sentence that says what they are and what is accepted.
+Names and content types only choose between kinds of text that look alike: Markdown, tables and plain text. For a kind
+that is not read, the error names the kind and the kinds that are accepted.
 """
 
 import re
@@ -17,12 +17,12 @@ Kind = Literal["pdf", "docx", "pptx", "html", "markdown", "eml", "table", "text"
 ACCEPTED = "PDF, DOCX, PPTX, HTML, Markdown, EML, CSV, TSV and plain text"
 
 _HEAD_BYTES = 16_384
-# PDF's standard lets a kilobyte of anything stand before its mark, and programs use that.
+# PDF's standard allows a kilobyte of any bytes before its mark, and some programs write them.
 _PDF_MARK_WITHIN = 1024
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
-# (offset, bytes, what it is)
+# (offset, bytes, name of the kind)
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"{\\rtf", "an RTF document; save it as DOCX"),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture; text in pictures is not read"),
@@ -60,7 +60,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"SQLite format 3\0", "a SQLite database"),
     (0, b"%!PS", "a PostScript file; save it as PDF"),
 )
-# Some letters begin texts as well ("MZ", "BM", "ID3", "BZh"): these count only where the bytes are no text.
+# Some of these letters also begin texts ("MZ", "BM", "ID3", "BZh"): they count only where the bytes are no text.
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _ZIP_KINDS = (
     ("xl/workbook.xml", "an Excel workbook (XLSX); save the sheet as CSV"),
@@ -82,7 +82,7 @@ _MAIL_NAMES = frozenset({
     b"content-type", b"delivered-to", b"reply-to", b"dkim-signature", b"content-transfer-encoding",
     b"snapshot-content-location",
 })  # fmt: skip
-# Without one of these, "From: …" and "Subject: …" may be lines that someone typed.
+# Without one of these headers, "From: …" and "Subject: …" may be lines of an ordinary text.
 _MAIL_PROOFS = frozenset({b"message-id", b"received", b"return-path", b"mime-version", b"delivered-to"})
 _BEFORE_HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*", re.DOTALL)
 _HTML_START = re.compile(
@@ -107,8 +107,8 @@ _BY_CONTENT_TYPE: dict[str, Kind] = {
 def kind_of(data: bytes, name: str | None, content_type: str | None, limits: FileLimits) -> Kind:
     """The kind of a file.
 
-    Raises FileTooLarge past `limits.max_file_bytes`, FileError for nothing at all, UnsupportedFile for a kind that is
-    not read, EncryptedFile for an office file with a password, and what Package raises for a damaged archive.
+    Raises FileTooLarge past `limits.max_file_bytes`, FileError for an empty file, UnsupportedFile for a kind that is
+    not read, EncryptedFile for an office file with a password, and the errors of Package for a damaged archive.
     """
     _check_size(data, limits)
     head = data[:_HEAD_BYTES]
@@ -125,7 +125,7 @@ def kind_of(data: bytes, name: str | None, content_type: str | None, limits: Fil
 
 
 def what_is_no_text(head: bytes) -> str | None:
-    """What a file is that begins like this, in words, where it is of a known kind that is no text."""
+    """The name of a known binary kind for a file that begins with these bytes."""
     if _is_pdf(head):
         return "a PDF"
     if head.startswith(_ZIP):
@@ -137,12 +137,12 @@ def what_is_no_text(head: bytes) -> str | None:
 
 
 def unsupported(what: str) -> UnsupportedFile:
-    """The error for a file that is `what`."""
+    """The error for a file of the kind `what`."""
     return UnsupportedFile(f"The file is {what}. Accepted are {ACCEPTED}.")
 
 
 def _is_pdf(data: bytes) -> bool:
-    """A PDF begins with its mark, or has it soon and its trailer as well; a text may only speak of it."""
+    """Whether a file is a PDF: it begins with the mark, or has mark and trailer; a text may only mention the mark."""
     at = data[:_PDF_MARK_WITHIN].find(b"%PDF-")
     return at >= 0 and (not data[:at].strip(b"\xef\xbb\xbf \t\r\n\0") or b"startxref" in data[-_PDF_MARK_WITHIN:])
 
@@ -176,7 +176,7 @@ def _refuse_ole(data: bytes) -> NoReturn:
 
 
 def _text_kind(data: bytes, name: str | None, content_type: str | None) -> Kind:
-    """Between the kinds of text: by structure where it is clear, else by what is stated."""
+    """The kind of a text: by its structure if that is clear, else by the stated type."""
     stated = _stated_kind(name, content_type)
     if _is_mail(data, stated == "eml"):
         return "eml"
@@ -196,7 +196,7 @@ def _text_kind(data: bytes, name: str | None, content_type: str | None) -> Kind:
 
 
 def _stated_kind(name: str | None, content_type: str | None) -> Kind | None:
-    """What the name says, or the content type; a browser takes the type from the name and often guesses text/plain."""
+    """The kind by the name, else by the content type, which browsers guess from the name, often as text/plain."""
     extension = PurePath(name.replace("\\", "/")).suffix.lower() if name else ""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     return _BY_EXTENSION.get(extension) or _BY_CONTENT_TYPE.get(media_type)
@@ -217,7 +217,7 @@ def _is_mail(data: bytes, is_stated: bool) -> bool:
 
 
 def _characters(head: bytes) -> str:
-    """The ASCII of a text, also where it is UTF-16 with a mark."""
+    """The ASCII of a text, also of UTF-16 with a byte order mark."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return head[: len(head) // 2 * 2].decode("utf-16", "replace")
     return head.decode("latin-1").removeprefix("ï»¿")

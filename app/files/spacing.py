@@ -10,6 +10,7 @@ _SPACES = re.compile(r"[ \t\r\n\f]+")
 def collapsed(text: str) -> str:
     """The text with its white space as a browser shows it: one space, or nothing at a line end in Japanese text.
 
-    After https://drafts.csswg.org/css-text-4/#line-break-transform; ideographic and no-break spaces stay as they are.
+    The rules are those of https://drafts.csswg.org/css-text-4/#line-break-transform; ideographic and no-break spaces
+    stay.
     """
     return _SPACES.sub(" ", _LINE_END_IN_JAPANESE.sub("", text))

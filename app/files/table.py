@@ -1,7 +1,7 @@
 """CSV and TSV -> Document: every record a row, every field a cell.
 
-The delimiter is the one of comma, tab and semicolon that gives most rows the same number of fields. Knows nothing of
-what the columns mean.
+The delimiter is the comma, tab or semicolon, whichever gives the most rows the same number of fields. This module does
+not know the meaning of the columns.
 """
 
 import csv
@@ -19,7 +19,7 @@ _SAMPLE_ROWS = 50
 
 
 def read_table(text: str, warnings: tuple[str, ...] = ()) -> Document:
-    """Read the characters of a CSV or TSV file. Raises BrokenFile for a field that is longer than any cell."""
+    """Read the characters of a CSV or TSV file. Raises BrokenFile for a field longer than the limit."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     builder = DocumentBuilder()
     try:
@@ -27,7 +27,9 @@ def read_table(text: str, warnings: tuple[str, ...] = ()) -> Document:
             builder.add_row(row)
     except csv.Error as error:
         rows = len(builder.blocks)
-        raise BrokenFile(f"The table is damaged after {rows} rows, as by a lost quotation mark: {error}.") from None
+        raise BrokenFile(
+            f"The table is damaged after {rows} rows, perhaps by a lost quotation mark: {error}."
+        ) from None
     return builder.build(warnings)
 
 

@@ -1,7 +1,7 @@
-"""What the parent and the child that reads a file say to each other: one header of JSON, then bytes.
+"""Messages between the parent and the child that reads a file: one header of JSON, then bytes.
 
-Neither trusts the other's sizes. A Document travels as JSON, UTF-8 and raw floats; nothing is ever unpickled. Knows
-nothing of processes and of kinds of files.
+Neither trusts the other's sizes. A Document travels as JSON, UTF-8 and raw floats; nothing is ever unpickled. This
+module does not know processes or kinds of files.
 """
 
 import json
@@ -24,7 +24,7 @@ def encode(header: Mapping[str, Any], *blobs: bytes) -> bytes:
 
 
 def read(stream: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
-    """The next message of a stream. Raises EOFError where the stream ends before it does."""
+    """The next message of a stream. Raises EOFError if the stream ends inside the message."""
     head, lengths = header_of(_exactly(stream, int.from_bytes(_exactly(stream, LENGTH_BYTES), "big")))
     return head, [_exactly(stream, length) for length in lengths]
 

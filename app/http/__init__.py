@@ -1,4 +1,4 @@
 """Everything that knows HTTP: middleware, API keys, endpoints, pages, and the formats of other services.
 
-Knows requests and responses; nothing of how a text is read. Start with middleware.py.
+This room knows requests and responses, and does not know how a text is read. Start with middleware.py.
 """

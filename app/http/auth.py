@@ -1,12 +1,12 @@
 """API keys: reads them, limits the use of each, and refuses requests without one.
 
-A key is a name and the SHA-256 of a token. The token is 256 random bits, so there is nothing to guess: a slow hash,
-as passwords need it, would protect nothing and cost every request its time. Names appear in logs and metrics; tokens
-exist only with their owners. Everything here runs on the event loop, so counting needs no locks.
+A key is a name and the SHA-256 of a token. The token is 256 random bits and cannot be guessed, so a slow hash, which
+passwords need, would protect nothing and would slow down every request. Names appear in logs and metrics; only the
+owner of a token has it. Everything here runs on the event loop, so counting needs no locks.
 
-`ApiKeyMiddleware` stands between the gate and the routes when keys are configured. Only what a browser or an
-orchestrator asks before it can know a key stays open. Every other path needs a key, also one that does not exist: a new
-path is closed until it is named here. Knows nothing of what a request asks for.
+`ApiKeyMiddleware` stands between the gate and the routes when keys are configured. The only open paths are those that a
+browser or an orchestrator requests before it can know a key. Every other path needs a key, even a path that does not
+exist: a new path is closed until it is named here. This module does not know what a request asks for.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from app.http.responses import answer_error
 from app.settings import Settings
 from app.telemetry.request_context import current_request
 
-# Scanners for leaked secrets, and people, recognise a token by it.
+# Scanners for leaked secrets, and people, recognise a token by this prefix.
 TOKEN_PREFIX = "nagayomi_"
 TOKEN_BYTES = 32
 
@@ -39,7 +39,7 @@ _REALM = 'Bearer realm="nagayomi"'
 # Capacity returns when one of the key's own requests ends, so a short Retry-After is enough.
 _RETRY_AFTER_S = 1
 
-# For reading only: a POST to `/` is a task.
+# These paths are open to GET and HEAD only: a POST to `/` is a task.
 OPEN_PATHS = frozenset(
     ("/", "/docs", "/openapi.json", "/livez", "/readyz", "/health", "/v2/health/live", "/v2/health/ready")
 )
@@ -58,7 +58,7 @@ class Key:
         """Read an entry.
 
         Raises:
-            InvalidInput: names the place and never repeats the entry, which may be a token put there by mistake.
+            InvalidInput: the message names the place and never repeats the entry, which may be a token by mistake.
         """
         match = _ENTRY.fullmatch(entry)
         if match is None:
@@ -73,10 +73,10 @@ def new_key(name: str) -> tuple[str, str]:
     """A new token and its entry for the keys file.
 
     Raises:
-        InvalidInput: the name cannot stand in logs and metrics.
+        InvalidInput: the name has characters that logs and metrics cannot hold.
     """
     if not _NAME.fullmatch(name):
-        raise InvalidInput("A key's name is 1 to 64 letters, digits, dots, hyphens and underscores of ASCII.")
+        raise InvalidInput("A key's name must be 1 to 64 ASCII letters, digits, dots, hyphens and underscores.")
     token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     return token, f"{name}:{hashlib.sha256(token.encode()).hexdigest()}"
 
@@ -85,7 +85,7 @@ def read_keys(settings: Settings) -> list[Key]:
     """The keys of the settings and of the file they name; none when neither is set.
 
     Raises:
-        InvalidInput: the file cannot be read or holds no key; an entry is not one, or stands twice.
+        InvalidInput: the file cannot be read or holds no key; an entry is no key, or a name or a digest stands twice.
     """
     keys = [Key.parse(entry, f"Entry {number} of api_keys") for number, entry in enumerate(settings.api_keys, 1)]
     if (file := settings.api_keys_file) is not None:
@@ -103,14 +103,14 @@ def read_keys(settings: Settings) -> list[Key]:
         keys += of_file
     names = [key.name for key in keys]
     if repeated := [name for name in names if names.count(name) > 1]:
-        raise InvalidInput(f"Two keys are named {repeated[0]}; their requests could not be told apart.")
+        raise InvalidInput(f"Two keys are named {repeated[0]}; every key needs a name of its own.")
     if len({key.digest for key in keys}) < len(keys):
         raise InvalidInput("Two keys have the same SHA-256; every name needs a different token.")
     return keys
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse to serve strangers by accident.
+    """Refuse an address that other machines can reach without a key, unless the settings allow it.
 
     Raises:
         InvalidInput: other machines can reach the address, no key is required, and the settings do not allow that.
@@ -119,15 +119,15 @@ def check_exposure(settings: Settings) -> None:
         return
     raise InvalidInput(
         f"Other machines can reach {settings.host}, and no key is required. Make keys with `nagayomi keys NAME` and "
-        "name them with --api-keys-file (NAGAYOMI_API_KEYS_FILE); or allow with --allow-unauthenticated "
-        "(NAGAYOMI_ALLOW_UNAUTHENTICATED=true) that every client that reaches the address may use the service."
+        "name their file with --api-keys-file (NAGAYOMI_API_KEYS_FILE); or let every client that reaches the "
+        "address use the service, with --allow-unauthenticated (NAGAYOMI_ALLOW_UNAUTHENTICATED=true)."
     )
 
 
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name: only this one is known to mean this machine
+    except ValueError:  # a host name: only localhost is known to mean this machine
         return host == "localhost"
 
 
@@ -143,15 +143,15 @@ class KeyHolder:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Count one request, as long as it runs.
+        """Count one request while it runs.
 
         Raises:
-            KeyLimit: as many run as one key may have.
+            KeyLimit: as many requests run as one key may have.
         """
         if self.requests >= self._max_requests:
             raise KeyLimit(
                 f"{self.requests} requests with the key {self.name} are being answered; {self._max_requests} are "
-                "allowed at once. Try again when one of them is done.",
+                "allowed at once. Try again when one of them has ended.",
                 _RETRY_AFTER_S,
             )
         self.requests += 1
@@ -162,15 +162,15 @@ class KeyHolder:
 
     @contextmanager
     def hold_tokens(self, tokens: int) -> Iterator[None]:
-        """Count tokens, as long as they wait or run.
+        """Count tokens while they wait or run.
 
         Raises:
-            KeyLimit: with them there would be more than one key may have.
+            KeyLimit: together with the tokens that wait or run, they are more than one key may have.
         """
         if self.tokens + tokens > self._max_tokens:
             raise KeyLimit(
                 f"Requests with the key {self.name} have {self.tokens} tokens waiting or running and this one would "
-                f"add {tokens}; {self._max_tokens} are allowed. Try again when one of them is done.",
+                f"add {tokens}; {self._max_tokens} are allowed. Try again when one of them has ended.",
                 _RETRY_AFTER_S,
             )
         self.tokens += tokens
@@ -181,7 +181,7 @@ class KeyHolder:
 
 
 class KeyRing:
-    """Every holder there is, found by token."""
+    """The holders of all keys, found by token."""
 
     def __init__(self, keys: Iterable[Key], settings: Settings) -> None:
         self._holders = [
@@ -241,7 +241,7 @@ def _is_open(scope: Scope) -> bool:
 
 
 def _token(headers: Headers) -> bytes | None:
-    """The token, from the header that is ours alone if it is there: `Authorization` may be meant for a proxy."""
+    """The token. `X-API-Key`, where it is sent, counts before `Authorization`, which may be meant for a proxy."""
     if (token := headers.get("x-api-key")) is not None:
         return token.strip().encode("latin-1")
     scheme, _, token = headers.get("authorization", "").partition(" ")

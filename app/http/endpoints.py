@@ -1,7 +1,7 @@
 """The endpoints of the tasks, in the service's own format: POST /qa, /summarize and /classify.
 
 A body is JSON with a text or documents, or a form with files. A body with `inputs` is in the format of Hugging Face and
-is handed on. Knows requests and responses; nothing of how a text is read.
+is passed to http/compat/. This module knows requests and responses, and does not know how a text is read.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -35,7 +35,7 @@ from app.tasks.registry import TASKS
 from app.types import Task
 from app.validation import parse_object
 
-# What clients that are made from the schema call them.
+# The names of the operations in clients that are generated from the schema.
 _OPERATIONS: dict[Task, str] = {"qa": "ask", "summarize": "summarize", "classify": "classify"}
 _SUMMARIES: dict[Task, str] = {
     "qa": "Answer questions about texts or files",
@@ -43,7 +43,7 @@ _SUMMARIES: dict[Task, str] = {
     "classify": "Classify texts or files",
 }
 
-# Media types of a body that is read as JSON: also those that clients send of themselves when nobody says what it is.
+# Media types of a body that is read as JSON. Some clients send one of the others when their user states no type.
 _JSON_TYPES = frozenset(
     (
         *("", "application/json", "text/json", "text/plain"),
@@ -53,7 +53,7 @@ _JSON_TYPES = frozenset(
 
 
 class _BareRoute(APIRoute):
-    """A route whose endpoint takes the request and gives the response; what is declared next to it is for /docs.
+    """A route whose endpoint takes the request and returns the response; its other arguments only document it in /docs.
 
     FastAPI's own handler would look for parameters and dependencies and find none.
     """
@@ -64,17 +64,17 @@ class _BareRoute(APIRoute):
 
 @dataclass(frozen=True)
 class _Asked:
-    """A valid request, and the bytes that it holds."""
+    """A valid request, and its size in bytes."""
 
     answer: Answer
     size: int
 
 
 def add_tasks(app: FastAPI, service: Service, extractor: Extractor, jobs: Jobs | None) -> None:
-    """Add the endpoints to the application itself: a router between would cost every request.
+    """Add the endpoints to the application itself: a router in between would slow down every request.
 
     Args:
-        jobs: None where none are offered.
+        jobs: None where the settings allow no jobs.
     """
     for task in TASKS.values():
         app.router.add_api_route(
@@ -114,7 +114,7 @@ def _endpoint(
             service.require_ready()
             return start_job(request, jobs, settings, asked.answer, asked.size)
         result = await unless_disconnected(request, asked.answer(caller, None))
-        # Written by pydantic in one pass, past FastAPI's own validation of what was valid when it was made.
+        # Pydantic writes the valid result in one pass; FastAPI would validate it a second time.
         return Response(
             result.model_dump_json(),
             media_type="application/json",
@@ -132,15 +132,18 @@ def _endpoint(
 
 
 def _documented(settings: Settings, task: TaskSpec[Any, Any, Any], *, with_jobs: bool) -> dict[str, Any]:
-    """What /docs shows: our own formats, and Hugging Face's next to them."""
+    """The documentation of an endpoint in /docs: our own formats, and Hugging Face's next to them."""
     responses = {
         **ERROR_RESPONSES,
         200: {"content": {"application/json": {"example": ANSWERED[task.name]}}},
-        415: {"model": ErrorResponse, "description": "The body is of another type, or a file of a kind not read."},
+        415: {
+            "model": ErrorResponse,
+            "description": "The media type of the body, or a file's format, is not read.",
+        },
     }
     parameters = [timeout_parameter(settings)]
     if with_jobs:
-        responses[202] = {"model": JobInfo, "description": "A job was started; Location says where it is."}
+        responses[202] = {"model": JobInfo, "description": "A job was started; the header Location holds its path."}
         parameters.append(PREFER_PARAMETER)
     return {
         "response_model": task.response | task.documents_response | ANSWERS[task.name],

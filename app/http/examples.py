@@ -1,6 +1,6 @@
-"""Requests that work, for /docs and for the greeting of `nagayomi serve`, and what the shipped models answered.
+"""Requests that work, for /docs and for the greeting of `nagayomi serve`, and the answers of the shipped models.
 
-Knows the formats of requests, and nothing of what reads them.
+This module knows the formats of requests, and does not know the code that reads them.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ def tensors_of(task: Task) -> dict[str, Any]:
 TENSORS: Examples = {"qa": {"summary": "For a model that answers questions", "value": tensors_of("qa")}}
 
 
-# What the shipped models answered, without timings, which are of one machine, and without null.
+# The answers of the shipped models, without timings, which depend on the machine, and without fields that are null.
 ANSWERED: dict[Task, dict[str, Any]] = {
     "qa": {
         "usage": {"tokens": 43, "windows": 1},

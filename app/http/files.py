@@ -1,6 +1,6 @@
-"""The endpoints that take a file and no model: POST /extract gives its text and structure, POST /render a page.
+"""The endpoints that take a file and no model: POST /extract returns its text and structure, POST /render a page.
 
-Knows forms and the extractor; nothing of tasks.
+This module knows forms and the extractor, and does not know tasks.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from app.tasks.base import offsets_of
 from app.tasks.sources import boxes_of
 from app.validation import validate
 
-UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or the file is of a kind that is not read."}
+UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or the file's format is not read."}
 
 
 def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Responses) -> None:

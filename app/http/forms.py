@@ -1,7 +1,7 @@
 """Reads multipart/form-data: files and fields, bounded while they arrive.
 
 Files are held in memory and never written to disk. Plain fields become the values that the same field has in JSON.
-Knows nothing of what files hold.
+This module does not know the contents of files.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass
 class Form:
-    """What a form holds, in the order sent. A field that stands more than once has all its values."""
+    """The files and fields of a form, in the order sent. A field that is sent more than once has all its values."""
 
     files: list[SentFile] = field(default_factory=list)
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -46,15 +46,15 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
     """The form, never holding more than `max_upload_bytes` of it.
 
     Raises:
-        UnsupportedMediaType: the body is of another type.
-        MalformedBody: it is not what its type says, or ends too early.
-        BodyTooLarge: by its announced length, or by what has arrived.
-        BodyTimeout: it was not there in time.
-        InvalidInput: it holds too many files or fields, or none where there must be one.
+        UnsupportedMediaType: the body has another media type.
+        MalformedBody: the body is no form, or ends too early.
+        BodyTooLarge: the announced length, or the part that has arrived, is over the limit.
+        BodyTimeout: the body did not arrive in time.
+        InvalidInput: the form holds too many files or fields, or no file where it must hold one.
     """
     if (sent := media_type(request)) != FORM:
         await drain_body(request)
-        shown = f"{sent[:_MAX_NAME]!r}" if sent else "of no stated type"
+        shown = f"{sent[:_MAX_NAME]!r}" if sent else "sent without a media type"
         raise UnsupportedMediaType(f"The body is {shown}; send the file as a part named `{FILE_FIELD}` of {FORM}.")
     await refuse_compressed(request)
     reading = _Reading(request, max_files)
@@ -80,7 +80,7 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
                     break
     except TimeoutError:
         raise failure or BodyTimeout(
-            f"The body did not arrive within {settings.upload_timeout_s:g} seconds, all that an upload may take."
+            f"The body did not arrive within {settings.upload_timeout_s:g} seconds, the limit for an upload."
         ) from None
     if failure is not None:
         raise failure
@@ -143,9 +143,9 @@ def _check_part(part: multipart.MultipartSegment, form: Form, max_files: int) ->
     """Refuse a part before its content is read."""
     if part.filename is None:
         if part.name == FILE_FIELD:
-            raise InvalidInput(f"A part named `{FILE_FIELD}` has no file name; files have one, fields have none.")
+            raise InvalidInput(f"A part named `{FILE_FIELD}` has no file name; every file must have one.")
         if sum(map(len, form.fields.values())) == _MAX_FIELDS:
-            raise InvalidInput(f"The form holds more than {_MAX_FIELDS} fields, the most that one may hold.")
+            raise InvalidInput(f"The form holds more than {_MAX_FIELDS} fields, the most that a form may hold.")
     elif part.name != FILE_FIELD:
         raise InvalidInput(f"A file is in a part named {part.name[:60]!r}; files are sent as `{FILE_FIELD}`.")
     elif len(form.files) == max_files:
@@ -167,7 +167,7 @@ def _add(form: Form, part: multipart.MultipartSegment, content: bytes) -> None:
 
 
 def _file_name(sent: str) -> str:
-    """The last part of a path, without what no file's name holds."""
+    """The last part of a path, without characters that no file name holds."""
     name = _CONTROLS.sub("", re.split(r"[/\\]", sent)[-1]).strip()
     return name[-_MAX_NAME:] or "file"
 
@@ -184,10 +184,10 @@ def _distinct(name: str, files: Sequence[SentFile]) -> str:
 
 
 def values_of(form: Form, model: type[BaseModel]) -> dict[str, Any]:
-    """The fields of a form as the JSON of `model` has them: text where it has text, else numbers and truth values.
+    """The fields of a form as `model` has them in JSON: text where `model` has text, else numbers and truth values.
 
     Raises:
-        InvalidInput: a field stands more than once that is no list.
+        InvalidInput: a field that is no list stands more than once.
     """
     values: dict[str, Any] = {}
     for name, texts in form.fields.items():
@@ -212,7 +212,7 @@ def _types_of(annotation: Any) -> set[Any]:
 
 
 def _scalar(text: str) -> Any:
-    """A number, a truth value or null; any other text as it stands, for the schema to say what it must be."""
+    """A number, a truth value or null. Any other text stays as it is, and the schema says which type it must have."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -221,4 +221,4 @@ def _scalar(text: str) -> Any:
 
 
 def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body is larger than {limit} bytes, the most that one upload may have.")
+    return BodyTooLarge(f"The body is larger than {limit} bytes, the limit for one upload.")

@@ -1,7 +1,7 @@
 """Jobs over HTTP: 202 for `Prefer: respond-async`, GET and DELETE /jobs/{job_id}, and progress as server-sent events.
 
-A job belongs to the key that started it. Where a request would be refused for lack of room, a job waits. Knows nothing
-of what a job reads.
+A job belongs to the key that started it. When the queue is full, a job waits where a request would be refused. This
+module does not know the texts that a job reads.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from app.settings import Settings
 PREFERENCE = "respond-async"
 EVENTS = "text/event-stream"
 
-_KEEP_ALIVE_S = 15.0  # proxies close connections on which nothing comes
-_LONGEST_PAUSE_S = 10  # between two tries of a job for which there is no room
+_KEEP_ALIVE_S = 15.0  # proxies close silent connections
+_LONGEST_PAUSE_S = 10  # between two tries of a job for which the queue has no room
 
 
 def jobs_of(settings: Settings) -> Jobs | None:
@@ -38,19 +38,19 @@ def jobs_of(settings: Settings) -> Jobs | None:
 
 
 def wants_job(request: Request) -> bool:
-    """Whether the client need not be answered at once (RFC 7240)."""
+    """Whether the client prefers a job to an immediate answer (RFC 7240)."""
     preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
     return any(preference.partition(";")[0].strip() == PREFERENCE for preference in preferences)
 
 
 def start_job(request: Request, jobs: Jobs, settings: Settings, answer: Answer, size: int) -> Response:
-    """Begin a job, and say where it is.
+    """Begin a job, and answer with its path.
 
     Args:
         size: bytes that the request holds in memory.
 
     Raises:
-        Overloaded: there is no room for another job.
+        Overloaded: as many jobs run or are kept as the settings allow.
     """
     caller = caller_of(request, settings)
     if TIMEOUT_HEADER not in request.headers:
@@ -124,7 +124,7 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
 
 
 async def _events(job: Job) -> AsyncIterator[bytes]:
-    """Progress until the job is over, then how it ended."""
+    """Progress until the job is over, then its end."""
     yield _event("progress", job)
     async for changed in job.changes(_KEEP_ALIVE_S):
         if not changed:

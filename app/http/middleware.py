@@ -1,7 +1,7 @@
 """The middleware stack: gate, CORS, API keys, HEAD; and the reporters called after each request.
 
 The gate opens the context of a request (app/telemetry/request_context.py) and gives it to the reporters when the
-request is over. Knows the settings, and nothing of the endpoints.
+request is over. This module knows the settings, and does not know the endpoints.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ logger = logging.getLogger("nagayomi.http")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
-# What no answer of this service needs, and what the web page relaxes for itself (http/pages.py).
+# The policy of every answer; the web page sets a wider one for itself (http/pages.py).
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
-_ROUTED = ("endpoint", "path_params", "root_path", "route")  # what the router leaves in a scope, for the gate
+_ROUTED = ("endpoint", "path_params", "root_path", "route")  # keys that the router adds to a scope, for the gate
 _TRACE_HEADERS = ("traceparent", "tracestate")
 
-# Reported by name where no route is reached, as when a key is missing.
+# Paths that are reported by name even when no route is reached, for example because a key is missing.
 _COUNTED = frozenset(
     (
         *("/", "/qa", "/summarize", "/classify", "/extract", "/render"),
@@ -47,7 +47,7 @@ _COUNTED = frozenset(
     )
 )
 
-# What a web page of another origin may send and see, where cors_origins lets it.
+# Headers that a web page of another origin may send and read, where cors_origins allows that origin.
 _CORS_SENT = ("Authorization", "Content-Type", "Prefer", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms")
 _CORS_SHOWN = (
     *("Location", "Preference-Applied"),
@@ -65,7 +65,7 @@ def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, trace
     reports: list[Callable[[RequestContext], None]] = [telemetry.over, log_request]
     if traces is not None:
         reports.append(traces.report)
-    # From the inside out: the last one added is the first to see a request.
+    # They are added from the inside out: the last one is the first to see a request.
     app.add_middleware(HeadAsGet)
     if settings.needs_key:
         keys = KeyRing(read_keys(settings), settings)
@@ -106,7 +106,7 @@ class HeadAsGet:
                 await send({"type": "http.response.body", "body": b""})
 
         scope.setdefault("state", {})[ONLY_HEAD] = True
-        inner = {**scope, "method": "GET"}  # the server goes by its own
+        inner = {**scope, "method": "GET"}  # the server reads its own scope
         try:
             await self._app(inner, receive_until_answered, send_head)
         finally:
@@ -114,10 +114,10 @@ class HeadAsGet:
 
 
 class Gate:
-    """The outermost middleware: gives every request an id and a context, and turns the unforeseen into a plain 500.
+    """The outermost middleware: gives every request an id and a context, and turns unforeseen errors into a 500.
 
     Args:
-        paths: reported by name where no route was reached; every other path is reported as "other", so that nobody
+        paths: reported by name where no route was reached; every other path is reported as "other", so that no client
             can fill metrics and logs with names.
         reports: called in order with the context of every request that is over.
     """
@@ -152,16 +152,16 @@ class Gate:
                 message["headers"] = [*given, (b"x-request-id", request_id.encode("latin-1")), *added]
             await send(message)
 
-        # As they are here: a mount that is entered on the way adds itself to the scope.
+        # Read before the call: a mounted application adds its own path to the scope.
         root, path = scope.get("root_path", ""), local_path(scope)
         try:
             await self._app(scope, receive, send_with_id)
-        except asyncio.CancelledError:  # by a server that stops while, say, a body is still coming: not without a word
+        except asyncio.CancelledError:  # the server stops, for example while a body is arriving
             if status is not None:
                 raise
             error = Unavailable("The service is shutting down.")
             await answer_error(request_id, error)(scope, receive, send_with_id)
-        except Exception:  # the last line: whatever went wrong, the client gets a sentence and the log the trace
+        except Exception:  # the last resort: the client gets a sentence, and the log gets the traceback
             logger.exception("request %s failed", request_id)
             if status is not None:
                 raise
@@ -178,12 +178,12 @@ class Gate:
             current_request.reset(outer)
 
     def _endpoint(self, scope: Scope, root: str, path: str) -> str:
-        # What the router left in the scope: where a mounted application begins, and the template of the route.
+        # The router has left two values in the scope: the path of a mounted application, and the template of the route.
         mount = scope.get("root_path", "").removeprefix(root)
         template = f"{mount}{getattr(scope.get('route'), 'path', '')}"
         return template or (path if path in self._paths else "other")
 
 
 def _request_id(sent: str | None) -> str:
-    """The client's own id when it is one that can stand in logs and headers, else a new one."""
+    """The client's own id when logs and headers can hold it, else a new one."""
     return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

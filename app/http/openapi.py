@@ -1,6 +1,7 @@
-"""The OpenAPI document where FastAPI cannot derive it: bodies that are read by hand, errors, keys, X-Timeout-Ms.
+"""The parts of the OpenAPI document that FastAPI cannot derive: bodies read by hand, errors, keys, X-Timeout-Ms.
 
-Bodies are read by hand for their errors and their limits. Knows schemas and settings, and nothing of the endpoints.
+Bodies are read by hand for their errors and their limits. This module knows schemas and settings, and does not know
+the endpoints.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,14 +25,14 @@ _BODIES: dict[str, dict[str, Any]] = {}  # schemas of bodies that are read by ha
 Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI's routes take them
 
 ERRORS: dict[int, str] = {
-    401: "No key, or one that this server does not know, where keys are asked for.",
+    401: "The request has no key, or a key that this server does not know. Only servers with keys answer so.",
     404: "No such model.",
     408: "The body was not sent in time.",
     413: "The body or the texts are too large.",
-    422: "The request is not one the endpoint takes.",
+    422: "The request is not valid for this endpoint.",
     429: "The queue is full, or the key's other requests use up what one key may have; see Retry-After.",
-    503: "Not ready, shutting down, or the engine failed.",
-    504: "Not answered in time.",
+    503: "The service is not ready or is shutting down, or the engine failed.",
+    504: "The request was not answered in time.",
 }
 ERROR_RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in ERRORS.items()}
 
@@ -40,7 +41,7 @@ PREFER_PARAMETER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "description": "`respond-async` answers 202 with a job, whose state and result are at /jobs/{job_id}.",
+    "description": "With `respond-async` the answer is 202 and a job, whose state and result are at /jobs/{job_id}.",
     "schema": {"type": "string", "enum": ["respond-async"]},
 }
 
@@ -51,7 +52,7 @@ def json_body(*models: type[BaseModel], examples: Examples) -> dict[str, Any]:
 
 
 def task_body(*models: type[BaseModel], fields: type[BaseModel], examples: Examples) -> dict[str, Any]:
-    """As `json_body`, of a route that takes forms with several files and these fields as well."""
+    """`json_body` for a route that also takes forms with several files and these fields."""
     content = {**_json_content(*models, examples=examples), FORM: {"schema": _form(fields, several=True)}}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -63,7 +64,7 @@ def _json_content(*models: type[BaseModel], examples: Examples) -> dict[str, Any
 
 
 def _component(name: str, schema: dict[str, Any]) -> dict[str, str]:
-    """A reference to a schema that is put among the components of the document, with the schemas it refers to."""
+    """A reference to a schema. The schema and those it refers to become components of the document."""
     for inner, definition in {**schema.pop("$defs", {}), name: schema}.items():
         if _BODIES.setdefault(inner, definition) != definition:
             raise ValueError(f"two schemas are named {inner}")
@@ -120,7 +121,7 @@ def describe(app: FastAPI, settings: Settings, served: Callable[[], Mapping[str,
 
 def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:
     """The two ways to send a key, whether or not this server asks for one; ApiKeyMiddleware does."""
-    how = "A key of this server, as `nagayomi keys` makes them. Servers without keys need none."
+    how = "A key that was made with `nagayomi keys`. A server without keys needs none."
     schema["components"]["securitySchemes"] = {
         "HTTPBearer": {"type": "http", "scheme": "bearer", "description": how},
         "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": how},
@@ -133,7 +134,7 @@ def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:
 
 
 def _name_a_model(schema: dict[str, Any], served: Mapping[str, Task]) -> None:
-    """Where a path names a model, the example is one that is served, with a body for its task."""
+    """Where a path names a model, make the example a model that is served, with a body for its task."""
     with_request = {name: task for name, task in served.items() if task in REQUESTS}
     name, task = min(with_request.items(), default=("nagayomi-small-ja-qa", "qa"))
     for path, operations in schema["paths"].items():

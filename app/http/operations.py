@@ -1,6 +1,6 @@
-"""What operators and clients ask about the service: liveness, readiness, models and limits, metrics.
+"""The endpoints about the service itself: liveness, readiness, models and limits, metrics.
 
-Knows the state of the service; nothing of its tasks but their names.
+This module knows the state of the service, and of its tasks only the names.
 """
 
 from functools import partial
@@ -32,7 +32,9 @@ def routes(service: Service) -> APIRouter:
         )
         return Response(health.model_dump_json(), 200 if ready else 503, media_type="application/json")
 
-    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not ready; says why."}}
+    not_ready: dict[int | str, dict[str, Any]] = {
+        503: {"model": Health, "description": "Not ready; `reason` says why."}
+    }
 
     @router.get("/livez", summary="Whether the process answers")
     async def livez() -> dict[str, str]:
@@ -50,7 +52,7 @@ def routes(service: Service) -> APIRouter:
     async def info() -> Info:
         return _info(service, "classify")
 
-    # A Hugging Face client whose model is the address of a task asks below that address.
+    # A Hugging Face client that takes the address of a task as its model sends these requests below that address.
     for task in TASKS:
         router.add_api_route(f"/{task}/health", health, include_in_schema=False)
         router.add_api_route(f"/{task}/info", partial(_info, service, task), include_in_schema=False)

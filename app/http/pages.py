@@ -1,6 +1,6 @@
-"""The web page and the reference, under policies that let them talk to this server and nothing else.
+"""The web page and the reference, under policies that let them talk to this server and to no other.
 
-Knows nothing of the service: the pages call the same endpoints as any client.
+This module does not know the service: the pages call the same endpoints as any client.
 """
 
 from importlib.resources import files
@@ -12,11 +12,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 STATIC = Path(__file__).parents[1] / "static"
-# Swagger UI as files: no other host is asked, so /docs works in closed networks, and no other host could read a key
-# that is typed into it.
+# Swagger UI as local files: /docs loads nothing from another host, so it works in closed networks, and no other host
+# could read a key that is typed into it.
 SWAGGER = Path(str(files("fastapi_offline"))) / "static"
 
-# No inline script or style, no other host, no frames: what a text holds cannot become part of the page.
+# No inline script or style, no other host, no frames: markup in a text cannot become part of the page.
 _POLICY = {
     "default-src": "'none'",
     "connect-src": "'self'",
@@ -43,7 +43,7 @@ class _Files(StaticFiles):
 def add_page(app: FastAPI) -> None:
     """Serve the page at `/`, the reference at `/docs`, and their files below `/static`."""
 
-    # In the schema, because it documents this path: POST is there too.
+    # The schema has this route, because the same path also takes POST.
     @app.get("/", summary="The web page", tags=["operations"], response_class=HTMLResponse)
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=_headers(_POLICY))

@@ -1,6 +1,6 @@
-"""What every endpoint does first: read a bounded body, find out who asks and for how long, watch for a disconnect.
+"""The first steps of every endpoint: read a bounded body, find the caller and its timeout, watch for a disconnect.
 
-Plain ASGI, so that nothing is buffered on the way. Knows nothing of models or of what the endpoints do.
+All of it is plain ASGI, so that nothing is buffered on the way. This module knows neither models nor endpoints.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from app.settings import Settings
 T = TypeVar("T")
 
 TIMEOUT_HEADER = "X-Timeout-Ms"
-ONLY_HEAD = "only_head"  # in the state of a request: its body goes to nobody
+ONLY_HEAD = "only_head"  # in the state of a request: the response is sent without its body
 KEY_HOLDER = "key_holder"  # in the state of a request: the KeyHolder whose key it has
 
 _MILLISECONDS = re.compile("[0-9]{1,10}")
@@ -30,7 +30,7 @@ _DRAIN_SECONDS = 5.0
 
 
 def caller_of(request: Request, settings: Settings) -> Caller:
-    """For the service.
+    """The caller as the service knows it: its key, its timeout and its quota.
 
     Raises:
         InvalidInput: see `timeout_of`.
@@ -41,10 +41,10 @@ def caller_of(request: Request, settings: Settings) -> Caller:
 
 
 def timeout_of(header: str | None, settings: Settings) -> float:
-    """Seconds for one request: what the header says, or `request_timeout_s` without one.
+    """Seconds for one request: the value of the header, or `request_timeout_s` without a header.
 
     Raises:
-        InvalidInput: it is not a whole number of milliseconds from 1 to `max_request_timeout_s`.
+        InvalidInput: the header is not a whole number of milliseconds from 1 to `max_request_timeout_s`.
     """
     if header is None:
         return settings.request_timeout_s
@@ -55,7 +55,7 @@ def timeout_of(header: str | None, settings: Settings) -> float:
 
 
 def local_path(scope: Scope) -> str:
-    """The path below the one this application is mounted at."""
+    """The path below the path at which this application is mounted."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
@@ -64,11 +64,11 @@ def model_in_query(request: Request) -> str | None:
     """The model that `?model=` names: clients keep the query of an address that they are given.
 
     Raises:
-        InvalidInput: it names more than one.
+        InvalidInput: the query names more than one model.
     """
     named = request.query_params.getlist("model")
     if len(named) > 1:
-        raise InvalidInput(f"The address names {len(named)} models; one answers a request.")
+        raise InvalidInput(f"The address names {len(named)} models; a request takes one.")
     return named[0] if named else None
 
 
@@ -76,14 +76,14 @@ def add_model_of_query(request: Request, fields: dict[str, Any]) -> None:
     """Make `?model=` the field `model` of a request.
 
     Raises:
-        InvalidInput: the field names another one.
+        InvalidInput: the field names another model.
     """
     if (named := model_in_query(request)) is not None and fields.setdefault("model", named) != named:
-        raise InvalidInput("The address and the field `model` name two models; one answers a request.")
+        raise InvalidInput("The address and the field `model` name two models; a request takes one.")
 
 
 async def refuse_compressed(request: Request) -> None:
-    """Every body is taken as it is sent: what it unpacks to would have no limit.
+    """Refuse a compressed body: it could unpack to any size.
 
     Raises:
         UnsupportedMediaType: the body is compressed.
@@ -91,18 +91,16 @@ async def refuse_compressed(request: Request) -> None:
     encodings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
     if sent := [encoding for name in encodings if (encoding := name.strip()) not in ("", "identity")]:
         await drain_body(request)
-        raise UnsupportedMediaType(
-            f"The body is sent as {sent[0][:60]!r}; only a body that is not compressed is taken."
-        )
+        raise UnsupportedMediaType(f"The body is compressed as {sent[0][:60]!r}; send it without compression.")
 
 
 async def read_body(request: Request, settings: Settings, *, is_form: bool = False) -> bytes:
     """The body, never holding more than `max_body_bytes` of it, or `max_upload_bytes` of a form.
 
     Raises:
-        UnsupportedMediaType: it is compressed.
-        BodyTooLarge: by its announced length, or by what has arrived.
-        BodyTimeout: it was not there in time.
+        UnsupportedMediaType: the body is compressed.
+        BodyTooLarge: the announced length, or the part that has arrived, is over the limit.
+        BodyTimeout: the body did not arrive in time.
     """
     await refuse_compressed(request)
     limit = settings.max_upload_bytes if is_form else settings.max_body_bytes
@@ -111,7 +109,7 @@ async def read_body(request: Request, settings: Settings, *, is_form: bool = Fal
         async with asyncio.timeout(timeout_s):
             return await _read_body(request, limit)
     except TimeoutError:
-        raise BodyTimeout(f"The body did not arrive within {timeout_s:g} seconds, all that it may take.") from None
+        raise BodyTimeout(f"The body did not arrive within {timeout_s:g} seconds, the limit for a body.") from None
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
@@ -141,7 +139,7 @@ async def _read_body(request: Request, limit: int) -> bytes:
 async def drain_body(request: Request) -> None:
     """Let a client that is still sending finish, so that it reads the response, within limits. Keeps nothing of it."""
     if request.headers.get("expect", "").lower() == "100-continue":
-        return  # it has not begun
+        return  # the client has not begun to send
     size = 0
     with suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(_DRAIN_SECONDS):
@@ -152,7 +150,7 @@ async def drain_body(request: Request) -> None:
 
 
 def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body is larger than {limit} bytes, the most that one request may have.")
+    return BodyTooLarge(f"The body is larger than {limit} bytes, the limit for one request.")
 
 
 async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
@@ -175,7 +173,7 @@ async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     try:
         return await work
     except asyncio.CancelledError:
-        if left and not working.uncancel():  # else somebody else cancels as well, such as a server that stops
+        if left and not working.uncancel():  # else another caller cancels as well, such as a server that stops
             raise ClientDisconnect from None
         raise
     finally:

@@ -1,6 +1,6 @@
 """Responses that every endpoint shares: errors in the service's one format, and the headers with stage times.
 
-Knows nothing of what was asked.
+This module does not know the requests.
 """
 
 import json
@@ -12,7 +12,7 @@ from app.errors import NagayomiError
 from app.schemas import Timings, Usage
 from app.telemetry.request_context import current_request
 
-# The client has gone, so this status appears only in the metrics; the number is the one of nginx.
+# The client has gone, so this status appears only in the metrics; nginx uses the same number.
 CLIENT_GONE = 499
 
 
@@ -22,7 +22,7 @@ def error_response(
     """An error in the service's one format. Its type is noted in the request's context, for the metrics."""
     if (context := current_request.get()) is not None:
         context.error_type = error_type
-    # ASCII escapes: a message may quote a name from the request that UTF-8 cannot hold.
+    # JSON with ASCII escapes: a message may quote a name from the request that UTF-8 cannot hold.
     body = json.dumps({"error": message, "error_type": error_type, "request_id": request_id})
     return Response(body, status, headers=headers, media_type="application/json")
 
@@ -33,7 +33,7 @@ def answer_error(request_id: str, error: NagayomiError) -> Response:
 
 
 def stage_headers(usage: Usage, timings: Timings) -> dict[str, str]:
-    """Tokens and milliseconds of an answer, under the names that Text Embeddings Inference gives them."""
+    """Tokens and milliseconds of an answer, in headers with the names of Text Embeddings Inference."""
     return {
         "x-compute-tokens": str(usage.tokens),
         "x-total-time": f"{timings.total_ms:.1f}",

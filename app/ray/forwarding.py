@@ -1,6 +1,6 @@
 """HTTP requests and answers as plain values, so that they can travel to another machine and be sent again.
 
-`answer` runs one through an ASGI application of this process. Knows nothing of senders and replicas.
+`answer` runs one through an ASGI application of this process. This module does not know senders or replicas.
 """
 
 import asyncio

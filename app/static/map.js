@@ -59,7 +59,7 @@ export class DocumentMap {
       const { end } = part.at(-1)[1];
       const length = LENGTHS.filter((characters) => end - start > characters * several).length;
       const numbers = several > 1 ? `段落 ${at + 1}–${at + part.length}` : `段落 ${at + 1}`;
-      const title = `${numbers}：${shown.text.slice(start, Math.min(end, start + TITLE_CHARACTERS))}`;
+      const title = `${numbers}：${beginning(shown.text.slice(start, end), TITLE_CHARACTERS)}`;
       const attributes = { type: "button", title, "aria-label": title, tabindex: at ? -1 : 0 };
       const button = element("button", { ...attributes, "data-length": length });
       this.#lines.push({ button, title, first, start, end });
@@ -73,6 +73,15 @@ export class DocumentMap {
     this.setCurrent(line.start);
     go(line.first);
   }
+}
+
+// The first characters of a text, whole as a reader sees them (grapheme clusters).
+function beginning(text, characters) {
+  const first = [];
+  for (const { segment } of new Intl.Segmenter("ja").segment(text)) {
+    if (first.push(segment) === characters) break;
+  }
+  return first.join("");
 }
 
 // 0 for nothing to 5 for the darkest. Probabilities of answers fall off steeply; what else is weighed does not.

@@ -1,4 +1,4 @@
-"""What each task does with a text before and after the engine, a file for each: qa, summarize, classify.
+"""The work of each task on a text before and after the engine, with a file for each: qa, summarize, classify.
 
-Knows texts, windows and logits; nothing of queues, engines or HTTP. Start with base.py, then qa.py.
+This room knows texts, windows and logits, and does not know queues, engines or HTTP. Start with base.py, then qa.py.
 """

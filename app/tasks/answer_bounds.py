@@ -1,18 +1,17 @@
 """Where an answer may begin and end: at whole words and numbers, in one sentence, with both or none of two brackets.
 
-Rules of Japanese text that hold for every document, each measured by `python -m bench.answer_bounds`. Knows characters,
-words and sentences; nothing of logits.
+Rules of Japanese text that hold for every document, each measured by `python -m bench.answer_bounds`. This module knows
+characters, words and sentences, and does not know logits.
 """
 
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.text.alignment import Tokens
-from app.text.blocks import Block
 from app.text.brackets import bracket_pairs
 from app.text.characters import (
     BLANKS,
@@ -25,13 +24,14 @@ from app.text.characters import (
     held,
     marks,
 )
+from app.text.graphemes import around
 from app.text.line_shapes import text_start
 from app.text.numbers import inside_numbers
 from app.text.sentences import sentences_of
 from app.text.structure import Structure
 from app.types import BoolArray, IntArray, LongArray
 
-# What has a number or a bullet in front of its text.
+# Kinds of blocks with a number or a bullet in front of their text.
 _MARKED_KINDS = frozenset(("clause", "list-item"))
 _COLONS = "".join(char for char in COLONS if not char.isascii())  # in code, :name and name: are words
 _BLANK = re.compile(r"\s*")
@@ -41,35 +41,39 @@ _BLANK = re.compile(r"\s*")
 class AnswerBounds:
     """For each token, whether an answer may begin or end with it, and in which part of the text. (tokens,)
 
-    The parts are sentences, cells, numbers of clauses, and what stands between two brackets; an answer begins and ends
-    in the same one.
+    The parts are sentences, cells, numbers of clauses, and the text between two brackets; an answer begins and ends in
+    the same part.
     """
 
     begins: BoolArray
     ends: BoolArray
-    starts: IntArray  # where in the text as sent an answer starts that begins with the token
-    stops: IntArray  # and where one stops that ends with it
+    starts: IntArray  # the place in the text as sent where an answer starts that begins with the token
+    stops: IntArray  # and the place where an answer stops that ends with it
     parts_at_start: LongArray
     parts_at_stop: LongArray
 
 
-def block_bounds(blocks: Sequence[Block], tokens: Tokens) -> AnswerBounds:
-    """An answer has characters and lies in one block: what still holds where the rules leave no answer."""
+def block_bounds(structure: Structure, tokens: Tokens) -> AnswerBounds:
+    """The wider bounds for texts in which the rules leave no answer: whole characters in one block."""
     seen = tokens.ends > tokens.starts
-    parts = np.searchsorted([block.start for block in blocks], tokens.starts, side="right")
-    return AnswerBounds(seen, seen, tokens.starts, tokens.ends, parts, parts)
+    parts = np.searchsorted([block.start for block in structure.blocks], tokens.starts, side="right")
+    bounds = AnswerBounds(seen, seen, tokens.starts, tokens.ends, parts, parts)
+    return _of_whole_characters(structure.text, tokens, bounds)
 
 
 def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> AnswerBounds:
     """The rules for the answers in one text.
 
-    1. An answer begins and ends at a word of the segmenter, or next to punctuation; at any piece where the words are
-       not those of a segmenter but what stands between spaces.
+    1. An answer begins and ends at a word of the segmenter, or next to punctuation. Without a segmenter it may begin
+       and end at any piece.
     2. A number keeps its digits, separators, sign and unit; a name in Latin letters and digits is one word.
     3. An answer lies in one sentence, and so in one block, and in one cell of a table. The number of a clause or the
        bullet of an item is apart from what it numbers.
-    4. Of two brackets that belong together it holds both or none.
-    5. It begins with no comma, full stop or closing bracket, and ends with no comma, full stop or opening bracket.
+    4. An answer holds both or none of two brackets that belong together.
+    5. An answer does not begin with a comma, full stop or closing bracket, and does not end with a comma, full stop or
+       opening bracket.
+    6. An answer holds whole characters (grapheme clusters). A variation selector, for which there is no token, stays
+       with its character.
     """
     text = structure.reading.text
     spans = structure.spans_in_reading(structure.blocks)
@@ -89,7 +93,7 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
         if block.kind in _MARKED_KINDS
     ]
     inside = inside_numbers(text, word_begins)
-    for place in numbered:  # ２　本契約は: what follows the number of a clause is not its unit
+    for place in numbered:  # ２　本契約は: the word after the number of a clause is not its unit
         inside[place : _BLANK.match(text, place).end() + 1] = False  # type: ignore[union-attr]
     begins &= ~inside[first]
     ends &= ~inside[last]
@@ -98,7 +102,7 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
     pairs = int(enclosing.max(initial=0)) + 1
     starts, _ = structure.reading.to_source(first, first)
     _, stops = structure.reading.to_source(last - 1, last)
-    return AnswerBounds(
+    bounds = AnswerBounds(
         begins,
         ends,
         starts,
@@ -106,12 +110,27 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
         cuts.searchsorted(first, side="right") * pairs + enclosing[first],
         cuts.searchsorted(last, side="left") * pairs + enclosing[last],
     )
+    return _of_whole_characters(structure.text, tokens, bounds)
+
+
+def _of_whole_characters(text: str, tokens: Tokens, bounds: AnswerBounds) -> AnswerBounds:
+    """The bounds moved out of grapheme clusters; no answer begins or ends where another token has part of a cluster."""
+    lower, upper = around(text, np.concatenate([bounds.starts, bounds.stops]))
+    starts, stops = lower[: len(tokens)], upper[len(tokens) :]
+    begins, ends = bounds.begins.copy(), bounds.ends.copy()
+    for index in np.flatnonzero(starts != bounds.starts).tolist():
+        before = int(tokens.ends[index - 1]) if index else 0
+        begins[index] &= before <= starts[index] and not text[starts[index]].isspace()
+    for index in np.flatnonzero(stops != bounds.stops).tolist():
+        after = int(tokens.starts[index + 1]) if index + 1 < len(tokens) else len(text)
+        ends[index] &= after >= stops[index] and not text[stops[index] - 1].isspace()
+    return replace(bounds, begins=begins, ends=ends, starts=starts, stops=stops)
 
 
 def _without_edges(
     text: str, enclosing: LongArray, first: IntArray, last: IntArray
 ) -> tuple[IntArray, IntArray, BoolArray, BoolArray]:
-    """Tokens without what may not stand at the edge of an answer; and whether an answer may begin, or end, with each.
+    """Tokens without characters that no answer has at its edge; and whether an answer may begin, or end, with each.
 
     A piece may be %）: an answer that ends with it ends before the bracket, unless its partner is in the piece too.
     """
@@ -154,7 +173,7 @@ def _marked(places: IntArray, length: int) -> BoolArray:
 
 
 def _cuts(structure: Structure) -> IntArray:
-    """Where, in the text as sent, sentences and cells begin. What was cut because it was too long is one sentence."""
+    """Where sentences and cells begin in the text as sent. A sentence that was cut for its length counts as one."""
     cells = [start for block in structure.blocks for start, _ in block.cells]
     sentences = sentences_of(structure)
     starts = [after.start for before, after in itertools.pairwise(sentences) if not before.cut]

@@ -1,6 +1,7 @@
-"""Answer spans from logits: n-best over windows and texts, probabilities, and what speaks for no answer.
+"""Answer spans from logits: n-best over windows and texts, probabilities, and the null score.
 
-Deterministic: equal scores are settled by position. Knows tokens, windows and logits; nothing of requests.
+Results are deterministic: of equal scores, the earlier position wins. This module knows tokens, windows and logits, and
+does not know requests.
 """
 
 import math
@@ -17,7 +18,7 @@ from app.types import FloatArray
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
-# Spans that share the probability with "no answer"; how many are asked for changes no score.
+# The number of spans that share the probability with "no answer"; `top_k` changes no score.
 N_BEST = 20
 
 
@@ -33,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Answers:
-    """The best spans for one question, `N_BEST` at most, best first, and what speaks for no answer at all."""
+    """The best spans for one question, `N_BEST` at most, best first, and the scores of "no answer"."""
 
     spans: list[Span]
     null_score: float  # probability
@@ -54,7 +55,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What one text offers for one question: its best spans, best first, and what speaks against any."""
+    """The best spans of one text for one question, best first, and the logit of "no answer"."""
 
     best: list[_Candidate]
     null_logit: float
@@ -74,6 +75,31 @@ def decode_answers(
     return score_answers([found], temperature=temperature)
 
 
+def best_answers(
+    bounds: Sequence[Sequence[AnswerBounds]],
+    windows: Sequence[Sequence[Window]],
+    start_logits: Sequence[Sequence[FloatArray]],
+    end_logits: Sequence[Sequence[FloatArray]],
+    *,
+    max_answer_tokens: int,
+    temperature: float,
+) -> Answers:
+    """The n-best answers to one question over all texts, within the first bounds that leave one in any text.
+
+    Args:
+        bounds: of each text, as many as of the others; windows and logits are those of each text as well.
+    """
+    found: list[Candidates] = []
+    for within in zip(*bounds, strict=True):
+        found = [
+            candidates_of(*of, max_answer_tokens=max_answer_tokens)
+            for of in zip(windows, start_logits, end_logits, within, strict=True)
+        ]
+        if any(of.best for of in found):
+            break
+    return score_answers(found, temperature=temperature)
+
+
 def candidates_of(
     windows: Sequence[Window],
     start_logits: Sequence[FloatArray],
@@ -84,8 +110,8 @@ def candidates_of(
 ) -> Candidates:
     """The best spans of one text over all windows of one question.
 
-    A span may start only at a token that its window owns (max context), so no span is counted twice; every span keeps
-    to the bounds; no two overlap.
+    A span may start only at a token that its window owns (max context), so no span is counted twice. Every span keeps
+    to the bounds, and no two spans overlap.
     """
     null_logit = min(float(start[0] + end[0]) for start, end in zip(start_logits, end_logits, strict=True))
     candidates = [
@@ -94,7 +120,7 @@ def candidates_of(
         for candidate in _window_candidates(window, start, end, bounds, max_answer_tokens)
     ]
     best = candidates
-    if len(windows) > 1:  # those of one window are in order, and never overlap
+    if len(windows) > 1:  # the spans of one window are in order, and never overlap
         candidates.sort(key=lambda candidate: (-candidate.logit, candidate.first, candidate.last))
         best = []
         for candidate in candidates:
@@ -108,14 +134,14 @@ def candidates_of(
 def score_answers(texts: Sequence[Candidates], *, temperature: float) -> Answers:
     """The n-best answers to one question over all texts, with their probabilities.
 
-    Scores are a softmax over the logits of the `N_BEST` best spans and the null span, [CLS] to [CLS], of whichever
-    window of whichever text finds it least likely.
+    Scores are a softmax over the logits of the `N_BEST` best spans and of the null span, [CLS] to [CLS]. The null logit
+    is the lowest of all windows of all texts.
     """
     null_logit = min(found.null_logit for found in texts)
     best = [(candidate, text) for text, found in enumerate(texts) for candidate in found.best]
-    if len(texts) > 1:  # those of one text are in order
+    if len(texts) > 1:  # the spans of one text are in order
         best = sorted(best, key=lambda of: -of[0].logit)[:N_BEST]
-    # A softmax over so few takes numpy longer.
+    # For so few values numpy takes longer.
     logits = [null_logit, *(candidate.logit for candidate, _ in best)]
     greatest = max(logits)
     shares = [math.exp((logit - greatest) / temperature) for logit in logits]
@@ -160,11 +186,11 @@ def _window_candidates(
         score = best[start]
         if score == -np.inf:
             break
-        length = int(best_within[:, start].searchsorted(score))  # the shortest of equals
+        length = int(best_within[:, start].searchsorted(score))  # of equal spans, the shortest
         first = window.first_token + start
         last = first + length - 1
         candidates.append(_Candidate(first, last, int(bounds.starts[first]), int(bounds.stops[last]), float(score)))
-        # Take out every span that overlaps: those that start inside it, and those before it that reach into it.
+        # Take out every span that overlaps: the spans that start inside it, and the spans before it that reach into it.
         best[start : start + length] = -np.inf
         if start:
             before = max(start - width + 1, 0)
@@ -174,15 +200,16 @@ def _window_candidates(
 
 
 def _shifted(values: npt.NDArray[ScalarT], width: int) -> npt.NDArray[ScalarT]:
-    """(width + count - 1) values as (width, count), in which [j, i] is values[i + j]. numpy's own takes longer."""
+    """(width + count - 1) values as (width, count), in which [j, i] is values[i + j]. numpy's function is slower."""
     return np.ndarray((width, len(values) - width + 1), values.dtype, values, strides=2 * values.strides)
 
 
 def distinct_answers(texts: Sequence[str], spans: Sequence[Span]) -> list[Span]:
-    """One span for each answer of a text, most probable first: where it gives one more than once, the best of these.
+    """One span for each different answer of a text, most probable first.
 
-    Its score is the sum of theirs, as in the question answering pipeline of transformers: how probable the answer is,
-    wherever it is read. Spans are trimmed of white space; what is empty then is no answer.
+    An answer that stands in several places keeps its best span, with the sum of all scores, as in the question
+    answering pipeline of transformers: the sum says how probable the answer is, wherever it stands. Spans are trimmed
+    of white space, and a span that is empty then is no answer.
     """
     best: dict[tuple[int, str], Span] = {}
     for span in (trim_span(texts[span.text], span) for span in spans):
@@ -194,7 +221,7 @@ def distinct_answers(texts: Sequence[str], spans: Sequence[Span]) -> list[Span]:
 
 
 def trim_span(text: str, span: Span) -> Span:
-    """The span without white space at its ends; empty when nothing else is in it."""
+    """The span without white space at its ends; empty for a span of white space alone."""
     passage = text[span.start : span.end]
     start = span.start + len(passage) - len(passage.lstrip())
     return replace(span, start=start, end=start + len(passage.strip()))

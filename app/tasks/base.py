@@ -1,8 +1,8 @@
-"""What all tasks share: limits on a request, the interface of a prepared request, and batches of them.
+"""The parts that all tasks share: limits on a request, the interface of a prepared request, and batches of requests.
 
 A task prepares a request in a text thread, with that thread's tokenizer; its `documents` go to the batcher; `decode`,
-again in a text thread, turns the outputs of the engine into the parts of the response. Knows nothing of queues, time,
-engines or HTTP.
+again in a text thread, turns the outputs of the engine into the parts of the response. This module does not know
+queues, time, engines or HTTP.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,8 +91,8 @@ class Prepared(Protocol[T_co]):
 class TaskSpec(Generic[RequestT, T, ResponseT]):
     """One task: its name and path, its schemas, and how a request is prepared and answered.
 
-    `prepare` reads one text, `prepare_documents` several; both raise InvalidInput or RequestTooLarge for what cannot be
-    answered. `result` and `documents_results` give the fields of the response that hold the result.
+    `prepare` reads one text, `prepare_documents` several; both raise InvalidInput or RequestTooLarge for requests that
+    cannot be answered. `result` and `documents_results` return the fields of the response that hold the result.
     """
 
     name: AnsweredTask
@@ -129,7 +129,7 @@ class TaskSpec(Generic[RequestT, T, ResponseT]):
 
 
 class Budget:
-    """Counts what a request would cost, and stops it before its windows fill the memory."""
+    """Counts the tokens that a request would cost, and stops it before its windows fill the memory."""
 
     def __init__(self, manifest: Manifest, settings: Settings) -> None:
         self._block_size = manifest.block_size
@@ -137,7 +137,7 @@ class Budget:
         self._spent = 0
 
     def expect(self, windows: int, room: int) -> None:
-        """Refuse a number of windows that is too large even if each costs no more than its text."""
+        """Refuse windows that are too many even if each costs no more than its text."""
         if windows > 1 and self._spent + (windows - 1) * room > self._limit:
             self._refuse(self._spent + (windows - 1) * room)
 
@@ -178,7 +178,7 @@ def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Setti
 
 
 def encode(tokenizer: Tokenizer, text: str, called: str, structure: Structure | None = None) -> Tokens:
-    """The tokens of a text. Raises InvalidInput where there is nothing to see, which calls it as `called` says."""
+    """The tokens of a text. Raises InvalidInput for a text without visible characters, under the name `called`."""
     tokens = tokenizer.encode(text, structure)
     if not len(tokens):
         raise InvalidInput(f"{called} holds only invisible characters; it must hold text.")
@@ -186,13 +186,13 @@ def encode(tokenizer: Tokenizer, text: str, called: str, structure: Structure | 
 
 
 def stride_for(manifest: Manifest, room: int, overlap: int | None = None) -> int:
-    """The doc stride that gives an overlap; without one the manifest's, or all of the room where that is less."""
+    """The doc stride that gives an overlap. Without an overlap it is the manifest's, or the room if that is less."""
     if overlap is None or room < 1:
         return max(min(manifest.doc_stride, room), 1)
     if overlap >= room:
         raise InvalidInput(
-            f"An overlap of {overlap} tokens leaves no way forward: a window has room for {room} tokens of the text, "
-            f"so at most {room - 1} may be shared with the next."
+            f"An overlap of {overlap} tokens is too large: a window has room for {room} tokens of the text, so two "
+            f"windows may share at most {room - 1}."
         )
     return room - overlap
 
@@ -221,7 +221,7 @@ class PreparedBatch(Generic[T]):
 
     Args:
         prepare: of the task, for one text.
-        numbered: whether what is wrong with a member is told with its number.
+        numbered: whether an error in a member names its number.
     """
 
     def __init__(

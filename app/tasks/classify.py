@@ -1,6 +1,6 @@
 """Classification: windows over a text or a pair of texts, and the probabilities of labels over all windows.
 
-Knows nothing of queues, engines or HTTP.
+This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def decode_labels(
     """Label indices and probabilities, most probable first: the mean over windows, each weighted by its tokens.
 
     The temperature acts on that mean, p^(1/T) scaled to a sum of 1. For one window that is the softmax of logits / T
-    (Guo et al. 2017); for several it is still what the served probabilities say, so that it can be fitted on them.
+    (Guo et al. 2017). For several windows it acts on the served probabilities, so that it can be fitted on them.
     """
     probabilities = softmax(np.stack(logits).astype(np.float64))  # (windows, labels)
     mean = np.average(probabilities, axis=0, weights=np.maximum(np.asarray(weights), 1))

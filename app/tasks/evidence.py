@@ -1,7 +1,7 @@
 """Evidence: how well a text fits a query, and which of its sentences bear on it (OpenProvence).
 
-A sentence is kept when the mean probability of its tokens is above the threshold. Knows nothing of queues, engines or
-HTTP.
+A sentence is kept when the mean probability of its tokens is above the threshold. This module does not know queues,
+engines or HTTP.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from app.types import DoubleArray, Outputs
 
 @dataclass(frozen=True)
 class Evidence:
-    """What bears on a query in one text."""
+    """The sentences of one text that bear on a query."""
 
     score: float
     sentences: list[EvidenceSentence]
@@ -68,7 +68,7 @@ class PreparedEvidence(PreparedPair):
         return Evidence(best_score(outputs), sentences)
 
     def _of_tokens(self, outputs: Sequence[Outputs]) -> DoubleArray:
-        """The probability of each token of the text, from the window that shows it with the most around it."""
+        """The probability of each token of the text, from the window that shows it with the most context."""
         found = np.zeros(len(self.tokens))
         for window, output in zip(self.windows, outputs, strict=True):
             shown = slice(window.context_start, window.context_start + window.context_length)

@@ -1,6 +1,6 @@
 """Question answering: windows with the question in front, over one text or several, and answers with their places.
 
-Which spans are answers, app/tasks/answers.py says. Knows nothing of queues, engines or HTTP.
+app/tasks/answers.py decides which spans are answers. This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ from app.schemas import (
 )
 from app.settings import Settings
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
-from app.tasks.answers import Candidates, Span, candidates_of, distinct_answers, score_answers
+from app.tasks.answers import Span, best_answers, distinct_answers
 from app.tasks.base import Budget, TaskSpec, check_characters, documents_of, encode, offsets_of, stride_for
 from app.tasks.sources import Source, with_text
+from app.text.structure import Structure
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import Window, context_room, question_windows
 from app.types import Outputs
@@ -30,15 +31,15 @@ from app.types import Outputs
 
 @dataclass(frozen=True)
 class _Text:
-    """One of the texts that answers are looked for in."""
+    """One of the texts in which answers are searched."""
 
     source: Source
     tokens: Tokens
-    bounds: tuple[AnswerBounds, ...]  # what its answers keep to: the first with which there is an answer in any text
+    bounds: tuple[AnswerBounds, ...]  # bounds of its answers; the first with which any text has an answer are used
 
 
 class PreparedQa:
-    """Questions about one or more texts: every question has windows of its own over the tokens of each text."""
+    """Questions about one or more texts. Every question has its own windows over the tokens of each text."""
 
     def __init__(
         self,
@@ -60,10 +61,7 @@ class PreparedQa:
         self._texts: list[_Text] = []
         for source in read:
             tokens = encode(tokenizer, source.text, source.called, source.structure)
-            bounds = (
-                answer_bounds(source.structure, tokens, segmented=manifest.segmenter != "none"),
-                block_bounds(source.structure.blocks, tokens),
-            )
+            bounds = bounds_in_turn(source.structure, tokens, segmented=manifest.segmenter != "none")
             self._texts.append(_Text(source, tokens, bounds))
         self._windows: list[list[list[Window]]] = []  # of each question, over each text
         self.documents: list[Document] = []
@@ -104,21 +102,14 @@ class PreparedQa:
         offsets: Sequence[Sequence[int]],
     ) -> QuestionResult:
         fields = self._fields
-        found: list[Candidates] = []
-        for bounds in zip(*(text.bounds for text in self._texts), strict=True):
-            found = [
-                candidates_of(
-                    some,
-                    [output["start_logits"] for output in of],
-                    [output["end_logits"] for output in of],
-                    within,
-                    max_answer_tokens=fields.max_answer_length,
-                )
-                for within, some, of in zip(bounds, windows, outputs, strict=True)
-            ]
-            if any(of.best for of in found):
-                break
-        best = score_answers(found, temperature=self._temperature)
+        best = best_answers(
+            [text.bounds for text in self._texts],
+            windows,
+            [[output["start_logits"] for output in of] for of in outputs],
+            [[output["end_logits"] for output in of] for of in outputs],
+            max_answer_tokens=fields.max_answer_length,
+            temperature=self._temperature,
+        )
         threshold = fields.null_score_diff_threshold
         given = [] if threshold is not None and best.score_diff > threshold else best.spans
         spans = distinct_answers([text.source.text for text in self._texts], given)[: fields.top_k]
@@ -140,6 +131,11 @@ class PreparedQa:
             boxes=source.boxes(span.start, span.end),
             sentence=source.sentence(span.start, span.end, offsets),
         )
+
+
+def bounds_in_turn(structure: Structure, tokens: Tokens, *, segmented: bool) -> tuple[AnswerBounds, ...]:
+    """What the answers in one text keep to: the rules, and blocks alone where the rules leave no answer."""
+    return answer_bounds(structure, tokens, segmented=segmented), block_bounds(structure, tokens)
 
 
 def _prepare(

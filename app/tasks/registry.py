@@ -1,6 +1,6 @@
 """The tasks that the service answers, by name: those with an endpoint, and all of them.
 
-Knows the tasks and nothing of who asks.
+This module knows the tasks, and does not know their callers.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""Reranking: windows over a text with the query in front, and how well the best of them fits it.
+"""Reranking: windows over a text with the query in front, and the score of the window that fits it best.
 
-Knows nothing of queues, engines or HTTP.
+This module does not know queues, engines or HTTP.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class PreparedScore(PreparedPair):
 
 
 def best_score(outputs: Sequence[Outputs]) -> float:
-    """The sigmoid of the best window's logit: a text fits a query where a part of it does."""
+    """The sigmoid of the best window's logit: a text fits a query if a part of it does."""
     logit = max(float(output["logits"][0]) for output in outputs)
     return float(1 / (1 + np.exp(-np.clip(logit, -500, 500))))
 
@@ -72,7 +72,7 @@ def _of_documents(results: Sequence[float | None], sources: Sequence[Source]) ->
         DocumentScore(document=source.name or "", index=index, score=score or 0.0)
         for index, (source, score) in enumerate(zip(sources, results, strict=True))
     ]
-    return sorted(scores, key=lambda one: -one.score)  # of equals, the first
+    return sorted(scores, key=lambda one: -one.score)  # the first of equal ones
 
 
 RERANK = TaskSpec(

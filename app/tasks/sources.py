@@ -1,7 +1,7 @@
-"""What a request is read from: texts, each with its structure, its name, and the places in it.
+"""The sources of a request: texts, each with its structure, its name, and the places in it.
 
 A source is the text of a field, one of several documents, or a file that was read. Its structure is found when it is
-first asked for, in a text thread. Knows nothing of tokens, and nothing of how files are read.
+first asked for, in a text thread. This module knows neither tokens nor how files are read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,9 +21,9 @@ class Source:
     """One text of a request.
 
     Args:
-        called: by errors: "`context`", "`documents[1].text`", "The text of 報告.pdf".
-        info: what the response says of it; None for the one text of a request that names no document.
-        file: what was read of a file.
+        called: its name in errors: "`context`", "`documents[1].text`", "The text of 報告.pdf".
+        info: its description in the response; None for the one text of a request that names no document.
+        file: the extracted file, for a source that is one.
     """
 
     text: str
@@ -96,10 +96,10 @@ def sources_of_files(files: Iterable[Extracted]) -> list[Source]:
 
 
 def with_text(sources: Sequence[Source]) -> list[Source]:
-    """Those of which there is anything to read; a file may hold none.
+    """The sources that have a text; a file may have none.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidInput: no source has a text.
     """
     found = [source for source in sources if source.file is None or source.file.blocks]
     if not found:

@@ -1,6 +1,7 @@
 """Extractive summaries: whole sentences in windows, their probabilities, and the choice of sentences.
 
-Deterministic: equal scores are settled by position. Knows nothing of queues, engines or HTTP.
+Results are deterministic: of equal scores, the earlier position wins. This module does not know queues, engines or
+HTTP.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ from app.text.tokenizer import Tokenizer
 from app.text.windows import SentenceWindow, sentence_windows, tokens_of_sentences
 from app.types import DoubleArray, FloatArray, Outputs
 
-# A sentence of whose bigrams a summary holds this share adds nothing to it: it says the same in other punctuation.
+# A sentence adds nothing when the summary holds this share of its bigrams.
 NOTHING_NEW = 0.9
 
 _CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
@@ -59,8 +60,8 @@ class PreparedSummary:
         sentences = sentences_of(source.structure)
         if not sentences:
             raise InvalidInput(f"{source.called} holds only invisible characters; it must hold text.")
-        # Headings and heads of tables are read as well, for what stands below them, but no summary holds them. A text
-        # of nothing else is summarized by what there is.
+        # Headings and heads of tables are read too, as context for the text below them, but no summary holds them,
+        # unless the text has nothing else.
         read = read_sentences(sentences)
         prose = np.array([sentence.is_prose for sentence in read])
         self._chosen_from = np.flatnonzero(prose if prose.any() else ~prose)
@@ -80,9 +81,10 @@ class PreparedSummary:
         logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
         scores = sentence_probabilities(self._windows, logits, temperature=self._temperature)[self._chosen_from]
         no_length = fields.max_sentences is None and fields.ratio is None and fields.max_characters is None
+        reading = self._source.structure.reading
+        read = [reading.between(sentence.start, sentence.end, text) for sentence in sentences]
         selected = decode_summary(
-            text,
-            sentences,
+            read,
             scores,
             max_sentences=DEFAULT_SENTENCES if no_length else fields.max_sentences,
             ratio=fields.ratio,
@@ -95,9 +97,7 @@ class PreparedSummary:
             self._result(index, sentence, score, offsets, selected=index in chosen)
             for index, (sentence, score) in enumerate(zip(sentences, scores.tolist(), strict=True))
         ]
-        reading = self._source.structure.reading
-        read = [reading.between(sentences[index].start, sentences[index].end, text) for index in selected]
-        return Summary(join_summary(read), results)
+        return Summary(join_summary([read[index] for index in selected]), results)
 
     def _result(
         self, index: int, sentence: Sentence, score: float, offsets: Sequence[int], *, selected: bool
@@ -132,8 +132,7 @@ def sentence_probabilities(
 
 
 def decode_summary(
-    text: str,
-    sentences: Sequence[Sentence],
+    sentences: Sequence[str],
     probabilities: DoubleArray,
     *,
     max_sentences: int | None = None,
@@ -143,14 +142,16 @@ def decode_summary(
 ) -> list[int]:
     """Indices of the selected sentences, in document order. One length is given; each is a limit.
 
-    Sentences are taken greedily by (1 - diversity) * probability - diversity * share of their bigrams that the selected
-    ones hold (maximal marginal relevance, Carbonell and Goldstein 1998): one after another, and once there are
-    hundreds, a hundredth as many at a time, so that a long text is not gone through for every one of its sentences. A
-    sentence that adds next to nothing to the selected ones is never taken, so a summary may be shorter than its limit.
-    With `max_characters`, sentences that no longer fit are passed over; `join_summary` of the result keeps within it.
+    Sentences are selected greedily by (1 - diversity) * probability - diversity * the share of their bigrams that the
+    selected sentences hold (maximal marginal relevance, Carbonell and Goldstein 1998). They are selected one after
+    another, and once there are hundreds, a hundredth as many at a time, so that a long text does not need a pass for
+    each sentence. A sentence that adds next to nothing is never selected, such as one with the letters of another, so a
+    summary may be shorter than its limit.
+    With `max_characters`, sentences that no longer fit are skipped; `join_summary` of the result keeps that limit.
 
     Args:
-        probabilities: of `sentence_probabilities`.
+        sentences: as they are read.
+        probabilities: the result of `sentence_probabilities`.
 
     Raises:
         InvalidInput: not even the shortest sentence fits in `max_characters`.
@@ -161,17 +162,17 @@ def decode_summary(
         limit = max_sentences
     elif ratio is not None:
         limit = int(np.ceil(round(ratio * count, 9)))
-    lengths = np.array([sentence.end - sentence.start for sentence in sentences])
+    lengths = np.array([len(sentence) for sentence in sentences])
+    repetition = Repetition(sentences)
+    available = repetition.shares() < NOTHING_NEW
     room = np.inf
     if max_characters is not None:
-        room = max_characters + 1  # every sentence is paid for with a separator, the last one has none
-        if lengths.min() > max_characters:
+        room = max_characters + 1  # every sentence counts with a separator, and the last one has none
+        if (shortest := lengths[available].min()) > max_characters:
             raise InvalidInput(
-                f"No sentence fits in max_characters = {max_characters}: the shortest has {lengths.min()} characters, "
+                f"No sentence fits in max_characters = {max_characters}: the shortest has {shortest} characters, "
                 "and sentences are never cut."
             )
-    repetition = Repetition(text, sentences)
-    available = np.ones(count, dtype=np.bool_)
     selected: list[int] = []
     while len(selected) < limit:
         repeated = repetition.shares()
@@ -190,7 +191,7 @@ def decode_summary(
 
 
 def _best(values: DoubleArray, count: int) -> list[int]:
-    """Where the greatest values stand, greatest first; of equals, the first."""
+    """The places of the greatest values, greatest first; of equal values, the first."""
     if count == 1:
         return [int(values.argmax())]
     candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
@@ -198,7 +199,7 @@ def _best(values: DoubleArray, count: int) -> list[int]:
 
 
 def join_summary(sentences: Sequence[str]) -> str:
-    """Sentences as one text: a line break follows what does not end like a sentence, such as a heading."""
+    """Sentences as one text. A line break follows a sentence without an end mark, such as a heading."""
     parts: list[str] = []
     for sentence in sentences:
         if parts and not parts[-1].endswith(_CLOSING):

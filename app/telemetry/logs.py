@@ -1,7 +1,7 @@
 """The format of the log: text for people or JSON for machines, and one line per request.
 
-Lines name the route, never the path or the query as sent, so that the log holds nothing that a client put there. Knows
-uvicorn's loggers, because they write into the same streams; nothing of tasks.
+Lines name the route, never the path or the query as sent, so that the log holds nothing that a client put there. This
+module knows uvicorn's loggers, because they write into the same streams, and does not know tasks.
 """
 
 import logging

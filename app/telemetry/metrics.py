@@ -2,7 +2,7 @@
 
 Every application has its own registry, so two in one process (tests, workers) never share or collide. Each metric is
 counted in one place: requests when they end, reads when a text was answered, batches when they ran. Gauges (queues,
-limits, readiness) are read at scrape time. Knows nothing of HTTP or of keys.
+limits, readiness) are read at scrape time. This module does not know HTTP or keys.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,8 @@
 """The facts of the current HTTP request that logs, metrics and traces report, and the clock of its stages.
 
 The gate (app/http/middleware.py) creates one `RequestContext` per request; each part of the service adds its facts;
-when the request ends, the gate hands the context to the reporters. Knows nothing of HTTP servers, models or reporting.
+when the request ends, the gate hands the context to the reporters. This module does not know HTTP servers, models or
+reporting.
 """
 
 import time

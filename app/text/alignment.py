@@ -1,7 +1,8 @@
-"""Where the pieces of a tokenizer stand in the text: spans of what it was given, mapped back step by step.
+"""Where the pieces of a tokenizer stand in the text: the tokenizer's spans, mapped back step by step.
 
 The Rust tokenizer's own spans are not yet exact: a word's mark (▁) may claim a character, and all bytes of a run of
-unknown characters claim the whole run. Knows characters and spans; nothing of vocabularies or models.
+unknown characters claim the whole run. This module knows characters and spans, and does not know vocabularies or
+models.
 """
 
 import itertools
@@ -43,11 +44,11 @@ NO_TOKENS = Tokens(_EMPTY, _EMPTY, _EMPTY, np.zeros(0, dtype=np.bool_))
 
 @dataclass(frozen=True)
 class PreparedText:
-    """A text as the pieces are cut from it: its words with one space between two, or all of it as it stands."""
+    """The text from which the pieces are cut: its words with one space between two, or the text as it stands."""
 
     joined: str
     normalised: Normalised
-    words: Sequence[tuple[int, int]] | None  # spans of the normalised text; None: nobody cut words
+    words: Sequence[tuple[int, int]] | None  # spans of the normalised text; None: no segmenter
 
     def align(self, ids: Sequence[int] | IntArray, spans: Places, is_mark: BoolArray | None = None) -> Tokens:
         """Tokens with spans of the text that was prepared.
@@ -56,7 +57,7 @@ class PreparedText:
 
         Args:
             spans: (tokens, 2), half-open, of `joined`.
-            is_mark: (tokens,) true for those that cover nothing, whatever their spans say.
+            is_mark: (tokens,) true for tokens that cover nothing, whatever their spans say.
         """
         if not len(spans):
             return NO_TOKENS
@@ -87,7 +88,7 @@ class PreparedText:
     def _with_marks(self, begins: Places, lasts: Places) -> Places:
         """The last characters of tokens, moved over the marks behind them that no token has (か and its voiced mark).
 
-        The Rust normalizers make one character of several and let it cover the first.
+        The Rust normalizers join several characters to one and let it cover the first.
         """
         marks = [ord(char) for char in set(self.joined) if joins_previous(char)]
         if not marks:
@@ -99,7 +100,7 @@ class PreparedText:
         return np.where(lasts < begins, lasts, np.maximum(lasts, moved))
 
     def _characters(self) -> tuple[BoolArray, Places, BoolArray]:
-        """For every character of `joined`: is it a space, where does it stand normalised, does it open a word?"""
+        """For each character of `joined`: is it a space, its place when normalised, is it the first of a word."""
         opens_word = np.zeros(len(self.joined), dtype=np.bool_)
         opens_word[0] = True
         if self.words is None:
@@ -107,7 +108,7 @@ class PreparedText:
             opens_word[1:] = is_space[:-1]
             return is_space, np.arange(len(self.joined)), opens_word
         bounds = pairs(self.words)
-        # A word and the space after it: where they begin in `joined`, and how far that is from the normalised text.
+        # A word and the space after it: their place in `joined`, and its distance to the place in the normalised text.
         sizes = bounds[:, 1] - bounds[:, 0] + 1
         ends = sizes.cumsum()
         is_space = np.zeros(len(self.joined), dtype=np.bool_)
@@ -136,7 +137,7 @@ def pairs(spans: Sequence[tuple[int, int]]) -> Places:
 
 
 def place_bytes(spans: Places, values: IntArray) -> Places:
-    """The spans of tokens, where those that stand for one byte of UTF-8 cover the character that the byte is of.
+    """The spans of tokens, in which a token for one byte of UTF-8 covers the character to which the byte belongs.
 
     The unigram model gives all bytes of a run of unknown characters the whole run.
 
@@ -147,7 +148,7 @@ def place_bytes(spans: Places, values: IntArray) -> Places:
     index = np.flatnonzero(values >= 0)
     if not len(index):
         return spans
-    # A character begins at a byte that does not continue one, and where something else stands before.
+    # A character begins at a byte that continues none, and after a token that is no byte.
     opens = (values[index] & 0xC0) != 0x80
     opens |= np.diff(index, prepend=-2) != 1
     firsts = np.flatnonzero(opens)

@@ -1,6 +1,6 @@
-"""What a group of lines is in its text: a heading, a clause, an item, a row; asked of its shape and its neighbours.
+"""The kind of a group of lines: heading, clause, item, row and so on, decided by its shape and its neighbours.
 
-Knows lines, shapes and columns; nothing of sentences.
+This module knows lines, shapes and columns, and does not know sentences.
 """
 
 from collections.abc import Sequence
@@ -151,7 +151,7 @@ class _Settler:
         return False
 
     def _is_one_row(self, group: Group) -> bool:
-        """Whether lines are one row: one line, or a cell that goes on below itself, without a sentence in it."""
+        """Whether lines are one row: one line, or lines of a cell that continues below itself, without a sentence."""
         return len(group.lines) == 1 or (self._hangs(group) and "。" not in self._around.content(group))
 
     def _hangs(self, group: Group) -> bool:
@@ -171,13 +171,13 @@ class _Settler:
                 rows = []
             if group.kind == "table-row":
                 group.cells = cells_of(self._around.text, self._around.first_line(group), commas=group.shape == "csv")
-                if len(group.lines) > 1:  # its last cell goes on below itself
+                if len(group.lines) > 1:  # its last cell continues on the next line
                     group.cells = (*group.cells[:-1], (group.cells[-1][0], self._around.last_line(group).last))
                 rows.append(group)
         self._settle_head(rows)
 
     def _settle_head(self, rows: list[Group]) -> None:
-        """The first row may be the head, and so may one after a blank line."""
+        """Whether a row may be the head: the first row, or a row after a blank line."""
         for place, row in enumerate(rows):
             if place and not self._blank_before(row):
                 continue

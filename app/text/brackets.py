@@ -1,6 +1,6 @@
-"""Which brackets of a text belong together. A bracket without its partner is an ordinary character.
+"""Pairs of brackets in a text. A bracket without a partner is an ordinary character.
 
-Knows characters only.
+This module knows only characters.
 """
 
 import re

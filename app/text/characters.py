@@ -1,7 +1,7 @@
 """One table of the characters that structure text: brackets, sentence enders, line ends, widths.
 
-Taken from Unicode where Unicode has it, so that vertical, half-width and small forms are known wherever the ordinary
-ones are. Knows characters only, no text.
+The table comes from Unicode where Unicode has the characters, so that vertical, half-width and small forms are known
+wherever the ordinary forms are. This module knows characters, and does not know texts.
 """
 
 import functools
@@ -10,8 +10,9 @@ import unicodedata
 
 import numpy as np
 import numpy.typing as npt
+import regex
 
-# Where scripts of East Asia and general punctuation have their marks; elsewhere there are none that matter here.
+# The ranges in which general punctuation and the scripts of East Asia have their marks; no others matter here.
 _RANGES = (
     range(0x20, 0x100),
     range(0x2000, 0x2BFF),
@@ -24,7 +25,7 @@ _CANDIDATES = tuple(chr(code) for codes in _RANGES for code in codes)
 
 
 def _forms(*plain: str) -> str:
-    """Every character that NFKC turns into some of `plain`: ｡ ︒ for 。, ！ ﹗ ︕ ‼ for !; leaders (…) aside."""
+    """Every character except leaders (…) that NFKC turns into some of `plain`: ｡ ︒ for 。, ！ ﹗ ︕ ‼ for !."""
     return "".join(
         char
         for char in _CANDIDATES
@@ -61,15 +62,15 @@ COLONS = _forms(":", ";")
 MIDDLE_DOTS = _forms("・")
 ELLIPSES = "…‥⋯︙︰"
 
-# Numerals in kanji, those of contracts (壱) included. Of the others that Unicode knows, each is a word as well (陸).
+# Numerals in kanji, with those of contracts (壱). Unicode knows more, but each of these is also a word (陸).
 KANJI_NUMERALS = "〇零一二三四五六七八九十百千万億兆廿卅壱弐参拾萬"
 
 # Half of a UTF-16 pair, which is no character by itself.
 SURROGATE = re.compile("[\ud800-\udfff]")
 
-# As str.splitlines has it.
+# The line ends of str.splitlines.
 LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
-# What nobody sees at the edge of a line or a sentence: white space, control characters, and what has no width.
+# Characters that are invisible at the edge of a line or sentence: white space, controls, characters without width.
 _INVISIBLE = "\u200b\u200e\u200f\u2060\ufeff"
 BLANKS = (
     "".join(char for char in map(chr, range(0x3001)) if char.isspace() or unicodedata.category(char) == "Cc")
@@ -102,6 +103,18 @@ def widths(text: str) -> npt.NDArray[np.uint8]:
     half = ((codes >= 0xFF61) & (codes <= 0xFFDC)) | ((codes >= 0xFFE8) & (codes <= 0xFFEE))
     result[half] = 1
     return result
+
+
+# What two sentences that say the same may differ in. Kept are signs that change what is said (% ○ △), and the points,
+# hyphens and the like in front of a digit.
+_NO_LETTER = regex.compile(
+    r"[\p{Z}\p{C}\p{Variation_Selector}]|[[\p{P}\p{So}]--[%‰&@#○◯△▲.,:/\-‐‑–・]]|[.,:/\-‐‑–・](?!\p{Nd})", regex.V1
+)
+
+
+def letters_of(text: str) -> str:
+    """A text in the form NFKC without punctuation, white space and ornaments."""
+    return _NO_LETTER.sub("", unicodedata.normalize("NFKC", text))
 
 
 @functools.cache

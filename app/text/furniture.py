@@ -1,4 +1,4 @@
-"""Page furniture of plain text: page numbers and running heads. Knows lines, nothing of blocks."""
+"""Page furniture of plain text: page numbers and running heads. This module knows lines, and does not know blocks."""
 
 import re
 from collections import defaultdict
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.text.line_shapes import PAGE_AT_EDGE
 from app.text.lines import Line
 
-# A running head is short and returns; the digits in it may change from page to page.
+# A running head is short and stands on several pages; the digits in it may change from page to page.
 _MAX_HEAD_CHARACTERS = 80
 _DIGITS = re.compile("[0-9０-９一二三四五六七八九十]+")
 _PAGE_OF = re.compile("([0-9０-９]+)[^0-9０-９]*[/／][^0-9０-９]*([0-9０-９]+)")
@@ -39,7 +39,7 @@ def mark_furniture(text: str, lines: Sequence[Line], visible: Sequence[int]) -> 
             if PAGE_AT_EDGE.search(text, lines[visible[place]].first, lines[visible[place]].last)
         ]
         beside = [place for place in places if pages & {place - 1, place + 1, place - 2, place + 2}]
-        # A head that stands once only, next to a page number, says again how the document is called.
+        # A head that stands only once, next to a page number, repeats the title of the document.
         again = len(key) >= 4 and (title.startswith(key) or key.startswith(title)) and beside and places != [0]
         if (
             len(numbered) >= 2
@@ -57,7 +57,7 @@ def _key(text: str, line: Line) -> str:
 
 
 def _is_page(text: str, lines: Sequence[Line], index: int) -> bool:
-    """Whether what looks like a page number is none of a date, a score or a cell that stands on its line alone."""
+    """Whether a line that looks like a page number is no date, no score and no cell that stands alone on its line."""
     line = lines[index]
     content = text[line.first : line.last]
     if _DECORATED.search(content):

@@ -1,6 +1,6 @@
-"""Groups of lines, each of which makes one block, and what stands around each of them.
+"""Groups of lines, each of which is one block, and the neighbours of each group.
 
-Knows lines; what a group is in its text is settled by `app.text.block_kinds`.
+This module knows lines; `app.text.block_kinds` decides what a group is in its text.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from app.text.lines import Line
 
 @dataclass(slots=True)
 class Group:
-    """Lines that make one block."""
+    """The lines of one block."""
 
     lines: list[int]
     shape: str
@@ -43,7 +43,7 @@ class Groups:
         return place + 1 == len(self.all)
 
     def near(self, place: int, step: int) -> Group | None:
-        """The next group before or after, where no blank line stands between."""
+        """The next group before or after, if no blank line stands between."""
         other = place + step
         if not 0 <= other < len(self.all):
             return None

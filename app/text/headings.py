@@ -1,6 +1,6 @@
-"""Which lines are headings: short, over more, without the marks of a value, a label or a sentence.
+"""Headings: short lines over other lines, without the marks of a value, a label or a sentence.
 
-Knows groups of lines and what stands around them; nothing of sentences.
+This module knows groups of lines and their neighbours, and does not know sentences.
 """
 
 import re
@@ -10,29 +10,29 @@ from app.text.groups import Group, Groups
 from app.text.line_shapes import NUMBERED, STRONG
 from app.text.lines import Line
 
-# A heading without a mark is no wider than this many columns, and no wider than the second with one.
+# The most columns of a heading without a mark, and of a heading with a mark.
 MAX_HEADING_COLUMNS = 64
 MAX_MARKED_HEADING_COLUMNS = 80
-# A heading right after a sentence, over the first item of a series, is no wider than this.
+# The most columns of a heading right after a sentence, over the first item of a series.
 _MAX_SERIES_HEADING_COLUMNS = 32
-# As many lines at most stand between two numbers of one series.
+# The most lines between two numbers of one series.
 _MAX_CONTINUED_LINES = 20
 
 _DATE = re.compile(r"(?:令和|平成|昭和|大正|西暦)?\s*[0-9０-９元一二三四五六七八九十〇]{1,4}\s*[年/.／]")
 _ADDRESSED = re.compile(r"(?:宛て?|行き?|印|㊞|へ|記)\Z")
-# Not a heading but a label with what it is: 代金　車両本体 380,000円; or words that end a sentence.
+# A label with its value (代金　車両本体 380,000円), or words that end a sentence: no heading.
 VALUE = re.compile(r"(?<=[^\s0-9０-９一二三四五六七八九十.．)）])\u3000[^\s].*?[0-9０-９]|[：:][^\s]")
 _SENTENCE_LIKE = re.compile("。|(?:です|ます|ました|ません|ください|下さい|でした|でしょう|ましょう)\\Z")
-# Not a heading but the beginning of a sentence that goes on below, or what leads to a list.
+# The beginning of a sentence that continues below, or the words before a list: no heading.
 _GOES_ON_BELOW = re.compile(r"(?:[がを]|の(?:とおり|通り)|以下|下記)\Z")
-# What stands at the right of a title: a number, a date, a state.
+# The text at the right of a title: a number, a date, a state.
 _TITLE_TAIL = re.compile(
     r"[（(]?(?:第|№|[Nn][Oo][.．]|作成|令和|平成|[0-9０-９]{4}\s*[年/.])|.*(?:現在|作成|改訂|発行)[）)]?\Z"
 )
 
 
 def is_numbered_heading(groups: Groups, place: int, group: Group, width: int) -> bool:
-    """Whether a short numbered line is the heading of what follows, and not one of several short items."""
+    """Whether a short numbered line is the heading of the lines after it, and not one of several short items."""
     if width > MAX_MARKED_HEADING_COLUMNS or groups.is_last(place):
         return False
     content = groups.content(group)
@@ -58,7 +58,7 @@ def _number_before(groups: Groups, place: int, group: Group) -> Group | None:
 
 
 def is_plain_heading(groups: Groups, place: int, group: Group, width: int) -> bool:
-    """Whether a short line without a mark is a heading: first of the text, or after a blank line and over more."""
+    """Whether a short line without a mark is a heading: first of the text, or after a blank line with text below."""
     content = groups.content(group)
     line = groups.first_line(group)
     if width > (MAX_MARKED_HEADING_COLUMNS if place == 0 else MAX_HEADING_COLUMNS) or line.quotes:
@@ -122,7 +122,7 @@ def is_title_with_tail(groups: Groups, group: Group) -> bool:
 
 
 def is_wrapped_heading(groups: Groups, place: int, group: Group) -> bool:
-    """Whether two lines are a heading with a bracket that goes over the line end: after a blank, over more."""
+    """Whether two lines, after a blank line and over others, are a heading with a bracket across the line end."""
     content = groups.content(group)
     first = groups.first_line(group)
     opened = groups.text[first.first : first.last]

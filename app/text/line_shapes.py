@@ -1,7 +1,7 @@
-"""What a single line looks like, before its neighbours are asked: a numbered clause, a bullet, a page number, a row.
+"""The shape of a single line, without its neighbours: a numbered clause, a bullet, a page number, a row.
 
-A shape is a first guess from the first characters of a line, or from all of it. Knows nothing of other lines; what the
-line is in its text is settled by `app.text.structure`.
+A shape is a first guess from the first characters of a line, or from all of it. This module does not know other lines;
+`app.text.structure` decides what the line is in its text.
 """
 
 import re
@@ -16,11 +16,11 @@ _SPACE = "[ \t\u3000]"
 _ORDINAL = f"第{_SPACE}?(?:{_NUMBER}{{1,4}}|{_KANJI_NUMBER}{{1,6}}|[Ｎn○])"
 _ARTICLE = rf"{_ORDINAL}{_SPACE}?条(?:の(?:{_NUMBER}|{_KANJI_NUMBER}){{1,3}})*"
 _RULE = r"[─━―ー－‐–—=＝_＿~〜～*＊+＋\-|｜┌┬┐├┼┤└┴┘│┃┏┳┓┣╋┫┗┻┛═║╔╗╚╝╠╣╦╩╬◇◆□■☆★○●◎△▽×:：.・…‥]"
-# What follows a number that only counts something: 12 月, 3 件.
-# A label is what stands before a wide gap at the beginning of a line: 所在地　　東京都.
+# The word after a number that only counts something: 12 月, 3 件.
+# A label is the text before a wide gap at the beginning of a line: 所在地　　東京都.
 MAX_LABEL_CHARACTERS = 12
 _COUNTER = "[月日年時分秒円人名個件回台本枚つか％%℃℉万千百億歳度倍割階番号頁kmgcKMGC]"
-# (1)は、 or (1)又は(2)の: the number of something that is spoken of, and no mark.
+# (1)は、 or (1)又は(2)の: a number that the sentence speaks of, and no mark.
 _NOT_SPOKEN_OF = (
     r"(?!(?:[はがのをにとも]|から|まで|より)[、一-鿿ァ-ヺ「『(（\u2460-\u2473]|[、・～〜]?[(（\u2460-\u2473]"
     "|または|又は|もしくは|若しくは|及び|および|並びに)"
@@ -128,7 +128,7 @@ def text_start(text: str, start: int, end: int) -> int:
 
 
 def mark_end(text: str, line: Line) -> int:
-    """Where the number, the bullet or the like at the beginning of a line ends, white space after it included."""
+    """Where the number or bullet at the beginning of a line ends, including the white space after it."""
     match = _SHAPE.match(text, line.first, line.last)
     end = match.end() if match is not None else line.first
     while end < min(line.last, line.first + MAX_LABEL_CHARACTERS) and text[end] in " \t\u3000":
@@ -145,7 +145,7 @@ def gaps_of(text: str, line: Line) -> Spans:
 
 
 def ends_sentence(text: str, line: Line) -> bool:
-    """Whether a line ends like a sentence: with 。 or ？ and what closes after it."""
+    """Whether a line ends like a sentence: with 。 or ？ and the closing brackets after it."""
     last = line.last - 1
     char = text[last]
     if char in ENDERS:

@@ -1,6 +1,6 @@
-"""The lines of a text, where what is visible of each begins and ends, and how wide it is on paper.
+"""The lines of a text: where the visible part of each begins and ends, and how wide it is on paper.
 
-Widths are in half-width columns: あ takes two, a and ｱ take one. Knows nothing of what a line means.
+Widths are in half-width columns: あ takes two, a and ｱ take one. This module does not know the meaning of a line.
 """
 
 import re
@@ -16,7 +16,7 @@ _QUOTE_MARKS = re.compile(r"(?:[>＞][ \t\u3000]?){1,20}")
 
 @dataclass(slots=True)
 class Line:
-    """One line. `first` to `last` is what is visible of it, without marks of quotation; equal where nothing is."""
+    """One line. `first` to `last` is its visible part, without marks of quotation; they are equal for a blank line."""
 
     start: int  # of everything before `first`: indentation and marks of quotation
     first: int
@@ -42,7 +42,8 @@ def lines_of(text: str) -> list[Line]:
         start += len(raw)
     if not lines:
         return lines
-    # (lines, 3): columns of the indentation, of what is visible, and of the rest. The 0 is for a last bound at the end.
+    # (lines, 3): columns of the indentation, of the visible part, and of the rest. The 0 is for a last bound at the
+    # end.
     sums = np.add.reduceat(np.append(widths(text), np.zeros(1, np.uint8)), bounds, dtype=np.int64).reshape(-1, 3)
     for line, (indent, visible_width, _) in zip(lines, sums.tolist(), strict=True):
         line.indent = indent if line.first > line.start else 0

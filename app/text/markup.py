@@ -1,7 +1,7 @@
 """Markup inside lines that is not read: Aozora Bunko's ［＃…］, and ruby 《…》 with its ｜.
 
-After https://www.aozora.gr.jp/annotation/: ruby stands in 《》 after kanji, or after any text that ｜ begins. 《》 are
-brackets of titles as well, so without ｜ only kana right after kanji is taken for ruby.
+The rules are those of https://www.aozora.gr.jp/annotation/: ruby stands in 《》 after kanji, or after any text that
+begins with ｜. 《》 are also brackets of titles, so without ｜ only kana right after kanji counts as ruby.
 """
 
 import re
@@ -36,11 +36,11 @@ def markup_spans(text: str) -> list[tuple[int, int]]:
 
 
 def heading_level(line: str) -> int:
-    """The level of a heading that ［＃「…」は大見出し］ makes of a line; 0 for another line."""
+    """The level that ［＃「…」は大見出し］ gives a line as a heading; 0 for any other line."""
     match = _HEADING.search(line) if "見出し" in line else None
     return _LEVELS[match.group(1)] if match else 0
 
 
 def is_markup(content: str) -> bool:
-    """Whether a line has nothing but markup."""
+    """Whether a line holds nothing but markup."""
     return not _MARKUP.sub("", content).strip(BLANKS)

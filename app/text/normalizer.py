@@ -1,6 +1,6 @@
 """Normalizers: Unicode normalisation that keeps, for every character, the span of the text it came from.
 
-Knows characters; nothing of words, tokens or models.
+This module knows characters, and does not know words, tokens or models.
 """
 
 import functools
@@ -17,7 +17,7 @@ from app.types import IntArray, NormaliserName
 # More marks than this on one character (real scripts need a few) are normalised in parts: ordering the marks of one
 # character takes quadratic time.
 MAX_JOINING_MARKS = 64
-# NFKC makes at most this many characters of one (UAX #15): of ﷺ.
+# NFKC turns one character, ﷺ, into this many; no character becomes more (UAX #15).
 LONGEST_EXPANSION = 18
 
 _TO_ZENKAKU = {code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000}
@@ -34,7 +34,7 @@ class Normalised:
 
 @functools.lru_cache(maxsize=65_536)
 def clean(char: str) -> str:
-    """Drop a character that nobody sees (zero-width, BOM, variation selector); make a space of a control character."""
+    """Drop an invisible character (zero-width, BOM, variation selector); turn a control character into a space."""
     category = unicodedata.category(char)
     if category == "Cf" or 0xFE00 <= ord(char) <= 0xFE0F or 0xE0100 <= ord(char) <= 0xE01EF:
         return ""
@@ -60,7 +60,7 @@ def _is_plain(char: str) -> bool:
 def refuse_surrogates(text: str) -> None:
     """
     Raises:
-        InvalidInput: names the first lone surrogate and its place.
+        InvalidInput: the text holds a lone surrogate; the message gives the first one and its place.
     """
     if match := SURROGATE.search(text):
         raise InvalidInput(

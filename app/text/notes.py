@@ -1,13 +1,13 @@
 """Lines outside the running text: addresses, dates and signatures of letters and mail, remarks in minutes, colophons.
 
-They are asked of single lines and of runs of them. Knows nothing of blocks and sentences.
+The rules are for single lines and for runs of lines. This module does not know blocks or sentences.
 """
 
 import re
 
 _NUMBER = "[0-9０-９元一二三四五六七八九十〇零]"
 _SPACE = "[ \t\u3000]"
-# No wider than this is a line that names a person, a place or a day.
+# The most columns of a line that names a person, a place or a day.
 MAX_LETTER_COLUMNS = 64
 # A line that begins this far to the right is set at the right edge: a date or a sender.
 MIN_RIGHT_INDENT = 30
@@ -33,16 +33,16 @@ _REMARK = re.compile(
 # Of the head of a mail: a memo has 宛先 and 件名 as well.
 _SENT = re.compile("From|差出人|送信者|送信日時|Sent|Date|受信日時|Message-ID")
 _COLOPHON = re.compile("(?:底本|底本の親本|初出|入力|校正|公開)[：:]")
-# What the last line of a text begins with when it says who answers for it.
+# The beginning of the last line of a text when that line names the person responsible.
 _SIGNED_BY = re.compile("(?:担当|文責|作成|記録|承認|お?問い?合わ?せ先?)(?:者|係)?(?=[\\s：:／/（(])")
-# How a person is reached.
+# Words and patterns of addresses and telephone numbers.
 _CONTACT = re.compile(
     "〒|TEL|Tel|FAX|電話|内線|[Ee]?-?[Mm]ail|メール|https?://|[A-Za-z0-9]@[A-Za-z0-9]|[0-9]{2,4}-[0-9]{2,4}-[0-9]{3,4}"
 )
 
 
 def is_remark(content: str) -> bool:
-    """Whether a line is a remark of who took the minutes: 〔市長登壇〕, （拍手）, （「異議なし」と呼ぶ者あり）."""
+    """Whether a line is a remark of the minute taker: 〔市長登壇〕, （拍手）, （「異議なし」と呼ぶ者あり）."""
     return _REMARK.match(content) is not None
 
 
@@ -52,23 +52,23 @@ def is_sitting(content: str) -> bool:
 
 
 def is_letter_line(content: str) -> bool:
-    """Whether a line names whom a letter is for or its day, or is a word that opens or closes it."""
+    """Whether a line of a letter is its addressee, its date, or a word that opens or closes it."""
     return (_ADDRESS.search(content) is not None and "。" not in content) or _DAY.match(content) is not None
 
 
 def is_mail(heads: list[str]) -> bool:
-    """Whether head lines are those of mail and not of one memo: they say who sent it, or there are several subjects."""
+    """Whether head lines belong to mail and not to one memo: they name the sender, or there are several subjects."""
     subjects = sum(head.startswith(("件名", "Subject")) for head in heads)
     return subjects > 1 or any(_SENT.match(head) for head in heads)
 
 
 def is_colophon(content: str) -> bool:
-    """Whether a line says what a text was copied from, and by whom, as Aozora Bunko does."""
+    """Whether a line names the source of a text and its transcribers, as in Aozora Bunko."""
     return _COLOPHON.match(content) is not None
 
 
 def is_signed(content: str) -> bool:
-    """Whether the last line of a text says who answers for it."""
+    """Whether the last line of a text names the person responsible for it."""
     return _SIGNED_BY.match(content) is not None
 
 

@@ -1,7 +1,8 @@
 """Where numbers and names in Latin letters stand in a text, each with its separators, its sign and its unit.
 
-14.6パーセント, 一八九一年, 第３条, 10:30, 03-1234-5678, -20℃, 100 km/h, COVID-19, v1.2.3: nobody reads half of one.
-Words of a segmenter are no help here: to it, 14 . 6 is three words. Knows characters, nothing of tokens.
+14.6パーセント, 一八九一年, 第３条, 10:30, 03-1234-5678, -20℃, 100 km/h, COVID-19, v1.2.3: each is read as a whole.
+Words of a segmenter are no help here: to it, 14 . 6 is three words. This module knows characters, and does not know
+tokens.
 """
 
 import re
@@ -21,7 +22,7 @@ _COUNTERS = """
 試合 戦 勝 敗 連勝 連敗 打席 打数 打 球 周 往復 列 行 語 文字 字 角形 次 段階 発 丁 挺 基 門 輛 騎 体 柱 親等 単位
 寸 尺 里 丈 間 升 合 石 斤 貫 匁 円 銭 文 元 余り 余 平方キロメートル 平方メートル 立方メートル 平方キロ 平米 立米 光年
 """
-# After a space only what is a unit and nothing else.
+# After a space only words that are units and nothing else count.
 _SI = "[kKMGTmμµndc]?(?:m[23²³]?|g|l|L|B|b|Hz|W|Wh|V|A|Ah|Pa|J|mol|cal|bps|dB|ppm|rpm|ha|s|min|h)"
 _SIGNS = "%％﹪٪‰℃℉°º′″円¢￠µμΩ㋿㌀-㍗㍱-㏟"
 

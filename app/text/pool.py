@@ -1,8 +1,8 @@
 """The threads that tokenize and decode, and their queue.
 
-Decoding goes first: its request is almost answered. Texts to tokenize wait in the order they
-came, at most `max_waiting_characters` of them, so that a flood of long texts fills neither the memory nor the line.
-Knows nothing of what a call does.
+Decoding goes first: its request is almost answered. Texts to tokenize wait in the order of their arrival, at most
+`max_waiting_characters` of them, so that a flood of long texts fills neither the memory nor the queue. This module does
+not know the work of a call.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ _RATE_MEMORY = 0.9  # weight of the past in the measured speed: about the last t
 
 
 class TextThreads:
-    """A pool that hands a call to a thread only when one is free, so that what waits can be ordered and dropped.
+    """A pool that hands a call to a thread only when one is free, so that waiting calls can be ordered and dropped.
 
     Args:
-        threads: how many.
-        max_waiting_characters: of texts that have not been begun; a text that finds none waiting is always taken.
+        threads: the number of threads.
+        max_waiting_characters: of texts that wait for a thread; a text is always accepted when no other one waits.
     """
 
     def __init__(self, threads: int, max_waiting_characters: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class TextThreads:
         self._limit = max_waiting_characters
         self._clock = clock
         self._free = threads
-        self._urgent: OrderedDict[asyncio.Future[None], int] = OrderedDict()  # turns waited for, with their characters
+        self._urgent: OrderedDict[asyncio.Future[None], int] = OrderedDict()  # waiting calls, with their characters
         self._waiting: OrderedDict[asyncio.Future[None], int] = OrderedDict()
         self.waiting_characters = 0
         self._read_characters = 0.0  # fading sums; their quotient is the measured speed of one thread
@@ -44,7 +44,7 @@ class TextThreads:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="text")
 
     async def tokenize(self, characters: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call that reads so many characters. Cancelling drops it if it has not begun.
+        """Run a call that reads so many characters. Cancelling drops a call that has not begun.
 
         Raises:
             Overloaded: too many characters wait already.
@@ -63,12 +63,12 @@ class TextThreads:
         return result
 
     async def decode(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call before all waiting tokenization. Cancelling drops it if it has not begun."""
+        """Run a call before all waiting tokenization. Cancelling drops a call that has not begun."""
         await self._turn(self._urgent, 0)
         return await self._call(partial(function, *args, **kwargs))
 
     async def run_on_each(self, function: Callable[[], None]) -> None:
-        """Run a call once in every thread: each waits until all have one, so others of its kind at most may run."""
+        """Run a call once in every thread. Each thread waits until all have the call, so no thread runs it twice."""
         together = threading.Barrier(self._threads)
 
         def call() -> None:
@@ -79,7 +79,7 @@ class TextThreads:
         try:
             await asyncio.gather(*(loop.run_in_executor(self._pool, call) for _ in range(self._threads)))
         except BaseException:
-            together.abort()  # threads that have arrived would wait for the cancelled ones
+            together.abort()  # otherwise threads at the barrier would wait for the cancelled ones
             raise
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class TextThreads:
     def _release(self) -> None:
         """Give a free thread to the next call."""
         for line in (self._urgent, self._waiting):
-            # A turn that was cancelled in this very moment is taken out of the line by its own task.
+            # A turn that is cancelled at this moment is removed from the queue by its own task.
             turn = next((turn for turn in line if not turn.done()), None)
             if turn is not None:
                 self.waiting_characters -= line.pop(turn)
@@ -115,7 +115,7 @@ class TextThreads:
         self._free += 1
 
     async def _call(self, call: Callable[[], T]) -> T:
-        """Run in the reserved thread. It is free again when the call ends, even if nobody waits for it any more."""
+        """Run in the reserved thread, which is free again when the call ends, even if no task waits for the result."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         work = self._pool.submit(call)
@@ -125,7 +125,7 @@ class TextThreads:
     def _ended(self, work: Future[T], result: "asyncio.Future[T]") -> None:
         self._release()
         if result.done():
-            return  # nobody waits
+            return  # no task waits for the result
         if work.cancelled():
             result.cancel()
         elif (error := work.exception()) is not None:
@@ -134,7 +134,7 @@ class TextThreads:
             result.set_result(work.result())
 
     def _retry_after_s(self) -> int:
-        """Seconds until what waits is read, from the measured speed; 1 before anything was measured."""
+        """Seconds until all waiting texts are read, at the measured speed; 1 before anything was measured."""
         if not self._busy_seconds or not self._read_characters:
             return 1
         speed = self._threads * self._read_characters / self._busy_seconds

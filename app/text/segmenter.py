@@ -1,7 +1,7 @@
 """Segmenters: words of a normalised text, by MeCab or Juman++, and long texts cut into stretches that they can take.
 
-A new segmenter needs a class with `cut`, a name in app/types.py and a case in `build_segmenter`. Not thread-safe: MeCab
-keeps state. Knows nothing of pieces or models.
+A new segmenter needs a class with `cut`, a name in app/types.py and a case in `build_segmenter`. Segmenters are not
+thread-safe: MeCab keeps state. This module does not know pieces or models.
 """
 
 import importlib
@@ -50,12 +50,12 @@ class MecabSegmenter:
             folder = importlib.import_module(dictionary.replace("-", "_")).DICDIR
         except ModuleNotFoundError as error:
             raise BrokenModel(
-                f"This model wants words cut by MeCab with the dictionary {dictionary}, which is not installed: "
+                f"This model needs words cut by MeCab with the dictionary {dictionary}, which is not installed: "
                 f"pip install 'nagayomi[{dictionary}]'."
             ) from error
         self.joined_boundaries = 0  # boundaries inside a character that were dropped so far
-        # "-r /dev/null": no mecabrc of the machine may change the words. '-O ""': some dictionaries name a format of
-        # their own for the output, which would have the last word.
+        # "-r /dev/null": no mecabrc of the machine may change the words. '-O ""': some dictionaries name an output
+        # format of their own, which would replace ours.
         self._tagger = fugashi.GenericTagger(f'-r /dev/null -d "{folder}" -O "" -F"%ps %pe " -E" "')
 
     def cut(self, text: str) -> list[tuple[int, int]]:
@@ -84,12 +84,12 @@ class JumanppSegmenter:
             from rhoknp import Jumanpp
         except ImportError as error:
             raise BrokenModel(
-                "This model wants words cut by Juman++, and rhoknp is not installed: pip install 'nagayomi[jumanpp]'."
+                "This model needs words cut by Juman++, and rhoknp is not installed: pip install 'nagayomi[jumanpp]'."
             ) from error
         self._jumanpp = Jumanpp()
         if not self._jumanpp.is_available():
             raise BrokenModel(
-                "This model wants words cut by Juman++, and the jumanpp binary is not on the PATH. Install Juman++ "
+                "This model needs words cut by Juman++, and the jumanpp binary is not on the PATH. Install Juman++ "
                 "2.0.0-rc3, or export the model with --segmenter mecab-jumandic."
             )
 
@@ -111,7 +111,7 @@ class JumanppSegmenter:
 
 
 class NoSegmenter:
-    """For text that nobody cuts: words are separated by white space."""
+    """For models without a segmenter: words are separated by white space."""
 
     def cut(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in re.finditer(r"\S+", text)]

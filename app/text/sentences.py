@@ -1,12 +1,12 @@
-"""Sentences of Japanese text: spans, what block they stand in, and whether they had to be cut.
+"""Sentences of Japanese text: their spans, their block, and whether they had to be cut.
 
 A sentence lies in one block (app.text.structure) and may go over the line ends of wrapped lines. A heading, a row of a
 table and page furniture are one sentence each, of their block's kind. In prose, sentences end at 。！？ and their
 variants; not inside 「…。」 or （…。）, not at 3.14, Yahoo!ニュース or すごい！と思った. A bracket without its partner
-is an ordinary character, so it never swallows what follows.
+is an ordinary character, so it never swallows the text after it.
 
-Time is linear in the text. Knows nothing of words, tokens or models; every character that is read and seen lies in
-exactly one sentence.
+Time is linear in the text. This module does not know words, tokens or models. Every visible character that is read lies
+in exactly one sentence.
 """
 
 import re
@@ -29,6 +29,7 @@ from app.text.characters import (
     POINTS,
     ROUND_OPENERS,
 )
+from app.text.graphemes import whole_spans
 from app.text.structure import Structure, structure_of
 
 # A quotation longer than this is a passage of its own: it is cut at the sentences inside it.
@@ -36,12 +37,12 @@ MAX_QUOTE_CHARACTERS = 300
 # A sentence longer than this is cut at clauses, into pieces of at most half of it.
 MAX_SENTENCE_CHARACTERS = 1_000
 
-# Kinds of blocks whose sentences say something by themselves, so that a summary may hold them.
+# Kinds of blocks whose sentences can stand alone, so that a summary may hold them.
 PROSE_KINDS: frozenset[BlockKind] = frozenset(("paragraph", "list-item", "clause", "table-row", "note"))
-# Kinds that are one sentence each.
+# Kinds of blocks that are one sentence each.
 _WHOLE_KINDS: frozenset[BlockKind] = frozenset(("heading", "table-head", "table-row", "furniture"))
 
-# What a summarizer is told of each sentence: 0 of a paragraph, 1 of an item, a clause, a row or a note, 2 no prose.
+# The token type of each sentence for a summarizer: 0 in a paragraph; 1 in an item, clause, row or note; 2 no prose.
 _TOKEN_TYPES: dict[BlockKind, int] = {"paragraph": 0, "heading": 2, "table-head": 2, "furniture": 2}
 
 _OPENERS = re.escape(OPENERS)
@@ -51,14 +52,14 @@ _LATIN = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
 _NAME_OR_URL = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]{2}|.[/=&]")
 
 _STOP = re.compile(f"[{_OPENERS}]|[{re.escape(ENDERS)}]+")
-# What still belongs to a sentence after its 。: closing brackets, ellipses, （笑）, emoji and marks that join them.
+# The text after 。 that still belongs to the sentence: closing brackets, ellipses, （笑）, emoji and their joiners.
 _TAIL = re.compile(
     f"(?:[{_CLOSERS}{ELLIPSES}♪♫\u2600-\u27bf\U0001f000-\U0001faff\u200d\u20e3\u3099\u309a\ufe00-\ufe0f]"
     "|[（(](?:笑|爆|泣|涙|汗|苦笑|爆笑)[）)]|[wｗ]+(?![0-9A-Za-z])"
-    # Faces: (^o^) ＼(^o^)／ (´・ω・｀) m(_ _)m. In a face stand no kana or kanji but ノ, シ and the like.
+    # Faces: (^o^) ＼(^o^)／ (´・ω・｀) m(_ _)m. A face holds no kana or kanji except a few such as ノ and シ.
     "|[mｍoｏ＼ヽヾ┐]?[（(][^()（）ぁ-ゖ一-鿿0-9\n]{0,4}[\\^＾_＿´`｀・;；ωДд∀▽∇≧≦><＞＜°゜][^()（）ぁ-ゖ一-鿿\n]{0,8}[）)][mｍoｏ／ノﾉ┌;；]?)+"
 )
-# What shows that the sentence goes on after ！ or 」: すごい！と思った, 「はい。」など.
+# Words after ！ or 」 with which the sentence continues: すごい！と思った, 「はい。」など.
 _GOES_ON = re.compile(
     "[、，,]|と(?:[一-鿿、」]|い[うっわえ]|の|か[、。い]|おも|さ[れえ]|し[てたま]|す[るれ])|って(?!き)|など|なんて"
 )
@@ -67,9 +68,9 @@ _LIST_NUMBER = re.compile(r"\s*[（(\[]?[0-9０-９]+(?:[.．][0-9０-９]+)*[.�
 _ABBREVIATION = re.compile(
     r"(?<![A-Za-z])(?:[A-Za-z]|Dr|Mr|Mrs|Ms|St|[Nn]o|[Vv]ol|vs|Prof|[Ff]ig|Inc|Ltd|Co|Jr|Sr|pp|cf|etc)\Z"
 )
-# Longest list number and abbreviation looked for: looking back further at every full stop would be quadratic.
+# The longest list number and abbreviation: looking back further at every full stop would be quadratic.
 _LOOK_BACK = 16
-# Where a sentence without end is cut: after a comma, else at a gap.
+# A sentence without end is cut after a comma, else at a gap.
 _CLAUSE_END = re.compile(f"[{re.escape(COMMAS)};；:：][{_CLOSERS}]*")
 _GAP = re.compile(r"\s+")
 
@@ -81,11 +82,11 @@ class Sentence:
     start: int
     end: int
     kind: BlockKind = "paragraph"  # of the block it stands in
-    cut: bool = False  # it goes on in the next sentence: it was too long and had to be cut
+    cut: bool = False  # the sentence was too long and continues in the next one
 
     @property
     def is_prose(self) -> bool:
-        """Whether a summary may hold it: no heading, head of a table or page furniture."""
+        """Whether a summary may hold the sentence: it is no heading, head of a table or page furniture."""
         return self.kind in PROSE_KINDS
 
     @property
@@ -100,7 +101,7 @@ def split_sentences(text: str) -> list[Sentence]:
 
 
 def read_sentences(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """The sentences that a summarizer reads: all but page furniture, or all where there is nothing else."""
+    """The sentences that a summarizer reads: all except page furniture, or all if there is nothing else."""
     return [sentence for sentence in sentences if sentence.kind != "furniture"] or list(sentences)
 
 
@@ -112,7 +113,7 @@ def sentences_of(structure: Structure) -> list[Sentence]:
 def sentence_around(structure: Structure, start: int, end: int) -> tuple[int, int]:
     """The span of the sentence that holds a passage, or of the sentences where it lies in more than one.
 
-    Of a sentence that had to be cut, it is the pieces that hold the passage and the two next to them.
+    For a sentence that had to be cut, the span covers the pieces that hold the passage and their two neighbours.
     """
     sentences = _sentences_in(structure, structure.blocks_in(start, end))
     touched = [index for index, one in enumerate(sentences) if one.start < end and start < one.end]
@@ -132,13 +133,18 @@ def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentenc
     for block, (start, end) in zip(blocks, structure.spans_in_reading(blocks), strict=True):
         for first, last in _block_sentences(reading.text, start, end, block.kind):
             found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.text, first, last))
+    if not found:
+        return []
     starts, ends = reading.to_source(
         np.fromiter((one[0] for one in found), dtype=np.int32, count=len(found)),
         np.fromiter((one[1] for one in found), dtype=np.int32, count=len(found)),
     )
+    begin = blocks[0].start
+    starts, ends = whole_spans(structure.text[begin : blocks[-1].end], starts - begin, ends - begin)
     return [
-        Sentence(start, end, kind, cut)
+        Sentence(start + begin, end + begin, kind, cut)
         for start, end, (_, _, kind, cut) in zip(starts.tolist(), ends.tolist(), found, strict=True)
+        if start < end
     ]
 
 
@@ -198,7 +204,7 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
             full_stop = text[position - 1] in FULL_STOPS
             position = tail.end()
             if full_stop and position < stop and text[position] not in _IS_BLANK:
-                while text[position - 1] in ELLIPSES:  # はい。……では: the pause belongs to what follows
+                while text[position - 1] in ELLIPSES:  # はい。……では: the pause belongs to the next sentence
                     position -= 1
         yield position
         start = _skip_blank(text, position, stop)
@@ -219,7 +225,7 @@ def _partners(text: str, begin: int, stop: int) -> dict[int, int]:
 
 
 def _is_whole_sentence(text: str, opened: int, after: int, stop: int) -> bool:
-    """Whether bracketed text that begins a sentence is all of it: （…。） or 「…。」「…。」, not 「…。」と言った."""
+    """Whether the sentence is nothing but bracketed text: （…。） or 「…。」「…。」, not 「…。」と言った."""
     if text[after - 2] not in ENDERS + ELLIPSES:
         return False
     if text[opened] in ROUND_OPENERS:

@@ -1,6 +1,6 @@
 """Signatures: runs of short lines at the end of a mail, or between rules at the end of a text.
 
-Knows groups of lines and what stands around them; what a signature says is asked of `app.text.notes`.
+This module knows groups of lines and their neighbours; `app.text.notes` decides whether their words are a signature.
 """
 
 from app.text.blocks import BlockKind

@@ -1,10 +1,10 @@
 """The structure of plain text: its blocks, and the reading text with the way back to the text as it was sent.
 
 A block is a paragraph, a heading, an item, a clause, a row, a note or furniture. Lines that were wrapped at the edge
-of a page are one block, so that nothing downstream sees half a sentence. The reading text is the text without what is
-not read: the line ends of wrapped lines, ruby, markup, page furniture inside a paragraph.
+of a page are one block, so that no later step sees half a sentence. The reading text is the text without the parts that
+are not read: the line ends of wrapped lines, ruby, markup, page furniture inside a paragraph.
 
-Time is linear in the text, and no text fails. Knows nothing of words, tokens or files.
+Time is linear in the text, and no text fails. This module does not know words, tokens or files.
 """
 
 import re
@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from app.text.block_kinds import settle_kinds
 from app.text.blocks import Block, Spans
 from app.text.characters import BLANKS, LINE_ENDS
 from app.text.furniture import mark_furniture
+from app.text.graphemes import whole_spans
 from app.text.groups import Group
 from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, shape_of
 from app.text.lines import Line, lines_of
@@ -32,13 +34,13 @@ _LATIN_BEFORE = re.compile(r"[A-Za-z0-9,.;:!?)\]'\"]")
 
 @dataclass(frozen=True)
 class ReadingText:
-    """A text as it is read, and where each of its code points stands in the text as sent."""
+    """The text that is read, and the place of each of its code points in the text as sent."""
 
     text: str
     offsets: IntArray | None  # (characters of the reading text,), strictly increasing; None: the two texts are the same
 
     def between(self, start: int, end: int, source: str) -> str:
-        """What is read of `source`, the text as sent, from `start` to `end`."""
+        """The part of `source`, the text as sent, that is read from `start` to `end`."""
         if self.offsets is None:
             return source[start:end]
         first, last = np.searchsorted(self.offsets, [start, end]).tolist()
@@ -61,13 +63,13 @@ class Structure:
     blocks: tuple[Block, ...]
 
     def blocks_in(self, start: int, end: int) -> Sequence[Block]:
-        """The blocks of which anything lies between two offsets."""
+        """The blocks that lie wholly or partly between two offsets."""
         first = bisect_right(self.blocks, start, key=lambda block: block.end)
         return self.blocks[first : bisect_left(self.blocks, end, lo=first, key=lambda block: block.start)]
 
     @cached_property
     def reading(self) -> ReadingText:
-        """The text without what its blocks omit; a line end that is left inside a block is a space."""
+        """The text without the spans that its blocks omit; a line end that is left inside a block becomes a space."""
         if not any(block.omitted for block in self.blocks):
             return ReadingText(self.text, None)
         parts: list[str] = []
@@ -85,7 +87,7 @@ class Structure:
         return ReadingText("".join(parts), np.flatnonzero(kept).astype(np.int32))
 
     def spans_in_reading(self, blocks: Sequence[Block]) -> list[tuple[int, int]]:
-        """The span of each of these blocks in the reading text; empty for a block of which nothing is read."""
+        """The span of each of these blocks in the reading text; empty for a block that is not read."""
         offsets = self.reading.offsets
         if offsets is None:
             return [(block.start, block.end) for block in blocks]
@@ -129,16 +131,31 @@ def structure_of(text: str) -> Structure:
     markup = markup_spans(text)
     starts = [start for start, _ in markup]
     blocks = []
-    for group in groups:
-        start, end = _begin(text, lines[group.lines[0]]), lines[group.lines[-1]].last
+    spans = _whole(text, [(_begin(text, lines[group.lines[0]]), lines[group.lines[-1]].last) for group in groups])
+    cells = iter(_whole(text, [cell for group in groups for cell in group.cells]))
+    for group, (start, end) in zip(groups, spans, strict=True):
         inside = markup[bisect_left(starts, start) : bisect_left(starts, end)]
         blocks.append(
-            Block(group.kind, start, end, group.level, group.cells, _omitted(text, lines, group, start, end, inside))
+            Block(
+                group.kind,
+                start,
+                end,
+                group.level,
+                tuple(islice(cells, len(group.cells))),
+                _omitted(text, lines, group, start, end, inside),
+            )
         )
     structure = Structure(text, tuple(blocks))
     if markup and set(structure.reading.text) <= set(BLANKS):  # a text of nothing but markup is read as it is
         return Structure(text, tuple(replace(block, omitted=()) for block in blocks))
     return structure
+
+
+def _whole(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans with whole characters (grapheme clusters) at their ends."""
+    bounds = np.array(spans, dtype=np.int32).reshape(-1, 2)
+    starts, ends = whole_spans(text, bounds[:, 0], bounds[:, 1])
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
 def _begin(text: str, line: Line) -> int:
@@ -154,7 +171,7 @@ def _begin(text: str, line: Line) -> int:
 def _omitted(
     text: str, lines: Sequence[Line], group: Group, start: int, end: int, markup: list[tuple[int, int]]
 ) -> Spans:
-    """What is not read of a block."""
+    """The spans of a block that are not read."""
     spans = []
     first = lines[group.lines[0]]
     if first.first > start:

@@ -1,6 +1,6 @@
 """Rows of tables in plain text: cells between tabs, rules, wide gaps or commas, and which row is the head.
 
-Knows lines; what else stands in the text is settled by `app.text.structure`.
+This module knows lines; `app.text.structure` decides about all other text.
 """
 
 import re
@@ -19,7 +19,7 @@ _HEAD_WORDS = re.compile(
 )
 
 
-# Rows of values parted by commas: so many of them in a row, with so many commas each.
+# Values separated by commas are rows when so many lines follow one another, with so many commas each.
 _MIN_CSV_ROWS, _MIN_CSV_COMMAS = 3, 2
 _CSV_SHAPES = ("", "key", "date", "time", "quotation", "circle")
 # A comma in a number: 12,000.
@@ -27,7 +27,7 @@ _GROUPING = re.compile("(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 
 
 def mark_csv(text: str, lines: Sequence[Line], visible: Sequence[int]) -> None:
-    """Give rows of values parted by commas the shape "csv": several lines, each with as many commas, without 。."""
+    """Give rows of values separated by commas the shape "csv": several lines with as many commas each and no 。."""
     run: list[int] = []
     count = 0
     for index in (*visible, None):

@@ -1,7 +1,7 @@
-"""Templates: the special tokens around one text and around two, as the tokenizer's own file says them.
+"""Templates: the special tokens around one text and around two, from the tokenizer's own file.
 
 BERT puts [CLS] A [SEP] B [SEP], RoBERTa two separators between texts, ModernBERT-ja a beginning and an end for each.
-Knows token ids; nothing of strings, windows or models.
+This module knows token ids, and does not know strings, windows or models.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import tokenizers
 from app.errors import BrokenModel
 from app.types import IntArray
 
-_PROBES = ("山", "の", "a", "0")  # a vocabulary has a token for one of them, be it the one for what is unknown
+_PROBES = ("山", "の", "a", "0")  # every vocabulary has a token for one of them, at least the unknown token
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Frame:
 
     @property
     def size(self) -> int:
-        """How many special tokens there are."""
+        """The number of special tokens."""
         return sum(map(len, self.ids))
 
 
@@ -38,7 +38,7 @@ class Template:
     pair: Frame
 
     def with_one_type(self) -> "Template":
-        """The same for a model that has one token type, or none."""
+        """The same frames for a model that has one token type, or none."""
         single, pair = (
             replace(frame, types=tuple(np.zeros_like(types) for types in frame.types), text_types=(0,) * count)
             for count, frame in ((1, self.single), (2, self.pair))
@@ -53,17 +53,17 @@ def bert_template(cls_id: int, sep_id: int) -> Template:
 
 
 def template_of(pieces: tokenizers.Tokenizer) -> Template:
-    """What the post-processor of a tokenizer puts around texts.
+    """The special tokens that the post-processor of a tokenizer puts around texts.
 
     Raises:
-        BrokenModel: it puts nothing before a text, or nothing between two.
+        BrokenModel: the post-processor puts nothing before a text, or nothing between two.
     """
     probe = next((text for text in _PROBES if pieces.encode(text, add_special_tokens=False).ids), None)
     if probe is None:
         raise BrokenModel("The tokenizer has no token for any text, so its template cannot be read.")
     single, pair = (_frame(pieces, probe, texts) for texts in (1, 2))
     if not len(single.ids[0]) or not len(pair.ids[0]):
-        raise BrokenModel("The template of the tokenizer puts no special token before a text, and one is needed there.")
+        raise BrokenModel("The template of the tokenizer has no special token before a text; it needs one.")
     return Template(single, pair)
 
 
@@ -74,7 +74,7 @@ def _frame(pieces: tokenizers.Tokenizer, probe: str, texts: int) -> Frame:
 
 
 def frame_of(ids: Sequence[int], types: Sequence[int], is_special: Sequence[int], texts: int) -> Frame:
-    """The frame of a sequence, of which the special tokens are marked.
+    """The frame of a sequence whose special tokens are marked.
 
     Raises:
         BrokenModel: nothing stands between two texts.
@@ -82,7 +82,7 @@ def frame_of(ids: Sequence[int], types: Sequence[int], is_special: Sequence[int]
     is_text = np.flatnonzero(np.array(is_special) == 0)
     runs = np.split(is_text, np.flatnonzero(np.diff(is_text) > 1) + 1)
     if len(runs) != texts:
-        raise BrokenModel("The template of the tokenizer puts no special token between two texts.")
+        raise BrokenModel("The template of the tokenizer has no special token between two texts; it needs one.")
     bounds = [0, *(bound for run in runs for bound in (int(run[0]), int(run[-1]) + 1)), len(ids)]
     around = [slice(start, stop) for start, stop in zip(bounds[::2], bounds[1::2], strict=True)]
     return Frame(

@@ -1,10 +1,10 @@
-"""Text to tokens: take what is read, normalise, segment into words, cut words into pieces, and never lose an offset.
+"""Text to tokens: take the reading text, normalise it, cut it into words and pieces, and never lose an offset.
 
 Four steps (structure.py, normalizer.py, segmenter.py, and the pieces here), each with its own alignment, composed into
 one (alignment.py): every token knows the half-open code-point span it covers in the text exactly as it was sent.
 
-Knows nothing of models, windows or requests. Not thread-safe: MeCab and the Rust tokenizer keep state, so every
-worker thread builds its own `Tokenizer`.
+This module does not know models, windows or requests. Not thread-safe: MeCab and the Rust tokenizer keep state, so
+every worker thread builds its own `Tokenizer`.
 """
 
 import json
@@ -25,18 +25,18 @@ from app.types import NormaliserName, SegmenterName
 
 __all__ = ["Tokenizer", "Tokens"]
 
-# The mark of a word's beginning alone: SentencePiece's, and a space in the alphabet of byte-level BPE.
+# Marks of a word's beginning: SentencePiece's, and a space in the alphabet of byte-level BPE.
 _MARKS = frozenset("▁Ġ")
-_BYTE = re.compile("<0x([0-9A-F]{2})>")  # how SentencePiece writes a byte of a character that it does not know
+_BYTE = re.compile("<0x([0-9A-F]{2})>")  # a byte of an unknown character, as SentencePiece writes it
 
 
 class Tokenizer:
     """Normaliser, segmenter and pieces of one model: unigram, BPE, WordPiece or characters.
 
     Args:
-        pieces: the Rust tokenizer. Its post-processor says the template; without one it is that of BERT.
+        pieces: the Rust tokenizer. Its post-processor is the template; without one, the template is BERT's.
         normaliser, segmenter: as the manifest names them; "none" twice leaves the text to `pieces`.
-        token_types: how many the model has.
+        token_types: the number of token types of the model.
 
     Raises:
         BrokenModel: a special token that the service needs is not in the vocabulary, or the template lacks one.
@@ -51,7 +51,7 @@ class Tokenizer:
         token_types: int = 2,
     ) -> None:
         self._pieces = pieces
-        # What a user types is text: "[SEP]" in a document must never become the separator.
+        # The text of a user is only text: "[SEP]" in a document must never become the separator.
         self._pieces.encode_special_tokens = True
         self._pieces.no_truncation()
         self._pieces.no_padding()
@@ -95,11 +95,11 @@ class Tokenizer:
         raise BrokenModel(f"The tokenizer has none of the special tokens {', '.join(names)}.")
 
     def _unknown(self) -> int:
-        """What stands for characters that are in no piece, and for special tokens that a text spells."""
+        """The token for characters that are in no piece, and for special tokens that a text spells."""
         model = self._pieces.model
         names = [name for name in (getattr(model, "unk_token", None), "[UNK]", "<unk>") if name is not None]
         if isinstance(model, models.Unigram) and not any(self._pieces.token_to_id(name) is not None for name in names):
-            number = json.loads(self._pieces.to_str())["model"]["unk_id"]  # it has no other way to say so
+            number = json.loads(self._pieces.to_str())["model"]["unk_id"]  # the only way to read it
             if number is not None:
                 return int(number)
         return self._special(*names)
@@ -109,7 +109,7 @@ class Tokenizer:
         return str(self._pieces.id_to_token(token_id))
 
     def words(self, text: str) -> list[str]:
-        """The normalised words of a text as it is read; where nobody cuts words, what stands between white space."""
+        """The normalised words of a reading text; without a segmenter, the parts between white space."""
         normalised = normalise(structure_of(text).reading.text, self._normaliser).text
         return [normalised[start:end] for start, end in cut_words(normalised, self._segmenter or NoSegmenter())]
 
@@ -123,10 +123,10 @@ class Tokenizer:
         return len(normalise(text, "nfkc" if by_pieces else self._normaliser).text)
 
     def encode(self, text: str, structure: Structure | None = None) -> Tokens:
-        """Tokenize one text as it is read: a word that was wrapped at the edge of a page is one word.
+        """Tokenize the reading text of one text: a word that was wrapped at the edge of a page is one word.
 
         Args:
-            structure: of this text, where it is known already; else it is found.
+            structure: the structure of this text, if it is known already; otherwise it is computed.
 
         Raises:
             InvalidInput: the text holds a lone surrogate.

@@ -1,11 +1,11 @@
 """Sequences for the engine: text of any length cut into windows that overlap by a doc stride, or at sentences.
 
-The special tokens are those of the model's template: [CLS] and [SEP] below stand for whatever it puts there.
+The special tokens are those of the model's template: [CLS] and [SEP] below stand for the tokens that it puts there.
 
 Every token of a text is *owned* by exactly one window, the one that shows it with the most context on both sides (the
 rule of the SQuAD scripts), so that results of overlapping windows never count twice.
 
-Knows token ids and positions only: nothing of strings, models or batches.
+This module knows only token ids and positions, and does not know strings, models or batches.
 """
 
 import itertools
@@ -174,7 +174,7 @@ def sentence_windows(
 
 
 def _held_by(some: IntArray, ids: IntArray) -> BoolArray:
-    """For each of `ids`, whether it is one of `some`. For token ids np.isin takes several times as long."""
+    """For each of `ids`, whether it is one of `some`. For token ids, np.isin is several times slower."""
     is_held = np.zeros(1 + max(some.max(initial=0), ids.max(initial=0)), dtype=np.bool_)
     is_held[some] = True
     return is_held[ids]
@@ -192,7 +192,7 @@ def _window_starts(length: int, room: int, doc_stride: int) -> list[int]:
 def _max_context(length: int, starts: Sequence[int], room: int) -> list[BoolArray]:
     """For each window, which of its tokens it owns: where min(left, right context) + 0.01 * window length is largest.
 
-    Of equals, the first window owns the token.
+    If two windows are equal, the first owns the token.
     """
     if len(starts) == 1:
         return [np.ones(length, dtype=np.bool_)]

@@ -1,8 +1,8 @@
-"""Which lines of a text are wrapped: cut at a column of the page and not where a sentence or paragraph ends.
+"""The lines of a text that are wrapped: cut at a column of the page and not at the end of a sentence or paragraph.
 
-A text is taken as wrapped at a width when lines of about that width do not end a sentence, few of their neighbours
-without an end have another width, and the next lines go on as only a cut sentence can: with hiragana, or with what may
-not begin a sentence at all. Knows lines and columns, nothing of blocks.
+A text counts as wrapped at a width when lines of about that width do not end a sentence, few of their neighbours
+without an end have another width, and the next lines begin as only a cut sentence can: with hiragana, or with a
+character that begins no sentence. This module knows lines and columns, and does not know blocks.
 """
 
 import re
@@ -14,11 +14,11 @@ from app.text.characters import CLOSERS, COMMAS, FULL_STOPS, OPENERS, widths
 from app.text.line_shapes import NUMBERED, STRONG, ends_sentence, mark_end
 from app.text.lines import Line
 
-# Narrower columns than this (ten full-width characters) are not taken for wrapped prose, nor are wider ones.
+# The narrowest and the widest columns of wrapped prose; the narrowest have ten full-width characters.
 _MIN_EDGE, _MAX_EDGE = 20, 240
-# Below this width, lists of words look like wrapped prose: more has to speak for it.
+# Below this width, lists of words look like wrapped prose, so more evidence is needed.
 _NARROW = 32
-# What continues a paragraph stands no more columns to the right of the line before it than this.
+# The line after a wrapped line stands at most this many columns to the right of it.
 _MAX_HANGING = 12
 # Lines of one width differ by this many columns: a mark that may not begin a line stays on it or takes its neighbour
 # along, and half-width characters leave a column free.
@@ -33,7 +33,7 @@ _CANNOT_END = frozenset("がを")
 _MIN_MARK_COLUMNS = 3
 # A label or number and the gap after it are no longer than this.
 _MAX_MARK_CHARACTERS = 40
-# Shapes of lines that are whole as they stand.
+# Shapes of lines that are complete by themselves.
 _WHOLE = frozenset(("row", "csv", "separator", "markdown-heading", "mail-header", "bracketed", "article-title"))
 
 
@@ -42,16 +42,16 @@ class _Cuts:
     """Lines of one width that do not end a sentence."""
 
     count: int = 0
-    goes_on: int = 0  # of these, how many are followed by what begins no sentence in all likelihood
-    must_go_on: int = 0  # and how many by what certainly begins none
+    goes_on: int = 0  # how many of them precede a line that probably begins no sentence
+    must_go_on: int = 0  # how many of them precede a line that certainly begins no sentence
 
 
 def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[bool]:
     """For each line of `visible`, whether the next one of `visible` continues its paragraph.
 
     Args:
-        visible: indices of the lines to look at, in order; of the lines between them, blank lines part paragraphs
-            unless page furniture stands there as well.
+        visible: indices of the lines to look at, in order; blank lines between them separate paragraphs, unless page
+            furniture stands there too.
     """
     count = len(visible)
     result = [False] * count
@@ -82,7 +82,7 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[
             body = line.indent
             first_of_block = line
         if near[i] and _hangs(text, first_of_block, line, after):
-            # Below the text of a cell or a numbered item: it goes on there, after a sentence as well.
+            # Below the text of a cell or a numbered item, which continues there, even after a sentence.
             if not first_of_block.gaps:
                 goes_on = text[line.last - 1] in FULL_STOPS
             else:
@@ -158,12 +158,12 @@ def _ends(text: str, line: Line) -> bool:
 
 
 def _must_go_on(text: str, line: Line) -> bool:
-    """Whether a line begins with what begins no sentence, so that the line before it was cut."""
+    """Whether a line begins with characters that begin no sentence, so that the line before it was cut."""
     return text[line.first] in _CANNOT_BEGIN or _PARTICLE_FIRST.match(text, line.first, line.last) is not None
 
 
 def _bridged(lines: Sequence[Line], before: int, after: int) -> bool:
-    """Whether page furniture stands between two lines, so that a blank line there says nothing."""
+    """Whether page furniture stands between two lines, so that a blank line there means nothing."""
     return any(lines[index].shape in ("page", "head") for index in range(before + 1, after))
 
 
@@ -183,7 +183,7 @@ def _full_edges(
             must = _must_go_on(text, lines[i + 1]) or before in COMMAS
             cuts.count += 1
             cuts.must_go_on += must
-            # A line that goes on past the width shows that nothing is cut there: it follows a heading.
+            # A line that is longer than the width shows that no line is cut there: it follows a heading.
             cuts.goes_on += lines[i + 1].edge <= edge + 2 * _JITTER and (
                 must or (not lines[i + 1].shape and ("ぁ" <= after <= "ゖ" or _cut_word(before, after)))
             )

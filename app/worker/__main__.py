@@ -3,7 +3,7 @@
 Messages (app/engine/protocol.py) arrive on standard input and leave on standard output. While one thread runs a batch,
 another reads and packs the next. The process ends at once when its standard input closes, so it never outlives the
 service. With `--probe PROVIDER` it only tests whether that provider can run here; `--model NAME` names the model in
-lists of processes. Knows nothing of requests or text.
+lists of processes. This module does not know requests or text.
 """
 
 import os

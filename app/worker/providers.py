@@ -2,7 +2,7 @@
 
 ONNX Runtime itself falls back to the CPU when a provider's library cannot be loaded, and also for single nodes that a
 provider cannot run. Both look healthy and are slow, so both are errors here. Only engine processes import this module.
-Knows nothing of models; docs/gpu.md has the table of compatible versions.
+This module does not know models; docs/gpu.md has the table of compatible versions.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """One ONNX Runtime session: the graph of one model on one provider.
 
-Imported only in engine processes, so that the service itself never loads ONNX Runtime. Knows nothing of text or
-requests: documents in, arrays out.
+Imported only in engine processes, so that the service itself never loads ONNX Runtime. This module does not know text
+or requests: documents in, arrays out.
 """
 
 import json

@@ -7,7 +7,8 @@ What is added does nothing: rows that nothing reads, keys switched off, tokens t
 
 An engine fits one graph with its weights, one set of shapes and one version of the libraries, so each combination has a
 directory of its own; a directory that fits nothing any more may be deleted. Building takes minutes, loading seconds.
-The timing cache is shared: it makes the next build shorter. Knows numbers, numpy arrays and files; nothing of sessions.
+The timing cache is shared: it makes the next build shorter. This module knows numbers, numpy arrays and files, and does
+not know sessions.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """One request over HTTP, with the times that the client and the service measured. Connects to no other address.
 
-Knows the service's headers and answers; does not know when to send. Every way in which a request can end has a name.
+This module knows the service's headers and answers, and does not know when to send. Every way in which a request can
+end has a name.
 """
 
 import ssl

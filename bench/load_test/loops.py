@@ -2,7 +2,8 @@
 
 Open loop: each request is sent at its time, whether or not earlier ones have been answered, as independent clients do.
 Closed loop: a fixed number of clients, each of which sends its next request after the answer to its last one. The loops
-take the time from the event loop and send through a function, so that tests run in virtual time. Knows nothing of HTTP.
+take the time from the event loop and send through a function, so that tests run in virtual time. This module does not
+know HTTP.
 """
 
 import asyncio

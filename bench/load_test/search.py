@@ -1,4 +1,6 @@
-"""The highest rate at which a service holds its objective: doubling, then bisection. Knows rates and verdicts only."""
+"""The highest rate at which a service holds its objective: doubling, then bisection. This module knows only rates and
+verdicts.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""The figures of a load, and the tables that show them. Knows results; knows nothing of sending."""
+"""The figures of a load, and the tables that show them. This module knows results, and does not know how requests are
+sent.
+"""
 
 from collections import Counter
 from collections.abc import Sequence

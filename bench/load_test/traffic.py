@@ -1,4 +1,4 @@
-"""The requests of a load test: endpoint, text and length. Knows nothing of time or of sending.
+"""The requests of a load test: endpoint, text and length. This module does not know time or the sending of requests.
 
 Texts are real Japanese: cut from a file to the exact number of characters, or whole documents of a file.
 """

@@ -1,4 +1,4 @@
 """`python -m bench.simulate`: the real batcher in virtual time, under drawn or recorded traffic.
 
-Knows lengths of requests; nothing of texts or models. Start with __main__.py.
+This room knows lengths of requests, and does not know texts or models. Start with __main__.py.
 """

@@ -2,7 +2,8 @@
 
 The engine takes `batch_s + token_s * tokens` for a batch. Outside it, a request costs `request_s` (HTTP, JSON) and, on
 one of `text_threads`, `text_token_s` for each token. Everything else (order, batches, prefetch, deadlines, refusals) is
-app/engine/batcher.py itself, in virtual time. Knows nothing of texts or models: a request is a list of window lengths.
+app/engine/batcher.py itself, in virtual time. This module does not know texts or models: a request is a list of window
+lengths.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The checks at the end of a soak, each with the reason for its verdict.
 
-Reads the record of the client, the log and the metrics of the server, and the memory of its processes. Knows nothing of
-how requests were sent.
+Reads the record of the client, the log and the metrics of the server, and the memory of its processes. This module does
+not know how requests were sent.
 """
 
 import math

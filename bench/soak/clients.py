@@ -1,6 +1,6 @@
 """The clients of the soak: one that behaves, and one for each way in which clients misbehave.
 
-Every client sends one request and records its result. Knows the statuses that each of them may get.
+Every client sends one request and records its result. This module knows the statuses that each of them may get.
 """
 
 import asyncio

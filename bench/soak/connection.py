@@ -1,7 +1,7 @@
 """An HTTP client that can misbehave: it can send and read slowly, and leave at any moment.
 
 A request ends either with one whole answer or with a sentence that says what came instead. Written on sockets and h11,
-because ordinary clients hide these details. Knows nothing of the service's endpoints.
+because ordinary clients hide these details. This module does not know the service's endpoints.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The phases of the soak in order: quiet run, capacity, overload, calm, crash, stop.
 
-Knows the clients by name, and nothing of the checks.
+This module knows the clients by name, and does not know the checks.
 """
 
 import asyncio

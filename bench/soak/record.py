@@ -1,6 +1,6 @@
 """The client's record of every request, which all checks of the soak compare with.
 
-Knows the documented form of errors, and nothing of how a request was sent.
+This module knows the documented form of errors, and does not know how a request was sent.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The report of a soak: a table for the terminal, a Markdown page with a picture, and one line of JSON.
 
-Knows the record and the results of the checks; decides nothing.
+This module knows the record and the results of the checks, and decides nothing.
 """
 
 import os

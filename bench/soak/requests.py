@@ -1,7 +1,7 @@
 """The valid requests of the soak, and the comparison of two answers to one of them.
 
-The list is fixed, so that answers under load can be compared with those of a quiet server. Knows the service's fields,
-and nothing of sending.
+The list is fixed, so that answers under load can be compared with those of a quiet server. This module knows the
+service's fields, and does not know how requests are sent.
 """
 
 import json

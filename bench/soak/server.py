@@ -1,6 +1,6 @@
 """The server of the soak: `nagayomi serve` in a separate process, its engines, its memory and its log.
 
-Linux only: engines are found among the processes. Knows nothing of requests.
+Linux only: engines are found among the processes. This module does not know requests.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
 """Encoders other than BigBird, a file for each family: what of it differs, in torch, over block tables.
 
-Knows configurations and weights by the names of transformers; nothing of files, text or graphs. Start with bert.py.
+This room knows configurations and weights by the names of transformers, and does not know files, text or graphs. Start
+with bert.py.
 """

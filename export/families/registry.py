@@ -28,6 +28,9 @@ FAMILIES: Mapping[str, type[EncoderModel]] = {
 }
 
 
+_WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # how classes with a decoder are named
+
+
 def family_of(document: Mapping[str, Any]) -> type[EncoderModel]:
     """The family that a config.json names.
 
@@ -40,12 +43,13 @@ def family_of(document: Mapping[str, Any]) -> type[EncoderModel]:
         return FAMILIES[name]
     if document.get("auto_map"):
         raise CheckpointError(f"The checkpoint ({name!r}) comes with code of its own, which is never run. {families}")
-    if document.get("is_decoder") or any("CausalLM" in one for one in document.get("architectures") or ()):
-        raise CheckpointError(f"The checkpoint ({name!r}) is a decoder, which writes text; this reads it. {families}")
     if name in ("longformer", "led"):
         raise CheckpointError(
             f"The checkpoint ({name!r}) attends within windows around every token, which are no blocks. {families}"
         )
+    architectures = document.get("architectures") or ()
+    if document.get("is_decoder") or any(str(one).endswith(_WRITERS) for one in architectures):
+        raise CheckpointError(f"The checkpoint ({name!r}) has a decoder, which writes text; this reads it. {families}")
     raise CheckpointError(f"The checkpoint is of the family {name!r}. {families}")
 
 

@@ -177,7 +177,7 @@ def test_keys_keeps_the_token_out_of_the_file(capsys: pytest.CaptureFixture[str]
     assert main(["keys", "web"]) == 0
     out, err = capsys.readouterr()
     assert re.fullmatch(r"web:[0-9a-f]{64}\n", out)
-    token = err.removeprefix("The key, shown this once: ").strip()
+    token = err.removeprefix("The key, shown only once: ").strip()
     assert hashlib.sha256(token.encode()).hexdigest() == out.strip().partition(":")[2]
     assert main(["keys", "two words"]) == 2
     assert "letters, digits, dots, hyphens" in capsys.readouterr().err

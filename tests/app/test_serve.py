@@ -171,7 +171,7 @@ def test_a_port_in_use_is_exit_code_1_at_once(handmade_models: Path) -> None:
             _, err = process.communicate()
             assert process.returncode == 1
             assert err == (
-                f"nagayomi: 127.0.0.1, port {port}, cannot be listened on: Address already in use. "
+                f"nagayomi: The service cannot listen on 127.0.0.1, port {port}: Address already in use. "
                 "--host and --port choose another address.\n"
             )
 

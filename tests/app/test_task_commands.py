@@ -127,6 +127,17 @@ def test_a_long_sentence_is_cut_around_the_answer(tmp_path: Path, capsys: pytest
     assert f"  …{'あ' * 100}【《答え》】{'い' * 100}…  {file} [3000:3004]" in capsys.readouterr().out
 
 
+def test_no_mark_and_no_cut_of_what_is_shown_goes_through_a_character(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family = "👨\u200d👩\u200d👧"
+    file = tmp_path / "characters.txt"
+    file.write_text(f"{family * 30}葛\U000e0100《答え》\ufe0f{family * 30}。", encoding="utf-8")
+    assert main(["qa", "何?", str(file)]) == 0
+    shown = f"…{family * 19}葛\U000e0100【《答え》\ufe0f】{family * 20}…"
+    assert f"  {shown}  {file} [152:157]" in capsys.readouterr().out
+
+
 def test_a_summary_is_one_sentence_on_a_line_below_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, other = tmp_path / "document.txt", tmp_path / "other.txt"
     file.write_text("軽い話。\n中くらいの話。\n重い話。\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from app.types import AttentionPattern
 from export.check_parity import SEP, cut, difference, document, reference_logits, reference_of, sharp_config
 from export.encoder import TASKS, PackedModel, activation
 from export.model import BigBird, config_dict, packed_inputs
-from export.padded import PaddedModel
+from export.padded import PaddedBigBird
 from export.random_plan import random_plan
 from export.weights import initialise, load_weights
 from tests.export.tiny import tiny_model
@@ -73,7 +73,7 @@ def test_the_padded_layout_gives_the_logits_of_transformers(
     reference.bert.set_attention_type("block_sparse")
     inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
     with torch.no_grad():
-        ours = PaddedModel(model, SEP)(**inputs)
+        ours = PaddedBigBird(model, SEP)(**inputs)
         # Two documents of the batch are two choices of one example.
         choices = {name: tensor[None] for name, tensor in inputs.items()}
         wanted = reference(**(choices if model.task == "multiple-choice" else inputs))

@@ -1,4 +1,4 @@
 """`nagayomi evaluate`: ask a model through the service, score its answers, write reports and model cards.
 
-Knows predictions and measures; nothing of tensors. Start with command.py.
+This room knows predictions and measures, and does not know tensors. Start with command.py.
 """

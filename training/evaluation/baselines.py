@@ -1,6 +1,6 @@
 """Simple methods on the same items: a model should score above them.
 
-None uses a model, and all give the same results in every run. Knows texts; nothing of the service.
+None uses a model, and all give the same results in every run. This module knows texts, and does not know the service.
 """
 
 import random

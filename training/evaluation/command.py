@@ -39,6 +39,7 @@ from training.evaluation.scores import (
     question_baselines,
     question_scores,
 )
+from training.evaluation.served_jglue import score_served
 from training.evaluation.summary_scores import mark_baselines, mark_scores, summary_baselines, summary_scores
 from training.evaluation.unanswerable import unrelated
 from training.finetune.examples import labelled_split, question_examples, summary_split
@@ -174,6 +175,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="score an encoder of any kind, fine-tuned on the tasks of this benchmark",
     )
     parser.add_argument(
+        "--served",
+        action="store_true",
+        help="with --suite: export each fine-tuned model, and ask the service instead of the encoder in torch",
+    )
+    parser.add_argument(
         "--model",
         required=True,
         help="name of a model in the model store; with --suite, the folder of the fine-tuned models",
@@ -270,7 +276,7 @@ def run(args: argparse.Namespace) -> int:
         NagayomiError: the data, the model or the settings cannot be used.
     """
     if args.suite is not None:
-        return jglue_command.evaluate(args)
+        return jglue_command.evaluate(args, score_served if args.served else jglue_command.score_in_torch)
     _check(args)
     data = _read(args)
     answered = asyncio.run(_ask(args, data))
@@ -294,6 +300,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse arguments that contradict each other, before anything is read."""
+    if args.served:
+        raise InvalidInput("--served goes with --suite: a model of the store is asked through the service anyway.")
     if args.task is None or args.data is None:
         raise InvalidInput("--task and --data are needed, or --suite.")
     if args.reader not in (None, *_READERS[args.task]):

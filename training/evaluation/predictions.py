@@ -1,6 +1,6 @@
 """Asks the service about every item of a data set and keeps its answer next to the right one.
 
-Knows requests and the measure of one item; scores.py computes figures over many.
+This module knows requests and the measure of one item; scores.py computes figures over many.
 """
 
 import asyncio

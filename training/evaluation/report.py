@@ -1,6 +1,7 @@
 """The report of one evaluation: figures and examples as Markdown and JSON, plots as PNG.
 
-Knows scored items and files; measures nothing itself. README.md shows the plots, so the folder reads well on its own.
+This module knows scored items and files, and measures nothing itself. README.md shows the plots, so the folder reads
+well on its own.
 """
 
 import functools

@@ -1,7 +1,8 @@
 """From scored items to figures: the measures of a data set, of parts of it, and of simple methods.
 
 A figure that the data cannot give (F1 of long documents where all are short) is left out. Figures of a baseline carry
-its name: `overlap.f1` next to `f1`. Summaries are scored in summary_scores.py. Knows nothing of requests or files.
+its name: `overlap.f1` next to `f1`. Summaries are scored in summary_scores.py. This module does not know requests or
+files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """Is a chosen sentence a scrap that tells a reader nothing? A definition independent of the served code.
 
 The service separates headings from prose in app/text/structure.py. A measure built on the same code could not find its
-faults, so this one uses only lines and characters. Knows nothing of models.
+faults, so this one uses only lines and characters. This module does not know models.
 """
 
 import re

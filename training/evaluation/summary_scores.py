@@ -1,6 +1,6 @@
 """Figures of summaries: against references that a person wrote, or by the sentences that a person marked.
 
-Knows texts and choices; nothing of requests or files.
+This module knows texts and choices, and does not know requests or files.
 """
 
 from collections.abc import Callable, Sequence

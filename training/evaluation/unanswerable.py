@@ -1,6 +1,6 @@
 """Asks questions about documents that do not answer them, to measure the null score.
 
-Knows texts; nothing of models.
+This module knows texts, and does not know models.
 """
 
 import bisect

@@ -1,4 +1,4 @@
 """`nagayomi finetune`: train a checkpoint for a task on packed batches.
 
-Knows batches and losses; nothing of measures. Start with command.py.
+This room knows batches and losses, and does not know measures. Start with command.py.
 """

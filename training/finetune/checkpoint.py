@@ -1,6 +1,7 @@
 """The model that a fine-tuning run starts from, and the checkpoint that it leaves.
 
-The checkpoint loads in transformers and in `nagayomi export`. Knows the tasks; nothing of batches or steps.
+The checkpoint loads in transformers and in `nagayomi export`. This module knows the tasks, and does not know batches or
+steps.
 """
 
 import json

@@ -1,6 +1,6 @@
 """`nagayomi finetune`: from a configuration file to a checkpoint that transformers and `nagayomi export` can load.
 
-Run again with the same folder, it resumes a killed run. Knows nothing of serving.
+Run again with the same folder, it resumes a killed run. This module does not know serving.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Turns examples into training sequences: the input of one step, and its target.
 
-Text goes through the tokenizer and windows of the service, so training and serving use the same input. Knows nothing of
-models or steps.
+Text goes through the tokenizer and windows of the service, so training and serving use the same input. This module does
+not know models or steps.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """Fits the head of a summarizer by logistic regression over the mean states of sentences, before the first step.
 
 A random head learns nothing from a few hundred marks, although the states of the encoder already tell much about them.
-The regression finds that in seconds. Knows models and sequences; nothing of files.
+The regression finds that in seconds. This module knows models and sequences, and does not know files.
 """
 
 from collections.abc import Iterable

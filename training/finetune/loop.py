@@ -1,4 +1,4 @@
-"""The fine-tuning loop: draw sequences, pack them, loss of the task, step. Knows nothing of command lines."""
+"""The fine-tuning loop: draw sequences, pack them, loss of the task, step. This module does not know command lines."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,13 +1,13 @@
 """JGLUE as a whole: fine-tune an encoder on every task, evaluate it, and print its row of the published table.
 
-The last line of standard output is one JSON object; everything else goes to standard error. Knows the table and the
-folders; nothing of training, which is in grid_search.py.
+The last line of standard output is one JSON object; everything else goes to standard error. This module knows the table
+and the folders, and does not know training, which is in grid_search.py.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,11 +17,13 @@ from training.data import DataError
 from training.jglue.config import EncoderConfig, read_encoder_config
 from training.jglue.encoder import read_notes
 from training.jglue.grid_search import Scores, is_first_process, open_encoder, read_valid, score_sets, tune
-from training.jglue.tasks import TASK_NAMES, TASKS, TaskName
+from training.jglue.tasks import TASK_NAMES, TASKS, Example, TaskName
 
 DEFAULT_DATA = Path("data")
 
-# Arguments for the evaluation of a served model.
+Scorer = Callable[[EncoderConfig, Path, dict[str, list[Example]]], Scores]
+
+# Arguments for the evaluation of a model of the store.
 _NOT_OF_A_SUITE = ("task", "model_store", "reader", "record")
 
 _HEADINGS = {"accuracy": "acc", "mcc": "MCC", "pearson": "Pearson", "spearman": "Spearman", "em": "EM", "f1": "F1"}
@@ -53,8 +55,16 @@ def finetune(args: argparse.Namespace) -> int:
     return 0
 
 
-def evaluate(args: argparse.Namespace) -> int:
+def score_in_torch(config: EncoderConfig, checkpoint: Path, sets: dict[str, list[Example]]) -> Scores:
+    """The measures of every set, by the prefix of their names."""
+    return score_sets(open_encoder(config, str(checkpoint)), sets, config.doc_stride)
+
+
+def evaluate(args: argparse.Namespace, score: Scorer) -> int:
     """`nagayomi evaluate --suite jglue` of a folder that `finetune` filled, for all tasks or for one.
+
+    Args:
+        score: gives the measures of a fine-tuned checkpoint.
 
     Raises:
         NagayomiError: there is nothing to evaluate, or the data cannot be read.
@@ -72,9 +82,8 @@ def evaluate(args: argparse.Namespace) -> int:
         )
     results = {}
     for config in _with_data([config for config, _ in folders.values()], data, ("valid", "out_of_domain")):
-        encoder = open_encoder(config, str(folders[config.task][1]))
         sets = {prefix: examples[: args.limit] for prefix, examples in read_valid(config, data).items()}
-        results[config.task] = score_sets(encoder, sets, config.doc_stride)
+        results[config.task] = score(config, folders[config.task][1], sets)
     _print_results(directory.resolve().name, results)
     return 0
 

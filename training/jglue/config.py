@@ -1,6 +1,6 @@
 """The fine-tuning of a hub encoder on one task of JGLUE, described by one TOML file.
 
-Knows the keys and their limits; nothing of how they are used.
+This module knows the keys and their limits, and does not know how they are used.
 """
 
 from pathlib import Path

@@ -1,13 +1,12 @@
 """Any encoder of the hub, through the Auto classes of transformers: BigBird, BERT, RoBERTa, DeBERTa-v2, LUKE, ...
 
-Fine-tuned and run in torch. The service runs BigBird only, and `nagayomi export` turns a BigBird that was fine-tuned
-here into a model of the store. Knows models and their tokenizers; nothing of data sets.
+Fine-tuned and run in torch. Text is read by the tokenizer that `nagayomi export` gives the service, so that a served
+model reads the ids that it learned from. This module knows models and their tokenizers, and does not know data sets.
 """
 
 import json
 import sys
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,14 @@ from transformers import (
 )
 
 from app.errors import BrokenModel
-from app.text.alignment import NO_TOKENS, Tokens, pairs
-from app.text.template import Template, frame_of
-from app.types import FloatArray, NormaliserName, SegmenterName
+from app.text.segmenter import build_segmenter
+from app.text.tokenizer import Tokenizer, Tokens
+from app.text.windows import context_room, text_windows
+from app.types import FloatArray, IntArray, NormaliserName, SegmenterName
+from export.checkpoint import CheckpointError, locate
+from export.tokenizer_files import TokenizerFiles, read_tokenizer
 from training.config import ConfigError
 from training.jglue.tasks import TASKS, TaskName
-from training.jglue.text import TextPreparation, find_pieces
 
 Features = dict[str, Any]  # one sequence (or, for a choice, one list of sequences) as the model's arguments
 
@@ -46,65 +47,63 @@ _SPECIAL_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk
 
 
 class Encoder:
-    """A model with the head of a task, its tokenizer, and the preparation of its text."""
+    """A model with the head of a task, and the two forms of its tokenizer.
 
-    def __init__(self, model: Any, tokenizer: Any, prepare: TextPreparation, task: TaskName, max_tokens: int) -> None:
-        self.model, self.tokenizer, self.prepare = model, tokenizer, prepare
+    `tokenizer`, the service's own, reads texts; `pieces`, that of transformers, pads batches and writes its files.
+    """
+
+    def __init__(
+        self, model: Any, pieces: Any, tokenizer: Tokenizer, is_segmented: bool, task: TaskName, max_tokens: int
+    ) -> None:
+        self.model, self.pieces = model, pieces
+        self.tokenizer, self.is_segmented = tokenizer, is_segmented
         self.task, self.max_tokens = task, max_tokens
         # RoBERTa has one token type and DeBERTa-v2 none, although their tokenizers give others.
         names = {"input_ids", "attention_mask"}
         self.inputs = names | {"token_type_ids"} if getattr(model.config, "type_vocab_size", 0) > 1 else names
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Features]:
-        """Encode texts, or pairs of texts, with the tokenizer's special tokens; cut them off after `max_tokens`."""
-        columns = self.tokenizer(
-            [self.prepare(text).joined for text in texts],
-            None if pairs is None else [self.prepare(pair).joined for pair in pairs],
-            truncation=True,
-            max_length=self.max_tokens,
-        )
-        return [{name: columns[name][i] for name in self.inputs if name in columns} for i in range(len(texts))]
+        """Texts, or pairs of texts, between the tokenizer's special tokens, cut off after `max_tokens`."""
+        others = [None] * len(texts) if pairs is None else [self.tokenizer.encode(pair) for pair in pairs]
+        return [self._sequence(self.tokenizer.encode(text), other) for text, other in zip(texts, others, strict=True)]
 
-    def tokens(self, text: str) -> Tokens:
-        """One text as tokens with their places in the text, without special tokens."""
-        prepared = self.prepare(text)
-        if not prepared.joined:
-            return NO_TOKENS
-        if self.tokenizer.is_fast:
-            # verbose=False: it would warn about texts longer than the model, which are read in windows here.
-            found = self.tokenizer(
-                prepared.joined, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-            )
-            return prepared.align(found["input_ids"], pairs(found["offset_mapping"]))
-        pieces = self.tokenizer.tokenize(prepared.joined)
-        surfaces = [self.tokenizer.convert_tokens_to_string([piece]) for piece in pieces]
-        spans = pairs(find_pieces(surfaces, prepared.joined))
-        return prepared.align(self.tokenizer.convert_tokens_to_ids(pieces), spans)
+    def _sequence(self, text: Tokens, pair: Tokens | None) -> Features:
+        template = self.tokenizer.template
+        if pair is not None:
+            text, pair = _cut_longer(text, pair, self.max_tokens - template.pair.size)
+        text = text.slice(0, context_room(pair, self.max_tokens, template))
+        (window,) = text_windows(text, pair, template=template, max_tokens=self.max_tokens, doc_stride=1)
+        return self.features(window.input_ids, window.token_type_ids)
 
-    @cached_property
-    def template(self) -> Template:
-        """Read from encoded texts, because tokenizers have no common interface for it."""
-        frames = []
-        for texts in (("山",), ("山", "川")):
-            encoded = self.tokenizer(*texts, return_special_tokens_mask=True, return_token_type_ids=True)
-            ids, types, is_special = (encoded[n] for n in ("input_ids", "token_type_ids", "special_tokens_mask"))
-            try:
-                frames.append(frame_of(ids, types, is_special, len(texts)))
-            except BrokenModel as error:
-                raise ConfigError(f"{error} A question would run into its context.") from error
-        return Template(*frames)
+    def features(self, input_ids: IntArray, token_type_ids: IntArray) -> Features:
+        """One sequence as arguments of the model: only those that it takes."""
+        columns = {
+            "input_ids": input_ids.tolist(),
+            "attention_mask": [1] * len(input_ids),
+            "token_type_ids": token_type_ids.tolist(),
+        }
+        return {name: column for name, column in columns.items() if name in self.inputs}
 
     def collate(self, features: Sequence[Features]) -> dict[str, Tensor]:
         """A batch, padded to its longest sequence."""
         kind = DataCollatorForMultipleChoice if TASKS[self.task].kind == "choice" else DataCollatorWithPadding
-        batch: dict[str, Tensor] = dict(kind(self.tokenizer)([dict(feature) for feature in features]))
+        batch: dict[str, Tensor] = dict(kind(self.pieces)([dict(feature) for feature in features]))
         return batch
 
     def save(self, directory: Path, notes: dict[str, Any]) -> None:
         """Write tokenizer, weights and config.json, and into that, under "nagayomi", how to use them."""
         self.model.config.nagayomi = notes
-        self.tokenizer.save_pretrained(directory)
+        self.pieces.save_pretrained(directory)
         self.model.save_pretrained(directory)
+
+
+def _cut_longer(text: Tokens, pair: Tokens, room: int) -> tuple[Tokens, Tokens]:
+    """Both texts with `room` tokens at most, token by token off the longer one; of equals, off the second."""
+    of_text, of_pair = len(text), len(pair)
+    if of_text + of_pair > room:
+        of_text = min(of_text, max(room - of_pair, (room + 1) // 2))
+        of_pair = room - of_text
+    return text.slice(0, of_text), pair.slice(0, of_pair)
 
 
 def load_encoder(
@@ -122,38 +121,71 @@ def load_encoder(
     elif kind == "similarity":
         options = {"num_labels": 1, "problem_type": "regression"}
     try:
-        tokenizer = _load_tokenizer(checkpoint)
-        model = _AUTO_CLASSES[kind].from_pretrained(checkpoint, trust_remote_code=False, **options)
+        directory = locate(checkpoint)
+        files = read_tokenizer(directory)
+        pieces = _load_pieces(directory)
+        model = _AUTO_CLASSES[kind].from_pretrained(directory, trust_remote_code=False, **options)
     except Exception as error:  # the libraries raise many types, even a bare Exception from the Rust tokenizer
         raise ConfigError(f"The checkpoint {checkpoint!r} cannot be loaded for {task}: {error}") from error
-    _check_fits(model, tokenizer, checkpoint, max_tokens)
-    for key, value in (("normaliser", normaliser), ("segmenter", segmenter)):
-        noted = getattr(model.config, "nagayomi", {}).get(key, value)
-        if noted != value:
-            raise ConfigError(f"{checkpoint} was trained with {key} = {noted}, not {value}: --set {key}={noted}.")
+    _check_fits(model, pieces, checkpoint, max_tokens)
+    notes = getattr(model.config, "nagayomi", {})
+    _check_words(checkpoint, notes, files, normaliser, segmenter)
     if model.config.model_type == "big_bird":
         # For sequences this short, transformers switches to full attention itself, with a warning for every model.
         blocks = 5 + 2 * model.config.num_random_blocks
         if max_tokens <= blocks * model.config.block_size:
             model.base_model.set_attention_type("original_full")
-    return Encoder(model, tokenizer, TextPreparation(normaliser, segmenter), task, max_tokens)
+    is_own = "segmenter" in notes or not (directory / "tokenizer_config.json").is_file()
+    try:
+        tokenizer = Tokenizer(
+            files.with_template(None, is_own).pieces,
+            normaliser=normaliser,
+            segmenter=segmenter,
+            token_types=getattr(model.config, "type_vocab_size", 1),
+        )
+    except (BrokenModel, CheckpointError) as error:
+        raise ConfigError(f"The tokenizer of {checkpoint} cannot be used: {error}") from error
+    return Encoder(model, pieces, tokenizer, segmenter != "none", task, max_tokens)
 
 
-def _load_tokenizer(checkpoint: str) -> Any:
-    directory = Path(checkpoint)
+def _check_words(
+    checkpoint: str,
+    notes: dict[str, Any],
+    files: TokenizerFiles,
+    normaliser: NormaliserName,
+    segmenter: SegmenterName,
+) -> None:
+    """Refuse another way to cut words than a checkpoint was trained with, and one whose dictionary is not here.
+
+    What its notes leave open, its tokenizer's files may say: that of BertJapaneseTokenizer names MeCab or Juman++.
+    """
+    said = {"normaliser": files.normaliser, "segmenter": files.segmenter}
+    known = {} if files.segmenter in (None, "none") else said
+    for key, value in (("normaliser", normaliser), ("segmenter", segmenter)):
+        noted = notes.get(key, known.get(key)) or value
+        if noted != value:
+            raise ConfigError(f"{checkpoint} was trained with {key} = {noted}, not {value}: --set {key}={noted}.")
+    try:
+        build_segmenter(segmenter)
+    except BrokenModel as error:
+        instead = " Here, --set segmenter=mecab-jumandic cuts nearly the same words." if segmenter == "jumanpp" else ""
+        raise ConfigError(f"{error}{instead}") from error
+
+
+def _load_pieces(directory: Path) -> Any:
     file = directory / "tokenizer.json"
     if file.is_file() and not (directory / "tokenizer_config.json").is_file():  # a checkpoint that was trained here
         return PreTrainedTokenizerFast(tokenizer_file=str(file), **_SPECIAL_TOKENS)
-    return AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
 
 
-def _check_fits(model: Any, tokenizer: Any, checkpoint: str, max_tokens: int) -> None:
+def _check_fits(model: Any, pieces: Any, checkpoint: str, max_tokens: int) -> None:
     """Refuse settings that would otherwise fail with an index error in the middle of a run."""
-    if tokenizer.pad_token_id is None:
+    if pieces.pad_token_id is None:
         raise ConfigError(f"The tokenizer of {checkpoint} has no padding token; use an encoder.")
     vocabulary = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > vocabulary:
-        raise ConfigError(f"The tokenizer of {checkpoint} has {len(tokenizer)} pieces, the model {vocabulary}.")
+    if len(pieces) > vocabulary:
+        raise ConfigError(f"The tokenizer of {checkpoint} has {len(pieces)} pieces, the model {vocabulary}.")
     for name, module in model.named_modules():
         if name.endswith("embeddings.position_embeddings") and isinstance(module, nn.Embedding):
             # Models of the RoBERTa family start positions after the padding id.

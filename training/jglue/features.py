@@ -1,7 +1,7 @@
 """The examples of a JGLUE task as sequences for an encoder, and its logits as scores.
 
-Windows and spans are those of the service (`app.text.windows`, `app.tasks.qa`). Knows tasks and tokens; nothing of
-training.
+Windows and answers are those of the service (`app.text.windows`, `app.tasks.qa`). This module knows tasks and tokens,
+and does not know training.
 """
 
 import dataclasses
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from app.tasks.answer_bounds import block_bounds
-from app.tasks.answers import decode_answers
+from app.tasks.answer_bounds import AnswerBounds
+from app.tasks.answers import best_answers, distinct_answers
+from app.tasks.qa import bounds_in_turn
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
 from app.text.windows import Window, context_room, question_windows
@@ -24,12 +25,12 @@ from training.jglue.tasks import (
     ChoiceExample,
     Example,
     TextExample,
+    measured,
     score_answers,
     score_classes,
     score_similarities,
 )
 
-MAX_QUESTION_TOKENS = 64  # as in the SQuAD scripts: a longer question is cut off
 MAX_ANSWER_TOKENS = 30  # as in the SQuAD scripts
 
 
@@ -40,6 +41,7 @@ class WindowedQuestion:
     example: QuestionExample
     context: Tokens
     windows: list[Window]
+    bounds: Sequence[AnswerBounds]
 
 
 def training_features(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> list[Features]:
@@ -47,7 +49,7 @@ def training_features(encoder: Encoder, examples: Sequence[Example], doc_stride:
     if TASKS[encoder.task].kind != "span":
         return _labelled(encoder, examples)
     return [
-        _inputs(encoder, window) | _span(question, window)
+        encoder.features(window.input_ids, window.token_type_ids) | _span(question, window)
         for question in windowed_questions(encoder, examples, doc_stride)
         for window in question.windows
         if question.example.answers
@@ -68,7 +70,7 @@ def score(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> dic
             scores = score_similarities(logits[:, 0].astype(np.float64), np.array(wanted))
         else:
             scores = score_classes(logits.argmax(axis=1).tolist(), wanted)
-    return {"n": len(examples)} | {name: round(scores[name], 4) for name in task.measures}
+    return measured(encoder.task, len(examples), scores)
 
 
 def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride: int) -> list[WindowedQuestion]:
@@ -77,15 +79,18 @@ def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride
     Raises:
         ConfigError: a question leaves no room for context in a window.
     """
-    template = encoder.template
-    contexts: dict[str, Tokens] = {}
+    tokenizer = encoder.tokenizer
+    template = tokenizer.template
+    contexts: dict[str, tuple[Tokens, Sequence[AnswerBounds]]] = {}
     found = []
     for example in tqdm(examples, desc=f"tokenizing {encoder.task}", file=sys.stderr):
         assert isinstance(example, QuestionExample)
-        context = contexts.get(example.context)
-        if context is None:
-            context = contexts[example.context] = encoder.tokens(example.context)
-        question = encoder.tokens(example.question).slice(0, MAX_QUESTION_TOKENS)
+        if example.context not in contexts:
+            structure = structure_of(example.context)
+            tokens = tokenizer.encode(example.context, structure)
+            contexts[example.context] = tokens, bounds_in_turn(structure, tokens, segmented=encoder.is_segmented)
+        context, bounds = contexts[example.context]
+        question = tokenizer.encode(example.question)
         room = context_room(question, encoder.max_tokens, template)
         if room < 1:
             raise ConfigError(
@@ -100,14 +105,8 @@ def windowed_questions(encoder: Encoder, examples: Sequence[Example], doc_stride
             doc_stride=min(doc_stride, room),  # with a longer stride, tokens would be left out
             overlap_token_type=None,
         )
-        found.append(WindowedQuestion(example, context, windows))
+        found.append(WindowedQuestion(example, context, windows, bounds))
     return found
-
-
-def _inputs(encoder: Encoder, window: Window) -> Features:
-    ids = window.input_ids.tolist()
-    columns = {"input_ids": ids, "attention_mask": [1] * len(ids), "token_type_ids": window.token_type_ids.tolist()}
-    return {name: column for name, column in columns.items() if name in encoder.inputs}
 
 
 def _span(question: WindowedQuestion, window: Window) -> Features:
@@ -126,19 +125,22 @@ def _span(question: WindowedQuestion, window: Window) -> Features:
 
 def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str) -> list[str]:
     """The best answer to each question; empty where the context has no token."""
-    logits = iter(predict(encoder, [_inputs(encoder, w) for question in questions for w in question.windows], what))
+    windows = [window for question in questions for window in question.windows]
+    logits = iter(predict(encoder, [encoder.features(one.input_ids, one.token_type_ids) for one in windows], what))
     answers = []
     for question in questions:
         own = [next(logits) for _ in question.windows]
-        best = decode_answers(
-            question.windows,
-            [both[0] for both in own],
-            [both[1] for both in own],
-            block_bounds(structure_of(question.example.context).blocks, question.context),
+        best = best_answers(
+            [question.bounds],
+            [question.windows],
+            [[both[0] for both in own]],
+            [[both[1] for both in own]],
             max_answer_tokens=MAX_ANSWER_TOKENS,
             temperature=1.0,
         )
-        answers.append(question.example.context[best.spans[0].start : best.spans[0].end] if best.spans else "")
+        context = question.example.context
+        spans = distinct_answers([context], best.spans)
+        answers.append(context[spans[0].start : spans[0].end] if spans else "")
     return answers
 
 

@@ -1,8 +1,8 @@
 """Fine-tunes a hub encoder on one task by grid search, and keeps the model that is best on the validation set.
 
 Each learning rate and number of epochs of the configuration is one run of transformers' Trainer. Run again with the
-same folder, it resumes a killed search. Under torchrun every process runs this. Knows nothing of tables or command
-lines.
+same folder, it resumes a killed search. Under torchrun every process runs this. This module does not know tables or
+command lines.
 """
 
 import itertools

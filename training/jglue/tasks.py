@@ -1,12 +1,12 @@
 """The tasks of JGLUE: their examples, the readers of their files, and their scores.
 
-Kurihara et al. 2022, JGLUE; Someya et al. 2024, JCoLA. Measures are those of JGLUE's own scripts. Knows texts, labels
-and arrays of logits; nothing of tokens or models.
+Kurihara et al. 2022, JGLUE; Someya et al. 2024, JCoLA. Measures are those of JGLUE's own scripts. This module knows
+texts, labels and arrays of logits, and does not know tokens or models.
 """
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -215,6 +215,11 @@ _OTHER_READERS: dict[Reader, dict[str, Callable[[Path], Iterator[Example]]]] = {
 
 
 # --- scores --------------------------------------------------------------------------------------------------------
+
+
+def measured(task: TaskName, n: int, scores: Mapping[str, float]) -> dict[str, float]:
+    """The measures of a task, rounded to four places, and the number of examples as "n"."""
+    return {"n": n} | {name: round(scores[name], 4) for name in TASKS[task].measures}
 
 
 def score_classes(predicted: Sequence[int], wanted: Sequence[int]) -> dict[str, float]:

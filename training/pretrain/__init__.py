@@ -1,4 +1,4 @@
 """`nagayomi pretrain`: train a masked language model on texts.
 
-Knows texts and masks; nothing of tasks. Start with command.py.
+This room knows texts and masks, and does not know tasks. Start with command.py.
 """

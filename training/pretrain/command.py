@@ -4,7 +4,7 @@ Run again with the same folder, it resumes a killed run. Under torchrun the proc
 
     torchrun --nproc-per-node 2 -m app.cli pretrain --config … --data … --out …
 
-Knows nothing of tasks.
+This module does not know tasks.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The masked language model: the encoder and the head of transformers' BigBirdForMaskedLM, over block tables.
 
-Knows weights and shapes; nothing of text, masks or steps.
+This module knows weights and shapes, and does not know text, masks or steps.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Chooses the windows of the corpus for each pre-training step, and masks whole words in them.
 
-Seed and step determine everything; earlier steps and the number of processes change nothing. Knows nothing of models.
+Seed and step determine everything; earlier steps and the number of processes change nothing. This module does not know
+models.
 """
 
 import functools

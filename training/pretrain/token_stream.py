@@ -1,6 +1,6 @@
 """The corpus of a pre-training run as one stream of tokens on disk, mapped into memory by every process.
 
-A [SEP] follows each text. Knows files and tokens; nothing of masks or models.
+A [SEP] follows each text. This module knows files and tokens, and does not know masks or models.
 """
 
 import hashlib

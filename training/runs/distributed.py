@@ -1,6 +1,7 @@
 """The processes that train one model together, as torchrun starts them, and the device of this one.
 
-A single process is a group of one, so other modules need no special case. Knows tensors; nothing of models.
+A single process is a group of one, so other modules need no special case. This module knows tensors, and does not know
+models.
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """The folder of one training run: its configuration, its tokenizer, and checkpoints that a kill cannot break.
 
-Knows files; nothing of models or steps.
+This module knows files, and does not know models or steps.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The model that a run of any kind starts from: random weights, or the encoder of a checkpoint.
 
-Knows weights and shapes; nothing of batches, steps or tasks.
+This module knows weights and shapes, and does not know batches, steps or tasks.
 """
 
 import math

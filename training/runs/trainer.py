@@ -1,8 +1,8 @@
 """The base class of training runs: optimiser, learning rate, progress, and resuming after a kill.
 
 A run that was killed at any moment resumes from its last whole checkpoint with the same batches and the same dropout,
-and so with the same losses. transformers' Trainer offers neither this nor sums weighted by tokens (decision 0012).
-Knows nothing of tasks, data or command lines.
+and so with the same losses. transformers' Trainer offers neither this nor sums weighted by tokens (decision 0012). This
+module does not know tasks, data or command lines.
 """
 
 import math

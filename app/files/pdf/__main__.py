@@ -1,6 +1,6 @@
 """The child process: reads one PDF, or draws pages of it, under limits, and ends.
 
-What it does around that is in app/files/child.py.
+The frame around the reading is in app/files/child.py.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def _read(pdf: pdfium.PdfDocument, limits: FileLimits) -> Document:
         content = page_content(page, left)
         page.close()
         if content is None:
-            raise FileTooLarge(f"The PDF has more than {limits.max_characters} characters, which is the most allowed.")
+            raise FileTooLarge(f"The PDF has more than {limits.max_characters} characters, which is the limit.")
         left -= len(content.glyphs)
         if content.unmapped > _UNMAPPED_SHARE * len(content.glyphs):
             unmapped.append(index + 1)
@@ -97,7 +97,7 @@ def _damage_warnings(pages: Sequence[int]) -> list[str]:
 def _unmapped_warnings(pages: Sequence[int]) -> list[str]:
     if not pages:
         return []
-    return [f"{_pages_hold(pages)} characters whose fonts do not say what they mean; they are U+FFFD in the text."]
+    return [f"{_pages_hold(pages)} characters that their fonts do not name; they are U+FFFD in the text."]
 
 
 def _pages_hold(pages: Sequence[int]) -> str:

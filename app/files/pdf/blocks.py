@@ -1,6 +1,6 @@
 """Paragraphs, rows and furniture become the blocks of one Document, and headings get their levels.
 
-Knows nothing of PDFium or of how lines were joined.
+This module knows neither PDFium nor the rules that join lines.
 """
 
 from collections import Counter
@@ -55,7 +55,7 @@ def document(pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
 
 
 class _Kinds:
-    """What kind of block each paragraph of a document is."""
+    """The kind of block of each paragraph of a document."""
 
     def __init__(self, paragraphs: Sequence[Paragraph], body: float) -> None:
         self._body = body
@@ -63,7 +63,7 @@ class _Kinds:
         characters: Counter[bool] = Counter()
         for paragraph in paragraphs:
             characters[paragraph.bold] += len(paragraph.text)
-        self._bold_body = characters[True] > characters[False]  # then bold type tells nothing
+        self._bold_body = characters[True] > characters[False]  # then bold type means nothing
         self._levels = sorted({_rank(paragraph) for paragraph in paragraphs if self._is_heading(paragraph)})
 
     def of(self, paragraph: Paragraph) -> tuple[BlockKind, int]:
@@ -146,7 +146,7 @@ class _Assembly:
         return Document(text, self._builder.blocks, self._pages(pages), boxes, starts, tuple(warnings))
 
     def _pages(self, pages: Sequence[PageLines]) -> tuple[Page, ...]:
-        """A page spans its visual lines; one without text spans nothing."""
+        """A page spans its visual lines; a page without text spans nothing."""
         spans: dict[int, tuple[int, int]] = {}
         for start, end, number in self._lines:
             spans[number] = (spans.get(number, (start, end))[0], end)

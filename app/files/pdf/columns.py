@@ -1,7 +1,7 @@
 """The lines and tables of a page in reading order: columns of text one after another, tables where they stand.
 
-Works on flow boxes, so columns of vertical text (upper and lower half of a page) are the same as columns of horizontal
-text. Knows nothing of paragraphs or of other pages.
+It works on flow boxes, so columns of vertical text (upper and lower half of a page) are the same as columns of
+horizontal text. This module does not know paragraphs or other pages.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _MOST_OF_COLUMN = 0.7
 
 @dataclass(slots=True)
 class Placement:
-    """A line or a table, and the column it stands in: where the lines of that column start and end."""
+    """A line or a table, and its column: where the lines of that column start and end."""
 
     item: Line | Table
     direction: Direction | None  # None for glyphs turned by no multiple of 90 degrees
@@ -36,7 +36,7 @@ class Placement:
 
     @property
     def box(self) -> Box:
-        """Around it, in points from the top left corner of the page."""
+        """The box around it, in points from the top left corner of the page."""
         boxes = [glyph.box for line_ in self._lines() for glyph in line_.glyphs]
         lefts, tops, rights, bottoms = zip(*boxes, strict=True)
         return Box(min(lefts), min(tops), max(rights), max(bottoms))
@@ -50,8 +50,8 @@ class Placement:
 def page_placements(content: PageContent) -> list[Placement]:
     """The lines and tables of a page in reading order.
 
-    Text in the direction of most glyphs comes in one piece; before it what stands higher on the page in another
-    direction, after it all the rest.
+    Text in the direction of most glyphs is one piece. Text in another direction that stands higher on the page comes
+    before it, and all other text after it.
     """
     groups: dict[Direction | None, list[tuple[Glyph, str]]] = {}
     for glyph, direction, space in _visible(content.glyphs):
@@ -115,7 +115,7 @@ def _skew_placements(glyphs: Iterable[tuple[Glyph, str]]) -> list[Placement]:
 
 
 def _columns(parts: Sequence[Fragment | Table]) -> list[list[Fragment | Table]]:
-    """Cut what stands on a page into columns, in reading order.
+    """Cut the content of a page into columns, in reading order.
 
     Lines are taken together as long as they leave the same gutter free; a heading or a table across the page ends the
     columns above it.
@@ -195,7 +195,7 @@ def _em(parts: Iterable[Fragment | Table]) -> float:
 
 
 def _gaps(band: Sequence[Fragment | Table]) -> list[tuple[float, float]]:
-    """What a band leaves free, from the far left to the far right of the page."""
+    """The free ranges of a band, from the far left to the far right of the page."""
     gaps = []
     reach = float("-inf")
     for part in sorted(band, key=lambda part: part.flow.start):

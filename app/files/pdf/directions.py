@@ -1,7 +1,7 @@
-"""Which way each glyph of a page is written: across, down (vertical Japanese), or turned.
+"""The direction of each glyph of a page: across, down (vertical Japanese), or turned.
 
-A glyph that stands upright may belong to horizontal or vertical text; the glyph that follows it in the file tells.
-Knows nothing of lines or columns.
+An upright glyph may belong to horizontal or vertical text; the place of the next glyph in the file decides. This
+module does not know lines or columns.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pages of a PDF as pictures. Runs in the child process alone. Knows nothing of text."""
+"""Pages of a PDF as pictures. This code runs only in the child process. This module does not know text."""
 
 import struct
 import zlib

@@ -1,6 +1,6 @@
-"""What does not belong to the running text: running heads and feet, page numbers, footnotes.
+"""Lines outside the running text: running heads and feet, page numbers, footnotes.
 
-Furniture is known by its place and because it comes again, footnotes by their place and size. Knows nothing of
+Furniture is recognised by its place and its repetition, footnotes by their place and size. This module does not know
 paragraphs.
 """
 
@@ -17,7 +17,7 @@ _EDGE = 0.15  # of the page: furniture stands no further in
 _MOST_ROWS = 3  # of furniture at an edge
 _APART = 0.8  # em, at least, between furniture and the text next to it
 _MORE = 0.3  # em, at least, more than between two lines of text
-_LARGEST = 1.25  # times the size of body text; a larger line that comes again is the title of a form
+_LARGEST = 1.25  # times the size of body text; a larger line that repeats is the title of a form
 _NOTE_SIZE = 0.92  # times the size of body text, at most
 _SAME_PLACE = 3.0  # points
 _DIGITS = re.compile(r"\d+|(?<![A-Za-z])[ivxlc]+(?![A-Za-z])")
@@ -84,7 +84,7 @@ def _is_small(placement: Placement, body_size: float) -> bool:
 def _candidates(
     page: int, placements: Sequence[Placement], size: tuple[float, float], leading: float
 ) -> list[_Candidate]:
-    """The lines near each edge of a page that a gap parts from the text."""
+    """The lines near each edge of a page that a gap separates from the text."""
     found: list[_Candidate] = []
     for edge in ("top", "bottom", "left", "right"):
         extent = size[1] if edge in ("top", "bottom") else size[0]
@@ -110,7 +110,7 @@ def _distances(edge: str, box: Box, size: tuple[float, float]) -> tuple[float, f
 
 
 def _outside(places: Sequence[tuple[float, float]], placements: Sequence[Placement], leading: float) -> list[int]:
-    """The placements nearest to an edge, up to the gap that parts them from the text; none where there is no gap."""
+    """The placements nearest to an edge, up to the gap that separates them from the text; none without a gap."""
     outside: list[int] = []
     reach = size = 0.0
     rows = 0
@@ -132,7 +132,7 @@ def _outside(places: Sequence[tuple[float, float]], placements: Sequence[Placeme
 
 
 def _repeated(candidate: _Candidate, candidates: Sequence[_Candidate]) -> bool:
-    """Whether the same text, but for its numbers, stands at the same place of another page."""
+    """Whether the same text, except for its numbers, stands at the same place of another page."""
     return any(
         other.page != candidate.page
         and other.edge == candidate.edge
@@ -154,7 +154,7 @@ def _is_page_number(candidate: _Candidate) -> bool:
 def _in_place_of(candidate: _Candidate, known: Sequence[_Candidate]) -> bool:
     """Whether furniture of the same size stands at this place of several other pages, and nothing else here.
 
-    Running heads that change with the chapter come once where a chapter has one page.
+    Running heads that change with the chapter appear only once if a chapter has one page.
     """
     here = {(other.edge, other.page) for other in known}
     if (candidate.edge, candidate.page) in here:

@@ -1,4 +1,4 @@
-"""Boxes on a page, and the same boxes as a line of text sees them. Knows nothing of characters or PDFium."""
+"""Boxes on a page, and the same boxes in the direction of the text. This module does not know characters or PDFium."""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -23,9 +23,9 @@ class Box(NamedTuple):
 
 
 class FlowBox(NamedTuple):
-    """A box as text flows, in the words of XSL: a line runs from start to end, lines follow from before to after.
+    """A box in the direction of the text, in XSL's words: a line runs from start to end, lines from before to after.
 
-    Whatever direction a page is written in, start < end and before < after hold, so one code lays out all of them.
+    For every direction of writing, start < end and before < after hold, so the same code lays out all of them.
     """
 
     start: float
@@ -35,11 +35,11 @@ class FlowBox(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """Of the line: half way from before to after."""
+        """The middle of the line, half way from before to after."""
         return (self.before + self.after) / 2
 
     def overlap(self, other: "FlowBox") -> float:
-        """How much of the thinner of the two lies next to the other, along the line: 1 on the same line, 0 on none."""
+        """The share of the thinner box that lies next to the other: 1 on the same line, 0 on different lines."""
         shared = min(self.after, other.after) - max(self.before, other.before)
         return max(0.0, shared) / max(1e-6, min(self.after - self.before, other.after - other.before))
 
@@ -51,10 +51,10 @@ def around(boxes: Iterable[FlowBox]) -> FlowBox:
 
 
 class Direction(Enum):
-    """Which way the characters of a line follow each other on the page.
+    """The direction in which the characters of a line follow each other on the page.
 
-    Vertical Japanese writing runs down and its lines follow from right to left, just as lines of text that was turned
-    clockwise do.
+    Vertical Japanese writing runs down and its lines follow from right to left, like the lines of text that was turned
+    clockwise.
     """
 
     RIGHT = "right"

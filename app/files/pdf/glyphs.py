@@ -1,8 +1,8 @@
-"""What PDFium says about a page: its glyphs with their places, and the straight lines drawn on it.
+"""The content of a page from PDFium: its glyphs with their places, and the straight lines drawn on it.
 
-The only module that imports pypdfium2, next to drawing.py; both run in the child process alone. Coordinates are points
-from the top left corner of the page as it is shown, so rotation and crop are dealt with here. Knows nothing of lines
-of text, reading order or blocks.
+Only this module and drawing.py import pypdfium2, and both run only in the child process. Coordinates are points
+from the top left corner of the page as it is shown, so rotation and crop are dealt with here. This module does not know
+lines of text, reading order or blocks.
 """
 
 import math
@@ -18,8 +18,8 @@ import pypdfium2.raw as pdfium_c
 
 from app.files.pdf.geometry import Box
 
-# The em square of a font without metrics of its own reaches from .12 em below the base line to .88 em above it: what
-# nearly all Japanese fonts have (hhea and OS/2 of Noto CJK, IPA, MS Mincho).
+# The em square of a font without metrics of its own reaches from .12 em below the base line to .88 em above it, as in
+# nearly all Japanese fonts (hhea and OS/2 of Noto CJK, IPA, MS Mincho).
 _ASCENT = 0.88
 _DESCENT = 0.12
 MAX_RULES = 5_000  # of one page; a page with more is a drawing or a map, not a table
@@ -43,18 +43,18 @@ SKEW = -1
 
 @dataclass(slots=True)
 class PageContent:
-    """What stands on one page."""
+    """The content of one page."""
 
     width: float
     height: float
     glyphs: list[Glyph]
     rules: list[Box]  # straight lines, horizontal or vertical, as boxes without width or height
-    pictures: bool  # there is something else than text: images, drawings
-    unmapped: int  # glyphs of which the file does not say what character they are
+    pictures: bool  # the page has images or drawings
+    unmapped: int  # glyphs whose character the file does not name
 
 
 def page_content(page: pdfium.PdfPage, max_characters: int) -> PageContent | None:
-    """Everything that stands on a page; None where it has more than `max_characters` characters."""
+    """The content of a page; None for a page with more than `max_characters` characters."""
     to_page = _PageSpace(page)
     textpage = page.get_textpage()
     try:
@@ -97,7 +97,7 @@ class _PageSpace:
 
 
 class _Fonts:
-    """Whether the font of a text object is a bold or Gothic one, asked once for each font."""
+    """Whether the font of a text object is bold or Gothic, computed once for each font."""
 
     def __init__(self) -> None:
         self._bold: dict[int, bool] = {}
@@ -160,8 +160,8 @@ def _placed(
 ) -> tuple[list[tuple[float, float]], float, int] | None:
     """The corners of a glyph's em box, its size in points and its rotation; None for a glyph without any size.
 
-    PDFium's loose box has the true advance, but its height is the font's own idea, often only that of the ink. So the
-    height is set from the base line, unless the font is one for vertical writing, whose origin is the top centre.
+    PDFium's loose box has the true advance, but its height comes from the font and is often only that of the ink. So
+    the height is set from the base line, unless the font is for vertical writing, whose origin is the top centre.
     """
     left, bottom, right, top = loose
     size = em * math.hypot(matrix.c, matrix.d)
@@ -185,7 +185,7 @@ def _placed(
 
 
 def _readable(code: int) -> str:
-    """The character as a text has it: no glyph variant of vertical writing, no radical in place of an ideograph."""
+    """The ordinary character: no variant for vertical writing, no radical in place of an ideograph."""
     if code == 0x02:  # PDFium's mark for a hyphen at the end of a line
         return "-"
     if code < 0x20 or 0x7F <= code < 0xA0 or code in (0xAD, 0xFEFF) or code & 0xFFFE == 0xFFFE or code > 0x10FFFF:
@@ -202,7 +202,7 @@ def _readable(code: int) -> str:
 
 
 def _drawn(page: pdfium.PdfPage, to_page: _PageSpace) -> tuple[list[Box], bool]:
-    """The rules of a page, none where it has more than MAX_RULES, and whether there is anything that is not text."""
+    """The rules of a page, none if it has more than MAX_RULES, and whether it has anything except text."""
     rules: list[Box] = []
     pictures = False
     for item, matrix in _objects(page):

@@ -1,7 +1,8 @@
 """Lines of text made of glyphs: fragments, ruby, the spaces between glyphs.
 
 A fragment is a run of glyphs without a wide gap; a line is one or more fragments that stand next to each other. All
-places are flow boxes, so this works alike for horizontal and vertical text. Knows nothing of columns, tables or pages.
+places are flow boxes, so this works alike for horizontal and vertical text. This module does not know columns, tables
+or pages.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,14 +37,14 @@ class Placed:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """Start and end of the room it takes up on the line."""
+        """Start and end of its room on the line."""
         start, end = self.ruby or (self.flow.start, self.flow.end)
         return min(start, self.flow.start), max(end, self.flow.end)
 
 
 @dataclass(slots=True)
 class Fragment:
-    """Glyphs that follow each other without a wide gap, in order."""
+    """Glyphs in order, without a wide gap between them."""
 
     glyphs: list[Placed]
     flow: FlowBox
@@ -198,7 +199,7 @@ def _beside(first: Placed, second: Placed) -> bool:
 
 
 def _usual_gap(line_: Line) -> float:
-    """Points that justification puts between the full-width characters of a line; 0 where that cannot be told."""
+    """Points that justification puts between the full-width characters of a line; 0 if it is unknown."""
     gaps = [
         second.flow.start - first.flow.end
         for first, second in pairwise(line_.glyphs)
@@ -208,7 +209,7 @@ def _usual_gap(line_: Line) -> float:
 
 
 def _space(last: Placed, glyph: Placed, usual: float) -> str:
-    """What white space stands between two glyphs of a line."""
+    """The white space between two glyphs of a line."""
     em = max(last.size, glyph.size)
     gap = (glyph.reach[0] - last.reach[1]) / em
     if is_latin(last.text[-1]) and is_latin(glyph.text[0]):

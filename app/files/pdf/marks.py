@@ -1,6 +1,6 @@
-"""What the text of a line says by how it begins and ends, in terms of app.text: numbers, bullets, what may be parted.
+"""Marks at the beginning and end of a line, in terms of app.text: numbers, bullets, and words that stay together.
 
-Knows nothing of where the line stands.
+This module does not know the place of the line.
 """
 
 import re
@@ -10,7 +10,7 @@ from app.text import line_shapes
 from app.text.characters import CLOSERS, COMMAS, ELLIPSES, ENDERS, OPENERS
 from app.text.lines import lines_of
 
-# What may not begin a line of Japanese (JIS X 4051).
+# Characters that may not begin a line of Japanese (JIS X 4051).
 _NOT_FIRST = frozenset(
     CLOSERS + COMMAS + ENDERS + ELLIPSES + ":;：；・〜％%°℃ー々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
 )

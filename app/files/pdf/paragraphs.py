@@ -1,6 +1,6 @@
-"""Lines become paragraphs: hard line ends are joined, through columns and pages, where a sentence goes on.
+"""Lines become paragraphs: hard line ends are joined, across columns and pages, where a sentence continues.
 
-Two lines are joined without a space, unless both sides are Latin. Knows nothing of headings or lists as such.
+Two lines are joined without a space, unless both sides are Latin. This module does not know headings or lists.
 """
 
 from collections import Counter, defaultdict, deque
@@ -19,7 +19,7 @@ from app.files.pdf.tables import TableRow
 
 HEADING_SIZE = 1.12  # times the body size; smaller differences are noise
 _SAME_SIZE = 1.08
-_SHORT_BY = 0.5  # em that a full line may leave free, apart from what did not fit on it
+_SHORT_BY = 0.5  # em that a full line may leave free, apart from the word that did not fit on it
 _LEADING = 0.45  # em more than between the lines of a paragraph
 _INDENT = 0.7  # em
 _DEEPEST_HANG = 8.0  # em by which the lines after 第１条 or （１） stand in
@@ -28,7 +28,7 @@ _STEP = 6.0  # points; columns whose edges differ by less have the same edges
 
 @dataclass(slots=True)
 class PageLines:
-    """What page_placements() gave for a page, and what the page is."""
+    """The result of page_placements() for a page, with the page's size, and whether the page is a scan."""
 
     width: float
     height: float
@@ -38,7 +38,7 @@ class PageLines:
 
 @dataclass(slots=True)
 class PlacedText:
-    """Text put together from lines, with a box for each character but the spaces."""
+    """Text of joined lines, with a box for each character except spaces."""
 
     text: str = ""
     boxes: list[Box | None] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Paragraph:
 
 @dataclass(slots=True)
 class Item:
-    """What stands in the text next, and the pages on which it begins and ends."""
+    """The next item of the text, and the pages on which it begins and ends."""
 
     kind: Literal["text", "furniture", "note"]
     content: Paragraph | TableRow
@@ -140,8 +140,8 @@ def items(
 ) -> list[Item]:
     """Everything on all pages in order; `furniture` and `notes` are (page, placement) indices.
 
-    A paragraph that goes on on the next page is not cut by what stands between its lines: the furniture of a page comes
-    before the first paragraph that begins on it, and its footnotes before the one that goes on after it.
+    A paragraph that continues on the next page is not cut by the items between its lines: the furniture of a page comes
+    before the first paragraph that begins on it, and its footnotes before the paragraph that continues after it.
     """
     joining = _Joining(pages, furniture | notes, body, leading)
 
@@ -181,7 +181,7 @@ class _Joining:
     def joined(
         self, kind: Literal["text", "furniture", "note"], placements: Iterable[tuple[int, Placement]]
     ) -> Iterator[Item]:
-        """The paragraphs and the rows of what stands on pages, given with the page."""
+        """The paragraphs and rows of the placements, which are given with their page."""
         open_: Paragraph | None = None
         for page, placement in placements:
             item = placement.item
@@ -220,7 +220,7 @@ class _Joining:
         return self._is_full(paragraph, text) and _aligned(paragraph, line)
 
     def _goes_on_elsewhere(self, paragraph: Paragraph, line: Line, placement: Placement, text: str) -> bool:
-        """Whether a paragraph goes on in the next column or on the next page: only in mid-sentence."""
+        """Whether a paragraph continues in the next column or on the next page: only in mid-sentence."""
         return (
             self._is_full(paragraph, text)
             and not marks.ends_sentence(paragraph.text)
@@ -230,7 +230,7 @@ class _Joining:
         )
 
     def _is_full(self, paragraph: Paragraph, next_text: str) -> bool:
-        """Whether the last line has no room for what the next line begins with."""
+        """Whether the last line has no room for the first word of the next line."""
         line, placement = paragraph.lines[-1]
         end = placement.end
         direction, start, usual_end = self._usual_column
@@ -240,7 +240,7 @@ class _Joining:
 
 
 def _usual_column(pages: Sequence[PageLines], apart: set[tuple[int, int]]) -> tuple[object, float, float]:
-    """The direction, start and end of the column that most lines of the document stand in."""
+    """The direction, start and end of the column of most lines of the document."""
     found: Counter[tuple[object, int, int]] = Counter()
     for number, page in enumerate(pages):
         for index, placement in enumerate(page.placements):

@@ -1,6 +1,7 @@
 """Reads and draws PDF files, each in a child process (app/files/process.py).
 
-PDFium takes files from strangers and is not thread-safe: the parent never imports pypdfium2. Knows nothing of HTTP.
+PDFium takes files from strangers and is not thread-safe: the parent never imports pypdfium2. This module does not know
+HTTP.
 """
 
 from collections.abc import Sequence

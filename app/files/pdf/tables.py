@@ -1,6 +1,7 @@
 """Tables on a page: grids of ruled lines, and rows of fragments that stand below each other.
 
-All places are flow boxes: in vertical writing the rows of a table follow from right to left. Knows nothing of pages.
+All places are flow boxes: in vertical writing the rows of a table follow from right to left. This module does not know
+pages.
 """
 
 from bisect import bisect_right
@@ -12,7 +13,7 @@ from app.files.pdf.geometry import FlowBox, around
 from app.files.pdf.lines import Fragment, Line, Placed, fragments, line, rows, spaced, without_ruby
 from app.text.tables import is_head
 
-_TOLERANCE = 2.5  # points by which the ends of two rules that meet may be apart
+_TOLERANCE = 2.5  # points, at most, between the ends of two rules that meet
 _LEAST_ALIGNED_ROWS = 2
 _COLUMN_GAP = 1.5  # em between the cells of a row without rules
 
@@ -59,7 +60,7 @@ class Grid:
         return FlowBox(self.starts[0], self.starts[-1], self.befores[0], self.befores[-1])
 
     def take(self, glyph: Placed) -> bool:
-        """Put a glyph into its cell; False where it stands outside the grid."""
+        """Put a glyph into its cell; False for a glyph outside the grid."""
         along = (glyph.flow.start + glyph.flow.end) / 2
         column = bisect_right(self.starts, along) - 1
         row = bisect_right(self.befores, glyph.flow.middle) - 1
@@ -120,7 +121,7 @@ def cell_lines(glyphs: Sequence[Placed]) -> list[Line]:
 
 
 def aligned_table(lines_: Sequence[Sequence[Fragment]]) -> Table | None:
-    """The table that rows of fragments form, in columns that hold for all rows; None where they form none."""
+    """The table that rows of fragments form, with columns that fit all rows; None if they form no table."""
     if len(lines_) < _LEAST_ALIGNED_ROWS:
         return None
     bands = _column_bands([part for row in lines_ for part in row])
@@ -157,7 +158,7 @@ def _column_bands(parts: Sequence[Fragment]) -> list[tuple[float, float]]:
 
 
 def _positions(values: Iterable[float]) -> list[float]:
-    """Values in order, those closer together than the tolerance as one."""
+    """Values in order; values closer together than the tolerance become one."""
     found: list[float] = []
     for value in sorted(values):
         if not found or value - found[-1] > 2 * _TOLERANCE:
@@ -168,7 +169,7 @@ def _positions(values: Iterable[float]) -> list[float]:
 def _extents(
     positions: Sequence[float], rules: Iterable[tuple[float, float, float]]
 ) -> list[list[tuple[float, float]]]:
-    """For each position the ranges of the rules at it. A rule is where it stands and the range it runs over."""
+    """For each position the ranges of the rules at it. A rule is a position and a range."""
     found: list[list[tuple[float, float]]] = [[] for _ in positions]
     for position, low, high in rules:
         index = min(bisect_right(positions, position + 2 * _TOLERANCE), len(positions)) - 1

@@ -1,4 +1,4 @@
-"""What the foreign formats share: lists of inputs, options that mean nothing here, and answers with stage headers."""
+"""Helpers that the foreign formats share: lists of inputs, bodies, and answers with stage headers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ async def body_of(request: Request, service: Service) -> bytes:
 async def ask(
     request: Request, service: Service, task: TaskSpec[RequestT, T, Any], requests: Sequence[RequestT]
 ) -> Reply[list[T]]:
-    """The service's results for a batch, unless the client leaves. The one place where a foreign format calls it."""
+    """The service's results for a batch, unless the client leaves. Every foreign format calls the service here."""
     return await unless_disconnected(
         request, service.answer_batch(task, requests, caller_of(request, service.settings))
     )
@@ -43,7 +43,7 @@ async def exchange(
     requests: Sequence[RequestT],
     write: Callable[[list[T]], Any],
 ) -> Response:
-    """Have a batch answered, and send as JSON what `write` makes of the results."""
+    """Have a batch answered, and send the output of `write` as JSON."""
     reply = await ask(request, service, task, requests)
     return Response(
         json.dumps(write(reply.result), ensure_ascii=False),

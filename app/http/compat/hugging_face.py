@@ -1,8 +1,8 @@
 """Hugging Face's inference clients, given the address of this server as their model.
 
-They send `{"inputs": ..., "parameters": {...}}` to the address as it stands: `/`, or the path of a task, where the
-payload is accepted next to our own. `inputs` may be a list, which is answered in order, as one request. Written against
-huggingface_hub 0.36 to 2.4, whose requests and parsers are the same.
+They send `{"inputs": ..., "parameters": {...}}` to that address: `/`, or the path of a task, where this payload is
+accepted next to our own. `inputs` may be a list, which is answered in order, as one request. The module is written
+against huggingface_hub 0.36 to 2.4, whose requests and parsers are the same.
 """
 
 import functools
@@ -45,7 +45,7 @@ def is_payload(fields: dict[str, Any]) -> bool:
 
 
 def routes(service: Service, responses: Responses) -> APIRouter:
-    """`POST /`, where a client lands that is given the bare address."""
+    """`POST /`, for clients that are given the bare address of the server."""
     router = APIRouter(tags=["compatible"])
 
     @router.post(
@@ -60,8 +60,8 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         fields = parse_object(await body_of(request, service))
         if not is_payload(fields):
             raise InvalidInput(
-                "`inputs` is missing: at / the payload of Hugging Face is taken, an object with `inputs` and "
-                "`parameters`. The fields of this server's own format are taken at /qa, /summarize and /classify."
+                "`inputs` is missing. The path / takes the payload of Hugging Face, an object with `inputs` and "
+                "`parameters`. Send this server's own format to /qa, /summarize or /classify."
             )
         return await answer(request, service, _task_of(fields["inputs"], service, model_in_query(request)), fields)
 
@@ -76,8 +76,8 @@ def _task_of(inputs: Any, service: Service, model: str | None) -> Task:
     tasks = {served.manifest.task for served in service.store.models.values() if model in (None, served.name)}
     if {"classify", "summarize"} <= tasks:
         raise InvalidInput(
-            "`inputs` is a text, and at / that does not say what to do with it: this server classifies and "
-            "summarises. Send it to /classify or /summarize, or name a model in the address: /?model=NAME."
+            "`inputs` is a text, and this server both classifies and summarises texts. Send it to /classify or "
+            "/summarize, or name a model in the address: /?model=NAME."
         )
     return "summarize" if "summarize" in tasks else "classify"
 
@@ -86,7 +86,7 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
     """Answer one payload of a known task.
 
     Raises:
-        InvalidInput: it is not a payload of that task, its list is too long, or `?model=` names none.
+        InvalidInput: the payload does not fit the task, its list is too long, or `?model=` names no model.
     """
     payload = validate(fields, PAYLOADS[task])
     model = model_in_query(request)
@@ -119,7 +119,7 @@ def _questions(payload: QaPayload, options: QaParameters, model: str | None) -> 
 
 
 def write_answers(result: QuestionResult, options: QaParameters) -> Any:
-    """One answer as an object, more as a list. "No answer" has its place among them by its own probability."""
+    """One answer as an object, several as a list. "No answer" is ranked among them by its own probability."""
     top_k = options.top_k or 1
     answers: list[dict[str, Any]] = [
         {"answer": answer.text, "score": answer.score, "start": answer.start, "end": answer.end}
@@ -139,7 +139,7 @@ def _texts_to_label(payload: ClassifyPayload, model: str | None) -> list[Classif
 
 
 def _write_labels(results: list[list[LabelResult]]) -> Any:
-    """Nested even for one text: the client takes the first element."""
+    """A nested list even for one text: the client takes the first element."""
     return [[{"label": label.label, "score": label.score} for label in labels] for labels in results]
 
 

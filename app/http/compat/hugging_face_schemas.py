@@ -1,7 +1,7 @@
-"""What Hugging Face's inference clients send and parse, for each of the three tasks.
+"""The requests that Hugging Face's inference clients send and the answers that they parse, for the three tasks.
 
-`null` is the same as nothing: clients in JavaScript send it. Options that change nothing here say why in their
-description; an option that is not named here is refused. Knows nothing of the service.
+`null` means that an option is not set: clients in JavaScript send it. Options without effect say why in their
+description; an option that is not named here is refused. This module does not know the service.
 """
 
 from typing import Annotated, Any, Literal
@@ -54,7 +54,7 @@ class ClassifyParameters(_Part):
 
 
 class Lengths(_Part):
-    """What `generate_parameters` may hold: nothing is generated, so the lengths are those of `/summarize`."""
+    """The fields of `generate_parameters`: nothing is generated, so they are the lengths of `/summarize`."""
 
     model_config = ConfigDict(json_schema_extra=at_most_one("max_sentences", "ratio", "max_characters"))
 
@@ -77,7 +77,7 @@ class SummarizeParameters(_Part):
 
 
 class Options(_Part):
-    """What older clients always send; nothing here depends on it."""
+    """The options that older clients always send; none has an effect."""
 
     use_cache: bool | None = None
     wait_for_model: bool | None = None

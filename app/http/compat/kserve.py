@@ -1,7 +1,7 @@
 """The KServe V2 protocol (Open Inference Protocol) over HTTP, with the extension for binary data.
 
-Written against its specification (kserve.github.io, "Open Inference Protocol") and tritonclient 2.73. A model has one
-version, "1". The names of the tensors are published by `GET /v2/models/NAME`.
+The module is written against the specification (kserve.github.io, "Open Inference Protocol") and tritonclient 2.73. A
+model has one version, "1". `GET /v2/models/NAME` publishes the names of the tensors.
 """
 
 from typing import Any
@@ -26,12 +26,12 @@ from app.store import Model
 VERSION = "1"
 JSON_LENGTH = "Inference-Header-Content-Length"
 
-# Documented by hand: FastAPI would add an error in a format of its own, for a name that it could not read.
+# The path parameters are documented by hand: FastAPI would add an error in its own format for a name it cannot read.
 _NAME = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]}
 
 
 class ServerMetadata(BaseModel):
-    """What the server is."""
+    """Name, version and extensions of the server."""
 
     name: str = "nagayomi"
     version: str = __version__
@@ -47,7 +47,7 @@ class TensorMetadata(BaseModel):
 
 
 class ModelMetadata(BaseModel):
-    """What a model takes and gives. `optional` and `parameters` are additions of ours."""
+    """The inputs and outputs of a model. `optional` and `parameters` are additions to the protocol."""
 
     name: str
     versions: list[str]
@@ -59,7 +59,7 @@ class ModelMetadata(BaseModel):
 
 
 class ModelReady(BaseModel):
-    """That a model is served."""
+    """A model that is served."""
 
     name: str
     ready: bool
@@ -78,7 +78,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
     """Everything below `/v2`."""
     router = APIRouter(prefix="/v2", tags=["compatible"])
 
-    @router.get("", summary="What the server is")
+    @router.get("", summary="Name and version of the server")
     async def kserve_server() -> ServerMetadata:
         return ServerMetadata()
 
@@ -91,7 +91,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         _check_ready(service)
         return {"ready": True}
 
-    # A version in the path is optional, and documented once.
+    # The version in a path is optional; only the paths without it are documented.
     @router.get("/models/{name}/versions/{version}/ready", include_in_schema=False)
     @router.get(
         "/models/{name}/ready",
@@ -106,7 +106,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
     @router.get("/models/{name}/versions/{version}", include_in_schema=False)
     @router.get(
         "/models/{name}",
-        summary="What a model takes and gives",
+        summary="Inputs and outputs of a model",
         responses=_pick(responses, 404, 503),
         openapi_extra=_NAME,
     )
@@ -142,9 +142,9 @@ def _find(service: Service, request: Request) -> Model:
     """The model that the path names, whatever its task.
 
     Raises:
-        Unavailable: models are still being loaded, or none could be.
-        BrokenModel: it is in the store but could not be loaded.
-        ModelNotFound: there is none of that name and version; says which there are.
+        Unavailable: models are still being loaded, or none could be loaded.
+        BrokenModel: the model is in the store but could not be loaded.
+        ModelNotFound: no model has that name and version; the message says which there are.
     """
     name, version = request.path_params["name"], request.path_params.get("version", VERSION)
     models = {model.name: model for model in service.store.models.values() if model.manifest.task in TASKS}
@@ -181,7 +181,7 @@ def _metadata(model: Model) -> ModelMetadata:
 
 async def _infer(request: Request, service: Service, model: Model, body: bytes) -> Response:
     if model_in_query(request) not in (None, model.name):
-        raise InvalidInput("The path and the query of the address name two models; one answers a request.")
+        raise InvalidInput("The path and the query of the address name two models; a request takes one.")
     infer, binary = read_request(body, request.headers.get(JSON_LENGTH))
     options = dict(infer.parameters or {})
     tensors = TASKS[model.manifest.task]

@@ -1,4 +1,4 @@
-"""The three tasks as models of the KServe V2 protocol: what their tensors are called, hold and mean.
+"""The three tasks as models of the KServe V2 protocol: names, contents and meaning of their tensors.
 
 In a published shape, -1 stands for a number that differs from request to request; the first is n, the number of texts
 sent. A row of answers has as many places as the request's `top_k`: a place without an answer holds "" and zeros.
@@ -23,7 +23,7 @@ _NO_ANSWER = Answer(text="", start=0, end=0, score=0.0)
 
 @dataclass(frozen=True)
 class TaskTensors:
-    """One task's side of the protocol. Whatever else a request may say is an option, given as a parameter."""
+    """One task's side of the protocol. Every field of a request that is no input is an option, sent as a parameter."""
 
     task: TaskSpec[Any, Any, Any]
     inputs: tuple[str, ...]
@@ -33,15 +33,15 @@ class TaskTensors:
 
     @property
     def options(self) -> list[str]:
-        """Names of the parameters; the model is named by the path."""
+        """Names of the parameters. `model` is none of them, because the path names it."""
         tensors = {"model", *self.inputs, *self.optional_inputs}
         return [name for name in self.task.request.model_fields if name not in tensors]
 
     def check(self, inputs: list[str], options: list[str], outputs: list[str]) -> None:
-        """Refuse names that the task does not know, and the lack of one it needs.
+        """Refuse names that the task does not know, and requests without an input that it needs.
 
         Raises:
-            InvalidInput: names the first of them, and what there is.
+            InvalidInput: the message gives the first such name, and the names that are allowed.
         """
         known = (*self.inputs, *self.optional_inputs)
         _check_known("input", inputs, known)
@@ -55,7 +55,7 @@ class TaskTensors:
         """The requests of a batch, from the columns of texts.
 
         Raises:
-            InvalidInput: a text or an option is none that the task takes; names the text by its index.
+            InvalidInput: the task does not take a text or an option; the message gives the index of the text.
         """
         rows = [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)]
         requests: list[Any] = []

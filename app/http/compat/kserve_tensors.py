@@ -1,8 +1,8 @@
 """Tensors of the KServe V2 protocol: texts out of a request's JSON or binary data, results into either.
 
-Every size in a request is a claim: it is checked against the bytes that are there before anything is made of it.
-Extension for binary data: github.com/triton-inference-server/server, docs/protocol/extension_binary_data.md. Knows
-neither models nor the service.
+Every size in a request is a claim: it is compared with the bytes that are there before anything is allocated.
+Extension for binary data: github.com/triton-inference-server/server, docs/protocol/extension_binary_data.md. This
+module knows neither models nor the service.
 """
 
 import json
@@ -33,11 +33,11 @@ class _Part(BaseModel):
 class InputParameters(_Part):
     """Parameters of one input tensor."""
 
-    binary_data_size: int | None = Field(default=None, ge=0, le=_MAX_INT64, description="Bytes of it after the JSON.")
+    binary_data_size: int | None = Field(default=None, ge=0, le=_MAX_INT64, description="Size in bytes after the JSON.")
 
 
 class InputTensor(_Part):
-    """One input of a request: texts, in the JSON or after it."""
+    """One input of a request: texts, in the JSON or after the JSON."""
 
     name: str
     shape: list[Annotated[int, Field(ge=1, le=_MAX_INT64)]] = Field(description="[n], or [n, 1].")
@@ -47,13 +47,13 @@ class InputTensor(_Part):
 
 
 class OutputParameters(_Part):
-    """Parameters of one output that is asked for."""
+    """Parameters of one requested output."""
 
-    binary_data: bool | None = Field(default=None, description="Whether it is wanted after the JSON.")
+    binary_data: bool | None = Field(default=None, description="Whether the output follows the JSON as binary data.")
 
 
 class RequestedOutput(_Part):
-    """One output that is asked for."""
+    """One requested output."""
 
     name: str
     parameters: OutputParameters | None = None
@@ -64,7 +64,7 @@ class InferRequest(_Part):
 
     id: str | None = None
     inputs: list[InputTensor]
-    outputs: list[RequestedOutput] | None = Field(default=None, description="Without it, all.")
+    outputs: list[RequestedOutput] | None = Field(default=None, description="Without this field, all outputs.")
     parameters: dict[str, Any] | None = Field(
         default=None,
         description="`binary_data_output`, and the options of the task as /qa, /summarize, /classify name them.",
@@ -86,7 +86,7 @@ def read_request(body: bytes, json_length: str | None) -> tuple[InferRequest, by
 
     Raises:
         MalformedBody: the header is not the length of a part of the body, or that part is not JSON.
-        InvalidInput: it is, but no inference request.
+        InvalidInput: the JSON is no inference request.
     """
     length = len(body)
     if json_length is not None:
@@ -105,7 +105,7 @@ def read_texts(inputs: Sequence[InputTensor], binary: bytes, most: int) -> dict[
     """The texts of every input, by name. All have the same number of them, at most `most`.
 
     Raises:
-        InvalidInput: names the input, and says what is wrong with its shape or its data.
+        InvalidInput: the shape or the data of an input is wrong; the message names the input.
     """
     texts: dict[str, list[str]] = {}
     for tensor in inputs:
@@ -154,7 +154,7 @@ def _texts_of_json(tensor: InputTensor, count: int) -> list[str]:
 
 
 def _texts_of_bytes(tensor: InputTensor, data: bytes, count: int) -> list[str]:
-    """Elements are a length, four bytes little-endian, and as many bytes of UTF-8."""
+    """The texts of binary data. An element is its length, four bytes little-endian, and as many bytes of UTF-8."""
     name = _shown(tensor.name)
     texts: list[str] = []
     position = 0

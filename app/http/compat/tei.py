@@ -1,6 +1,7 @@
-"""Text Embeddings Inference: its `/predict`, and what its clients look for in `/info`.
+"""Text Embeddings Inference: its `/predict`, and the fields that its clients read in `/info`.
 
-A list of texts means a pair there, and a batch is a list of lists. Labels come flat for one text, nested for a batch.
+In its format a list of texts is a pair, and a batch is a list of lists. Labels are flat for one text, nested for a
+batch.
 """
 
 from typing import Annotated, Any, Literal, TypedDict
@@ -27,7 +28,8 @@ from app.validation import parse_object, validate
 def _one_or_two(value: Any) -> Any:
     if not isinstance(value, list) or not 1 <= len(value) <= 2:
         raise PydanticCustomError(
-            "pair", 'must be a list of one text or of two, a pair; a batch is a list of such lists: [["a"], ["b", "c"]]'
+            "pair",
+            'must be a list of one text or two texts; a batch is a list of such lists: [["a"], ["b", "c"]]',
         )
     return value
 
@@ -115,7 +117,7 @@ def _texts(sequence: str | list[str]) -> dict[str, str]:
 
 
 def error_type(error: NagayomiError) -> str:
-    """The name that a client of Text Embeddings Inference knows: an enumeration in those that are generated.
+    """The type of an error in Text Embeddings Inference, whose generated clients have the types as an enumeration.
 
     The status stays ours: theirs for a failure of the engine is 424, but a new try may succeed, and 503 says so.
     """
@@ -127,7 +129,7 @@ def error_type(error: NagayomiError) -> str:
 
 
 class ModelInfo(TypedDict):
-    """What `/info` says of *the* model, for clients that know servers of one model."""
+    """The fields of `/info` about one model, for clients that know servers of one model."""
 
     model_id: str | None
     model_dtype: str | None
@@ -136,7 +138,7 @@ class ModelInfo(TypedDict):
 
 
 def model_info(service: Service, task: Task) -> ModelInfo:
-    """The first model of a task by name, which answers where none is named; nothing where there is none."""
+    """The first model of a task by name, which answers requests that name no model; nulls if the task has no model."""
     manifests = [model.manifest for _, model in sorted(service.store.models.items()) if model.manifest.task == task]
     if not manifests:
         return ModelInfo(model_id=None, model_dtype=None, model_type=None, max_input_length=None)

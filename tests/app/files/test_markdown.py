@@ -81,7 +81,7 @@ x = "**y**"
 def test_what_is_nested_too_deep_is_said() -> None:
     document = read_markdown(">" * 150 + " 底\n\n上\n")
     assert document.text == "上"
-    assert document.warnings == ("What is nested more than 100 levels deep was not read.",)
+    assert document.warnings == ("Text that is nested more than 100 levels deep was not read.",)
 
 
 @pytest.mark.parametrize(

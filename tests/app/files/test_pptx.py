@@ -180,7 +180,7 @@ def test_hidden_shapes_are_left_out_and_missing_slides_are_said_and_keep_their_n
 
 def test_a_presentation_of_more_slides_than_are_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_SLIDES", 2)
-    with pytest.raises(FileTooLarge, match="has 3 slides; 2 are read at most"):
+    with pytest.raises(FileTooLarge, match="has 3 slides; at most 2 are read"):
         _read(shape("一"), order="1 1 1")
 
 

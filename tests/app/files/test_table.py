@@ -56,5 +56,5 @@ def test_nothing_is_an_empty_document() -> None:
 
 def test_a_field_that_never_ends_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "MAX_FIELD_CHARACTERS", 100)
-    with pytest.raises(BrokenFile, match=r"damaged after 1 rows, as by a lost quotation mark: field larger"):
+    with pytest.raises(BrokenFile, match=r"damaged after 1 rows, perhaps by a lost quotation mark: field larger"):
         read_table('a,b\n"' + "x" * 200)

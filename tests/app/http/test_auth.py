@@ -26,7 +26,7 @@ def test_a_new_key_is_kept_as_a_hash_alone() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "名前", "a:b", "a,b", "x" * 65, "a\n", '"'])
 def test_a_name_must_fit_into_logs_and_metrics(name: str) -> None:
-    with pytest.raises(InvalidInput, match="A key's name is 1 to 64 letters"):
+    with pytest.raises(InvalidInput, match="A key's name must be 1 to 64 ASCII letters"):
         new_key(name)
 
 

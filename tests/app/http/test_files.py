@@ -109,7 +109,12 @@ async def test_a_page_is_rendered_at_the_width_asked_for(client: httpx.AsyncClie
         ({"files": {"file": TEXT}, "data": {str(n): "" for n in range(101)}}, 422, "invalid_input", "more than 100"),
         ({"files": {"file": TEXT, "boxes": (None, b"\xff")}}, 422, "malformed_body", "The field 'boxes' is not UTF-8"),
         ({"json": {"file": "a"}}, 415, "unsupported_media_type", "The body is 'application/json'; send the file as"),
-        ({"content": b"x"}, 415, "unsupported_media_type", "The body is of no stated type; send the file as a part"),
+        (
+            {"content": b"x"},
+            415,
+            "unsupported_media_type",
+            "The body is sent without a media type; send the file as a part",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -10,10 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
+from app.tasks.answers import Span, trim_span
 from app.text.alignment import Tokens
 from app.text.brackets import bracket_pairs
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer
+from tests.hostile import CHARACTERS, boundaries
 
 DIGITS = "0123456789０１２３４５６７８９"
 
@@ -143,10 +145,35 @@ def test_every_answer_in_any_text_keeps_the_rules(tokenizer: Tokenizer, text: st
                 assert len([place for place in pair if start <= place < end]) != 1
 
 
+@pytest.mark.parametrize(
+    "character",
+    ["葛\U000e0100", "❤\ufe0f", "か\u3099", "👨\u200d👩\u200d👧", "🇯🇵", "1\ufe0f\u20e3", "𠮷", "ｶﾞ", "👍🏽"],
+    ids=ascii,
+)
+@pytest.mark.parametrize("around", [("この字は", "という。"), ("「", "」である。"), ("", "")])
+def test_an_answer_holds_what_no_token_stands_for(
+    tokenizer: Tokenizer, around: tuple[str, str], character: str
+) -> None:
+    answers = answers_in(tokenizer, around[0] + character + around[1])
+    assert character in answers
+    assert not [answer for answer in answers if not answer.isascii() and answer in character and answer != character]
+
+
+@given(st.lists(st.sampled_from([*CHARACTERS, *"".join(CHARACTERS), "東京", "12"]), max_size=25).map("".join))
+def test_every_answer_in_any_text_has_whole_characters(tokenizer: Tokenizer, text: str) -> None:
+    tokens = tokenizer.encode(text)
+    structure = structure_of(text)
+    whole = boundaries(text)
+    for bounds in (answer_bounds(structure, tokens, segmented=True), block_bounds(structure, tokens)):
+        for start, end in spans_within(bounds, tokens):
+            assert {start, end} <= set(whole)
+            assert trim_span(text, Span(start, end, 0.0)) == Span(start, end, 0.0)
+
+
 def test_bounds_of_blocks_alone_let_any_token_begin_and_end() -> None:
     text = "見出し\n\n本文。\n・項目"
     starts, ends = np.array([(0, 3), (5, 7), (7, 7), (9, 10), (10, 12)], dtype=np.int32).T
     tokens = Tokens(np.zeros(5, dtype=np.int32), starts, ends, np.ones(5, dtype=np.bool_))
-    bounds = block_bounds(structure_of(text).blocks, tokens)
+    bounds = block_bounds(structure_of(text), tokens)
     assert bounds.begins.tolist() == bounds.ends.tolist() == [True, True, False, True, True]
     assert bounds.parts_at_start.tolist() == [1, 2, 2, 3, 3]

@@ -55,13 +55,15 @@ async def test_a_bad_member_is_named(handmade_models: Path) -> None:
             await service.answer_batch(CLASSIFY, [bad])
 
 
-async def test_an_overlap_is_a_doc_stride_said_the_other_way_round(handmade_models: Path) -> None:
+async def test_an_overlap_is_another_way_to_give_the_doc_stride(handmade_models: Path) -> None:
     async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1), tasks=["qa"]) as service:
-        context = "文" * 600  # windows have room for 251 tokens beside a question of two
+        context = "文" * 600  # windows have room for 251 tokens next to a question of two
         by_overlap = await service.answer(QA, QaRequest(question="何?", context=context, window_overlap=51))
         by_stride = await service.answer(QA, QaRequest(question="何?", context=context, doc_stride=200))
         assert by_overlap.usage == by_stride.usage
-        with pytest.raises(InvalidInput, match="a window has room for 251 tokens of the text, so at most 250 may"):
+        with pytest.raises(
+            InvalidInput, match="a window has room for 251 tokens of the text, so two windows may share"
+        ):
             await service.answer(QA, QaRequest(question="何?", context=context, window_overlap=251))
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from app.errors import InvalidInput
 from app.tasks.repetition import Repetition
 from app.tasks.summarize import decode_summary, join_summary, sentence_probabilities
+from app.text.characters import letters_of
 from app.text.sentences import split_sentences
 from app.text.tokenizer import Tokens
 from app.text.windows import SentenceWindow
@@ -32,7 +33,11 @@ TEXT = "犬が走る。猫は寝た。鳥も鳴く。魚の泳ぎ。"  # no bigr
 
 
 def choose(probabilities: list[float], text: str = TEXT, **length: float) -> list[int]:
-    return decode_summary(text, split_sentences(text), np.array(probabilities), **length)  # type: ignore[arg-type]
+    return decode_summary(sentences_in(text), np.array(probabilities), **length)  # type: ignore[arg-type]
+
+
+def sentences_in(text: str) -> list[str]:
+    return [text[sentence.start : sentence.end] for sentence in split_sentences(text)]
 
 
 def test_summary_is_chosen_by_score_and_kept_in_document_order() -> None:
@@ -54,13 +59,65 @@ def test_what_adds_nothing_to_the_selected_sentences_is_never_taken() -> None:
     assert choose([0.9, 0.9, 0.1], text, max_sentences=2) == [0, 2]
     assert choose([0.9, 0.9, 0.1], text, max_sentences=3) == [0, 2], "shorter than its limit"
     assert choose([0.1, 0.9, 0.1], text, ratio=1.0) == [1, 2]
-    # Ten of eleven bigrams are held already: the same sentence in other punctuation.
-    assert choose([0.9, 0.8], "二人は駅で会ったのだ。\n二人は駅で会ったのだ！", ratio=1.0) == [0, 1]
-    assert choose(
-        [0.9, 0.8],
-        "二人は駅前の広場で偶然に再会したのだそうだ。\n二人は駅前の広場で偶然に再会したのだそうだ！",
-        ratio=1.0,
-    ) == [0]
+
+
+@pytest.mark.parametrize("length", [{"ratio": 1.0}, {"max_sentences": 2}, {"max_characters": 100}])
+@pytest.mark.parametrize(
+    "again",
+    [
+        "猫だ！",
+        "猫だ。。。",
+        "「猫だ」",
+        "猫だ",
+        "・猫だ。",
+        "※ 猫だ。",
+        "★猫だ★",
+        "猫 だ。",
+        "ﾈｺだ｡",
+        "猫だ。\ufe00",
+        "猫\u200bだ。",
+        "――。",
+        "……",
+        "♪",
+        "！？",
+    ],
+)
+def test_a_sentence_with_the_letters_of_another_or_without_any_is_never_taken(
+    again: str, length: dict[str, float]
+) -> None:
+    first = "ネコだ。" if "ﾈｺ" in again else "猫だ。"
+    assert decode_summary([first, again], np.array([0.8, 0.9]), **length) in ([0], [1])  # type: ignore[arg-type]
+    assert decode_summary([first, again], np.array([0.9, 0.8]), **length) == [0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "other", ["15点だ。", "-1.5点だ。", "1.5%だ。", "○点だ。", "×点だ。", "1-5点だ。", "1.5点か。"]
+)
+def test_what_says_something_else_is_not_the_same_sentence(other: str) -> None:
+    assert decode_summary(["1.5点だ。", other], np.array([0.9, 0.8]), ratio=1.0) == [0, 1]
+
+
+def test_what_says_nothing_is_not_the_shortest_sentence() -> None:
+    with pytest.raises(InvalidInput, match="shortest has 4 characters"):
+        decode_summary(["……。", "犬も鳴く"], np.array([0.9, 0.8]), max_characters=3)
+
+
+@given(
+    sentences=st.lists(st.text("猫だ1.。！「」 ・…", min_size=1, max_size=6), min_size=1, max_size=12),
+    length=st.sampled_from([{"ratio": 1.0}, {"max_sentences": 5}, {"max_characters": 200}, {"ratio": 0.5}]),
+    diversity=st.sampled_from([0.0, 0.4]),
+    seed=st.integers(0, 100),
+)
+def test_no_summary_of_any_sentences_holds_one_twice(
+    sentences: list[str], length: dict[str, float], diversity: float, seed: int
+) -> None:
+    probabilities = np.random.default_rng(seed).random(len(sentences))
+    selected = decode_summary(sentences, probabilities, diversity=diversity, **length)  # type: ignore[arg-type]
+    letters = [letters_of(sentences[index]) for index in selected]
+    assert letters
+    if any(map(letters_of, sentences)):
+        assert all(letters)
+        assert len(set(letters)) == len(letters)
 
 
 def test_diversity_passes_over_what_repeats_a_little() -> None:
@@ -112,13 +169,13 @@ def test_a_summary_of_most_of_a_text_does_not_go_through_it_for_every_sentence(
 def test_a_joined_summary_keeps_within_its_characters(
     parts: list[str], max_characters: int, diversity: float, seed: int
 ) -> None:
-    text = "\n".join(parts)
-    sentences = split_sentences(text)
-    if not sentences or min(sentence.end - sentence.start for sentence in sentences) > max_characters:
+    sentences = sentences_in("\n".join(parts))
+    some = [sentence for sentence in sentences if letters_of(sentence)] or sentences
+    if not some or min(map(len, some)) > max_characters:
         return
     probabilities = np.random.default_rng(seed).random(len(sentences))
-    selected = decode_summary(text, sentences, probabilities, max_characters=max_characters, diversity=diversity)
-    summary = join_summary([text[sentences[index].start : sentences[index].end] for index in selected])
+    selected = decode_summary(sentences, probabilities, max_characters=max_characters, diversity=diversity)
+    summary = join_summary([sentences[index] for index in selected])
     assert selected == sorted(set(selected))
     assert 0 < len(summary) <= max_characters
 

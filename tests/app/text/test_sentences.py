@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from app.text.characters import BLANKS
 from app.text.sentences import MAX_QUOTE_CHARACTERS, sentence_around, split_sentences
 from app.text.structure import structure_of
-from tests.hostile import HOSTILE_TEXTS
+from tests.hostile import CHARACTERS, HOSTILE_TEXTS, boundaries
 
 
 def sentences(text: str) -> list[str]:
@@ -14,13 +14,16 @@ def sentences(text: str) -> list[str]:
 
 def check_spans(text: str) -> None:
     position = 0
+    whole = set(boundaries(text))
     unread = {place for block in structure_of(text).blocks for span in block.omitted for place in range(*span)}
     for sentence in split_sentences(text):
         assert position <= sentence.start < sentence.end <= len(text)
         # Only what nobody sees or reads lies between sentences.
         assert all(text[place] in BLANKS or place in unread for place in range(position, sentence.start))
-        assert text[sentence.start] not in BLANKS
-        assert text[sentence.end - 1] not in BLANKS
+        assert {sentence.start, sentence.end} <= whole
+        # A space with a mark on it is seen.
+        assert text[sentence.start] not in BLANKS or sentence.start + 1 not in whole
+        assert text[sentence.end - 1] not in BLANKS or sentence.end - 1 not in whole
         position = sentence.end
     assert all(text[place] in BLANKS or place in unread for place in range(position, len(text)))
 
@@ -32,6 +35,11 @@ def test_hostile_texts_lose_nothing(text: str) -> None:
 
 @given(st.text())
 def test_any_text_loses_nothing(text: str) -> None:
+    check_spans(text)
+
+
+@given(st.lists(st.sampled_from([*CHARACTERS, *"".join(CHARACTERS), "。"]), max_size=30).map("".join))
+def test_no_sentence_begins_or_ends_inside_a_character(text: str) -> None:
     check_spans(text)
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from app.text.characters import BLANKS
 from app.text.structure import structure_of
-from tests.hostile import HOSTILE_TEXTS, LONE_SURROGATES
+from tests.hostile import CHARACTERS, HOSTILE_TEXTS, LONE_SURROGATES, boundaries
 
 # Pieces that structure is made of, in any order.
 PIECES = st.sampled_from(
@@ -31,12 +31,15 @@ PIECES = st.sampled_from(
 def check_blocks(text: str) -> None:
     """Every visible character is in exactly one block, and reading loses what is omitted and nothing else."""
     structure = structure_of(text)
+    whole = set(boundaries(text))
     position = 0
     for block in structure.blocks:
         assert position <= block.start < block.end <= len(text)
         assert not set(text[position : block.start]) - set(BLANKS)
-        assert text[block.start] not in BLANKS
-        assert text[block.end - 1] not in BLANKS
+        # A space with a mark on it is seen.
+        assert text[block.start] not in BLANKS or block.start + 1 not in whole
+        assert text[block.end - 1] not in BLANKS or block.end - 1 not in whole
+        assert {block.start, block.end, *(place for cell in block.cells for place in cell)} <= whole
         assert (block.level > 0) == (block.kind == "heading")
         inside = [block.start, *(place for span in block.omitted for place in span), block.end]
         assert inside == sorted(inside)
@@ -68,6 +71,11 @@ def test_hostile_texts_lose_nothing(text: str) -> None:
 
 @given(st.text())
 def test_any_text_loses_nothing(text: str) -> None:
+    check_blocks(text)
+
+
+@given(st.lists(PIECES | st.sampled_from([*CHARACTERS, *"".join(CHARACTERS), "|", "\t"]), max_size=40).map("".join))
+def test_no_block_and_no_cell_begins_or_ends_inside_a_character(text: str) -> None:
     check_blocks(text)
 
 

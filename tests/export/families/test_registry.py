@@ -21,8 +21,11 @@ def test_a_family_is_found_by_its_model_type(name: str) -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "'llama'\\) is a decoder, which writes text"),
-        ({"model_type": "bert", "is_decoder": True}, "'bert'\\) is a decoder"),
+        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "'llama'\\) has a decoder, which writes text"),
+        ({"model_type": "bert", "is_decoder": True}, "'bert'\\) has a decoder"),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "'gpt2'\\) has a decoder"),
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "'t5'\\) has a decoder"),
+        ({"model_type": "led", "architectures": ["LEDForConditionalGeneration"]}, "attends within windows"),
         (
             {"model_type": "nomic_bert", "auto_map": {"AutoModel": "x.y"}},
             "code of its own, which is never run",

@@ -155,7 +155,7 @@ def test_a_run_leaves_a_checkpoint_its_losses_and_its_scores(whole_run: Path) ->
     }
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "deberta-v2", "luke"])
 def test_other_encoders_learn_through_the_same_suite(architecture: str, data: Path, tmp_path: Path) -> None:
     checkpoint = save_tiny_encoder(architecture, tmp_path / "encoder")

@@ -13,10 +13,9 @@ from training.data import QuestionExample
 from training.jglue.encoder import Encoder, load_encoder, predict
 from training.jglue.features import score, training_features, windowed_questions
 from training.jglue.tasks import TASK_NAMES, ChoiceExample, Example, TaskName, TextExample
-from training.jglue.text import TextPreparation, find_pieces
 
 # DeBERTa-v2's module says so when it is imported.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
 
 CONTEXT = "駅は1にある。寺は2にある。城は3に　ある。"
 QUESTION = QuestionExample("q", "城はどこか", CONTEXT, (("3", CONTEXT.index("3")),))
@@ -60,10 +59,11 @@ def test_windows_are_what_the_tokenizer_itself_makes_of_a_pair(architecture: str
     encoder = _load(checkpoints[architecture], max_tokens=60)
     (question,) = windowed_questions(encoder, [QUESTION], doc_stride=60)
     (window,) = question.windows
-    (whole,) = encoder.encode([QUESTION.question], [CONTEXT])
+    whole = encoder.pieces(QUESTION.question, CONTEXT)  # by transformers
     assert window.input_ids.tolist() == whole["input_ids"]
     if "token_type_ids" in encoder.inputs:
         assert window.token_type_ids.tolist() == whole["token_type_ids"]
+    assert encoder.encode([QUESTION.question], [CONTEXT]) == [{name: whole[name] for name in encoder.inputs}]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -121,34 +121,31 @@ def test_texts_are_cut_off_at_max_tokens(checkpoints: dict[str, Path]) -> None:
     assert len(feature["input_ids"]) == 12
 
 
-def test_text_is_prepared_as_the_card_asks(checkpoints: dict[str, Path]) -> None:
-    prepared = TextPreparation("zenkaku", "mecab-jumandic")("JR西日本は1日に走る")
-    assert prepared.joined == "ＪＲ 西 日本 は １ 日 に 走る"
+def test_the_longer_text_of_a_pair_is_cut_off(checkpoints: dict[str, Path]) -> None:
+    encoder = _load(checkpoints["big_bird"], "jnli", max_tokens=9)  # three of them special
+    long, short = encoder.encode(["犬" * 5, "犬" * 9], ["猫" * 6, "猫" * 2])
+    dog, cat = (encoder.tokenizer.encode(text).ids.tolist()[0] for text in ("犬", "猫"))
+    assert long["input_ids"] == [2, dog, dog, dog, 3, cat, cat, cat, 3]
+    assert short["input_ids"] == [2, dog, dog, dog, dog, 3, cat, cat, 3]
+
+
+def test_words_are_cut_as_the_files_of_the_tokenizer_say(tmp_path: Path) -> None:
+    checkpoint = save_tiny_encoder("bert-mecab", tmp_path / "m")
+    encoder = _load(checkpoint, segmenter="mecab-unidic-lite")
+    pieces = [encoder.tokenizer.piece(token) for token in encoder.tokenizer.encode("駅はどこにあるか").ids.tolist()]
+    assert pieces == encoder.pieces.tokenize("駅はどこにあるか") == ["駅", "は", "ど", "##こ", "に", "あ", "##る", "か"]
+    with pytest.raises(ConfigError, match="segmenter = mecab-unidic-lite, not none: --set segmenter=mecab-unidic-lite"):
+        _load(checkpoint)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "luke", "deberta-v2"])
 def test_tokens_keep_their_place_in_the_text(architecture: str, checkpoints: dict[str, Path]) -> None:
     text = "①駅は 2に  ある"
-    tokens = _load(checkpoints[architecture], segmenter="mecab-jumandic").tokens(text)
+    tokenizer = _load(checkpoints[architecture], segmenter="mecab-jumandic").tokenizer
+    tokens = tokenizer.encode(text)
     pieces = [text[start:end] for start, end in zip(tokens.starts, tokens.ends, strict=True)]
     assert "".join(dict.fromkeys(piece for piece in pieces if piece.strip())) == "①駅は2にある"
-    assert len(_load(checkpoints[architecture]).tokens("　\n")) == 0
-
-
-@pytest.mark.parametrize(
-    ("surfaces", "text", "found"),
-    [
-        (["東", "##京", "は"], "東京 は", ["東", "京", "は"]),
-        (["[UNK]", "は"], "𠮷野家 は", ["𠮷野家 ", "は"]),
-        (["[UNK]", "[UNK]"], "𠮷野", ["𠮷野", "𠮷野"]),
-        (["東", "[UNK]"], "東京", ["東", "京"]),
-        (["", "東"], "東", ["", "東"]),
-        (["x", "東"], "東" + "京" * 60 + "x", ["", "東"]),  # a surface too far off was rewritten, and is none of these
-        ([], "東", []),
-    ],
-)
-def test_pieces_without_offsets_are_found(surfaces: list[str], text: str, found: list[str]) -> None:
-    assert [text[start:end] for start, end in find_pieces(surfaces, text)] == found
+    assert len(tokenizer.encode("　\n")) == 0
 
 
 @pytest.mark.parametrize(

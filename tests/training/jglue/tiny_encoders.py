@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from transformers import (
     DebertaV2TokenizerFast,
     LukeConfig,
     MLukeTokenizer,
+    ModernBertConfig,
     PreTrainedTokenizerFast,
     RobertaConfig,
+    XLMRobertaConfig,
 )
 
 CHARACTERS = sorted(set("0123456789はどこにあるか。駅寺城川山町村島森橋犬猫が走いてるのをはだれ"))
@@ -31,7 +34,7 @@ SHAPE: dict[str, Any] = {
     "intermediate_size": 32,
     "initializer_range": 0.2,
 }
-ARCHITECTURES = ("big_bird", "bert", "roberta", "deberta-v2", "luke")
+ARCHITECTURES = ("big_bird", "bert", "roberta", "xlm-roberta", "deberta-v2", "luke", "modernbert")
 
 
 def save_tiny_encoder(architecture: str, folder: Path, **changes: Any) -> Path:
@@ -41,6 +44,9 @@ def save_tiny_encoder(architecture: str, folder: Path, **changes: Any) -> Path:
     kinds: dict[str, tuple[Any, dict[str, Any]]] = {
         "big_bird": (BigBirdConfig, {"max_position_embeddings": 64, "block_size": 4}),
         "bert": (BertConfig, {"max_position_embeddings": 64}),
+        "bert-mecab": (BertConfig, {"max_position_embeddings": 64}),
+        "xlm-roberta": (XLMRobertaConfig, {"max_position_embeddings": 66, "type_vocab_size": 1}),
+        "modernbert": (ModernBertConfig, {"max_position_embeddings": 64, "attn_implementation": "eager"}),
         "roberta": (RobertaConfig, {"max_position_embeddings": 66, "type_vocab_size": 1}),
         "deberta-v2": (DebertaV2Config, {"relative_attention": True, "position_biased_input": False}),
         "luke": (LukeConfig, {"max_position_embeddings": 66, "entity_vocab_size": 3, "type_vocab_size": 1}),
@@ -87,16 +93,18 @@ def _characters(special: tuple[str, ...], unknown: str) -> tokenizers.Tokenizer:
     return pieces
 
 
-def _bert_japanese(folder: Path) -> tuple[int, int]:
+def _bert_japanese(folder: Path, **words: Any) -> tuple[int, int]:
     """Slow, and so without offsets: what the BERT of Tohoku has."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     entries = [*special, *CHARACTERS, *(f"##{char}" for char in CHARACTERS), "駅は", "##は1"]
     (folder / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
-    BertJapaneseTokenizer(str(folder / "vocab.txt"), word_tokenizer_type="basic").save_pretrained(folder)
+    BertJapaneseTokenizer(str(folder / "vocab.txt"), **(words or {"word_tokenizer_type": "basic"})).save_pretrained(
+        folder
+    )
     return len(entries), 0
 
 
-def _sentencepiece(folder: Path, name: str) -> Path:
+def _sentencepiece(folder: Path, name: str, *, pad: int, unknown: int, begin: int, end: int) -> Path:
     model = io.BytesIO()
     sentences = ["".join(CHARACTERS[i:] + CHARACTERS[:i]) for i in range(len(CHARACTERS))]
     sentencepiece.SentencePieceTrainer.train(
@@ -105,10 +113,10 @@ def _sentencepiece(folder: Path, name: str) -> Path:
         vocab_size=80,
         hard_vocab_limit=False,
         character_coverage=1.0,
-        pad_id=0,
-        unk_id=1,
-        bos_id=2,
-        eos_id=3,
+        pad_id=pad,
+        unk_id=unknown,
+        bos_id=begin,
+        eos_id=end,
         minloglevel=2,
     )
     (folder / name).write_bytes(model.getvalue())
@@ -116,7 +124,8 @@ def _sentencepiece(folder: Path, name: str) -> Path:
 
 
 def _deberta(folder: Path) -> tuple[int, int]:
-    tokenizer = DebertaV2TokenizerFast(vocab_file=str(_sentencepiece(folder, "spm.model")))
+    model = _sentencepiece(folder, "spm.model", pad=0, unknown=1, begin=2, end=3)
+    tokenizer = DebertaV2TokenizerFast(vocab_file=str(model))
     tokenizer.save_pretrained(folder)
     return len(tokenizer), tokenizer.pad_token_id
 
@@ -125,7 +134,8 @@ def _luke(folder: Path) -> tuple[int, int]:
     """Slow too, with a vocabulary of entities beside that of pieces."""
     entities = folder / "entity_vocab.json"
     entities.write_text(json.dumps({"[MASK]": 0, "[UNK]": 1, "[PAD]": 2, "[MASK2]": 0}), encoding="utf-8")
-    tokenizer = MLukeTokenizer(str(_sentencepiece(folder, "sentencepiece.bpe.model")), entity_vocab_file=str(entities))
+    model = _sentencepiece(folder, "sentencepiece.bpe.model", pad=-1, unknown=0, begin=1, end=2)
+    tokenizer = MLukeTokenizer(str(model), entity_vocab_file=str(entities))
     tokenizer.save_pretrained(folder)
     return len(tokenizer), tokenizer.pad_token_id
 
@@ -133,7 +143,10 @@ def _luke(folder: Path) -> tuple[int, int]:
 _TOKENIZERS: dict[str, Callable[[Path], tuple[int, int]]] = {
     "big_bird": _own,
     "bert": _bert_japanese,
+    "bert-mecab": partial(_bert_japanese, word_tokenizer_type="mecab", mecab_kwargs={"mecab_dic": "unidic_lite"}),
     "roberta": _doubled_separator,
+    "xlm-roberta": _doubled_separator,
+    "modernbert": _doubled_separator,
     "deberta-v2": _deberta,
     "luke": _luke,
 }

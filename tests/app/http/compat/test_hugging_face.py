@@ -127,7 +127,7 @@ async def test_what_is_refused(
 
 async def test_our_own_format_is_taken_at_its_own_path(client: httpx.AsyncClient) -> None:
     response = await client.post("/", json=ASKED)
-    assert "taken at /qa, /summarize and /classify" in error_of(response, 422, "invalid_input")
+    assert "Send this server's own format to /qa, /summarize or /classify." in error_of(response, 422, "invalid_input")
 
 
 async def test_a_batch_costs_what_its_members_cost(client: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""Text Embeddings Inference: shapes of `/predict`, names of its errors, and what `/info` says of the model."""
+"""Text Embeddings Inference: shapes of `/predict`, names of its errors, and the model's fields in `/info`."""
 
 import json
 import shutil
@@ -42,10 +42,10 @@ async def test_shapes(client: httpx.AsyncClient, inputs: Any, answer: Any) -> No
     ("body", "words"),
     [
         ({}, "`inputs` is missing."),
-        ({"inputs": []}, "`inputs` must be a list of one text or of two, a pair; a batch is a list of such lists"),
-        ({"inputs": ["a", "b", "c"]}, "`inputs` must be a list of one text or of two, a pair;"),
-        ({"inputs": [["a"], []]}, "`inputs`[1] must be a list of one text or of two"),
-        ({"inputs": [["a"], "b"]}, "`inputs`[1] must be a list of one text or of two"),
+        ({"inputs": []}, "`inputs` must be a list of one text or two texts; a batch is a list of such lists"),
+        ({"inputs": ["a", "b", "c"]}, "`inputs` must be a list of one text or two texts;"),
+        ({"inputs": [["a"], []]}, "`inputs`[1] must be a list of one text or two"),
+        ({"inputs": [["a"], "b"]}, "`inputs`[1] must be a list of one text or two"),
         ({"inputs": ["a", ["b"]]}, "`inputs`[1] must be a valid string."),
         ({"inputs": [["a"], ["b", " "]]}, "`inputs`[1][1] must hold at least one character"),
         ({"inputs": [["a"], ["\u200b"]]}, "Member 1 of the batch, counted from 0: `text` holds only invisible"),
