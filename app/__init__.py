@@ -4,5 +4,5 @@ import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime (1.29 and later) reports every session to its makers, unless this was set before it was imported.
+# ONNX Runtime (1.29 and later) reports every session to its makers, unless this is set before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

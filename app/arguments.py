@@ -1,8 +1,8 @@
 """The parser of one command's arguments: options and positionals stand in any order, on every Python.
 
-argparse fills a positional that may be empty, or that takes several, with what stands before the first option, and then
-refuses what stands after it (cpython 59317; parse_intermixed_args loses `--` on some versions). Here the options are
-put first, and argparse reads the rest. This module does not know commands.
+argparse fills a positional that may be empty, or that takes several, with the words before the first option, and then
+refuses the words after it (cpython 59317; parse_intermixed_args loses `--` on some versions). Here the options are put
+first, and argparse reads the rest. This module does not know commands.
 """
 
 import argparse
@@ -22,7 +22,7 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # one signature for its overloads
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        # What follows an action (`engine check`) is for the parser of that action, which is one of these too.
+        # The words after an action (`engine check`) are for the parser of that action, which is of this class too.
         in_order = args is None or self._subparsers is not None
         return super().parse_known_args(args if in_order else self._options_first(args or ()), namespace)
 
@@ -52,7 +52,7 @@ class CommandParser(argparse.ArgumentParser):
         return [*options, "--", *positionals] if positionals else options
 
     def _is_option(self, argument: str) -> bool:
-        """As argparse has it, but that every number is a value. `--` is none, and ends the values of an option."""
+        """Like argparse's, except that every number is a value. `--` is no value, and ends the values of an option."""
         if argument in self._option_string_actions or argument == "--":
             return True
         return len(argument) > 1 and argument[0] == "-" and " " not in argument and not _NUMBER.fullmatch(argument)

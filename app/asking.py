@@ -1,6 +1,6 @@
-"""From what was sent to what answers it, for every entrance: JSON, forms, lines of a batch, files of a command.
+"""From a request to the function that answers it, for all entrances: JSON, forms, lines of a batch, files of a command.
 
-A request is valid before anything is read or run; what is wrong with it is told at once. Limits are those of the
+A request is validated before anything is read or run, so that its errors come at once. The limits are those of the
 service and of app/files. This module does not know HTTP.
 """
 
@@ -19,7 +19,7 @@ from app.tasks.base import TaskSpec, check_members
 from app.tasks.sources import Source, sources_of_files, sources_of_texts
 from app.validation import validate
 
-# Answers one request, once or, where it was refused for lack of room, again.
+# Answers one request; it may be called again after the request was refused because the queue was full.
 Answer = Callable[[Caller, Progress | None], Awaitable[Result]]
 
 
@@ -29,7 +29,7 @@ def ask_in_json(
     """A request over the one text of its fields, or over the `documents` in place of it.
 
     Args:
-        where: what a field that is unknown is no field of.
+        where: the words for the place of an unknown field in its error.
 
     Raises:
         InvalidInput: the fields are not those of the task.
@@ -54,8 +54,8 @@ def ask_of_files(
     """A request over files. They are read when it is answered, within its time.
 
     Args:
-        files: how many there are.
-        read: reads them.
+        files: the number of files.
+        read: reads the files.
         where: see `ask_in_json`.
 
     Raises:

@@ -11,7 +11,7 @@ def write_then_rename(path: Path, content: str) -> None:
     """Write UTF-8 next to the file, flush it to the disk, and rename it into place.
 
     Raises:
-        OSError: it cannot be written; the old file is as it was.
+        OSError: the file cannot be written; the old file is unchanged.
     """
     temporary = path.with_name(f"{path.name}.partial")
     with temporary.open("w", encoding="utf-8") as file:

@@ -1,10 +1,10 @@
 """The `nagayomi` command.
 
 `qa`, `summarize` and `classify` (app/task_commands.py) run the service in this process on files or on standard input;
-`extract` prints their text; `batch` answers many texts, here or on a Ray cluster; `serve` starts it behind HTTP and
-`keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`, `warm-start` and `vocabulary` hand
-over to the packages export and training, which need more installed. Only what the chosen command needs is imported.
-Exit codes: 0 done, 1 it failed, 2 the input or the arguments are wrong.
+`extract` prints the text of files; `batch` answers many texts, here or on a Ray cluster; `serve` starts the service
+behind HTTP and `keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`, `warm-start` and
+`vocabulary` run the packages export and training, which need more packages. Only the modules that the chosen command
+needs are imported. Exit codes: 0 the command is done, 1 it failed, 2 the input or the arguments are wrong.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _BREAKS = re.compile(r"\s*[\r\n]\s*")
 
 @dataclass(frozen=True)
 class Command:
-    """One sub-command. `add_arguments` runs only when the command was chosen, so it may import."""
+    """One sub-command. `add_arguments` runs only for the chosen command, so it may import."""
 
     help: str
     add_arguments: Callable[[Parser], None]
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     streams.secure()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Results are UTF-8 like the texts that come in, whatever the locale says; a terminal keeps its own encoding.
+        # Results are UTF-8 like the input, in every locale; a terminal keeps its own encoding.
         sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="replace")
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if error.status < 500 else 1
     except KeyboardInterrupt:
         return 130
-    except SystemExit:  # of argparse: after help, or an error in the arguments
+    except SystemExit:  # argparse raises it after help, or after an error in the arguments
         if (lost := streams.lost_output()) is not None:
             return _failed(lost)
         raise
@@ -66,14 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: OSError) -> int:
-    """Standard output takes no more: a word on it, unless it is a reader that went away (`nagayomi … | head`)."""
+    """Report that standard output cannot be written, unless its reader has ended (`nagayomi … | head`)."""
     if not isinstance(error, BrokenPipeError):
         print(f"nagayomi: standard output cannot be written: {error.strerror}.", file=sys.stderr)
     return 1
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """What one command line asks for. All commands are named, and only the chosen one's arguments are known."""
+    """The parsed command line. The parser names all commands, and knows only the arguments of the chosen one."""
     parser = Parser(prog="nagayomi", description="Reads long Japanese documents.")
     parser.add_argument("--version", action="version", version=f"nagayomi {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
@@ -106,7 +106,7 @@ def _of_task(help: str, task: "AnsweredTask") -> Command:
 
 
 def _add_serve_arguments(parser: Parser) -> None:
-    """One flag for every setting. Values stay strings: the settings say what they must be."""
+    """One flag for every setting. Values stay strings: the settings validate them."""
     from app.settings import Settings, flag
 
     for name, field in Settings.model_fields.items():
@@ -136,15 +136,15 @@ def _run_serve(args: argparse.Namespace) -> int:
 
 def _add_keys_arguments(parser: Parser) -> None:
     parser.epilog = "The line for the keys file goes to standard output: nagayomi keys NAME >> keys.txt"
-    parser.add_argument("name", metavar="NAME", help="whose key it is; the name shows in logs and metrics")
+    parser.add_argument("name", metavar="NAME", help="the owner of the key; the name appears in logs and metrics")
 
 
 def _run_keys(args: argparse.Namespace) -> int:
-    """The token goes to the terminal, where it is seen once; what may be kept goes to standard output."""
+    """The token goes to the terminal, which shows it once; the line for the keys file goes to standard output."""
     from app.http.auth import new_key
 
     token, entry = new_key(args.name)
-    streams.show_secret(f"The key, shown this once: {token}")
+    streams.show_secret(f"The key, shown only once: {token}")
     print(entry)
     return 0
 
@@ -179,7 +179,7 @@ def _handed_over(help: str, module: str, extra: str) -> Command:
 COMMANDS: dict[str, Command] = {
     "serve": Command("Start the HTTP service and the web page.", _add_serve_arguments, _run_serve),
     "keys": Command("Make a key for clients of the service.", _add_keys_arguments, _run_keys),
-    "qa": _of_task("Answer a question from files, in their own words.", "qa"),
+    "qa": _of_task("Answer a question with passages of files.", "qa"),
     "summarize": _of_task("Choose the most important sentences of files.", "summarize"),
     "classify": _of_task("Label files.", "classify"),
     "rerank": _of_task("Put files in order by how well they fit a query.", "rerank"),
@@ -191,7 +191,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluation.command", "train"),
     "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain.command", "train"),
     "finetune": _handed_over("Fine-tune a checkpoint for a task.", "training.finetune.command", "train"),
-    "warm-start": _handed_over("Make a BigBird of an encoder at hand.", "training.warm_start", "train"),
+    "warm-start": _handed_over("Turn a BERT, RoBERTa or XLM-R encoder into a BigBird.", "training.warm_start", "train"),
     "vocabulary": _handed_over("Train a vocabulary on the words of a corpus.", "training.vocabulary", "train"),
 }
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class NagayomiError(Exception):
-    """Base of every error the service answers in words."""
+    """Base of every error that the service answers with a sentence."""
 
     status = 500
     error_type = "internal"
@@ -36,7 +36,7 @@ class Unauthorized(NagayomiError):
 
 
 class InvalidInput(NagayomiError):
-    """The request is well formed JSON but says something that cannot be served."""
+    """The request is well formed JSON, but cannot be answered as it is."""
 
     status = 422
     error_type = "invalid_input"
@@ -57,14 +57,14 @@ class BodyTooLarge(NagayomiError):
 
 
 class UnsupportedMediaType(NagayomiError):
-    """The body is of a type that the endpoint does not take."""
+    """The body has a media type that the endpoint does not take."""
 
     status = 415
     error_type = "unsupported_media_type"
 
 
 class RequestTooLarge(NagayomiError):
-    """The body is small enough, but its texts would cost more than one request may."""
+    """The body is small enough, but its texts would cost more than one request may cost."""
 
     status = 413
     error_type = "request_too_large"
@@ -89,14 +89,14 @@ class ModelNotFound(NagayomiError):
 
 
 class JobNotFound(NagayomiError):
-    """There is no job of that id, or it is not the caller's."""
+    """There is no job with that id, or it belongs to another caller."""
 
     status = 404
     error_type = "job_not_found"
 
 
 class Overloaded(NagayomiError):
-    """The queue is full; `retry_after_s` says when to come back."""
+    """The queue is full; `retry_after_s` says when to try again."""
 
     status = 429
     error_type = "overloaded"
@@ -111,7 +111,7 @@ class Overloaded(NagayomiError):
 
 
 class KeyLimit(Overloaded):
-    """The service has room, but the key's other requests use up what one key may have."""
+    """The service has room, but the key's other requests use all that one key may use."""
 
     error_type = "key_limit"
 
@@ -138,7 +138,7 @@ class DeadlineExceeded(NagayomiError):
 
 
 class BrokenModel(NagayomiError):
-    """A model directory is incomplete, altered or not one the service can run."""
+    """A model directory is incomplete or altered, or the service cannot run its model."""
 
     status = 503
     error_type = "broken_model"
@@ -159,27 +159,27 @@ class ImpossibleTable(NagayomiError):
 
 
 class FileError(NagayomiError):
-    """Base of what can be wrong with a file; the message is a sentence for the person who sent it."""
+    """Base of all errors in files; the message is a sentence for the person who sent the file."""
 
     status = 422
     error_type = "unreadable_file"
 
 
 class UnsupportedFile(FileError):
-    """The file is of a kind that is not read here: a spreadsheet, a picture, an old binary Word document."""
+    """The file has a kind that is not read: a spreadsheet, a picture, an old binary Word document."""
 
     status = 415
     error_type = "unsupported_file"
 
 
 class NotText(UnsupportedFile):
-    """The file has no known kind, and its bytes are no text either."""
+    """The kind of the file is unknown, and its bytes are no text."""
 
     error_type = "not_text"
 
 
 class UnknownEncoding(FileError):
-    """The file is text, but in no encoding that is known here."""
+    """The file is text in an unknown encoding."""
 
     error_type = "unknown_encoding"
 
@@ -197,13 +197,13 @@ class EncryptedFile(FileError):
 
 
 class UnsafeFile(FileError):
-    """The file holds what only an attack needs: a zip bomb, XML entities, elements nested a million deep."""
+    """The file is an attack: a zip bomb, XML entities, elements nested a million deep."""
 
     error_type = "unsafe_file"
 
 
 class FileTooLarge(FileError):
-    """The file, or what it unpacks to, is larger than the settings allow, or takes more time or memory to read."""
+    """The file, packed or unpacked, is larger than the settings allow, or takes more time or memory to read."""
 
     status = 413
     error_type = "file_too_large"
@@ -211,7 +211,7 @@ class FileTooLarge(FileError):
 
 @contextmanager
 def naming_member(index: int, members: int) -> Iterator[None]:
-    """Put the index of a batch's member before what is wrong with it. A request that is alone needs no index."""
+    """Begin an error in a batch with the index of its member. A single request needs no index."""
     try:
         yield
     except (InvalidInput, RequestTooLarge) as error:
@@ -225,7 +225,7 @@ class MissingExtra(NagayomiError):
 
 
 def missing_extra(error: ModuleNotFoundError, extra: str) -> MissingExtra:
-    """What to install, for an import that failed."""
+    """The extra to install, for an import that failed."""
     return MissingExtra(
         f"this command needs the package {error.name}; install the extra `{extra}`: "
         f"pip install 'nagayomi[{extra}]', or pip install -e '.[{extra}]' in a clone."

@@ -1,9 +1,9 @@
-"""Long work that a client need not wait for: jobs, in memory, bounded in number, size and age.
+"""Jobs: long work for which a client need not wait, held in memory, bounded in number, size and age.
 
-A job belongs to its owner, the name of a key, and nobody else finds it. It runs until it is done, fails or is
-cancelled; its result is kept for a while after that. Where there is no room, finished jobs whose result somebody has
-fetched make room first; a result that nobody has fetched is never dropped before its time. A restart of the process
-forgets all jobs. Everything here runs on the event loop. This module knows neither HTTP nor the work of a job.
+A job belongs to its owner, the name of a key, and no other owner finds it. It runs until it is done, fails or is
+cancelled; its result is kept for a while after that. A new job may replace finished jobs whose result was fetched; a
+result that was not fetched is never dropped before its time. A restart of the process forgets all jobs. Everything here
+runs on the event loop. This module knows neither HTTP nor the work of a job.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ _RETRY_AFTER_S = 10
 
 @dataclass(frozen=True)
 class JobLimits:
-    """How many jobs there may be, how large, and for how long."""
+    """Limits on the number, size and age of jobs."""
 
     max_jobs: int
     max_owner_jobs: int  # of one owner, where owners have names
-    max_bytes: int  # of what all jobs hold: bodies while they run, results after that
+    max_bytes: int  # of all jobs: their bodies while they run, their results after that
     keep_s: float  # after its end
 
 
 @dataclass(eq=False)
 class Job:
-    """One piece of work and what is known of it."""
+    """One piece of work and its state."""
 
     owner: str
     size: int  # bytes it holds
@@ -46,22 +46,22 @@ class Job:
     windows_done: int = 0
     result: bytes | None = None  # JSON
     error: NagayomiError | None = None
-    fetched: bool = False  # somebody has had its result
+    fetched: bool = False  # a client has fetched its result
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _task: "asyncio.Task[None] | None" = None
 
     def report(self, done: int, windows: int) -> None:
-        """Note how far it is."""
+        """Note the progress."""
         self.windows_done, self.windows = done, windows
         self.notify()
 
     def notify(self) -> None:
-        """Wake everyone who follows it."""
+        """Wake all followers."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def changes(self, every_s: float) -> AsyncIterator[bool]:
-        """Its changes until it is over: True for one, or several at once; False after `every_s` seconds without one."""
+        """The changes of the job until it is over: True for one or more, False after `every_s` seconds without one."""
         while self.state == "running":
             changed = self._changed
             try:
@@ -97,10 +97,10 @@ class Jobs:
         """Run `work`, which gives the result as JSON, in the background.
 
         Args:
-            size: bytes that it holds while it runs.
+            size: bytes that the job holds while it runs.
 
         Raises:
-            Overloaded: there is no room; says why.
+            Overloaded: there is no room for the job; the message says why.
         """
         limits = self._limits
         if owner:
@@ -114,25 +114,25 @@ class Jobs:
             raise self._full(f"The jobs of the server hold {self._bytes()} bytes of {limits.max_bytes} that they may")
         job = Job(owner, size)
         self._jobs[job.id] = job
-        # A context of its own: the request that started it is over before it is.
+        # The job has a context of its own, because the request that started it ends earlier.
         job._task = asyncio.get_running_loop().create_task(self._run(job, work), context=contextvars.Context())
         return job
 
     def find(self, owner: str, job_id: str) -> Job:
         """
         Raises:
-            JobNotFound: there is none, or it is somebody else's.
+            JobNotFound: there is no such job, or it belongs to another owner.
         """
         job = self._jobs.get(job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(
-                "There is no such job: it never was, its result was kept for its time, it was deleted, or the server "
-                "was started again since."
+                "There is no such job. It may have been deleted, its result may have expired, or the server may have "
+                "been restarted."
             )
         return job
 
     def remove(self, owner: str, job_id: str) -> Job:
-        """Cancel a job that runs; forget it either way.
+        """Cancel a job if it runs, and forget it.
 
         Raises:
             JobNotFound: see `find`.
@@ -146,7 +146,7 @@ class Jobs:
         return job
 
     async def close(self) -> None:
-        """Cancel all that run, and forget everything."""
+        """Cancel all running jobs, and forget all jobs."""
         jobs = list(self._jobs.values())
         tasks = [job._task for job in jobs if job._task is not None and not job._task.done()]
         for job in jobs:
@@ -167,11 +167,11 @@ class Jobs:
         except NagayomiError as error:
             job.size, job.error = 0, error
         except asyncio.CancelledError:
-            if job.state == "running":  # by a server that stops
+            if job.state == "running":  # the server stops
                 job.error = Unavailable("The service is shutting down.")
                 self._end(job, "failed")
             raise
-        except Exception:  # the last line, as app/http/middleware.py has it for requests
+        except Exception:  # the last resort, as in app/http/middleware.py for requests
             logger.exception("job %s failed", job.id)
             job.error = NagayomiError("Something went wrong on the server; the log has it under the id of the job.")
         if job.state == "running":
@@ -184,7 +184,7 @@ class Jobs:
         job.notify()
 
     def _make_room(self, enough: Callable[[], bool], owner: str | None = None) -> None:
-        """Forget finished jobs whose result was fetched, the oldest first, until there is enough."""
+        """Forget finished jobs whose result was fetched, the oldest first, until there is room."""
         for job in list(self._jobs.values()):
             if enough():
                 return

@@ -1,6 +1,6 @@
 """The HTTP application: `create_app(settings)` puts endpoints, middleware and error handlers together.
 
-Also the life of the process: models load in the background of its start and close at its end. The endpoints are in
+It also loads the models in the background of the process's start and closes them at its end. The endpoints are in
 app/http/endpoints.py. This module knows HTTP and the service, and does not know how a text is read.
 """
 
@@ -38,7 +38,7 @@ _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application. Models load in the background of its start, so that liveness answers from the first moment.
+    """The application. Models load in the background, so that liveness answers from the first moment.
 
     Raises:
         InvalidInput: the keys of the settings cannot be used.
@@ -118,16 +118,16 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     request_id = request.state.request_id
     if error.status_code == 404:
-        return error_response(request_id, 404, "not_found", "There is nothing at this path; /docs lists what there is.")
+        return error_response(request_id, 404, "not_found", "There is nothing at this path; /docs lists all paths.")
     if error.status_code == 405:
         allowed = ", ".join(_allowed_methods(request))
-        message = f"{request.method} is not allowed here; allowed is {allowed}."
+        message = f"{request.method} is not allowed at this path; allowed is {allowed}."
         return error_response(request_id, 405, "method_not_allowed", message, {"Allow": allowed})
     return error_response(request_id, error.status_code, "http", f"{error.detail}.", error.headers)
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Of all routes of this path: the router itself names only those of the first one it finds."""
+    """The methods of all routes of this path: the router itself names only those of the first route that matches."""
     app: FastAPI = request.app
 
     def is_allowed(method: str) -> bool:

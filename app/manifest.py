@@ -1,7 +1,7 @@
-"""`manifest.json`: what a model directory holds, how its graph wants to be fed, and where it comes from.
+"""`manifest.json`: the contents of a model directory, the inputs of its graph, and its origin.
 
-The manifest is written last, so its presence means that the model is whole; the checksums say that it still is. This
-module does not know ONNX Runtime or requests; the exporter writes the manifest with the same class.
+The manifest is written last, so its presence means that the model is whole; the checksums say that it is unchanged.
+This module does not know ONNX Runtime or requests; the exporter writes the manifest with the same class.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Architecture(_Part):
 
 
 class TrainingData(_Part):
-    """One data set the weights were made from; its licence applies to everyone who distributes the weights."""
+    """A data set from which the weights were made; its licence applies to everyone who distributes the weights."""
 
     name: str
     licence: str
@@ -50,7 +50,7 @@ class TrainingData(_Part):
 
 
 class Metric(_Part):
-    """One measurement and the command that gives it again."""
+    """One measurement and the command that reproduces it."""
 
     dataset: str
     n: int = Field(ge=0)
@@ -64,7 +64,7 @@ class Graph(_Part):
 
     file: str = Field(min_length=1)
     precision: str
-    inputs: tuple[str, ...] = ()  # where they are not those of model.onnx
+    inputs: tuple[str, ...] = ()  # if they differ from those of model.onnx
 
 
 class Manifest(_Part):
@@ -75,7 +75,7 @@ class Manifest(_Part):
     task: Task
     architecture: Architecture
     layout: Layout
-    layer_kinds: tuple[LayerKind, ...] = ()  # one for each layer; none in manifests of before: all of them "bigbird"
+    layer_kinds: tuple[LayerKind, ...] = ()  # one for each layer; older manifests have none: all "bigbird"
     attention_pattern: AttentionPattern | None  # None: no layer is of the kind "bigbird"
     block_size: int = Field(ge=1)
     num_random_blocks: int = Field(ge=0)
@@ -85,12 +85,12 @@ class Manifest(_Part):
     segmenter: SegmenterName
     normaliser: NormaliserName
     overlap_token_type: int | None = Field(default=None, ge=0)
-    sentence_token_types: bool = False  # a summarizer reads of each sentence where it stands: Sentence.token_type
+    sentence_token_types: bool = False  # a summarizer reads the token type of each sentence: Sentence.token_type
     precision: str  # of model.onnx, which runs everywhere
     graphs: dict[GpuTarget, Graph] = Field(default_factory=dict)  # those exported for a GPU, by their target
     doc_stride: int = Field(default=2048, ge=1)
     temperature: float = Field(default=1.0, gt=0)
-    # A question whose `score_diff` is above has no answer in the text, says the model; None: it does not say.
+    # Above this `score_diff`, the model says that the text has no answer. None: the model does not say so.
     null_score_diff_threshold: float | None = None
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -133,16 +133,16 @@ class Manifest(_Part):
 
     @property
     def gpu_graph(self) -> Graph | None:
-        """What GPUs run. Both targets get the same graph; an export for one serves the other."""
+        """The graph for GPUs. Both targets get the same graph, so an export for one serves the other."""
         return next(iter(self.graphs.values()), None)
 
     def inputs_of(self, file: str) -> tuple[str, ...]:
-        """What a graph of the model takes."""
+        """The inputs of a graph of the model."""
         graph = next((graph for graph in self.graphs.values() if graph.file == file), None)
         return self.inputs if graph is None or not graph.inputs else graph.inputs
 
     def precision_on(self, provider: str) -> str:
-        """What the graph that a provider runs computes in."""
+        """The precision of the graph that a provider runs."""
         graph = self.gpu_graph if provider in get_args(GpuTarget) else None
         return self.precision if graph is None else graph.precision
 
@@ -151,13 +151,15 @@ class Manifest(_Part):
         """Read `directory/manifest.json`.
 
         Raises:
-            BrokenModel: it is missing, not JSON, of another format, or says something the service does not know.
+            BrokenModel: the file is missing, not JSON, of another format, or holds a value the service does not know.
         """
         path = directory / FILE_NAME
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise BrokenModel(f"{path} is missing: this is no model, or an export did not finish.") from error
+            raise BrokenModel(
+                f"{path} is missing: the directory holds no model, or an export did not finish."
+            ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise BrokenModel(f"{path} cannot be read as JSON: {error}.") from error
         if not isinstance(content, dict):
@@ -176,7 +178,7 @@ def verify_files(directory: Path, manifest: Manifest) -> None:
     """Compare every file with its checksum.
 
     Raises:
-        BrokenModel: names the file that is missing, altered, or not listed though the service needs it.
+        BrokenModel: a file that the service needs is missing, altered or not listed; the message names it.
     """
     for name in (*REQUIRED_FILES, *(graph.file for graph in manifest.graphs.values())):
         if name not in manifest.files:

@@ -1,8 +1,8 @@
-"""`nagayomi serve`: the application behind uvicorn, and what its first screen says.
+"""`nagayomi serve`: the application behind uvicorn, and its greeting on the terminal.
 
-Binds before anything is loaded, so that a port in use is known at once, and announces the address only when
-requests can be answered. Told to stop (SIGTERM, Ctrl-C), it drains: readiness and new requests get 503 while those that
-are here are answered; told again, it stops at once. Apart from that it knows the application through HTTP alone.
+The server binds before anything is loaded, so that a port in use is known at once, and announces the address only when
+requests can be answered. At the first SIGTERM or Ctrl-C it drains: readiness and new requests get 503 while the
+requests it has are answered. At the second it stops at once. Otherwise it knows the application through HTTP alone.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from app.streams import announce
 from app.telemetry.logs import log_config
 
 POLL_S = 0.1
-SEND_S = 2  # for the last answers to be sent, after the last is ready
+SEND_S = 2  # for sending the last answers
 
 logger = logging.getLogger("nagayomi.serve")
 
@@ -41,7 +41,7 @@ def serve(settings: Settings) -> int:
     Raises:
         ProviderUnavailable: the provider of the settings cannot run here, or not all of a graph.
         InvalidInput: the keys cannot be used, or there are none and other machines could reach the address.
-        Unavailable: the address cannot be listened on, or traces cannot be sent as asked for; says why.
+        Unavailable: the address cannot be listened on, or traces cannot be sent as asked for; the message says why.
     """
     check_provider(settings.provider)
     check_exposure(settings)
@@ -53,7 +53,7 @@ def serve(settings: Settings) -> int:
         log_level=settings.log_level,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here asks for a client's address
+        proxy_headers=False,  # no client's address is needed
         ws="none",
         timeout_graceful_shutdown=SEND_S,
     )
@@ -80,11 +80,11 @@ def local_url(host: str, port: int) -> str:
 
 
 def greeting(url: str, tasks: Mapping[str, str], *, needs_key: bool) -> str:
-    """What is printed when requests can be answered: the address, and a request that can be pasted.
+    """The text that is printed when requests can be answered: the address, and a request to paste.
 
     Args:
         tasks: of the models that are served, by name.
-        needs_key: whether the request has to carry one.
+        needs_key: whether the request needs a key.
     """
     models = ", ".join(f"{name} ({task})" for name, task in tasks.items())
     task = next(task for task in REQUESTS if task in tasks.values())
@@ -99,9 +99,9 @@ def greeting(url: str, tasks: Mapping[str, str], *, needs_key: bool) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Greets when the models are loaded, or logs why they are not; drains when told to stop.
+    """Greets when the models are loaded, or logs why they are not; drains at the first signal to stop.
 
-    uvicorn by itself closes its socket at the first signal, so that readiness could not be asked for any more.
+    uvicorn alone would close its socket at the first signal, and readiness could not be read any more.
     """
 
     def __init__(self, config: uvicorn.Config, url: str, service: Service, greet: Callable[[], None]) -> None:
@@ -110,7 +110,7 @@ class _Server(uvicorn.Server):
         self._service = service
         self._greet = greet
         self._draining: asyncio.Task[None] | None = None
-        # A local address, whatever proxy the environment names.
+        # The address is local, so no proxy of the environment is used.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     async def main_loop(self) -> None:
@@ -128,12 +128,12 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; the second ends the process, whose engines end with it."""
         if self._captured_signals:
-            logger.warning("told to stop again; stopping at once")
+            logger.warning("second signal to stop; stopping at once")
             os._exit(128 + sig)
         self._captured_signals.append(sig)  # seen at the next tick
 
     async def _drain(self) -> None:
-        logger.info("stopping; requests that are here are answered first")
+        logger.info("stopping; running requests are answered first")
         await self._service.drain()
         self.should_exit = True
 
@@ -143,7 +143,7 @@ class _Server(uvicorn.Server):
         if health["status"] == "ready":
             self._greet()
         elif self._service.unavailable is not None:
-            self.should_exit = True  # nothing but another start with other settings can help
+            self.should_exit = True  # only a start with other settings can help
         else:
             logger.error("%s The service answers 503 until it is restarted.", health["reason"])
 
@@ -165,6 +165,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise Unavailable(
-            f"{host}, port {port}, cannot be listened on: {error.strerror}. --host and --port choose another address."
+            f"The service cannot listen on {host}, port {port}: {error.strerror}. --host and --port choose another "
+            "address."
         ) from error
     return listener

@@ -46,7 +46,7 @@ T = TypeVar("T")
 RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest, RerankRequest, EvidenceRequest)
 ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse, RerankResponse, EvidenceResponse)
 
-Progress = Callable[[int, int], None]  # windows that are done, and all of them
+Progress = Callable[[int, int], None]  # windows that are done, and all windows
 
 State = Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
 _Phase = Literal["loading", "loaded", "draining", "closed"]
@@ -126,7 +126,7 @@ class Service:
 
         Raises:
             ProviderUnavailable: the provider of the settings cannot run here.
-            BrokenModel: no model could be loaded; gives the reason for each.
+            BrokenModel: no model could be loaded; the message gives the reason for each.
         """
         check_provider(settings.provider)
         service = cls(settings)
@@ -219,7 +219,7 @@ class Service:
             progress: called on the event loop whenever more windows are done.
 
         Raises:
-            NagayomiError: as app/errors.py has them.
+            NagayomiError: one of app/errors.py.
         """
         source = task.source(request)
 
@@ -237,14 +237,14 @@ class Service:
         caller: Caller = ANYBODY,
         progress: Progress | None = None,
     ) -> DocumentsResponse:
-        """Answer one request over several documents, all of whose windows are queued together.
+        """Answer one request over several documents, whose windows are all queued together.
 
         Args:
             fields: the request without its texts.
             progress: see `answer`.
 
         Raises:
-            NagayomiError: as app/errors.py has them.
+            NagayomiError: one of app/errors.py.
         """
 
         def prepare(model: Model) -> Prepared[Any]:
@@ -256,10 +256,10 @@ class Service:
     async def answer_batch(
         self, task: TaskSpec[RequestT, T, ResponseT], requests: Sequence[RequestT], caller: Caller = ANYBODY
     ) -> Reply[list[T]]:
-        """Requests to the model that the first one names, as one: all are queued or none, answered in order.
+        """Answer several requests to the model that the first one names: all are queued or none, results in order.
 
         Raises:
-            NagayomiError: as app/errors.py has them; names the member that is wrong.
+            NagayomiError: one of app/errors.py; the message names the wrong member.
         """
         check_members(len(requests), self.settings)
         members: list[tuple[Fields, Source]] = [(request, task.source(request)) for request in requests]
@@ -274,17 +274,17 @@ class Service:
     def require_ready(self) -> None:
         """
         Raises:
-            Unavailable: requests cannot be answered; says why.
+            Unavailable: requests cannot be answered; the message says why.
         """
         if self.state not in ("ready", "recovering"):
             raise Unavailable(self.why_not_ready())
 
     @contextmanager
     def entered(self, caller: Caller) -> Iterator[Caller]:
-        """Let a request in whose texts are still to be read: draining waits for it. Gives the caller to answer it for.
+        """Let in a request whose texts are not yet read, so that draining waits for it. Yields its caller.
 
         Raises:
-            Unavailable: requests cannot be answered; says why.
+            Unavailable: requests cannot be answered; the message says why.
         """
         self.require_ready()
         with self._counted():
@@ -300,7 +300,7 @@ class Service:
     ) -> Reply[T]:
         """Tokenize, queue, run and decode one request, within its time limit.
 
-        Cancelling it, or running out of time, drops the windows that have not started.
+        When it is cancelled or runs out of time, the windows that have not started are dropped.
         """
         if not caller.is_in:
             self.require_ready()
@@ -324,7 +324,7 @@ class Service:
                         )
                     clock.ran(done.queue_s, done.infer_s)
                     if self._in_flight == 1 and _is_short(characters, prepared.documents):
-                        result = prepared.decode(done.results)  # handing it to a thread takes as long
+                        result = prepared.decode(done.results)  # a thread would take as long
                     else:
                         result = await self._texts.decode(prepared.decode, done.results)
                     clock.lap("decode")

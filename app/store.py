@@ -1,4 +1,4 @@
-"""The models of a store: found, checked, loaded and warmed, each for itself, so that a broken one stops no other.
+"""The models of a store: each is found, checked, loaded and warmed alone, so that a broken one stops no other.
 
 Blocking work (hashing, loading tokenizers) runs in threads. This module does not know requests.
 """
@@ -63,13 +63,13 @@ class Model:
         return self.engine.provider
 
     def cost(self, document: Document) -> int:
-        """Tokens the engine pays for a document: whole blocks."""
+        """The cost of a document in tokens: whole blocks."""
         return packed_length(len(document.input_ids), self.manifest.block_size)
 
 
 @dataclass
 class Store:
-    """What was found in a model store: models by name, and directories that are not served, with the reason."""
+    """The contents of a model store: models by name, and directories that are not served, with the reason."""
 
     models: dict[str, Model] = field(default_factory=dict)
     broken: list[BrokenInfo] = field(default_factory=list)
@@ -82,8 +82,8 @@ class Store:
         """The model of that name, or the first of the task by name.
 
         Raises:
-            ModelNotFound: there is none; says which there are.
-            BrokenModel: it is in the store but could not be loaded.
+            ModelNotFound: there is no such model; the message names the models there are.
+            BrokenModel: the model is in the store but could not be loaded.
         """
         of_task = sorted(model.name for model in self.models.values() if model.manifest.task == task)
         if name is None and of_task:
@@ -105,11 +105,11 @@ async def load_store(
     """Load every model of the store that the settings name, or only those of some tasks.
 
     Args:
-        in_text_threads: calls a function in every thread that will tokenize, so that none of them has to load a
-            tokenizer for its first request.
+        in_text_threads: calls a function in every thread that will tokenize, so that no thread loads a tokenizer
+            during its first request.
 
     Raises:
-        ProviderUnavailable: the provider of the settings cannot run here, so no model can.
+        ProviderUnavailable: the provider of the settings cannot run here, so no model can run.
     """
     found, broken = _manifests(settings, tasks)
     if tasks is None:
@@ -118,7 +118,7 @@ async def load_store(
     if not found and not broken:
         kind = "holds no model" if settings.model_store.is_dir() else "is not a directory"
         broken.append(BrokenInfo(name=str(settings.model_store), reason=f"{settings.model_store} {kind}."))
-    # TensorRT times kernels while it builds an engine, and what else runs on the GPU would mislead it.
+    # TensorRT times kernels while it builds an engine, and other work on the GPU would mislead it.
     turns = asyncio.Semaphore(1 if settings.provider == "tensorrt" else LOADED_AT_ONCE)
 
     async def load(directory: Path, manifest: Manifest) -> Model | BrokenInfo:
@@ -138,7 +138,7 @@ async def load_store(
         done = [load.result() for load in loads if not load.cancelled() and load.exception() is None]
         await Store({model.name: model for model in done if isinstance(model, Model)}).close()
         if isinstance(error, BaseExceptionGroup):
-            raise error.exceptions[0] from None  # the group has ended the others at the first
+            raise error.exceptions[0] from None  # the group cancelled the others at the first error
         raise
     results = [load.result() for load in loads]
     models = {result.name: result for result in results if isinstance(result, Model)}
@@ -173,9 +173,9 @@ def _broken(directory: Path, name: str, error: NagayomiError) -> BrokenInfo:
 
 
 def model_versions(settings: Settings, task: Task) -> dict[str, str]:
-    """Which models of a task a service with these settings loads: names, and the SHA-256 of their manifests.
+    """The models of a task that a service with these settings loads: names, and the SHA-256 of their manifests.
 
-    A manifest holds the checksums of all other files, which are not looked at. Directories without one are left out.
+    A manifest holds the checksums of all other files, which are not read here. Directories without one are left out.
     """
     versions: dict[str, str] = {}
     for directory in _directories(settings.model_store):
@@ -213,7 +213,7 @@ async def load_model(
     """Check one model, start and warm its engine, and load its tokenizers meanwhile.
 
     Raises:
-        BrokenModel: says what is wrong with the directory.
+        BrokenModel: the directory cannot be served; the message says why.
         ProviderUnavailable: see `engine.check_provider`.
     """
     begun = time.perf_counter()
@@ -240,7 +240,7 @@ def _load_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
     """The tokenizer of a model.
 
     Raises:
-        BrokenModel: it cannot be read, or has more pieces than the graph.
+        BrokenModel: the tokenizer cannot be read, or has more pieces than the graph.
     """
     try:
         tokenizer = Tokenizer.load(

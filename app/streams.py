@@ -1,8 +1,8 @@
-"""The standard streams of a command, also where one of them is closed, full, or no longer read.
+"""The standard streams of a command, also if one of them is closed, full, or no longer read.
 
-The number of a closed stream is given to the next file that is opened, and what a library or a child process says there
-ends in that file; and `print` to a standard error that is closed prints to standard output. So closed streams are
-replaced before anything else happens. This module does not know commands.
+The next file that is opened gets the number of a closed stream, and then holds the messages of libraries and child
+processes; and `print` to a closed standard error prints to standard output. So closed streams are replaced before
+anything else happens. This module does not know commands.
 """
 
 import errno
@@ -15,20 +15,20 @@ from app.errors import InvalidInput, NagayomiError
 
 
 class OutputLost(NagayomiError):
-    """What had to be shown could not be."""
+    """Text that must be shown could not be written."""
 
 
 def secure() -> None:
     """Make all three streams safe to use.
 
-    Standard output raises OSError at the first write that it does not take, and then swallows the rest. Standard error
-    never raises: there is no other place to say so.
+    Standard output raises OSError at the first write that fails, and then drops all further text. Standard error never
+    raises: there is no other place to report the error.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
             os.set_inheritable(number, True)
     if sys.stdout is None or sys.stdout is sys.__stdout__:
         sys.stdout = _safe(sys.stdout, 1, raises=True)
@@ -46,7 +46,7 @@ def _safe(stream: TextIO | None, number: int, *, raises: bool) -> TextIO:
 
 
 class _Descriptor(io.RawIOBase):
-    """One of the two output streams, and the first error that writing to it gave."""
+    """One of the two output streams, and its first error."""
 
     def __init__(self, number: int, *, is_open: bool, raises: bool) -> None:
         self.error: OSError | None = None
@@ -83,7 +83,7 @@ def _descriptor(stream: TextIO) -> _Descriptor | None:
 
 
 def announce(text: str) -> None:
-    """Print what is no result: where standard output does not take it, nothing has failed."""
+    """Print text that is no result. If standard output cannot be written, the command has not failed."""
     try:
         print(text, flush=True)
     except OSError:
@@ -91,21 +91,21 @@ def announce(text: str) -> None:
 
 
 def show_secret(text: str) -> None:
-    """Write to standard error, and nowhere else.
+    """Write to standard error, and to no other place.
 
     Raises:
-        OutputLost: nobody can have seen it.
+        OutputLost: standard error could not be written.
     """
     print(text, file=sys.stderr, flush=True)
     if (descriptor := _descriptor(sys.stderr)) is not None and descriptor.error is not None:
-        raise OutputLost("standard error cannot be written, where the secret would have been shown.")
+        raise OutputLost("standard error, which would show the secret, cannot be written.")
 
 
 def read_input(most: int = -1) -> bytes:
-    """All of standard input, or so many bytes of it at most.
+    """All of standard input, or at most so many bytes of it.
 
     Raises:
-        InvalidInput: it is closed, or cannot be read.
+        InvalidInput: standard input is closed, or cannot be read.
     """
     if sys.stdin is None:
         raise InvalidInput("Standard input is closed; name a file.")
@@ -116,7 +116,7 @@ def read_input(most: int = -1) -> bytes:
 
 
 def lost_output() -> OSError | None:
-    """Why standard output did not take all that was written to it; None where it did."""
+    """The reason why standard output did not take all text; None if it did."""
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -1,8 +1,8 @@
 """`nagayomi qa`, `summarize`, `classify`, `rerank` and `evidence`: the service in this process, over files.
 
-Answers go to standard output; what could not be read, what to know of a file and what it cost go to standard error. The
-other files are answered from all the same; the exit code is then 2. Nobody else waits for the one request of a command:
-it may be as long as it likes and take its time.
+Answers go to standard output; files that could not be read, warnings and the cost go to standard error. The other files
+are still answered from, and the exit code is then 2. A command has only one request, so its length and time have no
+limit.
 """
 
 import argparse
@@ -36,7 +36,7 @@ _ENDLESS = 1 << 60
 
 @dataclass(frozen=True)
 class _Asking:
-    """What one command adds to its files, and how it shows what comes back."""
+    """The arguments that one command adds, and how it shows the response."""
 
     options: tuple[str, ...]  # of the request, as arguments
     show: Callable[[Any, Sequence[Source], bool], str]  # response, sources, colour
@@ -80,10 +80,14 @@ def add_arguments(task: AnsweredTask, parser: argparse.ArgumentParser) -> None:
     elif task == "summarize":
         _add_summarize_arguments(parser)
     elif task == "classify":
-        parser.add_argument("--top-k", type=int, metavar="N", help="labels at most (default: all)")
+        parser.add_argument("--top-k", type=int, metavar="N", help="maximum number of labels (default: all)")
     elif task == "evidence":
-        parser.add_argument("--threshold", type=float, metavar="X", help="keep sentences above it (default: 0.1)")
-    parser.add_argument("--charset", metavar="NAME", help="how text files are encoded (default: what their bytes are)")
+        parser.add_argument(
+            "--threshold", type=float, metavar="X", help="keep sentences with a score above this (default: 0.1)"
+        )
+    parser.add_argument(
+        "--charset", metavar="NAME", help="the encoding of text files (default: found from their bytes)"
+    )
     parser.add_argument("--json", action="store_true", help="print the answer of the HTTP interface")
     parser.add_argument(
         "--model", metavar="NAME", help="a model of the store (default: the first for the task by name)"
@@ -91,13 +95,15 @@ def add_arguments(task: AnsweredTask, parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-store",
         metavar="DIR",
-        help="where the models are (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
+        help="folder of the models (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
     )
 
 
 def _add_qa_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--top-k", type=int, metavar="N", help="answers at most, best first (default: 1)")
-    parser.add_argument("--max-answer-length", type=int, metavar="N", help="tokens of an answer at most (default: 30)")
+    parser.add_argument("--top-k", type=int, metavar="N", help="maximum number of answers, best first (default: 1)")
+    parser.add_argument(
+        "--max-answer-length", type=int, metavar="N", help="maximum number of tokens of an answer (default: 30)"
+    )
     parser.add_argument(
         "--null-score-diff-threshold",
         type=float,
@@ -109,18 +115,18 @@ def _add_qa_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_summarize_arguments(parser: argparse.ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--max-sentences", type=int, metavar="N", help="sentences at most (default: 3)")
+    length.add_argument("--max-sentences", type=int, metavar="N", help="maximum number of sentences (default: 3)")
     length.add_argument("--ratio", type=float, metavar="X", help="share of the text's sentences")
-    length.add_argument("--max-characters", type=int, metavar="N", help="characters at most")
+    length.add_argument("--max-characters", type=int, metavar="N", help="maximum number of characters")
     parser.add_argument("--diversity", type=float, metavar="X", help="0 to 1: avoid sentences that repeat one another")
 
 
 def run(task: AnsweredTask, args: argparse.Namespace) -> int:
-    """Answer one request over all files; 2 where any of them could not be read.
+    """Answer one request over all files; return 2 if any of them could not be read.
 
     Raises:
         InvalidInput: an argument is wrong, or there is nothing to read.
-        NagayomiError: as app/errors.py has them.
+        NagayomiError: one of app/errors.py.
     """
     spec, asking = ANSWERED[task], _ASKING[task]
     request = _request(spec, args, asking.options)
@@ -132,7 +138,7 @@ async def _answer(spec: TaskSpec[Any, Any, Any], asking: _Asking, request: Field
     if not files:
         return 2
     sources = sources_of_files(files)
-    settings = with_one_model(_settings(args), spec.name, args.model)  # others would be loaded for nothing
+    settings = with_one_model(_settings(args), spec.name, args.model)  # other models are not needed
     async with Service.open(settings, [spec.name]) as service:
         response = await service.answer_documents(spec, request, sources)
     _print(response, sources, asking, as_json=args.json)
@@ -140,7 +146,7 @@ async def _answer(spec: TaskSpec[Any, Any, Any], asking: _Asking, request: Field
 
 
 async def _read(names: Sequence[str], charset: str | None) -> tuple[list[Extracted], bool]:
-    """What the files hold, and whether all of them could be read."""
+    """The contents of the files, and whether all of them could be read."""
     limits = FileLimits()
     extractor = Extractor(limits, at_once=1)
     found: list[Extracted] = []
@@ -183,10 +189,10 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _request(spec: TaskSpec[Any, Any, Any], args: argparse.Namespace, options: Sequence[str]) -> Fields:
-    """The request that the arguments describe. What was not given is left to the schema's defaults.
+    """The request that the arguments describe. Arguments that are not given have the schema's defaults.
 
     Raises:
-        InvalidInput: names the argument and says what is allowed.
+        InvalidInput: an argument is wrong; the message names it and says what is allowed.
     """
     given = {option: value for option in options if (value := getattr(args, option)) is not None}
     try:

@@ -88,7 +88,7 @@ def show_usage(model: str, usage: Usage, timings: Timings) -> str:
 
 
 def _by_document(parts: Sequence[tuple[str, list[str]]]) -> str:
-    """Lines of each document, below its name where there are several."""
+    """Lines of each document, below its name if there are several."""
     if len(parts) == 1:
         return "\n".join(parts[0][1])
     return "\n\n".join("\n".join([f"==> {_printable(_called(name))} <==", *lines]) for name, lines in parts)
@@ -113,7 +113,7 @@ def _place(answer: Answer) -> str:
 
 
 def _around(answer: Answer, source: Source) -> tuple[str, str]:
-    """What is read before and after an answer in its sentence, or sentences, cut where it gets long."""
+    """The text before and after an answer in its sentence or sentences, cut to a limited length."""
     sentence = answer.sentence or answer
     reading = source.structure.reading
     before = reading.between(sentence.start, answer.start, source.text)

@@ -13,7 +13,7 @@ IntArray = npt.NDArray[np.int32]
 LongArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
-Outputs = dict[str, FloatArray]  # what a graph gives for one document, by output name
+Outputs = dict[str, FloatArray]  # the outputs of a graph for one document, by name
 
 Task = Literal["qa", "classify", "summarize", "rerank", "evidence", "multiple-choice", "token-classification"]
 AnsweredTask = Literal["qa", "classify", "summarize", "rerank", "evidence"]  # those that the service answers

@@ -1,7 +1,7 @@
-"""From the bytes of a body to a request, or to a sentence that says what is wrong with them.
+"""From the bytes of a body to a request, or to a sentence about the error in them.
 
-Stricter than most JSON readers: a repeated name, NaN or a byte order mark is refused rather than guessed, because two
-readers could understand it differently. Also turns any ValidationError of pydantic into a sentence. This module does
+It is stricter than most JSON readers: it refuses a repeated name, NaN or a byte order mark, because two readers could
+understand it differently. It also turns any ValidationError of pydantic into a sentence. This module does
 not know HTTP beyond the bytes.
 """
 
@@ -22,10 +22,10 @@ T = TypeVar("T", bound=BaseModel)
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _SUBJECT = re.compile(r"^(?:Input|String|List|Value) should ")
-# Names of a union's branches, which stand in pydantic's locations and must not stand in a sentence.
+# Names of a union's branches, which pydantic puts into locations and which must not appear in a sentence.
 _UNION_TAG = re.compile("<[a-z]+>")
 _MAX_SHOWN = 3
-_EXACT = 2**53  # past it, numbers with a point are no longer every whole number
+_EXACT = 2**53  # above it, numbers with a point skip some whole numbers
 _MAX_NAME = 60
 
 
@@ -33,10 +33,10 @@ def validate(fields: dict[str, Any], model: type[T], place: str = "this endpoint
     """Read an object as `model`.
 
     Args:
-        place: the words for what takes the fields, in errors.
+        place: the words in errors for the place that takes the fields.
 
     Raises:
-        InvalidInput: its fields are not those of `model`.
+        InvalidInput: the fields are not those of `model`.
     """
     try:
         return model.model_validate(fields)
@@ -51,7 +51,7 @@ def parse_object(body: bytes, what: str = "body") -> dict[str, Any]:
         what: the word for it in errors, such as "line".
 
     Raises:
-        MalformedBody: says why it is not one.
+        MalformedBody: the body is no JSON object; the message says why.
     """
     if not body:
         raise MalformedBody(f"The {what} is empty; a JSON object is expected.")
@@ -105,11 +105,11 @@ def _no_constants(what: str, name: str) -> NoReturn:
 
 
 def explain(error: ValidationError, name_of: Callable[[str], str] | None = None, *, most: int | None = None) -> str:
-    """What is wrong with each value of settings or a file, without repeating the values.
+    """The errors in the values of settings or a file, without repeating the values.
 
     Args:
-        name_of: gives the name to show for a field; without it, the dotted path to the value.
-        most: errors that are told at most; all without it.
+        name_of: the name to show for a field; without it, the dotted path to the value.
+        most: the most errors to show; without it, all.
     """
     parts = []
     for item in error.errors(include_url=False, include_input=False)[:most]:
@@ -120,7 +120,7 @@ def explain(error: ValidationError, name_of: Callable[[str], str] | None = None,
 
 
 def _explain_request(error: ValidationError, model: type[BaseModel], place: str) -> str:
-    """The first few things wrong with a request, each as a sentence."""
+    """The first few errors in a request, each as a sentence."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     sentences = [_sentence(detail, model, place) for detail in details[:_MAX_SHOWN]]
     if len(details) > _MAX_SHOWN:
@@ -142,7 +142,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
 
 
 def _fields_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    """The fields beside the last part of a location."""
+    """The fields next to the last part of a location."""
     for part in location[:-1]:
         if isinstance(part, str):
             model = next(_models_in(model.model_fields[part].annotation))

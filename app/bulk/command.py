@@ -27,7 +27,7 @@ from app.settings import Settings, settings_from
 from app.store import model_versions, with_one_model
 from app.types import ServedTask
 
-# Work that a kill may cost: lines answered since the last commit are answered again.
+# The work that a kill may cost: lines that were answered since the last commit are answered again.
 COMMIT_LINES = 100
 COMMIT_S = 1.0
 
@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         metavar="IN",
         type=Path,
-        help="JSONL: on each line what a request of the HTTP interface holds; `file` in place of the text names a "
-        "file, or several, from the folder of IN on",
+        help="JSONL: each line holds the fields of a request of the HTTP interface; `file` in place of the text names "
+        "a file, or several, relative to the folder of IN",
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="JSONL: the answers, in the same order")
     parser.add_argument("--task", required=True, choices=get_args(ServedTask))
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     """
     given: dict[str, Any] = {} if args.model_store is None else {"model_store": args.model_store}
     settings = batch_settings(with_one_model(settings_from(given), args.task, args.model))
-    paths = Paths.beside(args.output)
+    paths = Paths.next_to(args.output)
     if args.input.resolve() in {path.resolve() for path in (paths.answers, paths.errors, paths.progress)}:
         raise InvalidInput("The output would overwrite the input; use another output.")
     with Source.open(args.input) as source, _backend(args, settings) as backend:
@@ -164,7 +164,7 @@ class _Here:
     settings: Settings
     task: ServedTask
     model: str | None
-    folder: Path  # where the paths of files begin
+    folder: Path  # paths of files are relative to it
 
     def versions(self) -> dict[str, str]:
         return model_versions(self.settings, self.task)
@@ -177,7 +177,7 @@ class _Here:
 
 
 def _progress_bar(source: Source, output: Output) -> "tqdm[Any]":
-    """In bytes of the input: lines would have to be counted first, and cost what they are long."""
+    """Progress in bytes of the input: lines would have to be counted first, and their costs differ."""
     done = output.place.bytes
     return tqdm(total=source.size, initial=done, unit="B", unit_scale=True, disable=None, dynamic_ncols=True)
 

@@ -1,9 +1,9 @@
 """Lines of a JSONL file as requests, and their answers as lines.
 
-A line holds the fields of an HTTP request, or `file` with a path or several in place of the text, and, if it likes, an
-`id`; the line for it holds the body of the answer with that `id`, or with the number of the line. Timings are left out:
-the same input gives the same output. This module knows neither the files that hold the lines nor the machine that
-answers them.
+A line holds the fields of an HTTP request, or `file` with one or more paths in place of the text, and optionally an
+`id`; the line of its answer holds the body of the answer with that `id`, or with the number of the line. Timings are
+left out: the same input gives the same output. This module knows neither the files that hold the lines nor the machine
+that answers them.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from app.text.characters import SURROGATE
 from app.types import ServedTask
 from app.validation import parse_object
 
-# Of lines whose answers are awaited: enough to keep an engine in batches, and little enough for any memory.
+# Bytes of the lines that wait for their answers: enough to fill an engine's batches, and few enough for any memory.
 MAX_HELD_BYTES = 64_000_000
 MIN_IN_FLIGHT = 64
 _SMALLEST_DOCUMENT = 64  # tokens: one block
@@ -50,7 +50,7 @@ logger = logging.getLogger("nagayomi.batch")
 
 @dataclass(frozen=True)
 class Place:
-    """How far an input is read: whole lines, their bytes as UTF-8, the SHA-256 of all these bytes, and blank lines."""
+    """A place in an input: whole lines, their bytes as UTF-8, the SHA-256 of all these bytes, and blank lines."""
 
     lines: int = 0
     bytes: int = 0
@@ -68,30 +68,30 @@ class Line:
     """One line of the input. `end` is the place after it."""
 
     end: Place
-    body: bytes | None  # None: it is too long to be held
+    body: bytes | None  # None: the line is too long to be held
 
     @property
     def number(self) -> int:
-        """Counted from 1, blank lines as well: as an editor shows it."""
+        """The number of the line in an editor: counted from 1, blank lines included."""
         return self.end.lines
 
 
 @dataclass(frozen=True)
 class AnsweredLine:
-    """What is written for one line: JSON, without the line end."""
+    """The output for one line: JSON, without the line end."""
 
     text: str
     failed: bool
 
 
 def read_lines(pieces: Iterator[bytes], start: Place, max_bytes: int) -> Iterator[Line]:
-    """The lines after a place that hold anything, each in memory alone, and with no more than about `max_bytes`.
+    """The lines after a place that are not blank, one at a time in memory, each with at most about `max_bytes`.
 
     Args:
-        pieces: of the whole input; see app/bulk/source.py.
+        pieces: the pieces of the whole input; see app/bulk/source.py.
 
     Raises:
-        InvalidInput: what stands before the place is not what stood there when it was noted.
+        InvalidInput: the input before the place has changed.
     """
     hasher = _hash_of_beginning(pieces, start)
     lines, offset, blank = start.lines, start.bytes, start.blank
@@ -131,7 +131,7 @@ def _hash_of_beginning(pieces: Iterator[bytes], start: Place) -> Any:
 
 
 def batch_settings(settings: Settings) -> Settings:
-    """Settings under which no line is refused for lack of room or time: nobody else waits."""
+    """Settings under which no line is refused for lack of room or time: a run has no other clients."""
     lines = in_flight(settings)
     patience_s = 1e9
     return settings.model_copy(
@@ -145,17 +145,17 @@ def batch_settings(settings: Settings) -> Settings:
 
 
 def in_flight(settings: Settings) -> int:
-    """Lines at once that fill the engine's batches, however short the texts are."""
+    """The number of lines at once that fills the engine's batches, even with short texts."""
     return max(MIN_IN_FLIGHT, _BATCHES_AHEAD * settings.max_batch_tokens // _SMALLEST_DOCUMENT)
 
 
 class LineAnswerer:
     """Answers lines through a service, several at once, in their order.
 
-    A line whose engine was lost is sent once more, without company: it may have been another one's fault.
+    A line whose engine was lost is sent once more, alone: another line may have caused the loss.
 
     Args:
-        folder: where the paths of files begin.
+        folder: the folder to which paths of files are relative.
     """
 
     def __init__(self, service: Service, task: ServedTask, folder: Path = Path()) -> None:
@@ -213,7 +213,7 @@ class LineAnswerer:
         """
         Raises:
             EngineFailed: the engine was lost while it had the line.
-            Unavailable: there is none.
+            Unavailable: there is no engine.
         """
         name: Any = number
         try:
@@ -229,17 +229,17 @@ class LineAnswerer:
             return _failure(number, name, RequestTooLarge(f"{error} {_HOW_TO_ALLOW_MORE}"))
         except NagayomiError as error:
             return _failure(number, name, error)
-        except Exception:  # a fault of ours must not keep the other lines from being read
+        except Exception:  # an error of the program in one line must not stop the other lines
             logger.exception("line %d failed", number)
             return _failure(number, name, NagayomiError("Something went wrong; the log says more."))
         text = response.model_dump_json(exclude={"timings"})
         return AnsweredLine(f'{{"id":{json.dumps(name)},{text[1:]}', failed=False)
 
     def _asked(self, fields: dict[str, Any]) -> Answer:
-        """What answers a line.
+        """The function that answers a line.
 
         Raises:
-            InvalidInput: its fields are not those of the task.
+            InvalidInput: the fields are not those of the task.
         """
         if "file" not in fields:
             return ask_in_json(self._service, self._task, fields, "this task")
@@ -251,7 +251,7 @@ class LineAnswerer:
     async def _read(self, names: list[str]) -> list[Extracted]:
         """
         Raises:
-            InvalidInput, FileError: a file cannot be read; begins with its name.
+            InvalidInput, FileError: a file cannot be read; the message begins with its name.
         """
         async with self._reading:
             files = []
@@ -265,7 +265,7 @@ class LineAnswerer:
 
 
 def _paths(fields: dict[str, Any]) -> list[str]:
-    """Takes the `file` out of a line's fields: one path, or several, each once."""
+    """Take the `file` out of a line's fields: one path, or several, each once."""
     given = fields.pop("file")
     paths = given if isinstance(given, list) else [given]
     if not all(isinstance(path, str) and path and not SURROGATE.search(path) for path in paths):
@@ -274,7 +274,7 @@ def _paths(fields: dict[str, Any]) -> list[str]:
 
 
 def _id(fields: dict[str, Any], number: int) -> str | int:
-    """Takes the `id` out of a line's fields."""
+    """Take the `id` out of a line's fields."""
     given = fields.pop("id", None)
     if given is None:
         return number

@@ -35,14 +35,14 @@ class Paths:
     progress: Path
 
     @classmethod
-    def beside(cls, answers: Path) -> "Paths":
+    def next_to(cls, answers: Path) -> "Paths":
         """`out.jsonl`, `out.jsonl.errors.jsonl` and `out.jsonl.progress.json`.
 
         Names are appended, so that no two runs with different outputs share a file, and the lock of the answers is the
         lock of all three.
 
         Raises:
-            InvalidInput: the answers cannot be a file that a run goes on with, or have the name of a side file.
+            InvalidInput: the answers are no file that a run can resume, or have the name of a side file.
         """
         if str(answers) == "-" or (answers.exists() and not answers.is_file()):
             raise InvalidInput(f"{answers} is not a file; OUT must be one, so that a killed run can resume.")
@@ -79,11 +79,11 @@ class Output:
         """New files, or those of a run that was interrupted.
 
         Args:
-            run: what the answers depend on, as JSON; a run goes on only with the same.
+            run: the settings on which the answers depend, as JSON; a run resumes only with the same settings.
 
         Raises:
-            InvalidInput: the files belong to something else, or to a run that is under way.
-            CannotWrite: says why.
+            InvalidInput: the files belong to another run, or to a run that is in progress.
+            CannotWrite: a file cannot be written; the message says why.
         """
         with ExitStack() as stack:
             try:
@@ -107,17 +107,17 @@ class Output:
 
     @property
     def place(self) -> Place:
-        """Of the input: up to here everything is answered and safe."""
+        """The place in the input up to which all lines are answered and safe."""
         return self._progress.place
 
     @property
     def failed(self) -> int:
-        """Lines among them that have no answer but an error."""
+        """The number of these lines that have an error and no answer."""
         return self._progress.failed
 
     @property
     def pending(self) -> int:
-        """Lines that were added and are not yet safe."""
+        """The number of lines that were added and are not yet safe."""
         return len(self._pending)
 
     def add(self, line: AnsweredLine, end: Place) -> None:
@@ -126,10 +126,10 @@ class Output:
         self._end = end
 
     def commit(self) -> None:
-        """Write what was added and wait until the disk has it.
+        """Write the added lines and wait until the disk has them.
 
         Raises:
-            CannotWrite: says why. What was safe before still is.
+            CannotWrite: a file cannot be written; the message says why. Lines that were safe before still are.
         """
         answered = b"".join(f"{line.text}\n".encode() for line in self._pending if not line.failed)
         failed = b"".join(f"{line.text}\n".encode() for line in self._pending if line.failed)

@@ -33,7 +33,7 @@ from app.types import ServedTask
 T = TypeVar("T")
 Lines = Iterable[tuple[int, bytes | None]]
 
-# Of the input, laid into the object store for one pool of workers: all of it while it runs, so not without end.
+# Bytes of the input for one pool of workers. They stay in the object store while the pool runs, so they have a limit.
 POOL_BYTES = 1_000_000_000
 BLOCK_BYTES = 1_000_000
 
@@ -42,10 +42,10 @@ _LINES = pyarrow.schema([("number", pyarrow.int64()), ("body", pyarrow.large_bin
 
 @dataclass(frozen=True)
 class Workers:
-    """How many there are, and what each takes of the cluster."""
+    """The number of workers, and the resources of each."""
 
     most: int | None  # None: as many as the cluster has room for
-    gpus: float  # 0 for providers that need none
+    gpus: float  # 0 for providers without a GPU
 
 
 class OnRay:
@@ -53,7 +53,7 @@ class OnRay:
 
     Args:
         settings: with paths that hold on every machine of the cluster.
-        folder: where the paths of files begin, on every machine.
+        folder: the folder to which paths of files are relative, on every machine.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class OnRay:
         Raises:
             Unavailable: there is no cluster at the address.
         """
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
-        # What concerns a run is raised; the rest would stand in the progress bar. Ray keeps its own log files.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray would report its use to its makers
+        # Errors of a run are raised; other messages would break the progress bar. Ray keeps its own log files.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         try:
@@ -116,13 +116,13 @@ class OnRay:
         """
         Raises:
             InvalidInput: no worker fits on the cluster.
-            Unavailable: the cluster cannot go on; says why.
+            Unavailable: the cluster cannot continue; the message says why.
         """
         blocks = _blocks(lines, in_flight(self._settings))
         versions = self.versions()
         most = self._workers.most or self._most()
         if not self._room(ray.available_resources()):
-            # Ray Data waits without a word, and without an end where it is a service that has the room.
+            # Ray Data waits silently, and for ever if a service holds the resources.
             tqdm.write(f"nagayomi: waiting for room on the cluster: {self._need()}.", file=sys.stderr)
         try:
             while tables := list(_some(blocks)):
@@ -139,14 +139,14 @@ class OnRay:
         answered = ray.data.from_arrow_refs(tables).map_batches(
             Worker,
             fn_constructor_args=(self._settings, self._task, self._model, versions, self._folder),
-            batch_size=None,  # a block, as it was laid down
+            batch_size=None,  # a block of lines
             batch_format="pyarrow",
             num_cpus=self._cpus,
             num_gpus=self._workers.gpus or None,
             compute=ActorPoolStrategy(
                 min_size=1,
                 max_size=most,
-                # The next lines are there before the last of these are answered, so that batches stay full.
+                # The next lines arrive before the last of these are answered, so that batches stay full.
                 max_concurrent_calls_per_actor=2,
                 enable_true_multi_threading=True,
             ),
@@ -155,7 +155,7 @@ class OnRay:
             yield AnsweredLine(row["text"], row["failed"])
 
     def _most(self) -> int:
-        """Workers that the cluster has room for when nothing else runs on it.
+        """The number of workers for which the cluster has room when nothing else runs on it.
 
         Raises:
             InvalidInput: no worker fits.
@@ -166,7 +166,7 @@ class OnRay:
         return most
 
     def _room(self, resources: Mapping[str, float]) -> int:
-        """Workers that fit into these resources, by Ray's names for them."""
+        """The number of workers that fit into these resources, which have Ray's names."""
         rooms = [resources.get("CPU", 0) / self._cpus]
         if self._workers.gpus:
             rooms.append(resources.get("GPU", 0) / self._workers.gpus)
@@ -177,7 +177,7 @@ class OnRay:
 
 
 class Worker:
-    """What one actor of the pool holds: a service, and the thread in which it lives."""
+    """One actor of the pool: a service, and the thread in which it runs."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class Worker:
         return [answer async for answer in self._answerer.answers(lines)]
 
     def close(self) -> None:
-        """End the service and its thread. The actors of a pool just end, and their engines with them."""
+        """End the service and its thread. The actors of a pool end without this, and their engines with them."""
         self._run(self._held.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -227,14 +227,14 @@ class Worker:
 
 
 def _reason(error: BaseException) -> str:
-    """The sentence of our own error in what Ray makes of it: a text with all traces in it."""
+    """The sentence of our own error, taken from Ray's error, a text with all tracebacks."""
     text = str(error).strip()
     ours = re.findall(r"^app\.errors\.\w+: (.+)$", text, re.MULTILINE)
     return ours[-1] if ours else text.splitlines()[-1]
 
 
 def _blocks(lines: Lines, most: int) -> Iterator[pyarrow.Table]:
-    """Lines as tables, each of `most` lines or about `BLOCK_BYTES`."""
+    """Lines as tables of `most` lines or about `BLOCK_BYTES`."""
     numbers: list[int] = []
     bodies: list[bytes | None] = []
     size = 0
@@ -250,7 +250,7 @@ def _blocks(lines: Lines, most: int) -> Iterator[pyarrow.Table]:
 
 
 def _some(blocks: Iterator[pyarrow.Table]) -> Iterator[Any]:
-    """The next blocks, laid into the object store, up to `POOL_BYTES`."""
+    """The next blocks, put into the object store, up to `POOL_BYTES`."""
     size = 0
     for block in blocks:
         yield ray.put(block)

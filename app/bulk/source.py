@@ -1,8 +1,8 @@
-"""The input of a batch run: a file of lines in whatever encoding it is in, as pieces of UTF-8.
+"""The input of a batch run: a file of lines in any encoding, as pieces of UTF-8.
 
-An input is a file with rules of its own, not a row of HTTP bodies: a byte order mark and blank lines mean nothing, and
-texts of Windows and of older systems are read as what their bytes are. What is no file of lines is refused before any
-line is. This module knows that lines are JSON, and nothing else of their content.
+An input is a file with rules of its own, not a series of HTTP bodies: a byte order mark and blank lines mean nothing,
+and the encodings of Windows and of older systems are found from the bytes. A file that does not consist of lines is
+refused before any line is read. This module knows that lines are JSON, and nothing else of their content.
 """
 
 import codecs
@@ -26,11 +26,11 @@ _WIDE_MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_B
 
 @dataclass(frozen=True)
 class Source:
-    """An open input. `encoding` is what its bytes are, as app/files/encoding.py names it."""
+    """An open input. `encoding` has the names of app/files/encoding.py."""
 
     file: BinaryIO
     encoding: str
-    size: int | None  # in bytes of UTF-8, where it is known
+    size: int | None  # in bytes of UTF-8, if known
 
     @classmethod
     @contextmanager
@@ -38,7 +38,7 @@ class Source:
         """Look at a file's beginning and open it.
 
         Raises:
-            InvalidInput: it cannot be read, is no text, or is JSON in another form than one object on each line.
+            InvalidInput: the file cannot be read, is no text, or is JSON but not one object on each line.
         """
         if str(path) == "-":
             raise InvalidInput("IN must be a file, not standard input: a resumed run reads its input again.")
@@ -55,9 +55,9 @@ class Source:
             yield source
 
     def pieces(self, most: int) -> Iterator[bytes]:
-        """The file from its beginning, as UTF-8: whole lines, but that one of more than `most` bytes comes in pieces.
+        """The file from its beginning, as UTF-8: whole lines, except that a line over `most` bytes comes in pieces.
 
-        What is not valid in the file's encoding is not valid UTF-8 either, so that its line fails and no other.
+        Bytes that are not valid in the file's encoding become invalid UTF-8, so that only their line fails.
         """
         self.file.seek(0)
         if self.encoding in _WIDE_MARKS:
@@ -105,22 +105,22 @@ def _encoding(head: bytes, path: Path) -> str:
     except NotText:
         raise InvalidInput(f"{path} holds binary data; IN is JSONL: one JSON object on each line.") from None
     except UnknownEncoding:
-        return "utf-8"  # JSON's own: each line that is not says so
+        return "utf-8"  # JSON's own encoding; each line that is not valid fails
 
 
 def _refuse_other_forms(source: Source, path: Path) -> None:
-    """JSON in one piece, as most programs write it, would fail on every line."""
+    """Refuse JSON in one piece, as most programs write it: every line would fail."""
     first = next((line for piece in source.pieces(_HEAD_BYTES) if (line := content_of(piece))), b"")
     quoted = shlex.quote(str(path))
     if first == b"[" or (first.startswith(b"[") and _begins_with_an_object(first)):
         raise InvalidInput(
             f"{path} holds one JSON array; IN is JSONL: one JSON object on each line. "
-            f"jq -c '.[]' {quoted} > lines.jsonl makes one of it."
+            f"jq -c '.[]' {quoted} > lines.jsonl converts it."
         )
     if first == b"{":
         raise InvalidInput(
             f"{path} holds a JSON object over several lines; IN is JSONL: one JSON object on each line. "
-            f"jq -c . {quoted} > lines.jsonl makes one of it."
+            f"jq -c . {quoted} > lines.jsonl converts it."
         )
 
 

@@ -1,7 +1,7 @@
-"""Requests and responses as clients see them, a file for each subject. Start with qa.py.
+"""Requests and responses as clients see them, with a file for each subject. Start with qa.py.
 
-Limits that hold for every installation stand here; limits an operator may move stand in app/settings/. This room does
-not know models or FastAPI. Messages name the field, what is wrong and what is allowed; they never repeat a text.
+Limits that hold for every installation stand here; limits that an operator may change stand in app/settings/. This room
+does not know models or FastAPI. Messages name the field, what is wrong and what is allowed; they never repeat a text.
 """
 
 from app.schemas.classify import (

@@ -9,11 +9,13 @@ from app.schemas.results import DocumentsResult, Response, Result
 
 class ClassifyFields(Request):
     text_pair: Text | None = Field(default=None, description="A second text, for models trained on pairs.")
-    top_k: int | None = Field(default=None, ge=1, description="Labels at most, most probable first. Without it, all.")
+    top_k: int | None = Field(
+        default=None, ge=1, description="Maximum number of labels, most probable first. Without it, all labels."
+    )
 
     @property
     def other_texts(self) -> list[str]:
-        """The texts next to those that are read."""
+        """The texts of the request that are no documents."""
         return [] if self.text_pair is None else [self.text_pair]
 
 
@@ -33,7 +35,7 @@ class LabelResult(Response):
     """One label and its probability."""
 
     label: str
-    name: str | None = Field(default=None, description="The label in words, where the model's manifest has them.")
+    name: str | None = Field(default=None, description="The label in words, if the model's manifest has them.")
     score: float
 
 

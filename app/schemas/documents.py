@@ -42,13 +42,13 @@ class DocumentInfo(_Place):
     """One document of a request, in the order sent."""
 
     document: str = Field(
-        description="What answers name it by: its id, else its place among the documents, counted from 0; of a file, "
-        "its name, with a number where an earlier one has the same."
+        description="The name of the document in answers: its id, else its index, counted from 0. For a file it is the "
+        "file's name, with a number if an earlier file has the same name."
     )
-    kind: Kind = Field(description="What the bytes of a file are, whatever its name says. `text` for JSON.")
-    characters: int = Field(description="Code points of its text.")
-    pages: int | None = Field(description="Pages or slides; null for a file without any.")
-    warnings: list[str] = Field(description="Sentences about what could not be read, such as scanned pages.")
+    kind: Kind = Field(description="The kind of a file, found from its bytes and not from its name. `text` for JSON.")
+    characters: int = Field(description="Number of code points of its text.")
+    pages: int | None = Field(description="Number of pages or slides; null for a file without pages.")
+    warnings: list[str] = Field(description="Sentences about parts that could not be read, such as scanned pages.")
 
 
 class BlockResult(_Place):
@@ -57,18 +57,18 @@ class BlockResult(_Place):
     kind: BlockKind
     start: int
     end: int
-    level: int = Field(description="Of a heading, 1 is the highest; 0 for every other kind.")
+    level: int = Field(description="The level of a heading, 1 is the highest; 0 for every other kind.")
     cells: list[tuple[int, int]] = Field(description="Spans of the cells of a row, empty cells included.")
     boxes: list[Box] | None = Field(
         default=None,
-        description="One box for each visual line. Only with `boxes=true`, and only where pages have them.",
+        description="One box for each visual line. Only with `boxes=true`, and only if the file has places on pages.",
     )
 
 
 class PageResult(_Place):
     """A page or a slide: the span of its text and its size in points, 0 where unknown."""
 
-    number: int = Field(description="From 1, in the order of the file.")
+    number: int = Field(description="The number of the page, from 1, in the order of the file.")
     start: int
     end: int
     width: float
@@ -80,11 +80,11 @@ class ExtractResponse(_Place):
     """A file as text, with its structure. Every visible character lies in a block."""
 
     document: str = Field(description="The name of the file.")
-    kind: Kind = Field(description="What the bytes are, whatever the name says.")
+    kind: Kind = Field(description="The kind of the file, found from its bytes and not from its name.")
     text: str
     blocks: list[BlockResult]
     pages: list[PageResult] = Field(description="Empty for a file without pages.")
-    warnings: list[str] = Field(description="Sentences about what could not be read, such as scanned pages.")
+    warnings: list[str] = Field(description="Sentences about parts that could not be read, such as scanned pages.")
 
 
 class DocumentText(BaseModel):
@@ -93,7 +93,7 @@ class DocumentText(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     id: DocumentId | None = Field(
-        default=None, description="What answers name it by. Without it, its place among them, counted from 0."
+        default=None, description="The name of the document in answers. Without it, its index, counted from 0."
     )
     text: Text
 
@@ -116,23 +116,23 @@ Documents = Annotated[list[DocumentText], Field(min_length=1), AfterValidator(_n
 
 
 class ExtractFields(BaseModel):
-    """What /extract takes next to a file."""
+    """The fields that /extract takes next to a file."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    boxes: bool = Field(default=False, description="Give the boxes of each block, one for each visual line.")
-    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
+    boxes: bool = Field(default=False, description="Return the boxes of each block, one for each visual line.")
+    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings need utf16.")
 
 
 class RenderFields(BaseModel):
-    """What /render takes next to a file."""
+    """The fields that /render takes next to a file."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    page: int = Field(default=1, ge=1, description="Which page, counted from 1.")
+    page: int = Field(default=1, ge=1, description="The number of the page, counted from 1.")
     width: int = Field(
         default=DEFAULT_PAGE_WIDTH,
         ge=16,
         le=10_000,
-        description="Pixels of the picture from left to right. A picture past the limit of pixels comes out smaller.",
+        description="Width of the picture in pixels. A picture over the limit of pixels becomes smaller.",
     )

@@ -10,15 +10,15 @@ DEFAULT_THRESHOLD = 0.1
 
 
 class EvidenceFields(Request):
-    query: Text = Field(description="What the sentences must bear on: a question or key words.")
+    query: Text = Field(description="The question or key words on which the sentences must bear.")
     threshold: float = Field(
-        default=DEFAULT_THRESHOLD, ge=0, le=1, description="A sentence is kept when its score is above."
+        default=DEFAULT_THRESHOLD, ge=0, le=1, description="A sentence is kept when its score is above this."
     )
     offset_unit: OffsetUnit = "codepoint"
 
     @property
     def other_texts(self) -> list[str]:
-        """The texts next to those that are read."""
+        """The texts of the request that are no documents."""
         return [self.query]
 
 
@@ -48,7 +48,9 @@ class EvidenceSentence(Response):
 class EvidenceResponse(Result):
     """How well the text fits the query, and every sentence of it in order."""
 
-    score: float = Field(description="From 0 to 1; of a text in several windows, that of the best one.")
+    score: float = Field(
+        description="The score, from 0 to 1; for a text in several windows, the score of the best window."
+    )
     sentences: list[EvidenceSentence]
 
 

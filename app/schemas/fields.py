@@ -1,4 +1,4 @@
-"""What the fields of requests may hold: texts, names of models, ids.
+"""The values that the fields of requests may hold: texts, names of models, ids.
 
 Messages name the field, what is wrong and what is allowed; they never repeat a text. This module does not know
 endpoints.
@@ -16,8 +16,8 @@ MAX_ID_CHARACTERS = 255
 
 OffsetUnit = Literal["codepoint", "utf16"]
 
-# Characters of which nothing is left to read: white space, controls, and what nobody sees. A class that means the same
-# to the regular expressions of JSON Schema, Python and Rust, which is why those past U+FFFF stand for themselves.
+# Invisible characters: white space, controls, and characters without width. The class means the same in the regular
+# expressions of JSON Schema, Python and Rust, so characters past U+FFFF are written as themselves.
 _UNSEEN = (
     r"\u0000-\u0020\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680\u180e\u2000-\u200f"
     r"\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
@@ -25,12 +25,13 @@ _UNSEEN = (
     "\U000e0001\U000e0020-\U000e007f\U000e0100-\U000e01ef"
 )
 _NO_NUL = r"[^\u0000]*"
-# What the validators below and the tokenizer take, for the OpenAPI schema: clients can check it before they send.
+# The texts that the validators below and the tokenizer take, for the OpenAPI schema: clients can check before they
+# send.
 TEXT_PATTERN = f"^{_NO_NUL}[^{_UNSEEN}]{_NO_NUL}$"
 
 
 def _characters(text: str) -> str:
-    """Refuse what is no character of a text: NUL and lone surrogates."""
+    """Refuse code points that are no characters of a text: NUL and lone surrogates."""
     if "\0" in text:
         raise PydanticCustomError("text", "holds a NUL character (U+0000); only text is allowed")
     if not text.isascii() and (match := SURROGATE.search(text)):
@@ -68,7 +69,7 @@ DocumentId = Annotated[
 
 
 def at_most_one(*names: str) -> JsonDict:
-    """For the OpenAPI schema: all of these fields but one are null or missing."""
+    """For the OpenAPI schema: at most one of these fields has a value."""
     return {"anyOf": [{"properties": {other: {"type": "null"} for other in names if other != name}} for name in names]}
 
 

@@ -18,13 +18,16 @@ class QaFields(Request):
 
     question: Texts = Field(description="A question, or a list of questions about the same text.")
     top_k: int = Field(
-        default=1, ge=1, le=MAX_TOP_K, description="Answers per question at most, best first; no answer twice."
+        default=1,
+        ge=1,
+        le=MAX_TOP_K,
+        description="Maximum number of answers per question, best first; no answer appears twice.",
     )
     max_answer_length: int = Field(
         default=30,
         ge=1,
         le=MAX_ANSWER_TOKENS,
-        description="Tokens of an answer at most; a token is one or two characters.",
+        description="Maximum number of tokens of an answer; a token is one or two characters.",
     )
     null_score_diff_threshold: float | None = Field(
         default=None,
@@ -34,16 +37,16 @@ class QaFields(Request):
     doc_stride: int | None = Field(
         default=None,
         ge=1,
-        description="Tokens between the starts of two windows, where the text does not fit in one. Smaller reads "
-        "every passage with more context around it, and costs more.",
+        description="Tokens between the starts of two windows, if the text does not fit in one. A smaller value reads "
+        "every passage with more context and costs more.",
     )
     window_overlap: int | None = Field(
         default=None,
         ge=0,
-        description="Tokens that two neighbouring windows share, in place of doc_stride: what Hugging Face calls "
+        description="Tokens that two neighbouring windows share, in place of doc_stride; Hugging Face calls this "
         "`doc_stride`. At most one of the two may be given.",
     )
-    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
+    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings need utf16.")
 
     @property
     def questions(self) -> list[str]:
@@ -51,7 +54,7 @@ class QaFields(Request):
 
     @property
     def other_texts(self) -> list[str]:
-        """The texts next to those that are read."""
+        """The texts of the request that are no documents."""
         return self.questions
 
     @model_validator(mode="after")
@@ -64,13 +67,13 @@ class QaFields(Request):
 class QaRequest(QaFields):
     """Questions about one text."""
 
-    context: Text = Field(description="The text to find the answers in, of any length within the limits in /info.")
+    context: Text = Field(description="The text that holds the answers, of any length within the limits in /info.")
 
 
 class QaDocumentsRequest(QaFields):
     """Questions about several texts: each is answered from all of them."""
 
-    documents: Documents = Field(description="The texts to find the answers in. Limits in /info hold for their sum.")
+    documents: Documents = Field(description="The texts that hold the answers. Limits in /info hold for their sum.")
 
 
 class Answer(Response):
@@ -80,15 +83,17 @@ class Answer(Response):
     start: int
     end: int
     score: float = Field(description="Probability among the best answers and no answer, in [0, 1].")
-    document: str | None = Field(default=None, description="Which document; null where `context` was sent.")
-    page: int | None = Field(default=None, description="The page it begins on; null for documents without pages.")
+    document: str | None = Field(default=None, description="The name of the document; null if `context` was sent.")
+    page: int | None = Field(
+        default=None, description="The page on which the answer begins; null for documents without pages."
+    )
     heading: list[str] | None = Field(
-        default=None, description="The headings above it, the highest level first; null where there are none."
+        default=None, description="The headings above the answer, the highest level first; null without headings."
     )
     boxes: list[Box] | None = Field(
-        default=None, description="Where it stands on pages of a PDF, line by line; null for anything else."
+        default=None, description="The boxes of the answer on pages of a PDF, line by line; null for other files."
     )
-    sentence: SentenceSpan | None = Field(default=None, description="The sentence, or the sentences, that hold it.")
+    sentence: SentenceSpan | None = Field(default=None, description="The sentence or sentences that hold the answer.")
 
 
 class QuestionResult(Response):
@@ -98,7 +103,7 @@ class QuestionResult(Response):
     answers: list[Answer]
     null_score: float = Field(description="Probability that the text holds no answer, in [0, 1].")
     score_diff: float = Field(
-        description="Null logit less the best answer's logit: what null_score_diff_threshold is compared with."
+        description="Null logit less the best answer's logit; null_score_diff_threshold is compared with it."
     )
 
 

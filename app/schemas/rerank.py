@@ -1,4 +1,4 @@
-"""A query and texts to put in order by how well they answer it."""
+"""A query and texts, which are put in order by how well they answer the query."""
 
 from pydantic import Field
 
@@ -8,11 +8,11 @@ from app.schemas.results import DocumentsResult, Response, Result
 
 
 class RerankFields(Request):
-    query: Text = Field(description="What the texts are compared with: a question or key words.")
+    query: Text = Field(description="The question or key words with which the texts are compared.")
 
     @property
     def other_texts(self) -> list[str]:
-        """The texts next to those that are read."""
+        """The texts of the request that are no documents."""
         return [self.query]
 
 
@@ -31,14 +31,16 @@ class RerankDocumentsRequest(RerankFields):
 class RerankResponse(Result):
     """How well the text fits the query."""
 
-    score: float = Field(description="From 0 to 1; of a text in several windows, that of the best one.")
+    score: float = Field(
+        description="The score, from 0 to 1; for a text in several windows, the score of the best window."
+    )
 
 
 class DocumentScore(Response):
     """How well one of several documents fits the query."""
 
     document: str
-    index: int = Field(description="Which of the documents it is, in the order sent, from 0.")
+    index: int = Field(description="The index of the document in the order sent, counted from 0.")
     score: float
 
 

@@ -1,4 +1,4 @@
-"""What every answer of a task has, and what every error says."""
+"""The fields that all answers of tasks share, and the form of all errors."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,14 +10,14 @@ class Response(BaseModel):
 
 
 class Usage(Response):
-    """What the request cost. More than one window: the text was read in overlapping parts, none of it left out."""
+    """The cost of the request. With several windows the text was read in overlapping parts, with nothing left out."""
 
     tokens: int = Field(description="Tokens computed, over all windows.")
-    windows: int = Field(description="Windows the texts were read in.")
+    windows: int = Field(description="Number of windows of all texts.")
 
 
 class Timings(Response):
-    """Milliseconds by stage. The queue ends where the first window starts to run, inference where the last one ends."""
+    """Milliseconds by stage. The queue ends when the first window starts to run, inference when the last one ends."""
 
     tokenize_ms: float
     queue_ms: float
@@ -33,12 +33,12 @@ class Result(Response):
 
 
 class DocumentsResult(Result):
-    documents: list[DocumentInfo] = Field(description="What was read, in the order sent.")
+    documents: list[DocumentInfo] = Field(description="The documents of the request, in the order sent.")
 
 
 class ErrorResponse(Response):
     """Every answer that is not a success."""
 
-    error: str = Field(description="A sentence: what was wrong and what is allowed.")
+    error: str = Field(description="A sentence that says what was wrong and what is allowed.")
     error_type: str
     request_id: str

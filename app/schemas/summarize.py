@@ -16,25 +16,26 @@ class SummarizeFields(Request):
     model_config = ConfigDict(json_schema_extra=at_most_one("max_sentences", "ratio", "max_characters"))
 
     max_sentences: int | None = Field(
-        default=None, ge=1, description=f"Sentences at most; {DEFAULT_SENTENCES} when no length is given."
+        default=None, ge=1, description=f"Maximum number of sentences; {DEFAULT_SENTENCES} when no length is given."
     )
     ratio: float | None = Field(default=None, gt=0, le=1, description="Share of the text's sentences, rounded up.")
     max_characters: int | None = Field(
         default=None,
         ge=1,
-        description="Characters of the summary at most. Sentences are never cut: those that fit are taken.",
+        description="Maximum number of characters of the summary. Sentences are never cut: only those that fit are "
+        "selected.",
     )
     diversity: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="0 avoids repetition as far as the summary's expected F1 gains by it; more avoids it further.",
+        description="0 avoids repetition as far as that raises the summary's expected F1; more avoids it further.",
     )
-    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings want utf16.")
+    offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings need utf16.")
 
     @property
     def other_texts(self) -> list[str]:
-        """The texts next to those that are read."""
+        """The texts of the request that are no documents."""
         return []
 
     @model_validator(mode="after")
@@ -50,13 +51,13 @@ class SummarizeFields(Request):
 
 
 class SummarizeRequest(SummarizeFields):
-    """A text to choose the most important sentences of. At most one of the three lengths may be given."""
+    """A text whose most important sentences are selected. At most one of the three lengths may be given."""
 
     text: Text = Field(description="The text to summarise, of any length within the limits in /info.")
 
 
 class SummarizeDocumentsRequest(SummarizeFields):
-    """Several texts, each to be summarised by itself; the length is that of each summary."""
+    """Several texts, each summarised by itself; the length is the length of each summary."""
 
     documents: Documents = Field(description="The texts to summarise. Limits in /info hold for their sum.")
 
@@ -74,14 +75,14 @@ class SentenceResult(Response):
     )
     selected: bool
     cut: bool = Field(
-        description="Whether it goes on in the next one: a sentence of more than 1,000 characters is cut at clauses."
+        description="Whether it continues in the next one: a sentence of more than 1,000 characters is cut at clauses."
     )
-    page: int | None = Field(default=None, description="The page it begins on; null for documents without pages.")
+    page: int | None = Field(default=None, description="The page on which it begins; null for documents without pages.")
     heading: list[str] | None = Field(
-        default=None, description="Of a selected sentence: the headings above it, the highest level first."
+        default=None, description="The headings above a selected sentence, the highest level first."
     )
     boxes: list[Box] | None = Field(
-        default=None, description="Of a selected sentence: where it stands on pages of a PDF, line by line."
+        default=None, description="The boxes of a selected sentence on pages of a PDF, line by line."
     )
 
 

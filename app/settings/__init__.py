@@ -1,7 +1,7 @@
-"""Every switch of the service in one frozen object, built once and handed down. A file for each subject.
+"""All settings of the service in one frozen object, built once and passed on, with a file for each subject.
 
 Values come from the constructor (the command line turns every field into a flag) or from environment variables named
-`NAGAYOMI_<FIELD>`. Each description says what changes when the value does. This room does not know models or HTTP.
+`NAGAYOMI_<FIELD>`. Each description says what changes with the value. This room does not know models or HTTP.
 Start with service.py.
 """
 
@@ -24,7 +24,7 @@ def settings_from(given: dict[str, Any]) -> Settings:
     """The settings from flags, then environment variables, then defaults.
 
     Raises:
-        InvalidInput: names the flag or the variable and says what is allowed.
+        InvalidInput: a value is wrong; the message names the flag or the variable and says what is allowed.
     """
     try:
         return Settings(**given)
@@ -35,5 +35,5 @@ def settings_from(given: dict[str, Any]) -> Settings:
 
 
 def flag(name: str) -> str:
-    """How a command line writes the name of a setting or of a request's field."""
+    """The flag of a setting or of a request's field on a command line."""
     return "QUESTION" if name == "question" else f"--{name.replace('_', '-')}"

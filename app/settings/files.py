@@ -1,4 +1,4 @@
-"""What files may cost, by consequence."""
+"""Settings that limit the cost of files."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -12,23 +12,23 @@ class FileSettings(BaseSettings):
     max_upload_bytes: int = Field(
         default=100_000_000,
         ge=1,
-        description="Bytes of one form with files (multipart/form-data), all of them together. Past it the request "
-        "gets 413 while it arrives. They are held in memory until they are read.",
+        description="Bytes of one form with files (multipart/form-data), for all files together. Past it the request "
+        "gets 413 while it arrives. Files are held in memory until they are read.",
     )
     max_file_bytes: int = Field(
-        default=50_000_000, ge=1, description="Bytes of one file. Past it the request gets 413 and is told which file."
+        default=50_000_000, ge=1, description="Bytes of one file. Past it the request gets 413, which names the file."
     )
     max_unpacked_bytes: int = Field(
         default=200_000_000,
         ge=1,
-        description="Bytes that the parts of one DOCX, PPTX or mail may unpack to. Past it the request gets 413, which "
-        "is what stops a zip bomb.",
+        description="Bytes that the parts of one DOCX, PPTX or mail may unpack to. Past it the request gets 413. This "
+        "stops zip bombs.",
     )
     max_file_characters: int = Field(
         default=2_000_000,
         ge=1,
-        description="Characters of the text of one file. Past it the request gets 413. /extract gives as many; what is "
-        "read by a model is held to max_text_characters as well.",
+        description="Characters of the text of one file. Past it the request gets 413. /extract returns as many; texts "
+        "for a model must also keep to max_text_characters.",
     )
     max_file_pages: int = Field(
         default=2_000, ge=1, description="Pages of one PDF. Past it the request gets 413 before any page is read."
@@ -36,26 +36,26 @@ class FileSettings(BaseSettings):
     max_page_pixels: int = Field(
         default=8_000_000,
         ge=10_000,
-        description="Pixels of one page that /render draws. Past it the picture comes out smaller than asked for.",
+        description="Pixels of one page that /render draws. Past it the picture is smaller than requested.",
     )
     file_timeout_s: float = Field(
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that one PDF may take to be read. Past it its process is killed and the request gets 413.",
+        description="Seconds for reading one PDF. Past it its process is killed and the request gets 413.",
     )
     file_memory_bytes: int = Field(
         default=2_000_000_000,
         ge=200_000_000,
-        description="Memory that the process which reads one PDF may have. Past it the process ends and the request "
-        "gets 422. With file_processes of them at once, the machine needs that many times as much.",
+        description="Bytes of memory of the process that reads one PDF. Past it the process ends and the request gets "
+        "422. With file_processes processes at once, the machine needs that many times as much.",
     )
     file_processes: int = Field(
         default=2,
         ge=1,
         le=64,
-        description="Files that are read at the same time; the others wait. More of them compete with the models for "
-        "the cores.",
+        description="Files that are read at the same time; the others wait. A higher value takes more cores from the "
+        "models.",
     )
     upload_timeout_s: float = Field(
         default=120.0,
@@ -66,7 +66,7 @@ class FileSettings(BaseSettings):
 
     @property
     def file_limits(self) -> FileLimits:
-        """What reading one file may cost."""
+        """The limits on reading one file."""
         return FileLimits(
             max_file_bytes=self.max_file_bytes,
             max_unpacked_bytes=self.max_unpacked_bytes,

@@ -1,4 +1,4 @@
-"""How many jobs there may be, and for how long, by consequence."""
+"""Settings that limit the number, size and age of jobs."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -10,8 +10,8 @@ class JobSettings(BaseSettings):
     max_jobs: int = Field(
         default=64,
         ge=0,
-        description="Jobs (Prefer: respond-async) that run or whose result is kept. Past it the request gets 429. 0 "
-        "offers none: requests are then answered at once, as if nobody had asked for a job.",
+        description="Jobs (Prefer: respond-async) that run or whose result is kept. Past it the request gets 429. With "
+        "0 there are no jobs: every request is answered at once, even if it asks for a job.",
     )
     max_key_jobs: int = Field(
         default=16,
@@ -28,7 +28,7 @@ class JobSettings(BaseSettings):
         default=3600.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that a job may take, waiting for room included, for clients that send no X-Timeout-Ms. "
+        description="Seconds that a job may take, including its wait for room, for clients that send no X-Timeout-Ms. "
         "Past it the job fails.",
     )
     job_keep_s: float = Field(

@@ -1,6 +1,6 @@
-"""The settings of the service itself: where it listens, what it loads, how much it takes, whom it lets in.
+"""The settings of the service itself: its address, its models, its limits, and its keys.
 
-Also how these limits fit together. This module does not know models or HTTP.
+The checks that these limits fit together are here too. This module does not know models or HTTP.
 """
 
 import re
@@ -23,7 +23,7 @@ class ServiceSettings(BaseSettings):
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="Address to listen on. Anything but a loopback address lets other machines send requests.",
+        description="Address to listen on. Other machines can send requests to any address except a loopback address.",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on. 0 takes any free port.")
     model_store: Path = Field(
@@ -47,27 +47,27 @@ class ServiceSettings(BaseSettings):
     intra_op_threads: int = Field(
         default=0,
         ge=0,
-        description="CPU threads of each model's engine. 0 takes one per physical core; set it where a container may "
-        "use fewer cores than the machine has, or where several models are busy at once.",
+        description="CPU threads of each model's engine. 0 takes one per physical core; set another value if a "
+        "container may use fewer cores than the machine has, or if several models are busy at once.",
     )
     text_threads: int = Field(
         default=2,
         ge=1,
         le=64,
-        description="Threads that tokenise and decode, each with its own tokeniser (some 20 MB per model). More "
+        description="Threads that tokenize and decode, each with its own tokenizer (some 20 MB per model). More "
         "threads keep short requests from waiting behind a long text.",
     )
     max_waiting_characters: int = Field(
         default=4_000_000,
         ge=1,
         description="Characters of texts that may wait for a text thread. Past it requests get 429 with Retry-After; "
-        "more means more memory and longer waits instead. A text that finds none waiting is always taken.",
+        "more means more memory and longer waits instead. A text is always accepted when no other one waits.",
     )
     max_batch_tokens: int = Field(
         default=4096,
         ge=1,
-        description="Tokens, in whole blocks, that run at once. More raises the throughput of a GPU, and everywhere "
-        "the memory and the time a request waits for the batch before it. A longer window still runs, alone.",
+        description="Tokens, in whole blocks, that run at once. A higher value raises the throughput of a GPU; on "
+        "every device it raises the memory and the wait for the batch before. A longer window still runs, alone.",
     )
     max_queue_tokens: int = Field(
         default=524_288,
@@ -85,7 +85,7 @@ class ServiceSettings(BaseSettings):
         default=300_000,
         ge=1,
         description="Characters that one request may hold in all its texts, as sent and once more after normalisation "
-        "(one ﷺ becomes 18). Past it the request gets 413 before any time is spent on tokenising it.",
+        "(one ﷺ becomes 18). Past it the request gets 413 before any time is spent on tokenizing it.",
     )
     max_questions: int = Field(default=64, ge=1, description="Questions that one /qa request may ask. More get 422.")
     max_client_batch_size: int = Field(
@@ -123,15 +123,15 @@ class ServiceSettings(BaseSettings):
         default=300.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that a batch may run. Past it the engine is taken for dead, killed and started anew, and "
+        description="Seconds that a batch may run. Past it the engine is killed and started again, and "
         "the requests in it get 503. Must be longer than the slowest batch of max_batch_tokens.",
     )
     drain_timeout_s: float = Field(
         default=30.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds that a service told to stop (SIGTERM) goes on with the requests it has. What is not "
-        "answered by then gets 503. Keep it below the time after which your platform kills a process.",
+        description="Seconds that a service told to stop (SIGTERM) goes on with the requests it has. Requests that are "
+        "not answered by then get 503. Keep it below the time after which your platform kills a process.",
     )
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -141,13 +141,13 @@ class ServiceSettings(BaseSettings):
     )
     api_keys_file: Path | None = Field(
         default=None,
-        description="File with one NAME:SHA-256 per line; empty lines and lines that start with # are passed over. It "
-        "is read at start: a key that is added or removed counts after a restart.",
+        description="File with one NAME:SHA-256 per line; empty lines and lines that start with # are skipped. The "
+        "file is read at start: a key that is added or removed counts after a restart.",
     )
     allow_unauthenticated: bool = Field(
         default=False,
-        description="Listen on an address that other machines reach, although no key is asked for. Without it the "
-        "service refuses to start that way; with it, whoever reaches the address may use the service.",
+        description="Listen on an address that other machines reach, although no key is required. Without it the "
+        "service refuses to start so; with it, every client that reaches the address may use the service.",
     )
     max_key_requests: int = Field(
         default=64,
@@ -167,7 +167,7 @@ class ServiceSettings(BaseSettings):
         "every page. Empty keeps browsers from showing answers to any page but the service's own.",
     )
     log_level: LogLevel = Field(
-        default="info", description="How much is logged. Texts are not logged at any level, unless log_texts is set."
+        default="info", description="Level of the log. Texts are not logged at any level, unless log_texts is set."
     )
     log_format: LogFormat = Field(
         default="text",
@@ -188,7 +188,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("models", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        """`a,b` as an environment variable or flag gives it."""
+        """`a,b`, the form of a list in an environment variable or flag."""
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
@@ -199,7 +199,7 @@ class ServiceSettings(BaseSettings):
         for origin in value:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"{origin!r} is not an origin: a scheme and a host, with a port where it is not the usual one, and "
+                    f"{origin!r} is not an origin: a scheme and a host, with a port if it is not the usual one, and "
                     "nothing after it, such as https://example.jp:8443"
                 )
         return value
@@ -214,7 +214,7 @@ class ServiceSettings(BaseSettings):
         if self.max_request_timeout_s < self.request_timeout_s:
             raise ValueError(
                 f"max_request_timeout_s ({self.max_request_timeout_s:g}) must be at least request_timeout_s "
-                f"({self.request_timeout_s:g}), or clients could not ask for what they get without asking"
+                f"({self.request_timeout_s:g}), or a client could not ask for the time it gets without asking"
             )
         if self.needs_key and self.max_key_tokens < self.max_request_tokens:
             raise ValueError(

@@ -177,14 +177,14 @@ def test_keys_keeps_the_token_out_of_the_file(capsys: pytest.CaptureFixture[str]
     assert main(["keys", "web"]) == 0
     out, err = capsys.readouterr()
     assert re.fullmatch(r"web:[0-9a-f]{64}\n", out)
-    token = err.removeprefix("The key, shown this once: ").strip()
+    token = err.removeprefix("The key, shown only once: ").strip()
     assert hashlib.sha256(token.encode()).hexdigest() == out.strip().partition(":")[2]
     assert main(["keys", "two words"]) == 2
     assert "letters, digits, dots, hyphens" in capsys.readouterr().err
 
 
 def test_a_switch_needs_no_value(capsys: pytest.CaptureFixture[str]) -> None:
-    """--allow-unauthenticated alone means true: what is wrong then is something else."""
+    """--allow-unauthenticated alone means true: the error is then another one."""
     assert main(["serve", "--host", "0.0.0.0"]) == 2
     assert "no key is required" in capsys.readouterr().err
     assert main(["serve", "--host", "0.0.0.0", "--allow-unauthenticated=false"]) == 2

@@ -121,11 +121,12 @@ async def test_unknown_models_paths_and_methods(client: httpx.AsyncClient) -> No
     error_of(await client.get("/qa/"), 404, "not_found")
     error_of(await client.get("/static/nothing.js"), 404, "not_found")
     response = await client.get("/qa")
-    assert "GET is not allowed here; allowed is POST." in error_of(response, 405, "method_not_allowed")
+    assert "GET is not allowed at this path; allowed is POST." in error_of(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
     for path, allowed in (("/", "GET, HEAD, POST"), ("/docs", "GET, HEAD"), ("/static/page.css", "GET, HEAD")):
         response = await client.delete(path)
-        assert f"DELETE is not allowed here; allowed is {allowed}." in error_of(response, 405, "method_not_allowed")
+        words = f"DELETE is not allowed at this path; allowed is {allowed}."
+        assert words in error_of(response, 405, "method_not_allowed")
         assert response.headers["allow"] == allowed
 
 
@@ -146,7 +147,7 @@ async def test_body_limit(client: httpx.AsyncClient) -> None:
     error_of(response, 413, "body_too_large")
 
 
-async def test_who_waits_for_leave_is_told_before_sending(settings: Settings) -> None:
+async def test_a_client_that_waits_for_100_continue_is_refused_before_it_sends(settings: Settings) -> None:
     """Expect: 100-continue: reading the body would ask for it."""
     application = create_app(settings)
     sent: list[dict[str, Any]] = []
