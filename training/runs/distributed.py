@@ -4,6 +4,7 @@ A single process is a group of one, so other modules need no special case. This 
 models.
 """
 
+import importlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -111,6 +112,10 @@ def joined() -> Iterator[Processes]:
     if size == 1:
         yield Processes(device=device)
         return
+    # This module of torch has the group of its first import among its default arguments, and the optimiser imports it.
+    # If that were our group, it would outlive its destruction, and its threads would abort the process at exit when
+    # they free a tensor (pytorch/pytorch#190489).
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), size, device)

@@ -1,6 +1,9 @@
-"""Limits of the system that a long run would run into, and what a machine trains in."""
+"""Limits of the system that a long run would reach, and the precision of a machine."""
 
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,32 @@ def test_one_process_alone_needs_no_launcher(monkeypatch: pytest.MonkeyPatch) ->
         assert processes.sum_of(2.5) == 2.5
         assert processes.from_first("a") == "a"
         assert processes.agree_on("a")
+
+
+LEAVES_A_GROUP = """
+import os
+from pathlib import Path
+import torch
+from training.runs.distributed import joined
+
+with joined() as processes:
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimiser = torch.optim.AdamW([weight])
+    (weight * processes.sum_of(1.0)).sum().backward()
+    optimiser.step()
+print([task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm") if "gloo" in task.read_text()])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the names of threads from /proc")
+def test_no_thread_of_the_group_outlives_it_and_can_abort_the_process_at_exit(tmp_path: Path) -> None:
+    script = tmp_path / "leaves.py"
+    script.write_text(LEAVES_A_GROUP, encoding="utf-8")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(launcher, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n") == ["[]", "[]", ""]
 
 
 CPUINFO = "processor\t: {number}\nmodel name\t: CPU @ 2.00GHz\nflags\t\t: fpu sse2 {flag}\nbugs\t\t: amx_bf16_bug\n\n"
