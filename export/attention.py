@@ -1,7 +1,7 @@
 """Attention over a block table, in torch: gather key and value blocks by the table, score, softmax, weighted sum.
 
-One signature for every kind of row. Written for export: 3-D hidden states, q scaled before the first MatMul, Gather
-instead of Scatter, and no tensor with two axes that grow with the number of tokens.
+Every kind of row has the same signature. The code is written for export: 3-D hidden states, q scaled before the first
+MatMul, Gather instead of Scatter, and no tensor with two axes that grow with the number of tokens.
 
 Shapes: T tokens, N blocks, b block size, H heads, d head size, R rows, W key blocks of a row.
 """
@@ -16,7 +16,7 @@ from export.spans import Spans, span_attention
 
 @dataclass(frozen=True)
 class Rows:
-    """Query blocks and what they attend to."""
+    """Query blocks and the key blocks that they attend to."""
 
     rows: Tensor | None  # (R,) query blocks; None: every block, in order
     table: Tensor  # (R, W) key blocks
@@ -46,7 +46,7 @@ Tables = BlockTables | Rows | Spans  # of one kind of layer
 
 
 def wide(x: Tensor) -> Tensor:
-    """In fp32, whatever it was: where sums of many values or their squares would overflow fp16 or lose its 11 bits."""
+    """The tensor in fp32, for sums of many values or squares, which would overflow fp16 or lose its 11 bits."""
     return x.float() if x.dtype == torch.float16 else x
 
 
@@ -63,7 +63,7 @@ def probabilities(scores: Tensor) -> Tensor:
 
 
 def parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
-    """x in equal parts along its last axis. Slices: of `chunk` ONNX makes a sequence, which TensorRT does not know."""
+    """x in equal parts along its last axis. They are slices: `chunk` becomes a sequence, unknown to TensorRT."""
     width = x.shape[-1] // count
     return tuple(x[..., part * width : (part + 1) * width] for part in range(count))
 
@@ -105,7 +105,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
 
 
 def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Tensor, random_bias: Tensor) -> Tensor:
-    """As `attend`, with r more key blocks that differ from head to head: gathered over (head, block) pairs.
+    """`attend` with r more key blocks that differ from head to head, gathered over (head, block) pairs.
 
     Args:
         random_table: (H, R, r); random_bias: (H, R, r * b).
@@ -144,7 +144,7 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, tables: Tables, layer: int)
 
     Args:
         q, k, v: (1, T, H, d), q scaled.
-        tables: of the kind of the layer; the rows of "full" and "local" are in order.
+        tables: the tables of the layer's kind; the rows of "full" and "local" are in order.
 
     Returns:
         (1, T, H * d)

@@ -1,7 +1,7 @@
 """The part of `export.check_parity` for families other than BigBird: every head, alone and packed, at every length.
 
-One line of figures for a family: {"family", "max_abs_diff", "batch_invariance", "cases", "heads", "lengths", ...}. The
-torch module, the exported graph in ONNX Runtime, and transformers compute the same random, sharp model.
+It gives one line of figures for a family: {"family", "max_abs_diff", "batch_invariance", "cases", "heads", "lengths",
+...}. The torch module, the exported graph in ONNX Runtime, and transformers compute the same random, sharp model.
 """
 
 import tempfile
@@ -28,7 +28,7 @@ def family_figures(
     """Compare every head of a family.
 
     Args:
-        longest: tokens of the longest document; without it, those that the family reads in one pass.
+        longest: tokens of the longest document; without it, the most that the family reads in one pass.
     """
     most: dict[str, float] = {"transformers": 0.0, "alone": 0.0}
     heads = tuple(tasks or FAMILIES[family].architectures)
@@ -60,7 +60,7 @@ def family_figures(
 
 
 def together(lengths: Sequence[int]) -> list[tuple[int, ...]]:
-    """Which documents share a batch: short ones around long ones, so that every length is first, last or between."""
+    """The documents of each batch: short ones around long ones, so that every length is first, last or between."""
     return [tuple(lengths[: len(lengths) // 2]), tuple(lengths[: len(lengths) // 2 - 1 : -1]), (1, lengths[-1], 65)]
 
 

@@ -2,10 +2,11 @@
 
 `python -m export.check_gpu_graph --model NAME --data jaquad/dev` reads the texts as the service does and runs three
 computations: model.onnx; the graph for GPUs under ONNX Runtime, whose CPU kernels round to fp16 between some operators
-only; and the same model in torch, which rounds after every one, as GPUs do. Its last line is {"max_probability_diff",
-"same_results", "items", ...}: the largest difference of a probability in either (of a token to start or end an answer,
-of a label, of a sentence), and how many items got the same answer, label or sentences from the graph for GPUs. It ends
-with 1 past --tolerance or when one of these differs; where rounding everywhere changes a result, two were about equal.
+only; and the same model in torch, which rounds after every operator, as GPUs do. Its last line is
+{"max_probability_diff", "same_results", "items", ...}: the largest difference of a probability in either (of a token to
+start or end an answer, of a label, of a sentence), and how many items got the same answer, label or sentences from the
+graph for GPUs. The exit code is 1 past --tolerance or when one of these differs. A result that changes only in the
+third computation had two candidates of about equal probability.
 """
 
 import argparse
@@ -45,7 +46,7 @@ TOLERANCE = 2e-2
 
 @dataclass
 class Comparison:
-    """How one computation differs from the fp32 graph, over all items."""
+    """The differences of one computation from the fp32 graph, over all items."""
 
     max_probability_diff: float = 0.0
     same_results: int = 0
@@ -59,7 +60,7 @@ class Comparison:
 
 
 def probabilities(logits: FloatArray) -> FloatArray:
-    """Of one output of one document: over its tokens or labels, or of each token's single logit by itself."""
+    """Probabilities of one output of one document: over its tokens or labels, or of each token's single logit."""
     if logits.ndim == 2:  # (tokens, 1)
         return np.asarray(1 / (1 + np.exp(-logits)))
     shifted = np.exp(logits - logits.max())
@@ -67,7 +68,7 @@ def probabilities(logits: FloatArray) -> FloatArray:
 
 
 def _result(prepared: AnyPrepared, outputs: list[Outputs]) -> Any:
-    """What a user would see, without scores."""
+    """The result that a user would see, without scores."""
     if isinstance(prepared, PreparedQa):
         return [[(answer.start, answer.end) for answer in one.answers] for one in prepared.decode(outputs)]
     if isinstance(prepared, PreparedLabels):
@@ -76,7 +77,7 @@ def _result(prepared: AnyPrepared, outputs: list[Outputs]) -> Any:
 
 
 def prepared_items(directory: Path, manifest: Manifest, data: Path, limit: int) -> Iterator[AnyPrepared]:
-    """The first questions of SQuAD files, or their texts where the model answers none, as the service reads them."""
+    """The first questions of SQuAD files, or only their texts if the model answers none, as the service reads them."""
     settings = Settings()
     tokenizer = Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
     for context, question in list(_items(data, manifest.task == "qa"))[:limit]:
@@ -102,8 +103,7 @@ def _items(data: Path, with_questions: bool) -> Iterator[tuple[str, str | None]]
 
 
 class _FastProducts(TorchDispatchMode):
-    """Matrix products of fp16 as GPUs make them, summed in fp32 and rounded once; the CPU's own take a hundred times as
-    long."""
+    """Matrix products of fp16 as on GPUs, summed in fp32 and rounded once; the CPU's own are a hundred times slower."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _PRODUCTS and args[0].dtype == torch.float16:
@@ -156,7 +156,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model-store", type=Path, default=Path("model_store"))
     parser.add_argument("--data", type=Path, required=True, help="SQuAD JSON: a file or a folder of files")
     parser.add_argument("--limit", type=int, default=200, metavar="N", help="questions or texts (default: 200)")
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of a probability (default: %(default)s)")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help="largest allowed difference of a probability (default: %(default)s)",
+    )
     args = parser.parse_args(arguments)
     found, items = compare(args.model_store / args.model, args.data, args.limit)
     worst = max(one.max_probability_diff for one in found.values())

@@ -3,8 +3,8 @@
 `python -m export.check_parity` builds random models whose attention is far from uniform and prints, as its last line,
 {"max_abs_diff", "cases", "batch_invariance", "random_pattern_diff", "largest_weight"}: the largest difference of logits
 from transformers in pattern "hf-eval" (torch module and ONNX Runtime), between a document alone and packed with others,
-and from the training mode of transformers with dropout 0 in pattern "random"; last, how far from uniform attention is:
-the largest weight of a query among 1,024 keys, where uniform attention has 0.001, as the mean of the least sharp model.
+and from the training mode of transformers with dropout 0 in pattern "random". The last figure says how far attention is
+from uniform: the largest weight of a query among 1,024 keys, 0.001 if uniform, as the mean of the least sharp model.
 `--family NAME` compares another family instead; its figures are those of export/check_families.py.
 """
 
@@ -73,9 +73,9 @@ def sharp_config(hidden: int, layers: int, num_labels: int, heads: int | None = 
 
 
 def sharpen(model: BigBird) -> None:
-    """Scale queries and keys so that attention is far from uniform: a wrong key then shows in the logits.
+    """Scale queries and keys so that attention is far from uniform: a wrong key then changes the logits.
 
-    Scores get a deviation of 11 at base width. Sharper still, rounding is what is measured: at 20, the logits of
+    Scores get a deviation of 11 at base width. With sharper attention rounding dominates: at 20, the logits of
     transformers in fp32 are 6e-5 away from its own in fp64.
     """
     for layer in model.bert.encoder.layer:
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.logging.set_verbosity_error()
     if args.family != "big_bird":
-        from export.check_families import family_figures  # it stands on this module
+        from export.check_families import family_figures  # it imports this module
 
         print(json.dumps(family_figures(args.family, args.hidden, args.layers, args.longest)))
         return 0

@@ -26,7 +26,7 @@ class CheckpointError(InvalidInput, ValueError):
 
 
 def locate(checkpoint: str) -> Path:
-    """A directory as it is; anything else is a hub id, of which config, tokenizer and weights are downloaded."""
+    """The directory, or the download of a hub id: its config, tokenizer and weights."""
     if Path(checkpoint).is_dir():
         return Path(checkpoint)
     if Path(checkpoint).exists() or checkpoint.startswith(("/", "./", "../", "~")) or checkpoint.endswith("/"):
@@ -41,15 +41,15 @@ def locate(checkpoint: str) -> Path:
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
-            f"{checkpoint!r} is neither a directory nor a model that can be had from the hub."
+            f"{checkpoint!r} is neither a directory nor a model that can be downloaded from the hub."
         ) from error
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """config.json as it stands.
+    """The contents of config.json.
 
     Raises:
-        CheckpointError: it is missing, or not a JSON object.
+        CheckpointError: the file is missing, or not a JSON object.
     """
     refuse_lfs_pointer(directory / "config.json")
     try:
@@ -62,7 +62,7 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def refuse_lfs_pointer(path: Path) -> None:
-    """Refuse what Git leaves in place of a large file that it has not fetched.
+    """Refuse the pointer that Git leaves in place of a large file that it has not fetched.
 
     Raises:
         CheckpointError: the file is such a pointer.
@@ -78,13 +78,13 @@ def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor
     """Configuration and weights of a BigBird.
 
     Raises:
-        CheckpointError: nothing to read, another family, or a .bin that holds more than tensors.
+        CheckpointError: there are no weights, the family is another one, or a .bin holds more than tensors.
     """
     document = read_config(directory)
     if document.get("model_type") != "big_bird":
         raise CheckpointError(
-            f"{directory} holds a {document.get('model_type')!r} model, and a big_bird is trained here; `nagayomi "
-            "warm-start` makes one of a BERT, RoBERTa or XLM-R."
+            f"{directory} holds a {document.get('model_type')!r} model, and only a big_bird can be trained; `nagayomi "
+            "warm-start` turns a BERT, RoBERTa or XLM-R into one."
         )
     return BigBirdConfig(**document), read_weights(directory)
 
@@ -93,7 +93,7 @@ def read_weights(directory: Path) -> Mapping[str, Tensor]:
     """The named tensors of model.safetensors or, weights only, of pytorch_model.bin (sharded or not).
 
     Raises:
-        CheckpointError: nothing to read, or a .bin that holds more than tensors.
+        CheckpointError: there are no weights, or a .bin holds more than tensors.
     """
     for name, read in (("model.safetensors", _read_safetensors), ("pytorch_model.bin", _read_bin)):
         index = directory / f"{name}.index.json"

@@ -1,4 +1,4 @@
-"""What an export needs of a model, whatever its family: tasks, graph inputs and outputs, and one packed forward pass.
+"""The interface of a model for the export, for all families: tasks, graph inputs and outputs, one packed forward pass.
 
 A family (export/model.py for BigBird, export/families for the others) is a subclass of `EncoderModel` that keeps the
 parameter names of transformers, so that its checkpoints load unchanged. This module does not know files or text.
@@ -21,34 +21,38 @@ from export.attention import Tables, rows_of
 from export.spans import Spans
 
 Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize", "rerank", "evidence"]
-# Those that transformers has a head of its own for. A reranker is a classifier with one label; evidence is a reranker's
-# label, and two for every token.
+# The tasks for which transformers has a head. A reranker is a classifier with one label; evidence has a reranker's
+# label, and two labels for every token.
 TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")
 LONGEST_TABLE = 1024  # tokens of a document up to which full layers gather its keys by a table
-PER_DOCUMENT: tuple[Task, ...] = ("classify", "multiple-choice", "rerank")  # the others have outputs for every token
+PER_DOCUMENT: tuple[Task, ...] = (
+    "classify",
+    "multiple-choice",
+    "rerank",
+)  # others have outputs for every token
 
 
 def output_names(task: Task) -> tuple[str, ...]:
-    """`token_logits` of evidence are (1, T, 2), whatever `logits` are."""
+    """`token_logits` of evidence are always (1, T, 2)."""
     names: dict[Task, tuple[str, ...]] = {"qa": ("start_logits", "end_logits"), "evidence": ("logits", "token_logits")}
     return names.get(task, ("logits",))
 
 
 def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The activations that checkpoints name. gelu_new and its variants are one formula, with tanh."""
+    """The activations that checkpoints name. gelu_new and its variants are the same formula, with tanh."""
     if name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
         return lambda x: F.gelu(x, approximate="tanh")
     if name == "gelu":
         return F.gelu
     if name == "relu":
         return F.relu
-    raise ValueError(f"The checkpoint asks for the activation {name!r}; gelu, gelu_new and relu are supported.")
+    raise ValueError(f"The checkpoint has the activation {name!r}; gelu, gelu_new and relu are supported.")
 
 
 class EncoderModel(nn.Module):
     """An encoder and the head of one task.
 
-    `architectures` names, for every task that transformers has a head for, its class that reads the same checkpoint.
+    `architectures` names, for every task for which transformers has a head, its class that reads the same checkpoint.
     """
 
     config_class: ClassVar[type[PretrainedConfig]]
@@ -78,11 +82,11 @@ class EncoderModel(nn.Module):
 
     @property
     def embedding_inputs(self) -> tuple[str, ...]:
-        """What the embeddings read; a family without token types has no such input."""
+        """The inputs of the embeddings; a family without token types has no such input."""
         return ("input_ids", "token_type_ids", "position_ids")
 
     def packed_inputs(self, pattern: AttentionPattern = "hf-eval") -> tuple[str, ...]:
-        """Names of the inputs of the packed graph, in order: only those of the kinds of layers that there are."""
+        """Names of the inputs of the packed graph, in order: only those of the kinds of layers that the model has."""
         parts = dict.fromkeys(self.kinds, ("table", "bias"))
         if self.takes_spans:
             parts["full"] = ("spans", "merge")
@@ -100,7 +104,7 @@ class EncoderModel(nn.Module):
         return "full" in self.kinds and self.max_tokens > LONGEST_TABLE and not self.for_gpus
 
     def tables(self, inputs: Mapping[str, Tensor]) -> dict[LayerKind, Tables]:
-        """What the layers of each kind attend to; for kinds whose rows are the blocks in their order."""
+        """The tables of each kind of layer whose rows are the blocks in their order."""
         key_bias = inputs["key_bias"]
         found: dict[LayerKind, Tables] = {}
         for kind in self.kinds:
@@ -126,24 +130,24 @@ class EncoderModel(nn.Module):
 
     @abstractmethod
     def logits(self, states: Tensor, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """What the head makes of them: two (1, T) for qa, (D, labels) for tasks over documents, else (1, T, labels)."""
+        """The logits of the head: two (1, T) for qa, (D, labels) for tasks over documents, else (1, T, labels)."""
 
     def run(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """The outputs of a packed batch, see `output_names`."""
         return self.logits(self.states(inputs), inputs)
 
     def saved_config(self) -> dict[str, Any]:
-        """config.json of a checkpoint of this model: what transformers needs to load it."""
+        """config.json of a checkpoint of this model, with which transformers loads it."""
         return {**self.config.to_dict(), "architectures": [self.architectures[self.task]]}
 
 
 class PackedModel(nn.Module):
-    """The layout the service runs: one token axis, block tables as inputs."""
+    """The layout that the service runs: one token axis, block tables as inputs."""
 
     def __init__(self, model: EncoderModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, **inputs: Tensor) -> tuple[Tensor, ...]:
-        """Takes what `model.packed_inputs` names."""
+        """Takes the inputs that `model.packed_inputs` names."""
         return self.model.run(inputs)

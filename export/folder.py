@@ -10,11 +10,11 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(out: Path, *, last: str, replaced: Sequence[str]) -> Iterator[Path]:
-    """A hidden folder next to `out`. Its files are moved to `out` at the end, and removed where there is an error.
+    """A hidden folder next to `out`. Its files are moved to `out` at the end, and removed after an error.
 
     Args:
         last: the file that is moved last; its presence means that the others are there.
-        replaced: files of `out` that go before the new ones come, whether or not those have the same names.
+        replaced: files of `out` that are removed before the new files come, even if their names differ.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))

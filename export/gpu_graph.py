@@ -1,10 +1,10 @@
-"""What makes a model and its graph fit for GPUs: mixed precision, and nothing in the graph that computes a shape.
+"""The changes that fit a model and its graph for GPUs: mixed precision, and no computed shapes in the graph.
 
 Precision is decided in torch, before the trace. Shapes are settled in the graph: torch.export writes sizes out, as
 Shape, Concat and Mul on 64-bit integers before every Reshape, and a flattened copy of every block table before its
 Gather. ONNX Runtime puts such nodes on the CPU, in the middle of the work of a GPU, and TensorRT needs a shape tensor
-for each. Here a Reshape gets a constant shape (0 keeps a dimension, -1 takes what is left), and a Gather takes its
-table as it is, two-dimensional and 32 bits wide. The results are the same to the bit.
+for each. Here a Reshape gets a constant shape (0 keeps a dimension, -1 takes the rest), and a Gather takes its table
+unchanged, two-dimensional and 32 bits wide. The results are the same to the bit.
 """
 
 import copy
@@ -26,7 +26,7 @@ TO_LOGITS = ("qa_outputs", "out_proj", "classifier")  # the last projection of e
 
 
 def mixed_precision(model: ModelT) -> ModelT:
-    """A copy in fp16, but for what `export.attention.wide` feeds: layer norms and the projection to logits."""
+    """A copy in fp16, except for the layer norms and the projection to logits, which `export.attention.wide` feeds."""
     mixed = copy.deepcopy(model).half()
     for name, module in mixed.named_modules():
         if isinstance(module, EncoderModel):
@@ -41,7 +41,7 @@ def settle_shapes(model: ir.Model) -> None:
     """Rewrite a graph in place.
 
     Raises:
-        ValueError: a Reshape has two sizes that no constant can say.
+        ValueError: a Reshape has two sizes that no constant can express.
     """
     for node in list(model.graph):
         if node.op_type == "Gather":
@@ -77,7 +77,7 @@ def _gather_as_it_is(graph: ir.Graph, gather: ir.Node) -> None:
 def _reshape_by_constant(graph: ir.Graph, reshape: ir.Node) -> None:
     data, output = reshape.inputs[0], reshape.outputs[0]
     if data is None or data.shape is None or output.shape is None:
-        return  # part of a shape computation: nothing will use it
+        return  # part of a shape computation that nothing will use
     before, after = _dimensions(data), _dimensions(output)
     if before == after and not output.is_graph_output():
         ir.convenience.replace_all_uses_with(output, data)

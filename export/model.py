@@ -18,8 +18,8 @@ from app.types import AttentionPattern
 from export.attention import BlockTables, Tables, block_attention, rows_of, wide
 from export.encoder import PER_DOCUMENT, EncoderModel, Task, activation
 
-# The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label: how
-# probable it is that a summary keeps the token.
+# The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label, the
+# logit of keeping the token in a summary.
 ARCHITECTURES: dict[Task, str] = {
     "qa": "BigBirdForQuestionAnswering",
     "classify": "BigBirdForSequenceClassification",
@@ -79,7 +79,7 @@ class SelfAttention(nn.Module):
 
 
 class ResidualOutput(nn.Module):
-    """Dense, dropout, add, LayerNorm: what transformers calls SelfOutput and Output."""
+    """Dense, dropout, add, LayerNorm: transformers calls them SelfOutput and Output."""
 
     def __init__(self, width: int, config: PretrainedConfig) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ def tables_from(inputs: Mapping[str, Tensor]) -> BlockTables:
 
 
 def config_dict(config: BigBirdConfig, task: Task) -> dict[str, Any]:
-    """config.json of a checkpoint of this module: what transformers needs to load it as `ARCHITECTURES[task]`."""
+    """config.json of a checkpoint of this module, with which transformers loads it as `ARCHITECTURES[task]`."""
     document: dict[str, Any] = config.to_dict()
     document["architectures"] = [ARCHITECTURES[task]]
     return document

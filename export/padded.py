@@ -1,6 +1,6 @@
 """The padded layout: ordinary (B, L) batches, as optimum passes them, over the model of packed batches.
 
-Makes the tables inside the graph, from L alone. This module does not know heads or weights.
+The graph itself makes the tables, from L alone. This module does not know heads or weights.
 
 Shapes: B documents of L tokens, n blocks of b tokens a document, D dense and S sparse rows a document.
 """
@@ -89,7 +89,7 @@ class _Packing:
 def _kept(outputs: Sequence[Tensor], documents: int, length: int, padded: int) -> tuple[Tensor, ...]:
     """Outputs for every token without those of the padding to whole blocks: (B, L, ...).
 
-    Taken by index: the length of a slice would be Min(length, 64 * ceil(length / 64)) to torch.export.
+    They are selected by index: for torch.export the length of a slice would be Min(length, 64 * ceil(length / 64)).
     """
     kept = torch.arange(length, device=outputs[0].device)
     return tuple(x.reshape(documents, padded, *x.shape[2:]).index_select(1, kept) for x in outputs)
@@ -169,7 +169,7 @@ class PaddedBigBird(nn.Module):
         cls_index = torch.arange(documents, device=input_ids.device) * blocks * size
         question_mask = None
         if self.model.task == "qa":
-            # transformers' own rule: the question ends at the first [SEP]; [CLS] stays, it is the null answer.
+            # transformers' own rule: the question ends at the first [SEP]; [CLS] stays, because it is the null answer.
             separator = (input_ids == self.sep_token_id).to(torch.int64)
             first_separator = torch.argmax(separator, dim=1, keepdim=True)  # (B, 1)
             place = torch.arange(length, device=input_ids.device).unsqueeze(0)  # (1, L)

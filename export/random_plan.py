@@ -1,7 +1,7 @@
 """The random key blocks of the paper's attention pattern, from transformers' own training-mode plan and seeds.
 
-transformers draws them anew at every forward pass, seeded with the index of the layer; here they are drawn once, for
-every number of blocks a model can see, and stored with the model so that the service only looks them up.
+transformers draws them again at every forward pass, seeded with the index of the layer; here they are drawn once, for
+every number of blocks that a model can see, and stored with the model, so that the service only looks them up.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def _layer_blocks(config: BigBirdConfig, length: int, layer: int) -> IntArray:
     attention = BigBirdBlockSparseAttention(config, seed=layer)
     attention.train()  # in eval mode transformers returns block 0 for all of them
     size, heads, r = config.block_size, config.num_attention_heads, config.num_random_blocks
-    state = np.random.get_state()  # transformers seeds the global generator; leave it as it was
+    state = np.random.get_state()  # transformers seeds the global generator, whose state is restored
     np.random.seed(layer)
     try:
         if length in _PAPER_LENGTHS:

@@ -1,4 +1,4 @@
-"""Tokenizers of SentencePiece's own file as a tokenizer.json: what the older Japanese checkpoints have.
+"""Tokenizers in SentencePiece's own file, which older Japanese checkpoints have, as a tokenizer.json.
 
 The numbers of pieces are those of the file, or moved as fairseq moves them (XLM-R, LUKE). This module knows the file,
 and does not know words, weights or graphs.
@@ -19,7 +19,7 @@ _FAIRSEQ = ("<s>", "<pad>", "</s>", "<unk>")
 
 
 def _joined() -> list[Any]:
-    """Steps that join kana and their voiced marks: SentencePiece's rules do (ｶﾞ), the Rust form of them does not."""
+    """Steps that join kana and their voiced marks (ｶﾞ), as SentencePiece's rules do and their Rust form does not."""
     halves = [chr(code) + mark for code in range(0xFF66, 0xFF9E) for mark in "ﾞﾟ"]
     forms = [(half, unicodedata.normalize("NFKC", half)) for half in halves]
     return [*(normalizers.Replace(half, full) for half, full in forms if len(full) == 1), normalizers.NFC()]
@@ -31,12 +31,12 @@ def read_sentencepiece(
     """The Rust form of a unigram model, without a post-processor.
 
     Args:
-        fairseq: its first three pieces give way to four of fairseq's, and <mask> follows the last.
-        lower: the text is put in lower case.
-        of_words: every word is cut into pieces by itself.
+        fairseq: replace its first three pieces with four of fairseq's, and add <mask> after the last.
+        lower: convert the text to lower case.
+        of_words: cut every word into pieces by itself.
 
     Raises:
-        CheckpointError: it cannot be read, or is of another kind than unigram.
+        CheckpointError: the file cannot be read, or is no unigram model.
     """
     from sentencepiece import sentencepiece_model_pb2
 
@@ -47,8 +47,8 @@ def read_sentencepiece(
         raise CheckpointError(f"{file} cannot be read: {error}") from error
     if proto.trainer_spec.model_type != _UNIGRAM:
         raise CheckpointError(
-            f"{file} holds a SentencePiece model of another kind than unigram. Save the fast tokenizer of transformers "
-            "there: it writes a tokenizer.json."
+            f"{file} holds a SentencePiece model that is not unigram. Save the fast tokenizer of transformers in its "
+            "folder: that writes a tokenizer.json."
         )
     own = [(piece.piece, float(piece.score)) for piece in proto.pieces]
     moved = [*((piece, 0.0) for piece in _FAIRSEQ), *own[len(_FAIRSEQ) - 1 :], ("<mask>", 0.0)]
@@ -69,7 +69,7 @@ def read_sentencepiece(
     pieces.normalizer = normalizers.Sequence(steps)
     marks = proto.normalizer_spec.add_dummy_prefix
     mark = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always" if marks else "never")
-    # A space becomes the mark of the word after it, and is lost where words that others cut have no mark.
+    # A space becomes the mark of the word after it, and is lost if the words come from a segmenter and have no mark.
     cut = marks or of_words
     pieces.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), mark]) if cut else mark
     special = [piece.piece for piece in proto.pieces if piece.type == _CONTROL]

@@ -1,6 +1,6 @@
-"""Random models of every family whose attention is far from uniform: a wrong key then shows in the logits.
+"""Random models of every family whose attention is far from uniform: a wrong key then changes the logits.
 
-What the comparison with transformers (export/check_parity.py) and the tests are made with. This module does not know
+The comparison with transformers (export/check_parity.py) and the tests use them. This module does not know
 files.
 """
 
@@ -79,7 +79,7 @@ def sharp_model(
 
 @torch.no_grad()
 def sharpen(model: EncoderModel) -> None:
-    """Scale queries and keys. Sharper still, rounding is what is measured: in fp32 transformers differs from itself."""
+    """Scale queries and keys. With sharper attention rounding dominates: transformers in fp32 differs from itself."""
     for name, parameter in model.named_parameters():
         if name.endswith(_QUERIES_AND_KEYS):
             parameter.mul_(3.0)

@@ -1,11 +1,12 @@
-"""Full attention over long documents without gathering their keys: one span of queries after the other.
+"""Full attention over long documents without gathering their keys: one span of queries after another.
 
 A table would copy every key of a document for each of its rows: at 8,192 tokens, gigabytes. A span is a few query
 blocks of one document, and the keys of that document lie next to each other, so that a slice of them is enough. In a
-graph this is a Scan over the spans; torch exports none, so a trace holds an operator in its place, for `expand`.
+graph this is a Scan over the spans; torch cannot export one, so a trace holds an operator in its place, for `expand`.
 
 A layer needs the scores of one span, (H, C, L) for a document of L tokens, and a slice of its keys and values: no
-tensor has two axes that grow with T. For CPUs; graphs for GPUs gather keys head by head (export/attention.py).
+tensor has two axes that grow with T. Spans are for CPUs; graphs for GPUs gather keys head by head
+(export/attention.py).
 
 Shapes: T tokens, N blocks of b tokens, S spans of C query tokens, H heads, d head size.
 """
@@ -28,7 +29,7 @@ class Spans:
     """Query spans of a packed batch; see `app.packing.pack`."""
 
     spans: Tensor  # (S, 4) first query token and the one after the last, first key token and the one after the last
-    merge: Tensor  # (N,) where each block stands among the blocks of all spans
+    merge: Tensor  # (N,) the place of each block among the blocks of all spans
     key_bias: Tensor  # (T,)
     block_size: int
 
@@ -65,7 +66,7 @@ def _attend_spans(q: Tensor, k: Tensor, v: Tensor, key_bias: Tensor, spans: Tens
 
 
 def expand(graph: onnx.ModelProto) -> None:
-    """Replace every place of the trace by a Scan over its spans. Changes the graph."""
+    """Replace every such operator of the trace by a Scan over its spans. Changes the graph."""
     nodes = [_scan(node) if node.domain == DOMAIN else node for node in graph.graph.node]
     if len(axes := _axes(nodes)):
         graph.graph.initializer.extend(axes)
@@ -89,7 +90,7 @@ def _scan(place: onnx.NodeProto) -> onnx.NodeProto:
     q, k, v, key_bias, spans = place.input
     name = place.name
 
-    def own(part: str) -> str:  # names inside are not those outside, nor those of another Scan
+    def own(part: str) -> str:  # names inside differ from those outside and from those of other Scans
         return f"{name}.{part}"
 
     def cut(source: str, part: str, bounds: str, axis: int) -> onnx.NodeProto:

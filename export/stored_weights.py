@@ -1,4 +1,4 @@
-"""How weights are stored: fp32, fp16, or int8 with one scale for each output channel.
+"""The stored form of weights: fp32, fp16, or int8 with one scale for each output channel.
 
 int8: a weight of two dimensions W (out, in) becomes round(W / s) in [-127, 127] with s = max |W| / 127 of each row
 (out, 1), in fp32: a small scale in fp16 would be off by much more than half a step. Vectors (biases, layer norms) stay
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 WeightType = Literal["fp32", "fp16", "int8"]
-SCALE = ".scale"  # of the name of a tensor, where its scales stand
+SCALE = ".scale"  # after the name of a tensor: the name of its scales
 
 
 def to_stored(weights: Mapping[str, Tensor], kind: WeightType) -> dict[str, Tensor]:
@@ -35,10 +35,10 @@ def to_stored(weights: Mapping[str, Tensor], kind: WeightType) -> dict[str, Tens
 
 
 def from_stored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a file in floating point, whatever they are stored as.
+    """The weights of a file in floating point, from any stored form.
 
     Raises:
-        ValueError: an int8 tensor comes without its scales.
+        ValueError: an int8 tensor has no scales.
     """
     weights: dict[str, Tensor] = {}
     for name, tensor in tensors.items():

@@ -1,9 +1,9 @@
 """`nagayomi engine check`: whether TensorRT can take a model's graph for GPUs, without a GPU.
 
-Every operator is looked up in TensorRT's own table with the types it is used with, every dimension of the inputs that
-varies must have its place in the profile, and nothing may be in the graph that makes an engine slow or impossible:
-shapes that depend on data, shapes that are computed, 64-bit indices. What it cannot say is how fast an engine is, and
-whether a version has faults: docs/gpu-checklist.md is for that.
+Every operator is looked up in TensorRT's own table with the types that it is used with, every dimension of the inputs
+that varies must be in the profile, and the graph must hold nothing that makes an engine slow or impossible: shapes that
+depend on data, computed shapes, 64-bit indices. The check does not measure the speed of an engine and does not find
+the faults of a version: docs/gpu-checklist.md is for that.
 """
 
 import argparse
@@ -53,17 +53,17 @@ OPERATORS: dict[str, frozenset[str]] = {
     "Transpose": _ANY,
     "Unsqueeze": _ANY,
 }
-# Supported, and yet no part of a graph for GPUs: what to do instead.
+# Operators that TensorRT supports and a graph for GPUs must not have, with the reason or the replacement.
 AVOIDED = {
     "NonZero": "its output's size depends on data",
     "ScatterND": "results are put back with a Gather",
-    "Shape": "shapes are constants, with 0 and -1 for what varies",
+    "Shape": "shapes are constants, with 0 and -1 for sizes that vary",
 }
 INDICES = {"Gather": 1, "GatherND": 1, "GatherElements": 1}  # which input
 
 
 def check(graph: onnx.ModelProto, layout: AttentionLayout, shapes: Profile) -> list[str]:
-    """What TensorRT would refuse, one sentence each; nothing when it takes the graph."""
+    """The parts that TensorRT would refuse, one sentence each; empty when it takes the graph."""
     return [*_operators(graph), *_dimensions(graph.graph, layout, shapes)]
 
 
@@ -83,7 +83,8 @@ def _operators(model: onnx.ModelProto) -> Iterator[str]:
     seen: set[str] = set()
     for node in model.graph.node:
         if node.op_type in FOLDED and all(name in constant for name in node.input):
-            # Made of stored weights alone: ONNX Runtime folds it when it loads the graph, before TensorRT sees it.
+            # Computed from stored weights alone: ONNX Runtime folds it when it loads the graph, before TensorRT sees
+            # it.
             constant |= set(node.output)
             continue
         for problem in _node(node, types, constant):
@@ -94,7 +95,7 @@ def _operators(model: onnx.ModelProto) -> Iterator[str]:
 
 def _node(node: onnx.NodeProto, types: dict[str, str], constant: set[str]) -> Iterator[str]:
     if node.domain:
-        return  # said of its domain
+        return  # reported with its domain
     if node.op_type in AVOIDED:
         yield f"{node.op_type} ({node.name}): {AVOIDED[node.op_type]}."
         return
@@ -108,11 +109,11 @@ def _node(node: onnx.NodeProto, types: dict[str, str], constant: set[str]) -> It
         yield f"Reshape ({node.name}) has a shape that is computed."
     place = INDICES.get(node.op_type)
     if place is not None and types.get(node.input[place]) == "INT64":
-        yield f"{node.op_type} ({node.name}) has 64-bit indices where 32 bits serve."
+        yield f"{node.op_type} ({node.name}) has 64-bit indices; use 32 bits."
 
 
 def _types(model: onnx.ModelProto) -> dict[str, str]:
-    """The type of every value, as far as inference finds it out."""
+    """The type of every value, as far as inference finds it."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     found = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info, *graph.output)}
     found |= {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -135,11 +136,11 @@ def _dimensions(graph: onnx.GraphProto, layout: AttentionLayout, shapes: Profile
                 if not low == usual == high == dimension.dim_value:
                     yield f"Dimension {place} of {value.name} is {dimension.dim_value}, its profile {low} to {high}."
             elif not 1 <= low <= usual <= high:
-                yield f"Dimension {place} of {value.name} has a profile that is none: {low}, {usual}, {high}."
+                yield f"Dimension {place} of {value.name} has a profile that is not in order: {low}, {usual}, {high}."
 
 
 def lines(graph: onnx.GraphProto, layout: AttentionLayout, shapes: Profile) -> Iterator[str]:
-    """A table for people: operators with their number, and inputs with the shapes an engine is built for."""
+    """A table for people: operators with their number, and inputs with the shapes for which an engine is built."""
     counts: dict[str, int] = {}
     for node in graph.node:
         counts[node.op_type] = counts.get(node.op_type, 0) + 1
@@ -152,7 +153,7 @@ def lines(graph: onnx.GraphProto, layout: AttentionLayout, shapes: Profile) -> I
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table, and what TensorRT would refuse; 1 if there is anything.
+    """Print the table and the parts that TensorRT would refuse; return 1 if there are any.
 
     Raises:
         BrokenModel: there is no such model, or it has no graph for GPUs.
@@ -172,5 +173,5 @@ def run(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"refused: {problem}")
     if not problems:
-        print(f"{manifest.name}: TensorRT takes every operator, and the profile holds every size that varies.")
+        print(f"{manifest.name}: TensorRT takes every operator, and the profile covers every size that varies.")
     return 1 if problems else 0

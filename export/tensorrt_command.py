@@ -1,7 +1,7 @@
-"""`nagayomi engine build|check`: TensorRT engines before they are needed, and what can be known of them without a GPU.
+"""`nagayomi engine build|check`: builds TensorRT engines before they are needed, and checks a graph without a GPU.
 
-`build` starts the engines as the service would and ends them again: what they leave in the cache is what the service
-finds there. `check` needs the extra `export`.
+`build` starts the engines as the service would and ends them again: the service then finds them in the cache. `check`
+needs the extra `export`.
 """
 
 import argparse
@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings = Settings()
     actions = parser.add_subparsers(dest="action", required=True, metavar="build|check")
     build = actions.add_parser("build", help="build the engine of a model into the cache; minutes, on a GPU")
-    check = actions.add_parser("check", help="list what TensorRT would refuse of a model's graph; without a GPU")
+    check = actions.add_parser(
+        "check", help="list the parts of a model's graph that TensorRT would refuse; needs no GPU"
+    )
     for action in (build, check):
         action.add_argument("--model", required=True, metavar="NAME", help="a model of the store")
         action.add_argument("--model-store", type=Path, default=settings.model_store, help="default: %(default)s")
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=int,
             default=settings.max_batch_tokens,
             metavar="N",
-            help="as the service is started with: an engine is built for batches up to it (default: %(default)s)",
+            help="the setting of the service: an engine is built for batches up to this size (default: %(default)s)",
         )
     build.add_argument("--engine-cache", type=Path, default=settings.engine_cache, help="default: %(default)s")
 
@@ -57,5 +59,5 @@ async def _build(args: argparse.Namespace) -> int:
     await engine.start()
     await engine.close()
     built = sorted(set(args.engine_cache.glob(f"{manifest.name}-*/*.engine")) - before)
-    print("\n".join(map(str, built)) if built else f"The engine of {manifest.name} was in {args.engine_cache} already.")
+    print("\n".join(map(str, built)) if built else f"The engine of {manifest.name} is in {args.engine_cache} already.")
     return 0

@@ -35,9 +35,9 @@ TARGETS: tuple[Target, ...] = ("cpu", "cuda", "tensorrt")
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an export is told besides the checkpoint. `metadata` goes into the manifest.
+    """The options of an export. `metadata` goes into the manifest.
 
-    `attention_pattern` is read where layers have BigBird's attention, `first_position` by the families of RoBERTa.
+    `attention_pattern` is for layers with BigBird's attention, `first_position` for the families of RoBERTa.
     """
 
     task: Task
@@ -48,7 +48,7 @@ class ExportOptions:
     target: Target = "cpu"
     segmenter: SegmenterName | None = None
     normaliser: NormaliserName | None = None
-    special_tokens: tuple[str, str] | None = None  # the first one and the separator, where no file says them
+    special_tokens: tuple[str, str] | None = None  # the first one and the separator, if no file names them
     first_position: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -57,8 +57,8 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     """Write a model directory, whole or not at all. Files of an earlier export are replaced, the manifest last.
 
     Raises:
-        CheckpointError: the checkpoint cannot be read, lacks weights of the task, or does not say how its text is to be
-            cut and no option does; or the service would refuse the model. Nothing is written then.
+        CheckpointError: the checkpoint cannot be read or lacks weights of the task; neither it nor an option says how
+            its text is cut; or the service would refuse the model. Nothing is written then.
     """
     if options.layout == "padded" and options.attention_pattern == "random":
         raise CheckpointError('The padded layout makes its tables in the graph; it has only the pattern "hf-eval".')
@@ -116,7 +116,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             temperature=metadata.get("temperature", 1.0),
             inputs=input_names(model, options.layout, options.attention_pattern),
             outputs=output_names(options.task),
-            files={},  # what stands in the others is known before anything is written
+            files={},  # the contents of the other files are known before anything is written
             source=metadata.get("source", Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint),
             training_data=tuple(TrainingData(**entry) for entry in metadata.get("training_data", [])),
             licence=metadata.get("licence", "unknown: see the source checkpoint"),
@@ -129,7 +129,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             graphs[options.target] = write_gpu_graph(model, folder, options.attention_pattern)
             files.append(GPU_FILE)
         saved = model.saved_config()
-        # What a training run notes of itself names places of the machine it ran on: no part of the model.
+        # The notes of a training run name paths of its machine, which are no part of the model.
         kept = {key: value for key, value in own.items() if key != "training"}
         saved["nagayomi"] = {**kept, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
         if options.first_position is not None:
@@ -147,9 +147,9 @@ def _check_pieces(tokenizer: TokenizerFiles, normaliser: NormaliserName, embeddi
     """Refuse a tokenizer that the service would refuse when it loads the model.
 
     Raises:
-        CheckpointError: a special token is missing, or there are more pieces than embeddings.
+        CheckpointError: a special token is missing, or the tokenizer has more pieces than the model embeddings.
     """
-    pieces = tokenizers.Tokenizer.from_str(tokenizer.pieces.to_str())  # the service's settings are no part of the file
+    pieces = tokenizers.Tokenizer.from_str(tokenizer.pieces.to_str())  # the file does not hold the service's settings
     try:
         Tokenizer(pieces, normaliser=normaliser, segmenter="none")
     except BrokenModel as error:
@@ -161,13 +161,13 @@ def _check_pieces(tokenizer: TokenizerFiles, normaliser: NormaliserName, embeddi
 
 @contextmanager
 def _naming_metadata() -> Iterator[None]:
-    """What the manifest cannot hold was said by --metadata, by --out, or by config.json."""
+    """Turn errors of the manifest into a sentence: the wrong value comes from --metadata, --out or config.json."""
     try:
         yield
     except ValidationError as error:
         raise CheckpointError(f"The manifest cannot be written. {explain(error)}") from error
     except (TypeError, AttributeError) as error:
-        raise CheckpointError(f"The manifest cannot be written; the metadata is of another form: {error}.") from error
+        raise CheckpointError(f"The manifest cannot be written; the metadata has the wrong form: {error}.") from error
 
 
 def input_names(model: EncoderModel, layout: Layout, attention_pattern: AttentionPattern) -> tuple[str, ...]:
@@ -178,18 +178,18 @@ def model_of(directory: Path, manifest: Manifest) -> EncoderModel:
     """The model that a directory of the store was exported from, in torch.
 
     Raises:
-        CheckpointError: its weights cannot be read.
+        CheckpointError: the weights cannot be read.
     """
     document = read_config(directory)
     return read_model(directory, manifest.task, document.get("nagayomi", {}).get("first_position"))
 
 
 def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
-    """Give a packed model that is there a graph for GPUs; its other files stay as they are.
+    """Add a graph for GPUs to an exported packed model; its other files stay unchanged.
 
     Raises:
         BrokenModel: the directory holds no whole model.
-        CheckpointError: it is of the padded layout.
+        CheckpointError: the model has the padded layout.
     """
     manifest = Manifest.read(directory)
     verify_files(directory, manifest)
@@ -221,27 +221,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         type=Path,
-        help="model directory to write, e.g. model_store/NAME. Where it is the --checkpoint itself, a model of the "
+        help="model directory to write, e.g. model_store/NAME. If it is the --checkpoint itself, a model of the "
         "store, the graph for a GPU --target is added to it and nothing else changes",
     )
     parser.add_argument(
         "--layout", choices=("packed", "padded"), default="packed", help="padded: for optimum (default: packed)"
     )
     parser.add_argument(
-        "--attention-pattern", choices=("hf-eval", "random"), default="hf-eval", help="of big_bird (default: hf-eval)"
+        "--attention-pattern",
+        choices=("hf-eval", "random"),
+        default="hf-eval",
+        help="attention pattern of a big_bird (default: hf-eval)",
     )
     parser.add_argument(
         "--first-position",
         type=int,
         metavar="N",
-        help="position of the first token, for roberta, xlm-roberta and luke; rinna's RoBERTa wants 0 (default: that "
-        "of the padding token and 1)",
+        help="position of the first token, for roberta, xlm-roberta and luke; rinna's RoBERTa needs 0 (default: the "
+        "padding token's id plus 1)",
     )
     parser.add_argument(
         "--weights",
         choices=get_args(WeightType),
         default="fp32",
-        help="how weights are stored, whatever a graph computes in; int8: with a scale for each output channel",
+        help="stored form of the weights, independent of a graph's precision; int8: with a scale for each output "
+        "channel",
     )
     parser.add_argument(
         "--target",
@@ -249,14 +253,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="cpu",
         help="cuda, tensorrt: a second graph in mixed precision, for GPUs, over the same weights (default: cpu alone)",
     )
-    parser.add_argument("--segmenter", choices=get_args(SegmenterName), help="default: what the checkpoint says")
+    parser.add_argument("--segmenter", choices=get_args(SegmenterName), help="default: as the checkpoint says")
     parser.add_argument(
         "--special-tokens",
         nargs=2,
         metavar=("FIRST", "SEPARATOR"),
-        help="what stands before a text and after it, such as [CLS] [SEP] (default: the template in tokenizer.json)",
+        help="the tokens before and after a text, such as [CLS] [SEP] (default: the template in tokenizer.json)",
     )
-    parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: what the checkpoint says")
+    parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: as the checkpoint says")
     parser.add_argument(
         "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
     )

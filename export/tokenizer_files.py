@@ -1,8 +1,8 @@
-"""What a checkpoint's own tokenizer files say of its text: the pieces as one tokenizer.json, the words, the normaliser.
+"""A checkpoint's own tokenizer files: the pieces as one tokenizer.json, the segmenter, the normalizer.
 
-Reads tokenizer.json where there is one; of BertJapaneseTokenizer, which has none, tokenizer_config.json and vocab.txt
-or spiece.model. Whatever the files leave open stays None: the exporter asks for it. This module does not know weights
-or graphs.
+The module reads tokenizer.json if there is one, and tokenizer_config.json with vocab.txt or spiece.model for
+BertJapaneseTokenizer, which has none. A value that no file gives stays None: the exporter asks for it. This module does
+not know weights or graphs.
 """
 
 import json
@@ -34,18 +34,18 @@ class TokenizerFiles:
     """The tokenizer of a checkpoint."""
 
     pieces: tokenizers.Tokenizer
-    segmenter: SegmenterName | None  # None: the files do not say
+    segmenter: SegmenterName | None  # None: no file says it
     normaliser: NormaliserName | None
-    file: Path | None = None  # a tokenizer.json that can be used as it is
+    file: Path | None = None  # a tokenizer.json that can be used unchanged
 
     def with_template(self, special: tuple[str, str] | None, is_own: bool) -> "TokenizerFiles":
-        """The same with special tokens around texts: those of the file, or a first one and a separator that are given.
+        """The tokenizer with special tokens around texts: the file's, or a given first token and separator.
 
         Args:
-            is_own: the checkpoint was made here, and without a template it has BERT's.
+            is_own: the checkpoint was made by this program, and without a template it has BERT's.
 
         Raises:
-            CheckpointError: the file has none that can be used and none are given, or it does not know them.
+            CheckpointError: the file has no template that can be used and no tokens are given, or it lacks the tokens.
         """
         if special is None:
             if self.pieces.post_processor is None and is_own:
@@ -76,7 +76,7 @@ def read_tokenizer(directory: Path) -> TokenizerFiles:
     """Read the tokenizer of a transformers directory.
 
     Raises:
-        CheckpointError: there is none, or it does something that the service cannot do.
+        CheckpointError: there is no tokenizer, or it does something that the service cannot do.
     """
     settings = _json_object(directory / "tokenizer_config.json")
     name = settings.get("tokenizer_class") or _json_object(directory / "config.json").get("tokenizer_class")
@@ -97,10 +97,10 @@ def read_tokenizer(directory: Path) -> TokenizerFiles:
 
 
 def _text_alone(pieces: tokenizers.Tokenizer) -> tuple[SegmenterName | None, NormaliserName | None]:
-    """Nobody cuts words where the pieces say nothing else: transformers gives them the text as well.
+    """No segmenter, unless the pieces show one: transformers too gives them the whole text.
 
-    Where most Japanese pieces begin a word (▁東京), the text was cut into words before they were trained, and no file
-    says by whom: Waseda's RoBERTa and Kyoto's DeBERTa-v2 want Juman++.
+    If most Japanese pieces begin a word (▁東京), the text was cut into words before they were trained, and no file
+    names the segmenter: Waseda's RoBERTa and Kyoto's DeBERTa-v2 need Juman++.
     """
     japanese = [piece for piece in pieces.get_vocab() if _JAPANESE.search(piece)]
     if 2 * sum(piece.startswith("▁") for piece in japanese) > len(japanese):
@@ -109,10 +109,10 @@ def _text_alone(pieces: tokenizers.Tokenizer) -> tuple[SegmenterName | None, Nor
 
 
 def _json_object(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is no file.
+    """The object in a JSON file; empty if there is no file.
 
     Raises:
-        CheckpointError: the file holds something else.
+        CheckpointError: the file holds no JSON object.
     """
     if not file.exists():
         return {}
@@ -131,7 +131,7 @@ def _converted(directory: Path) -> tokenizers.Tokenizer:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, trust_remote_code=False)
-    except Exception as error:  # whatever the libraries below raise
+    except Exception as error:  # the libraries below raise many types
         raise CheckpointError(f"The tokenizer in {directory} cannot be loaded: {error}") from error
     backend: tokenizers.Tokenizer | None = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -142,7 +142,7 @@ def _converted(directory: Path) -> tokenizers.Tokenizer:
 
 
 def _luke_japanese(directory: Path, settings: dict[str, Any]) -> tokenizers.Tokenizer:
-    """MLukeTokenizer of transformers, which has no Rust form: the pieces of XLM-R, and the names of entities after."""
+    """MLukeTokenizer of transformers, which has no Rust form: the pieces of XLM-R, and then the names of entities."""
     pieces = read_sentencepiece(directory / "sentencepiece.bpe.model", fairseq=True)
     _add_tokens(pieces, directory, settings)
     pieces.post_processor = processors.TemplateProcessing(
@@ -170,7 +170,7 @@ def _bert_japanese(directory: Path, settings: dict[str, Any]) -> TokenizerFiles:
     segmenter, normaliser = _words(directory, settings)
     by_character = piece_type == "character"
     if by_character:
-        segmenter = "none"  # characters are the same whatever words they stand in
+        segmenter = "none"  # characters do not depend on the words around them
     special = {key: _content(settings.get(key)) or default for key, default in _SPECIAL.items()}
     lower = bool(settings.get("do_lower_case", False))
     if piece_type == "sentencepiece":
@@ -211,7 +211,7 @@ def _word_type(settings: dict[str, Any]) -> str | None:
 
 
 def _words(directory: Path, settings: dict[str, Any]) -> tuple[SegmenterName | None, NormaliserName | None]:
-    """Who cuts words, and what becomes of the text before."""
+    """The segmenter, and the normalizer of the text before it."""
     word_type = _word_type(settings)
     if word_type in (None, "basic"):
         return "none", "none"
@@ -224,7 +224,7 @@ def _words(directory: Path, settings: dict[str, Any]) -> tuple[SegmenterName | N
             f"Words of the tokenizer in {directory} are cut by {word_type}; known are mecab, jumanpp and basic."
         )
     dictionary = options.get("mecab_dic")
-    if dictionary is None:  # a place of the machine it was trained on, or a default that has changed over the years
+    if dictionary is None:  # a path of another machine, or a default that has changed over the years
         return None, normaliser
     if options.get("mecab_option"):
         raise CheckpointError(
@@ -254,7 +254,7 @@ def _vocabulary(file: Path) -> dict[str, int]:
 
 
 def _lowering(word_type: str | None, by_character: bool, lower: bool) -> Any:
-    """What is done to the text after the normaliser of the manifest."""
+    """The steps on the text after the manifest's normalizer."""
     steps: list[Any] = []
     if word_type == "basic":
         clean = {"clean_text": True, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
@@ -288,5 +288,5 @@ def _add_tokens(pieces: tokenizers.Tokenizer, directory: Path, settings: dict[st
         add([AddedToken(content, special=special, normalized=False)])
         if pieces.token_to_id(content) != number:
             raise CheckpointError(
-                f"The added token {content!r} in {directory} has the number {number}, with a gap before."
+                f"The added token {content!r} in {directory} has the number {number}; there is a gap before it."
             )

@@ -44,9 +44,9 @@ _SAFETENSORS_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "I8"
 def write_graph(
     model: EncoderModel, out: Path, layout: Layout, pattern: AttentionPattern = "hf-eval", weights: WeightType = "fp32"
 ) -> list[str]:
-    """Write model.onnx and the weights beside it (and random_plan.npz). Returns the names of the files."""
+    """Write model.onnx and the weights next to it (and random_plan.npz). Returns the names of the files."""
     save_file(to_stored(model.state_dict(), weights), out / WEIGHTS_FILE, metadata={"format": "pt"})
-    (out / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it for its owner only; a service may run as somebody else
+    (out / WEIGHTS_FILE).chmod(0o644)  # from safetensors only its owner can read it; a service may be another user
     files = [MODEL_FILE, WEIGHTS_FILE]
     if layout == "packed":
         attention = attention_layout(model, pattern)
@@ -62,7 +62,7 @@ def write_graph(
 
 
 def write_gpu_graph(model: EncoderModel, out: Path, pattern: AttentionPattern = "hf-eval") -> Graph:
-    """Write the packed graph in mixed precision over the weights that are there. Returns what a manifest says of it."""
+    """Write the packed graph in mixed precision over the stored weights. Returns its entry for the manifest."""
     mixed = mixed_precision(model)
     graph = trace_packed(mixed, attention_layout(mixed, pattern), settle_shapes)
     point_weights_at(graph, out / WEIGHTS_FILE)
@@ -74,7 +74,7 @@ def write_gpu_graph(model: EncoderModel, out: Path, pattern: AttentionPattern = 
 
 
 def attention_layout(model: EncoderModel, pattern: AttentionPattern) -> AttentionLayout:
-    """How batches of a model with this pattern are laid out, with the random plan that goes with it."""
+    """The layout of batches of a model with this pattern, with its random plan."""
     plan = random_plan(model.config, model.max_tokens) if pattern == "random" else None
     return AttentionLayout(
         model.block_size,
@@ -137,7 +137,7 @@ def trace_packed(
 
 
 class _Packed(torch.nn.Module):
-    """`PackedModel` with its inputs in one dictionary: torch.export follows no ** of names that a model decides."""
+    """`PackedModel` with its inputs in one dictionary: torch.export cannot trace ** with names that a model decides."""
 
     def __init__(self, model: EncoderModel) -> None:
         super().__init__()
@@ -171,11 +171,11 @@ def _trace(
     outputs: tuple[str, ...],
     rewrite: Callable[[onnx_ir.Model], None] | None = None,
 ) -> onnx.ModelProto:
-    # It says for every operator of torchvision that torchvision is not installed.
+    # It logs for every operator of torchvision that torchvision is not installed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        # The exporter warns of its own insides (deprecated calls of torch and onnxscript, names of dimensions that it
-        # derives itself): nothing that a caller could do otherwise. Parity is tested.
+        # The exporter warns of its own internals (deprecated calls of torch and onnxscript, names of dimensions that it
+        # derives itself), which no caller can change. Parity is tested.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module.eval(),
@@ -198,7 +198,7 @@ def _trace(
         program.save(str(path), external_data=True)
         graph = onnx.load(path)
     expand(graph)
-    # The exporter notes a stack trace on every node, with paths of the machine: nothing a reader of the model needs.
+    # The exporter notes a stack trace on every node, with paths of the machine, which no reader of the model needs.
     del graph.metadata_props[:]
     for part in (
         *graph.graph.node,

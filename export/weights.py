@@ -1,4 +1,4 @@
-"""The weights of a model: taken over from a checkpoint, or drawn at random. This module does not know files."""
+"""The weights of a model: read from a checkpoint, or drawn at random. This module does not know files."""
 
 from collections.abc import Mapping
 
@@ -17,8 +17,8 @@ def load_weights(model: EncoderModel, weights: Mapping[str, Tensor]) -> None:
     Checkpoints from TensorFlow call the parameters of layer norms gamma and beta.
 
     Raises:
-        CheckpointError: the checkpoint lacks a weight of the encoder or of this task's head, or has one of another
-            shape, or with values that are no numbers.
+        CheckpointError: the checkpoint lacks a weight of the encoder or of this task's head, or a weight has another
+            shape or values that are no numbers.
     """
     own = model.state_dict()
     weights = {_of_today(name): tensor for name, tensor in weights.items()}
@@ -29,7 +29,7 @@ def load_weights(model: EncoderModel, weights: Mapping[str, Tensor]) -> None:
         )
     for name, parameter in own.items():
         if weights[name].shape != parameter.shape:
-            shapes = f"{tuple(weights[name].shape)}, where its config.json asks for {tuple(parameter.shape)}"
+            shapes = f"{tuple(weights[name].shape)}, and its config.json says {tuple(parameter.shape)}"
             raise CheckpointError(f"The weight {name} of the checkpoint has the shape {shapes}.")
         if not torch.isfinite(weights[name]).all():
             raise CheckpointError(f"The weight {name} of the checkpoint holds NaN or infinity.")

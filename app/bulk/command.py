@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     """
     given: dict[str, Any] = {} if args.model_store is None else {"model_store": args.model_store}
     settings = batch_settings(with_one_model(settings_from(given), args.task, args.model))
-    paths = Paths.beside(args.output)
+    paths = Paths.next_to(args.output)
     if args.input.resolve() in {path.resolve() for path in (paths.answers, paths.errors, paths.progress)}:
         raise InvalidInput("The output would overwrite the input; use another output.")
     with Source.open(args.input) as source, _backend(args, settings) as backend:

@@ -35,7 +35,7 @@ class Paths:
     progress: Path
 
     @classmethod
-    def beside(cls, answers: Path) -> "Paths":
+    def next_to(cls, answers: Path) -> "Paths":
         """`out.jsonl`, `out.jsonl.errors.jsonl` and `out.jsonl.progress.json`.
 
         Names are appended, so that no two runs with different outputs share a file, and the lock of the answers is the

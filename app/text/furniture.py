@@ -38,15 +38,10 @@ def mark_furniture(text: str, lines: Sequence[Line], visible: Sequence[int]) -> 
             for place in places
             if PAGE_AT_EDGE.search(text, lines[visible[place]].first, lines[visible[place]].last)
         ]
-        beside = [place for place in places if pages & {place - 1, place + 1, place - 2, place + 2}]
+        near = [place for place in places if pages & {place - 1, place + 1, place - 2, place + 2}]
         # A head that stands only once, next to a page number, repeats the title of the document.
-        again = len(key) >= 4 and (title.startswith(key) or key.startswith(title)) and beside and places != [0]
-        if (
-            len(numbered) >= 2
-            or (len(places) >= 2 and len(beside) * 2 >= len(places))
-            or again
-            or (numbered and beside)
-        ):
+        again = len(key) >= 4 and (title.startswith(key) or key.startswith(title)) and near and places != [0]
+        if len(numbered) >= 2 or (len(places) >= 2 and len(near) * 2 >= len(places)) or again or (numbered and near):
             for place in places:
                 if place or len(numbered) >= 2:
                     lines[visible[place]].shape = "head"

@@ -1,6 +1,6 @@
 """BERT, whose layers all attend to the whole document: dense rows only. RoBERTa and LUKE are made of the same parts.
 
-Its layers are those of export/model.py; what is its own are the embeddings, the pooler and the heads. Shapes: T tokens
+Its layers are those of export/model.py; the embeddings, the pooler and the heads are its own. Shapes: T tokens
 of a packed batch, D documents.
 """
 
@@ -17,9 +17,9 @@ from export.model import Layers
 
 
 class Embeddings(nn.Module):
-    """Sums of word, token type and position; a model with one token type reads none.
+    """Sums of word, token type and position; a model with one token type has no input for it.
 
-    `first_position` is the row of the first token's position: RoBERTa keeps those up to the padding token's for itself.
+    `first_position` is the row of the first token's position: RoBERTa reserves the rows up to the padding token's.
     """
 
     def __init__(self, config: PretrainedConfig, first_position: int) -> None:

@@ -1,4 +1,4 @@
-"""DeBERTa v2 and v3: BERT's layers, with scores that also depend on how far two tokens are apart.
+"""DeBERTa v2 and v3: BERT's layers, with scores that also depend on the distance between two tokens.
 
     score(i, j) = (Q_i.K_j + Q_i.PK[c(i - j)] + K_j.PQ[c(i - j)]) / sqrt(3 d),   c(r) = clamp(bucket(r) + 256, 0, 511)
 
@@ -26,7 +26,7 @@ from export.model import Intermediate, ResidualOutput
 
 
 def bucket(distance: Tensor, buckets: int, longest: int) -> Tensor:
-    """Distances up to half the buckets count by themselves, farther ones by their logarithm; as transformers rounds."""
+    """Distances up to half the buckets have their own, farther ones share by logarithm, rounded as in transformers."""
     if buckets <= 0:
         return distance
     middle = buckets // 2
@@ -37,7 +37,7 @@ def bucket(distance: Tensor, buckets: int, longest: int) -> Tensor:
 
 
 class Distances:
-    """Which row of PK and PQ stands at which distance, for documents of up to `blocks` blocks."""
+    """The row of PK and PQ at each distance, for documents of up to `blocks` blocks."""
 
     def __init__(self, config: Any, blocks: int, size: int) -> None:
         longest = config.max_relative_positions if config.max_relative_positions > 0 else config.max_position_embeddings
@@ -58,7 +58,7 @@ def of_pairs(products: Tensor, left: Tensor) -> Tensor:
 
     Args:
         products: (H, N, b, G * b), by token and distance.
-        left: (N, W) for each pair, the first of its two segments, counted over all blocks.
+        left: (N, W), for each pair the first of its two segments, counted over all blocks.
 
     Returns:
         (H, N, W, b, b), by token of the block and token of the other.

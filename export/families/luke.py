@@ -1,7 +1,7 @@
-"""LUKE without entities: the words of a text alone, which its layers read exactly as BERT's do.
+"""LUKE without entities: only the words of a text, which its layers read exactly as BERT's do.
 
-Its weights for entities (entity_embeddings, w2e_query, e2w_query, e2e_query) stay behind. Positions begin after the
-padding token's, as in the RoBERTa that it was made of; classification goes through the pooler, as in BERT.
+Its weights for entities (entity_embeddings, w2e_query, e2w_query, e2e_query) are not exported. Positions begin after
+the padding token's, as in the RoBERTa from which it was made; classification uses the pooler, as in BERT.
 """
 
 from collections.abc import Mapping

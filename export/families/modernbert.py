@@ -23,7 +23,7 @@ _NAMES: dict[str, LayerKind] = {"full_attention": "full", "sliding_attention": "
 
 
 def layer_kinds(config: Any) -> tuple[LayerKind, ...]:
-    """From `layer_types` (transformers 5) or `global_attn_every_n_layers`."""
+    """The kinds of layers, from `layer_types` (transformers 5) or `global_attn_every_n_layers`."""
     if types := getattr(config, "layer_types", None):
         return tuple(_NAMES[name] for name in types)
     every = config.global_attn_every_n_layers
@@ -31,7 +31,7 @@ def layer_kinds(config: Any) -> tuple[LayerKind, ...]:
 
 
 def rope_thetas(config: Any) -> dict[LayerKind, float]:
-    """From `rope_parameters` (transformers 5) or `global_rope_theta` and `local_rope_theta`.
+    """The base of the rotary positions, from `rope_parameters` (transformers 5) or the two `*_rope_theta`.
 
     Raises:
         ValueError: positions are scaled in some way.
@@ -48,7 +48,7 @@ def rope_thetas(config: Any) -> dict[LayerKind, float]:
 
 
 class Rotation:
-    """Rotary positions of one kind of layer: cosines and sines of every token, in fp32 whatever the model is in."""
+    """Rotary positions of one kind of layer: cosines and sines of every token, always in fp32."""
 
     def __init__(self, theta: float, head_size: int) -> None:
         self.frequencies = 1.0 / theta ** (
@@ -61,7 +61,7 @@ class Rotation:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x (T, H, d), whose first and second half are the two parts of each pair."""
+    """Rotate x (T, H, d), whose first and second half are the two parts of each pair."""
     first, second = parts(x, 2)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
@@ -108,7 +108,7 @@ class Layer(nn.Module):
         self.mlp = Mlp(config)
 
     def forward(self, hidden: Tensor, tables: Tables, angles: tuple[Tensor, Tensor]) -> Tensor:
-        """The residual stream is added up in fp32 where the model is in fp16."""
+        """One layer. The residual stream is summed in fp32 if the model is in fp16."""
         dtype = self.attn.Wo.weight.dtype
         hidden = hidden + wide(self.attn(self.attn_norm(wide(hidden)).to(dtype), tables, angles))
         return hidden + wide(self.mlp(self.mlp_norm(wide(hidden)).to(dtype)))

@@ -1,8 +1,8 @@
 """OpenProvence: a reranker with a second head that says of every token whether it supports the query.
 
-Its configuration holds that of the reranker, of whatever family, and its weights are the reranker's and two rows for
-the tokens. The second head reads the states of the last layer before the final norm: transformers' hidden_states[-1].
-The checkpoints come with code of their own, which is not needed and never run.
+Its configuration holds the configuration of the reranker, of any family; its weights are the reranker's and two rows
+for the tokens. The second head reads the states of the last layer before the final norm: transformers'
+hidden_states[-1]. The checkpoints come with code of their own, which is not needed and never run.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class OpenProvenceConfig(PretrainedConfig):
     model_type = "open_provence"
 
     def __init__(self, base_model_config: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        kwargs.pop("auto_map", None)  # names code that no export carries on
+        kwargs.pop("auto_map", None)  # names code that no export keeps
         super().__init__(**kwargs)
         self.base_model_config = base_model_config or {}
 
@@ -38,7 +38,7 @@ class OpenProvence(EncoderModel):
     """A reranker and the head for evidence.
 
     Args:
-        ranking_model: of the family that `base_model_config` names.
+        ranking_model: the reranker, of the family that `base_model_config` names.
     """
 
     config_class: ClassVar[type[PretrainedConfig]] = OpenProvenceConfig

@@ -1,4 +1,4 @@
-"""The families that can be exported, by the `model_type` of config.json, and models read from checkpoints of theirs."""
+"""The families that can be exported, by the `model_type` of config.json, and models read from their checkpoints."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def family_of(document: Mapping[str, Any]) -> type[EncoderModel]:
     """The family that a config.json names.
 
     Raises:
-        CheckpointError: it is not one of `FAMILIES`, or wants code of its own; names those that are supported.
+        CheckpointError: the family is not one of `FAMILIES`, or needs code of its own; the message names all families.
     """
     name = str(document.get("model_type"))
     families = f"Supported are {', '.join(sorted(FAMILIES))}."
@@ -45,11 +45,11 @@ def family_of(document: Mapping[str, Any]) -> type[EncoderModel]:
         raise CheckpointError(f"The checkpoint ({name!r}) comes with code of its own, which is never run. {families}")
     if name in ("longformer", "led"):
         raise CheckpointError(
-            f"The checkpoint ({name!r}) attends within windows around every token, which are no blocks. {families}"
+            f"The checkpoint ({name!r}) attends within windows around every token, not within blocks. {families}"
         )
     architectures = document.get("architectures") or ()
     if document.get("is_decoder") or any(str(one).endswith(_WRITERS) for one in architectures):
-        raise CheckpointError(f"The checkpoint ({name!r}) has a decoder, which writes text; this reads it. {families}")
+        raise CheckpointError(f"The checkpoint ({name!r}) has a decoder; only encoders are supported. {families}")
     raise CheckpointError(f"The checkpoint is of the family {name!r}. {families}")
 
 
@@ -57,8 +57,8 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
     """A model of the family and configuration of a config.json, its weights not yet loaded.
 
     Raises:
-        CheckpointError: the family is not supported, or has no head for the task, or no such position, or its
-            configuration asks for something that is not had here.
+        CheckpointError: the family is not supported or has no head for the task, the first position is wrong, or the
+            configuration asks for something that is not supported.
     """
     family = family_of(document)
     if task not in family.architectures:
@@ -74,7 +74,9 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
         with _naming_config(document):
             return family(config, task)
     if not issubclass(family, Bert):
-        raise CheckpointError(f"{document['model_type']} has no positions that could begin elsewhere.")
+        raise CheckpointError(
+            f"The positions of {document['model_type']} always begin at 0; leave out --first-position."
+        )
     if not 0 <= first_position < config.max_position_embeddings:
         raise CheckpointError(f"The first position must be from 0 to {config.max_position_embeddings - 1}.")
     with _naming_config(document):
@@ -83,7 +85,7 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
 
 @contextmanager
 def _naming_config(document: Mapping[str, Any]) -> Iterator[None]:
-    """Whatever a configuration breaks, it is the configuration."""
+    """Report every error inside as an error of the configuration."""
     try:
         yield
     except CheckpointError:
@@ -93,7 +95,7 @@ def _naming_config(document: Mapping[str, Any]) -> Iterator[None]:
 
 
 def reranker_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration inside an OpenProvence's, with the one label that it has whatever it says."""
+    """The configuration inside an OpenProvence's, with one label, whatever number it names."""
     return {**document, "num_labels": 1, "id2label": {0: "LABEL_0"}, "label2id": {"LABEL_0": 0}}
 
 
@@ -101,7 +103,7 @@ def read_model(directory: Path, task: Task, first_position: int | None = None) -
     """The model of a checkpoint with the head of a task, in eval mode.
 
     Raises:
-        CheckpointError: nothing to read, or it lacks weights of the task, or see `build_model`.
+        CheckpointError: there are no weights, or weights of the task are missing; see also `build_model`.
     """
     model = build_model(read_config(directory), task, first_position)
     load_weights(model, read_weights(directory))

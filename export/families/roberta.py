@@ -1,6 +1,6 @@
 """RoBERTa and XLM-R: BERT without a pooler for classification, and with positions that begin after the padding token's.
 
-`first_position` is `pad_token_id + 1` unless an export says otherwise: rinna's model was trained with 0.
+`first_position` is `pad_token_id + 1` unless an option of the export changes it: rinna's model was trained with 0.
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def serving(store: Path, *arguments: str, most_s: float = 60) -> Iterator["subprocess.Popen[str]"]:
-    """A `nagayomi serve` of its own on a free port, killed at the end or after `most_s` seconds, whatever happens."""
+    """A `nagayomi serve` of its own on a free port, killed at the end or after `most_s` seconds."""
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--model-store", str(store), *arguments]
     # A proxy in the environment must not be asked for a local address.
     environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "NAGAYOMI_INTRA_OP_THREADS": "1"}
@@ -37,7 +37,7 @@ def serving(store: Path, *arguments: str, most_s: float = 60) -> Iterator["subpr
 
 
 def read_until(stream: Iterator[str], end: str) -> str:
-    """What a process prints up to and including the line that holds `end`, or all of it."""
+    """The output of a process up to and including the line that holds `end`, or all of it."""
     lines = []
     for line in stream:
         lines.append(line)

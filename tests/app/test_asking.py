@@ -62,7 +62,7 @@ async def test_files_are_read_once_though_the_request_is_tried_again(
         assert times == 1
 
 
-def test_what_is_wrong_is_told_before_anything_is_read() -> None:
+def test_a_wrong_request_is_refused_before_anything_is_read() -> None:
     service = Service(Settings(max_client_batch_size=2))
 
     async def read() -> list[Extracted]:

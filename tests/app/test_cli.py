@@ -184,7 +184,7 @@ def test_keys_keeps_the_token_out_of_the_file(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_switch_needs_no_value(capsys: pytest.CaptureFixture[str]) -> None:
-    """--allow-unauthenticated alone means true: what is wrong then is something else."""
+    """--allow-unauthenticated alone means true: the error is then another one."""
     assert main(["serve", "--host", "0.0.0.0"]) == 2
     assert "no key is required" in capsys.readouterr().err
     assert main(["serve", "--host", "0.0.0.0", "--allow-unauthenticated=false"]) == 2

@@ -1,4 +1,4 @@
-"""Jobs: what is kept of them, for whom, for how long, and what happens where there is no room."""
+"""Jobs: their results, owners, times and limits, and new jobs without room."""
 
 import asyncio
 from collections.abc import Callable

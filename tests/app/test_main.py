@@ -147,7 +147,7 @@ async def test_body_limit(client: httpx.AsyncClient) -> None:
     error_of(response, 413, "body_too_large")
 
 
-async def test_who_waits_for_leave_is_told_before_sending(settings: Settings) -> None:
+async def test_a_client_that_waits_for_100_continue_is_refused_before_it_sends(settings: Settings) -> None:
     """Expect: 100-continue: reading the body would ask for it."""
     application = create_app(settings)
     sent: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Requests: what the types accept, and what they say about the rest."""
+"""Requests: values that the types accept, and their errors about others."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`nagayomi serve` as a process of its own: what it prints, that what it prints works, and how it ends."""
+"""`nagayomi serve` as a process of its own: its greeting, the request in it, and its end."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def ready(url: str) -> dict[str, Any]:
     return {"code": response.status_code, "status": body["status"]}
 
 
-def test_told_to_stop_it_answers_what_is_here(handmade_models: Path) -> None:
+def test_told_to_stop_it_answers_the_requests_it_has(handmade_models: Path) -> None:
     with one_request_held(handmade_models) as (process, url, engine, held):
         process.send_signal(signal.SIGTERM)
         while ready(url)["code"] == 200:

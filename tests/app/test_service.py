@@ -1,4 +1,4 @@
-"""The service on real sessions with handmade models: what is asked, read, and answered."""
+"""The service on real sessions with handmade models: requests, reading, and answers."""
 
 import asyncio
 import logging
@@ -197,7 +197,7 @@ async def test_no_model_at_all(tmp_path: Path) -> None:
             pass
 
 
-async def test_only_what_is_asked_for_is_loaded(handmade_models: Path) -> None:
+async def test_only_the_requested_models_are_loaded(handmade_models: Path) -> None:
     async with Service.open(Settings(model_store=handmade_models), ["qa"]) as service:
         assert list(service.store.models) == ["hand-qa"]
     async with Service.open(Settings(model_store=handmade_models, models=("hand-qa", "x"))) as service:
@@ -244,7 +244,7 @@ async def test_normalised_text_is_bounded_too(service: Service) -> None:
 
 
 async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    """Readiness goes, what it held gets 503, what waited and what comes is answered, and readiness comes back."""
+    """The service is not ready, running requests get 503, waiting and new ones are answered, and it is ready again."""
     with caplog.at_level(logging.CRITICAL, "nagayomi"), stopped(service, "hand-classify") as pid:
         lost = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="上")))
         while not service.store.models["hand-classify"].engine.busy:
@@ -265,7 +265,7 @@ async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCapt
     assert 'nagayomi_engine_restarts_total{model="hand-classify"} 1.0' in service.telemetry.exposition().decode()
 
 
-async def test_draining_answers_what_is_here_and_refuses_what_comes(service: Service) -> None:
+async def test_draining_answers_running_requests_and_refuses_new_ones(service: Service) -> None:
     with stopped(service, "hand-classify"):
         here = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="上")))
         await asyncio.sleep(0)
@@ -314,7 +314,7 @@ def test_short_is_one_window_of_few_characters_and_few_tokens(
 async def test_a_short_text_alone_is_decoded_without_a_thread(
     handmade_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody else is held up; a long text, or any beside another, is decoded in a thread."""
+    """A long text, or any text next to another request, is decoded in a thread, so that no other request waits."""
     where: list[str] = []
     go_on = threading.Event()
 
@@ -332,13 +332,13 @@ async def test_a_short_text_alone_is_decoded_without_a_thread(
     async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1, text_threads=2)) as service:
         await service.answer(CLASSIFY, short)
         assert where == ["MainThread"]
-        beside = asyncio.create_task(service.answer(CLASSIFY, long))
+        other = asyncio.create_task(service.answer(CLASSIFY, long))
         while len(where) < 2:
             await asyncio.sleep(0.01)
         await service.answer(CLASSIFY, short)
         assert [name.split("_")[0] for name in where] == ["MainThread", "text", "text"]
         go_on.set()
-        await beside
+        await other
 
 
 async def test_metrics_of_a_request(service: Service) -> None:

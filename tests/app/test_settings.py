@@ -1,4 +1,4 @@
-"""Settings: where they come from, what they refuse, and that every one of them is explained."""
+"""Settings: their sources, their errors, and an explanation for each."""
 
 import pytest
 from pydantic import ValidationError

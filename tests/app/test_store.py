@@ -1,4 +1,4 @@
-"""Loading models: what is checked before one is served, and which one a request gets."""
+"""Loading models: the checks before one is served, and the model that a request gets."""
 
 import asyncio
 import shutil
@@ -100,7 +100,7 @@ async def test_models_are_listed_in_the_order_of_their_directories(handmade_mode
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
-    """All engines that are started, whoever starts them."""
+    """All engines that are started, by any caller."""
     engines: list[Engine] = []
     start = Engine.start
 

@@ -67,11 +67,11 @@ def test_results_do_not_depend_on_standard_error(folder: Path, redirection: str)
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- 2>&-"])
-def test_a_secret_that_nobody_sees_is_in_no_other_stream_and_makes_no_key(folder: Path, redirection: str) -> None:
+def test_a_secret_that_cannot_be_shown_is_in_no_other_stream_and_makes_no_key(folder: Path, redirection: str) -> None:
     assert _run(folder, f"keys web {redirection}") == (1, "", "")
 
 
-def test_errors_that_nobody_sees_are_in_no_other_stream(folder: Path) -> None:
+def test_errors_that_cannot_be_shown_are_in_no_other_stream(folder: Path) -> None:
     assert _run(folder, "extract missing.txt 2>&-") == (2, "", "")
     assert _run(folder, "qa 何? missing.txt 2>&-") == (2, "", "")
     assert _run(folder, "qa --bogus 2>&-") == (2, "", "")
@@ -87,7 +87,7 @@ def test_closed_standard_input_is_one_line_and_exit_code_2(folder: Path, command
 
 @pytest.mark.parametrize("redirection", ["<&- >&- 2>&-", "2>&-", ">/dev/full 2>/dev/full"])
 def test_files_hold_only_what_was_written_to_them(folder: Path, redirection: str) -> None:
-    """A file that is opened while a stream is closed gets the stream's number, and what is said there."""
+    """A file that is opened while a stream is closed gets the stream's number, and the text written there."""
     code, _, _ = _run(folder, f"batch in.jsonl out.jsonl --task qa {redirection}")
     assert code == 0
     answers = [json.loads(line) for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""`nagayomi qa`, `summarize` and `classify` on handmade models: what is read, what is shown, what is refused."""
+"""`nagayomi qa`, `summarize` and `classify` on handmade models: inputs, output and refused arguments."""
 
 import io
 import json
@@ -127,7 +127,7 @@ def test_a_long_sentence_is_cut_around_the_answer(tmp_path: Path, capsys: pytest
     assert f"  …{'あ' * 100}【《答え》】{'い' * 100}…  {file} [3000:3004]" in capsys.readouterr().out
 
 
-def test_no_mark_and_no_cut_of_what_is_shown_goes_through_a_character(
+def test_no_mark_and_no_cut_of_an_excerpt_goes_through_a_character(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     family = "👨\u200d👩\u200d👧"
@@ -215,7 +215,7 @@ def test_wrong_arguments_are_exit_code_2(
 def test_a_command_reads_more_than_one_request_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Limits protect those who share a server; nobody shares a command."""
+    """Limits protect clients that share a server; a command has only one client."""
     monkeypatch.setenv("NAGAYOMI_MAX_TEXT_CHARACTERS", "100")
     monkeypatch.setenv("NAGAYOMI_MAX_CLIENT_BATCH_SIZE", "1")
     files = [tmp_path / f"{number}.txt" for number in range(3)]

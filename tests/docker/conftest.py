@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _missing() -> str | None:
-    """What stands in the way of a container, or nothing."""
+    """The reason why containers cannot run here, or nothing."""
     if shutil.which("docker") is None:
         return "there is no docker command"
     for command in (["docker", "version"], ["docker", "compose", "version"]):

@@ -16,7 +16,7 @@ IMAGE = "nagayomi:cpu"
 
 
 def docker(*arguments: str | Path, environment: dict[str, str] | None = None) -> str:
-    """Run a docker command in the repository; what it printed."""
+    """Run a docker command in the repository; returns its output."""
     done = subprocess.run(
         ["docker", *arguments],
         cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False,
@@ -52,11 +52,11 @@ class Project:
         return httpx.Client(base_url=f"http://{address}", timeout=120, trust_env=False)
 
     def python(self, program: str, *arguments: str) -> str:
-        """Run a program inside the gateway's container; what it printed."""
+        """Run a program inside the gateway's container; returns its output."""
         return self.compose("exec", "-T", "gateway", "python", "-c", program, *arguments)
 
     def inspect(self) -> dict[str, Any]:
-        """What the engine knows of the gateway's container, running or not."""
+        """Docker's description of the gateway's container, running or not."""
         container = self.compose("ps", "--all", "--quiet", "gateway").strip()
         (found,) = json.loads(docker("inspect", container))
         state: dict[str, Any] = found

@@ -34,7 +34,7 @@ def test_nothing_but_this_machine_reaches_a_port(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in BASE["services"][name]["ports"])
 
 
-def test_whoever_opens_the_gateway_asks_for_keys() -> None:
+def test_an_open_gateway_requires_keys() -> None:
     gateway = KEYS["services"]["gateway"]
     assert gateway["ports"][0].startswith("${GATEWAY_ADDRESS:-127.0.0.1}:")
     assert gateway["environment"] == {
@@ -96,7 +96,7 @@ def test_stopping_leaves_time_to_drain() -> None:
     assert grace > Settings().drain_timeout_s + SEND_S
 
 
-def test_what_is_mounted_is_there() -> None:
+def test_mounted_files_exist() -> None:
     for service in BASE["services"].values():
         for volume in service.get("volumes", []):
             if isinstance(volume, str) and volume.startswith("./"):

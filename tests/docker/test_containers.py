@@ -149,7 +149,7 @@ def test_told_to_stop_under_load_it_loses_nothing(project: Project) -> None:
     assert project.inspect()["State"]["ExitCode"] in (0, 143)
 
 
-def test_with_keys_nobody_else_gets_in(tmp_path: Path) -> None:
+def test_with_keys_only_clients_with_a_key_get_in(tmp_path: Path) -> None:
     environment = {"SECRETS": str(tmp_path / "secrets")}
     made = subprocess.run(
         ["docker/keys.sh", "alice"],

@@ -1,6 +1,6 @@
 """The Dockerfile, without an engine: its version and its variables are those of the project.
 
-What is in the images, who runs them and how they stop is tested on the images (test_containers.py).
+Contents, user and end of the images are tested on the images (test_containers.py).
 """
 
 import re

@@ -64,7 +64,7 @@ def test_what_the_server_says(status: int, body: bytes, expected: tuple[int, str
         assert check(port) == expected
 
 
-def test_nobody_there() -> None:
+def test_no_server_answers() -> None:
     with answering(200, READY) as port:
         pass
     code, said = check(port)

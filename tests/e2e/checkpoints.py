@@ -1,4 +1,4 @@
-"""Tiny random checkpoints with the files that the ones they are named after have: what the READMEs export.
+"""Tiny random checkpoints with the files of the real ones of their names, which the READMEs export.
 
 python -m tests.e2e.checkpoints DIR     makes DIR/bert-base-japanese-v3, DIR/modernbert-reranker, DIR/roberta-base
 """

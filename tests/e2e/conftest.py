@@ -1,4 +1,4 @@
-"""The real server as a process of its own, on a free port, with tiny models and one broken directory beside them."""
+"""The real server as a process of its own, on a free port, with tiny models and one broken directory next to them."""
 
 import os
 import re
@@ -20,7 +20,7 @@ START_S = 60.0
 
 @dataclass(frozen=True)
 class Server:
-    """Where it listens, and what it has written."""
+    """The address of the server, and its output."""
 
     url: str
     log: Path

@@ -1,4 +1,4 @@
-"""The outputs that the READMEs show, made by doing what they say: requests to a server, commands, recorded figures.
+"""The outputs in the READMEs, made with the commands next to them: requests to a server, commands, recorded figures.
 
     python -m tests.e2e.readme URL     rewrites README.md and README.ja.md; URL is a running `nagayomi serve`
 
@@ -80,7 +80,7 @@ def outputs(url: str) -> dict[str, str]:
 
 
 def _rounded(value: Any) -> Any:
-    """The value with numbers of three decimals, and without what is null."""
+    """The value with numbers of three decimals, and without nulls."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

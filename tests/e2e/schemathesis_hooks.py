@@ -10,13 +10,13 @@ SHORTEST_ROOM = 1000  # tokens; a window of the tests' models has room for more,
 
 @schemathesis.hook
 def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
-    """A stride or an overlap must fit into a window of the model, beside the question; ids of documents differ."""
+    """A stride or an overlap must fit into a window of the model, next to the question; ids of documents differ."""
     return all(value <= SHORTEST_ROOM for value in _strides(body)) and _ids_differ(body)
 
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]", kwargs: dict[str, Any]) -> None:
-    """Files that can be read, and no jobs: there is room for so many, and what is wrong with a text they find later."""
+    """Files that can be read, and no jobs: their number is limited, and they find errors in a text only later."""
     if case.path not in ("/qa", "/summarize", "/classify"):
         return
     case.headers.pop("Prefer", None)

@@ -1,4 +1,4 @@
-"""bench.load_test against the real server: its counts are the service's, and Ctrl-C ends it with what it has."""
+"""bench.load_test against the real server: its counts are the service's, and Ctrl-C ends it with the results so far."""
 
 import json
 import re

@@ -60,7 +60,7 @@ def test_the_two_patterns_differ() -> None:
 
 
 def test_padding_and_neighbours_do_not_reach_a_document() -> None:
-    """The first document's context is the same whatever stands in the rest of the batch."""
+    """The first document's context is the same with any other documents in the batch."""
     layout = AttentionLayout(SIZE, 1)
     lengths = (30, 9)
     batch = pack([Document(np.ones(length, np.int32), np.zeros(length, np.int32)) for length in lengths], layout)

@@ -92,7 +92,7 @@ def test_a_broken_index_is_named(checkpoint: Path, text: str) -> None:
 
 
 class RunsCode:
-    """What a hostile checkpoint holds: unpickling it makes a directory."""
+    """The content of a hostile checkpoint: unpickling it makes a directory."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -151,7 +151,7 @@ def test_no_configuration(checkpoint: Path, text: str | None) -> None:
 @pytest.mark.parametrize(("document", "kind"), [({"model_type": "bert"}, "'bert'"), ({}, "None")])
 def test_training_takes_a_bigbird_only(checkpoint: Path, document: Any, kind: str) -> None:
     (checkpoint / "config.json").write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(CheckpointError, match=rf"holds a {kind} model, and a big_bird is trained here"):
+    with pytest.raises(CheckpointError, match=rf"holds a {kind} model, and only a big_bird can be trained"):
         read_checkpoint(checkpoint)
 
 
@@ -165,6 +165,6 @@ def test_a_directory_is_itself(checkpoint: Path) -> None:
     assert locate(str(checkpoint)) == checkpoint
 
 
-def test_what_is_neither_a_directory_nor_a_hub_id_is_named() -> None:
+def test_a_checkpoint_that_is_neither_a_directory_nor_a_hub_id_is_named() -> None:
     with pytest.raises(CheckpointError, match="'no/such/model/anywhere' is neither"):
         locate("no/such/model/anywhere")

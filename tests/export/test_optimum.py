@@ -1,4 +1,4 @@
-"""The padded layout under the real optimum: what an ordinary Hugging Face program sees."""
+"""The padded layout under the real optimum, as in an ordinary Hugging Face program."""
 
 import warnings
 from pathlib import Path

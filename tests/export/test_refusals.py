@@ -1,4 +1,4 @@
-"""`nagayomi export` on what is no checkpoint it can use: one line, exit code 2, and nothing left behind."""
+"""`nagayomi export` on checkpoints that it cannot use: one line, exit code 2, and no files left behind."""
 
 import json
 from collections.abc import Callable
@@ -71,10 +71,10 @@ _WORDS = "bert.embeddings.LayerNorm.bias"
         (_config(model_type="longformer"), "'longformer'"),
         (_config(model_type="gpt2"), "'gpt2'"),
         (_config(nagayomi={}), "Give --special-tokens"),
-        (_config(hidden_size=63), "where its config.json asks for"),
+        (_config(hidden_size=63), "and its config.json says"),
         (_config(num_attention_heads=0), "config.json is not one of a big_bird"),
         (_config(hidden_size="wide"), "config.json is not one of a big_bird"),
-        (_config(vocab_size=500), "has the shape (1000, 64), where its config.json asks for (500, 64)"),
+        (_config(vocab_size=500), "has the shape (1000, 64), and its config.json says (500, 64)"),
         (_bytes("config.json", b"{"), "no readable config.json"),
         (_bytes("config.json", POINTER), "config.json is a pointer of Git LFS"),
         (lambda folder: (folder / "config.json").unlink(), "no readable config.json"),
@@ -92,7 +92,7 @@ _WORDS = "bert.embeddings.LayerNorm.bias"
         (_pieces(["[PAD]", "[UNK]", "[SEP]"]), "special tokens [CLS]"),
     ],
 )
-def test_what_is_wrong_with_a_checkpoint_is_one_line_and_nothing_is_written(
+def test_a_wrong_checkpoint_gets_one_line_and_nothing_is_written(
     checkpoint: Path, change: Change, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(checkpoint)
@@ -113,7 +113,7 @@ def test_what_is_wrong_with_a_checkpoint_is_one_line_and_nothing_is_written(
         (b"[]", "metadata.json does not hold a JSON object"),
         (b'{"doc_stride": 0}', "doc_stride: Input should be greater than or equal to 1"),
         (b'{"training_data": [{"name": "x"}]}', "licence: Field required"),
-        (b'{"training_data": ["x"]}', "the metadata is of another form"),
+        (b'{"training_data": ["x"]}', "the metadata has the wrong form"),
         (b'{"metrics": [{"n": -1}]}', "Input should be greater than or equal to 0"),
     ],
 )

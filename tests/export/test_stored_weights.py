@@ -1,4 +1,4 @@
-"""Weights as they are stored, and that a graph computes with exactly what is stored."""
+"""Stored weights, and graphs that compute with exactly these."""
 
 from pathlib import Path
 

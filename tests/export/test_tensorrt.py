@@ -51,7 +51,7 @@ def test_a_graph_without_fault() -> None:
         ),
         (
             helper.make_node("Gather", ["key_bias", "constant"], ["y"], name="n"),
-            "Gather (n) has 64-bit indices where 32 bits serve.",
+            "Gather (n) has 64-bit indices; use 32 bits.",
         ),
         (
             helper.make_node("Reshape", ["key_bias", "key_bias"], ["y"], name="n"),
@@ -88,7 +88,7 @@ def test_every_dimension_needs_its_place_in_the_profile() -> None:
 def test_a_profile_that_is_none() -> None:
     wrong = dataclasses.replace(PROFILE, opt=dataclasses.replace(PROFILE.max, blocks=65))
     found = check(graph(helper.make_node("Relu", ["key_bias"], ["y"])), LAYOUT, wrong)
-    assert found == ["Dimension 0 of key_bias has a profile that is none: 1, 65, 64."]
+    assert found == ["Dimension 0 of key_bias has a profile that is not in order: 1, 65, 64."]
 
 
 def test_the_shipped_models_pass(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +130,7 @@ def test_a_graph_that_is_refused_ends_with_words_and_1(
     assert "refused: Shape (" in capsys.readouterr().out
 
 
-def test_building_without_tensorrt_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_building_without_tensorrt_names_the_missing_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engine", "build", "--model", "nagayomi-small-ja-qa"]) == 1
     assert "needs TensorrtExecutionProvider" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""What only a GPU can show; skipped with the reason where a provider cannot be had. `make test-gpu` runs this file.
+"""Checks that need a GPU; they are skipped with the reason if a provider cannot run. `make test-gpu` runs this file.
 
 Every test opens sessions as an engine process does, on the shipped models, with model.onnx on the CPU as reference.
 """
@@ -134,7 +134,7 @@ def test_throughput_is_above_the_cpus(opened: Open, provider: Provider, capsys: 
 def test_memory_and_engines_stay_as_they_were_when_warm(
     opened: Open, provider: Provider, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever mix of requests comes: no engine is built again, and the device needs no more than 5 % above warm."""
+    """In any mix of requests, no engine is built again, and the device needs no more than 5 % above warm."""
     session = opened("nagayomi-small-ja-qa", provider)
     engines = {path: path.stat().st_mtime_ns for path in settings.engine_cache.rglob("*.engine")}
     warm_megabytes = device_megabytes()

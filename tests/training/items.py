@@ -6,7 +6,7 @@ from training.evaluation.predictions import Scored
 
 
 def item(given: str = "答", wanted: str | tuple[str, ...] = "答", **changes: Any) -> Scored:
-    """An item that is right when `given` is what was wanted; sure of it by `score`, the rest is the null score's.
+    """An item, right when `given` is the wanted answer, with probability `score`; the null score has the rest.
 
     A question that its text does not answer wants `()`.
     """

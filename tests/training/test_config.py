@@ -70,7 +70,7 @@ def test_values_and_overrides(tmp_path: Path) -> None:
         (MINIMAL, ['tokenizer=""'], "tokenizer is missing"),
     ],
 )
-def test_what_is_wrong_is_said_in_words(text: str, overrides: list[str], message: str, tmp_path: Path) -> None:
+def test_errors_are_sentences(text: str, overrides: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(_config(tmp_path, text), overrides)
     assert message in str(caught.value)
@@ -120,7 +120,7 @@ def test_tables_and_their_overrides(tmp_path: Path) -> None:
         ("task=qa", "task: Extra inputs are not permitted"),
     ],
 )
-def test_what_is_wrong_with_pretraining_is_said_in_words(override: str, message: str, tmp_path: Path) -> None:
+def test_errors_in_a_pre_training_configuration_are_sentences(override: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_pretrain_config(_config(tmp_path, PRETRAINING), [override])
     assert message in str(caught.value)

@@ -116,7 +116,7 @@ def test_an_answer_that_stands_elsewhere_is_an_error(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_not_squad_is_said_in_words(content: object, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_squad_gets_a_sentence(content: object, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_squad(write_json(tmp_path / "a.json", content))
     assert message in str(caught.value)

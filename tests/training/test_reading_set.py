@@ -1,4 +1,4 @@
-"""Reading sets: what a file says, and every way in which one can be wrong, named with its file and line."""
+"""Reading sets: the contents of a file, and every error in one, named with its file and line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`nagayomi batch` on handmade models: what is written for which line, and that a kill loses or repeats none."""
+"""`nagayomi batch` on handmade models: the output for each line, and a kill loses or repeats no line."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     done = 0
     for _ in range(2):
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        done = _wait_for_lines(Paths.beside(killed).progress, done + 200, process)
+        done = _wait_for_lines(Paths.next_to(killed).progress, done + 200, process)
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "killed before it was done"
@@ -113,10 +113,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         file.write(b'{"id":"q')
     last = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert last.returncode == 1
-    errors = Paths.beside(killed).errors
+    errors = Paths.next_to(killed).errors
     assert last.stderr == f"1,000 of 2,000 lines answered.\n1,000 failed; the reasons are in {errors}.\n"
     assert killed.read_bytes() == whole.read_bytes()
-    assert errors.read_bytes() == Paths.beside(whole).errors.read_bytes()
+    assert errors.read_bytes() == Paths.next_to(whole).errors.read_bytes()
     assert [answer["id"] for answer in _read(killed)] == [f"q{number}" for number in range(1000)]
 
 
@@ -161,7 +161,7 @@ def test_lines_that_fail_stand_in_the_side_file_and_no_other_is_lost(
     answers = _read(output)
     assert [answer["id"] for answer in answers] == [*range(2, 2 * len(hostile) + 1, 2), "no line end"]
     assert [answer["labels"][0]["label"] for answer in answers] == ["up"] * len(hostile) + ["down"]
-    errors = _read(Paths.beside(output).errors)
+    errors = _read(Paths.next_to(output).errors)
     assert [(error["line"], error["id"], error["error_type"]) for error in errors] == [
         (number, number, error_type) for number, (_, error_type, _) in zip(range(1, 999, 2), hostile, strict=False)
     ]
@@ -227,11 +227,11 @@ def test_what_does_not_belong_together_is_refused(
     refused("The input has changed since the interrupted run", *start, "qa")
     _write(source, *_questions(3))
 
-    with Output.open(Paths.beside(output), json.loads(Paths.beside(output).progress.read_text())["run"]):
+    with Output.open(Paths.next_to(output), json.loads(Paths.next_to(output).progress.read_text())["run"]):
         refused(f"Another run is writing {output}.", *start, "qa")
-    Paths.beside(output).progress.write_text("{}")
+    Paths.next_to(output).progress.write_text("{}")
     refused("is not the progress file of a run", *start, "qa")
-    Paths.beside(output).progress.unlink()
+    Paths.next_to(output).progress.unlink()
     refused(f"{output} exists already and is not part of a run to resume", *start, "qa")
     refused("The output would overwrite the input", "batch", str(output), str(output), "--task", "qa")
     refused("is not a file", "batch", str(tmp_path), str(tmp_path / "new.jsonl"), "--task", "qa")

@@ -28,7 +28,7 @@ def answered(folder: Path, *lines: dict[str, Any]) -> tuple[int, list[dict[str, 
     source, output = folder / "in.jsonl", folder / "out.jsonl"
     source.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     code = main(["batch", str(source), str(output), "--task", "qa"])
-    errors = Paths.beside(output).errors
+    errors = Paths.next_to(output).errors
     made, failed = ([json.loads(line) for line in path.read_text("utf-8").splitlines()] for path in (output, errors))
     return code, made, failed
 

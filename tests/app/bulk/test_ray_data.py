@@ -1,4 +1,4 @@
-"""`nagayomi batch --ray`: what a worker answers, here without a cluster; and on two nodes, one of which is killed."""
+"""`nagayomi batch --ray`: the answers of a worker without a cluster; and of two nodes, one of which is killed."""
 
 import json
 import subprocess
@@ -155,12 +155,12 @@ def test_a_cluster_gives_the_same_bytes_though_a_node_and_the_command_are_killed
             second.wait()
     assert before < 40_000
     assert there.read_bytes() == here.read_bytes()
-    assert Paths.beside(there).errors.read_bytes() == Paths.beside(here).errors.read_bytes()
+    assert Paths.next_to(there).errors.read_bytes() == Paths.next_to(here).errors.read_bytes()
 
 
 def _done(output: Path, process: "subprocess.Popen[bytes] | None" = None) -> int:
     assert process is None or process.poll() is None, "ended too early"
-    progress = Paths.beside(output).progress
+    progress = Paths.next_to(output).progress
     return json.loads(progress.read_text())["place"]["lines"] if progress.exists() else 0
 
 

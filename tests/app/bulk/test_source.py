@@ -1,4 +1,4 @@
-"""Inputs of a batch as people have them, and what is no file of lines."""
+"""Inputs of a batch in the encodings of real files, and files that do not consist of lines."""
 
 import codecs
 import gzip
@@ -116,7 +116,7 @@ def test_a_run_goes_on_at_the_same_place_in_every_encoding(tmp_path: Path) -> No
         (bytes(range(256)) * 10, "holds binary data; IN is JSONL"),
     ],
 )  # fmt: skip
-def test_what_is_no_file_of_lines_is_refused_before_any_line_is(data: bytes, sentence: str, tmp_path: Path) -> None:
+def test_a_file_without_lines_is_refused_before_any_line_is_read(data: bytes, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=sentence):
         _read(_written(tmp_path, data))
 
@@ -132,12 +132,12 @@ def test_streams_are_no_inputs_and_no_outputs(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="file"), Source.open(Path(name)):
             pass
         with pytest.raises(InvalidInput, match="OUT must be"):
-            Paths.beside(Path(name))
+            Paths.next_to(Path(name))
 
 
 def test_no_two_outputs_share_a_file() -> None:
     names = ["run_v1.0", "run_v1.1", "run", "run.jsonl", "run.tar.gz", ".run", "第一.回"]
-    of_each = [Paths.beside(Path(name)) for name in names]
+    of_each = [Paths.next_to(Path(name)) for name in names]
     files = [file for paths in of_each for file in (paths.answers, paths.errors, paths.progress)]
     assert len(set(files)) == 3 * len(names)
     assert of_each[0] == Paths(
@@ -146,4 +146,4 @@ def test_no_two_outputs_share_a_file() -> None:
     for file in files:
         if file.name not in names:
             with pytest.raises(InvalidInput, match="another run's side file"):
-                Paths.beside(file)
+                Paths.next_to(file)

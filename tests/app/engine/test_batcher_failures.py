@@ -1,4 +1,4 @@
-"""What the batcher does when the engine, or who is told of a batch, fails; in virtual time, as test_batching.py."""
+"""The batcher when the engine, or an observer of a batch, fails; in virtual time, as in test_batcher.py."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from app.errors import EngineFailed
 from tests.app.fake_engine import Document, Engine, make, settle, submit
 
 
-async def test_a_poisonous_document_sinks_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_poisonous_document_sinks_no_other(caplog: pytest.LogCaptureFixture) -> None:
     engine = Engine()
     reports: list[BatchReport] = []
     batcher = make(engine, reports=reports)
@@ -95,7 +95,7 @@ async def test_members_of_a_batch_whose_results_are_not_as_many_are_run_one_by_o
     await batcher.close()
 
 
-async def test_metrics_that_fail_keep_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+async def test_metrics_that_fail_keep_no_request_waiting(caplog: pytest.LogCaptureFixture) -> None:
     async def engine(documents: Sequence[Document]) -> list[str]:
         return [name for name, _ in documents]
 

@@ -69,7 +69,7 @@ def test_smaller_windows_fill_what_a_large_one_leaves() -> None:
     for request, cost in (("a", 60), ("b", 60), ("c", 10), ("d", 30), ("e", 5)):
         add(queue, request, cost)
     assert names(queue.take(100)) == ["a", "c", "d"]
-    assert names(queue.take(100)) == ["b", "e"], "whoever was passed over is next"
+    assert names(queue.take(100)) == ["b", "e"], "the client that was passed over is next"
 
 
 def test_look_ahead_is_bounded() -> None:
@@ -90,7 +90,7 @@ def test_a_window_larger_than_a_batch_leaves_alone() -> None:
     assert names(queue.take(100)) == ["large"]
 
 
-def test_what_is_removed_never_leaves() -> None:
+def test_removed_windows_never_leave() -> None:
     queue: FairQueue[Name] = FairQueue()
     add(queue, "gone", 10, 10, client="a")
     add(queue, "stays", 10, client="b")
@@ -101,7 +101,7 @@ def test_what_is_removed_never_leaves() -> None:
     assert names(queue.take(100)) == ["stays"]
 
 
-def test_the_oldest_leads_every_few_batches_whatever_else_comes() -> None:
+def test_the_oldest_leads_every_few_batches_regardless_of_later_arrivals() -> None:
     """A long request against an endless stream of single windows, each of which is fairer to run."""
     queue: FairQueue[Name] = FairQueue()
     add(queue, "long", 100, 100, 100)

@@ -93,7 +93,7 @@ async def test_a_batch_that_cannot_be_packed_fails_and_the_engine_goes_on(engine
 
 
 async def test_an_allocation_that_fails_loses_its_batch_and_no_more(handmade_models: Path) -> None:
-    """What a batch needs is asked for under a limit that has no room for it, as in a full container."""
+    """A batch needs more memory than the limit allows, as in a full container."""
     engine = engine_of(handmade_models / "hand-classify")
     await engine.start()
     assert engine.pid is not None
@@ -108,7 +108,7 @@ async def test_an_allocation_that_fails_loses_its_batch_and_no_more(handmade_mod
     await engine.close()
 
 
-async def test_a_killed_process_fails_its_batches_and_is_started_anew(
+async def test_a_killed_process_fails_its_batches_and_is_started_again(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     pid = stop(engine)
@@ -141,7 +141,7 @@ async def test_a_process_that_does_not_finish_is_killed(
     await engine.close()
 
 
-async def test_an_engine_that_cannot_be_started_anew_refuses_until_it_can(
+async def test_an_engine_that_cannot_be_started_again_refuses_until_it_can(
     handmade_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(engine_module, "_FIRST_PAUSE_S", 0.01)

@@ -1,4 +1,4 @@
-"""`nagayomi extract`: files of several kinds in, texts or JSON out, sentences for what cannot be read."""
+"""`nagayomi extract`: files of several kinds in, texts or JSON out, sentences for files that cannot be read."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Documents: places of characters, and what a Document refuses to be."""
+"""Documents: places of characters, and structures that a Document refuses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What Word's files hold and what of it is read. The fixtures of LibreOffice are made by
+"""Files of Word, and the parts of them that are read. The fixtures of LibreOffice are made by
 `soffice --headless --convert-to docx --outdir tests/app/files/data tests/app/files/data/minutes.fodt`.
 """
 

@@ -54,7 +54,7 @@ def test_the_subject_is_a_heading_and_the_addresses_are_furniture() -> None:
         ("", ""),
     ],
 )
-def test_headers_are_decoded_whatever_their_charset(value: str, text: str) -> None:
+def test_headers_are_decoded_in_any_charset(value: str, text: str) -> None:
     assert header_text(value) == text
 
 

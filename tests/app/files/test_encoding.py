@@ -1,4 +1,4 @@
-"""What bytes are: every encoding that Japanese files are in, right and wrong charsets, damage, and what is no text."""
+"""Encodings of text files: all Japanese ones, right and wrong charsets, damage, and bytes that are no text."""
 
 import base64
 import random
@@ -193,7 +193,7 @@ def test_utf_7_is_never_guessed_and_is_read_where_it_is_stated() -> None:
     assert decode(b"+MEI- is hiragana", "utf-7") == Decoded("あ is hiragana", "utf-7")
 
 
-def test_ascii_is_utf_8_whatever_is_stated() -> None:
+def test_ascii_is_utf_8_under_any_stated_charset() -> None:
     for stated in ("us-ascii", "iso-8859-1", "Shift_JIS", "utf-8"):
         assert decode(b"plain words\r\n", stated).text == "plain words\r\n"
         assert decode(b"plain words\r\n", stated).warnings == ()

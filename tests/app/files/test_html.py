@@ -1,5 +1,7 @@
-"""What of a page is read, as what, and what hostile pages cost. The fixture of LibreOffice is made by, in its folder,
-`soffice --headless --convert-to "html:HTML (StarWriter)" minutes.fodt`.
+"""The parts of a page that are read, their kinds, and the cost of hostile pages.
+
+The fixture of LibreOffice is made, in its folder, by `soffice --headless --convert-to "html:HTML (StarWriter)"
+minutes.fodt`.
 """
 
 from pathlib import Path
@@ -177,7 +179,7 @@ def test_nine_thousand_nested_elements_are_read() -> None:
     ],
     ids=["empty", "open tag", "open comment", "open script", "tables", "end tags", "attributes", "entities"],
 )
-def test_what_is_hardly_html_has_hardly_any_text(html: str) -> None:
+def test_bytes_that_are_hardly_html_have_hardly_any_text(html: str) -> None:
     assert _read(html).text in ("", "<", html)
 
 

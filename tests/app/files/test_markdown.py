@@ -1,4 +1,4 @@
-"""Markdown's text without its markup: what is kept, and that no mark can stand in an answer."""
+"""Markdown's text without its markup: the parts that are kept, and no mark can stand in an answer."""
 
 import pytest
 
@@ -78,7 +78,7 @@ x = "**y**"
     assert document.heading_path(document.text.index("子")) == ("大見出し", "中見出し")
 
 
-def test_what_is_nested_too_deep_is_said() -> None:
+def test_text_that_is_nested_too_deep_is_named_in_a_warning() -> None:
     document = read_markdown(">" * 150 + " 底\n\n上\n")
     assert document.text == "上"
     assert document.warnings == ("Text that is nested more than 100 levels deep was not read.",)

@@ -14,7 +14,7 @@ from tests.app.files.packages import pack, relationships
 LIMITS = FileLimits(max_unpacked_bytes=20_000_000)
 
 
-def test_a_part_is_found_by_its_name_whatever_its_case_and_slashes() -> None:
+def test_a_part_is_found_by_its_name_in_any_case_and_with_any_slashes() -> None:
     package = Package(pack({"/Word\\Document.xml": "<a/>"}), LIMITS)
     assert package.has("word/document.xml")
     assert package.xml("word/document.xml").tag == "a"

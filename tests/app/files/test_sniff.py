@@ -1,4 +1,4 @@
-"""What files are, whatever they are called, and the sentence for each kind that is not read."""
+"""Kinds of files, independent of their names, and the sentence for each kind that is not read."""
 
 import io
 import zipfile
@@ -97,7 +97,7 @@ def _zip(*names: str) -> bytes:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_a_kind_that_is_not_read_is_named_with_what_is(data: bytes, what: str) -> None:
+def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, what: str) -> None:
     with pytest.raises(UnsupportedFile) as caught:
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")

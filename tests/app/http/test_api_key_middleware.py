@@ -1,4 +1,4 @@
-"""Keys over HTTP: what is closed, what stays open, and what one key may use at once."""
+"""Keys over HTTP: closed paths, open paths, and the limits of one key."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -67,7 +67,7 @@ async def test_without_one_it_is_401(client: httpx.AsyncClient, headers: dict[st
     assert WEB not in response.text
 
 
-async def test_all_is_closed_but_what_is_named(client: httpx.AsyncClient) -> None:
+async def test_all_paths_are_closed_except_those_that_are_named(client: httpx.AsyncClient) -> None:
     for path in ("/qa", "/summarize", "/classify", "/", "/livez"):
         error_of(await client.post(path, json={}), 401, "unauthorized")
     for path in ("/info", "/metrics", "/qa", "/nothing", "/docs/", "/static", "/docs/oauth2-redirect"):
@@ -84,7 +84,7 @@ async def test_all_is_closed_but_what_is_named(client: httpx.AsyncClient) -> Non
 @pytest.mark.parametrize(
     ("headers", "read"), [([], True), ([(b"expect", b"100-continue")], False)], ids=["sends at once", "waits for leave"]
 )
-async def test_who_sends_without_a_key_is_heard_out(
+async def test_a_client_that_sends_without_a_key_may_finish_sending(
     settings: Settings, headers: list[tuple[bytes, bytes]], read: bool
 ) -> None:
     """A client that is cut off while it sends sees a broken connection, not the 401."""

@@ -112,7 +112,7 @@ def test_a_token_finds_its_owner() -> None:
     assert [holder.name for holder in keys.holders] == ["web", "batch"]
 
 
-def test_a_wrong_token_finds_nobody() -> None:
+def test_a_wrong_token_finds_no_holder() -> None:
     keys, web, _ = ring()
     for token in (web[:-1], web + b"x", web.upper(), b"\xff\x00", hashlib.sha256(web).hexdigest().encode()):
         with pytest.raises(Unauthorized, match="This server does not know the key") as wrong:
@@ -138,7 +138,7 @@ def test_requests_at_once_are_counted_for_each_key() -> None:
         pass
 
 
-def test_tokens_are_held_until_they_are_done_whatever_happens() -> None:
+def test_tokens_are_held_until_they_are_done_or_failed() -> None:
     keys, _, _ = ring(max_key_tokens=100, max_request_tokens=100)
     (web, _) = keys.holders
     with web.hold_tokens(60):

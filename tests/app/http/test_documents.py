@@ -1,4 +1,4 @@
-"""The three tasks over several documents and over files: what is answered, with which places, and what is refused."""
+"""The three tasks over several documents and over files: answers, their places, and refused requests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

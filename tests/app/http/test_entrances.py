@@ -148,7 +148,7 @@ async def test_every_form_entrance_refuses_the_same(client: httpx.AsyncClient) -
 
 
 async def test_every_form_entrance_looks_at_the_bytes(client: httpx.AsyncClient) -> None:
-    """Bytes that decode as ASCII or as EUC-JP, whatever their names and types say."""
+    """Bytes that decode as ASCII or as EUC-JP, under any names and types."""
     text = "吾輩は猫である。名前はまだ無い。"
     refused = {b"{\\rtf1\\ansi Neko de aru.}": "an RTF document", b"\x89PNG\r\n\x1a\n\0\0": "a PNG picture"}
     for path in ("/extract", "/qa", "/summarize", "/classify"):

@@ -1,4 +1,4 @@
-"""POST /extract and /render: real files in, structure and pictures out, and forms that are not what they should be."""
+"""POST /extract and /render: real files in, structure and pictures out, and wrong forms."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -132,7 +132,7 @@ async def test_a_job_is_cancelled_and_forgotten(client: httpx.AsyncClient, appli
         assert application.state.service._batchers["hand-classify"].queued_tokens == 0
 
 
-async def test_a_job_is_nobody_elses(client: httpx.AsyncClient) -> None:
+async def test_a_job_belongs_to_its_owner_alone(client: httpx.AsyncClient) -> None:
     job = (await client.post("/classify", json=LONG, headers=ASYNC)).json()
 
     for method in ("GET", "DELETE"):
@@ -143,9 +143,8 @@ async def test_a_job_is_nobody_elses(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_job_that_fails_says_why(client: httpx.AsyncClient) -> None:
-    response = await client.post(
-        "/classify", files={"file": ("a.png", b"\x89PNG\r\n\x1a\n".ljust(SMALLEST, b"\0"))}, headers=ASYNC
-    )
+    picture = b"\x89PNG\r\n\x1a\n".ljust(SMALLEST, b"\0")
+    response = await client.post("/classify", files={"file": ("a.png", picture)}, headers=ASYNC)
 
     failed = await over(client, response.json())
     assert (failed["status"], failed["result"]) == ("failed", None)
@@ -153,7 +152,7 @@ async def test_a_job_that_fails_says_why(client: httpx.AsyncClient) -> None:
     assert failed["error"]["error"].startswith("a.png: The file is a PNG picture")
 
 
-async def test_what_is_not_valid_makes_no_job(client: httpx.AsyncClient) -> None:
+async def test_a_request_that_is_not_valid_makes_no_job(client: httpx.AsyncClient) -> None:
     error_of(await client.post("/classify", json={"text": " " * SMALLEST}, headers=ASYNC), 422, "invalid_input")
 
 

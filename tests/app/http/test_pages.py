@@ -137,7 +137,7 @@ async def test_the_application_serves_the_page() -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_what_is_no_page_is_shown_as_none() -> None:
+async def test_an_answer_that_is_no_page_is_not_shown_as_one() -> None:
     """A browser that is led to an answer runs nothing of it and puts it into no frame."""
     client = _client(create_app(Settings()))
     for path in ("/livez", "/nothing", "/openapi.json", "/static/icon.svg", "/metrics"):

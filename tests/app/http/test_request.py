@@ -1,4 +1,4 @@
-"""X-Timeout-Ms: what it may say."""
+"""The values of X-Timeout-Ms."""
 
 import pytest
 

@@ -35,7 +35,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class TwoNodes:
-    """A head node that stays, and one beside it that may be killed."""
+    """A head node that stays, and a second node that may be killed."""
 
     cluster: Any
     address: str
@@ -70,7 +70,7 @@ class TwoNodes:
 
 @contextmanager
 def two_nodes(cpus: int) -> Iterator[TwoNodes]:
-    """Both with so many CPUs, whatever the machine has."""
+    """Two nodes with so many CPUs each, on any machine."""
     # A folder of its own, also for Ray's note of the cluster that runs on this machine: a cluster of someone else's is
     # not forgotten, and one of ours that was killed is not looked for. Short, because there are sockets in it.
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as directory:
@@ -112,7 +112,7 @@ def _start(cpus: int) -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class Served:
-    """A service on the cluster, and what it has written."""
+    """A service on the cluster, and its output."""
 
     url: str
     log: Path

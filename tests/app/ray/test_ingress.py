@@ -1,4 +1,4 @@
-"""What the ingress does with replicas that answer, refuse and die; they are played by functions, without a cluster."""
+"""The ingress with replicas that answer, refuse and die; functions stand for them, without a cluster."""
 
 import asyncio
 import json
@@ -78,8 +78,8 @@ def _type_of(response: Response, status: int) -> str:
 
 
 def test_there_are_no_jobs() -> None:
-    _, settings = app({})._bound_deployment.init_args
-    assert settings.max_jobs == 0
+    arguments: Any = app({})._bound_deployment.init_args
+    assert arguments[1].max_jobs == 0
 
 
 def test_jobs_that_are_asked_for_are_refused_in_words() -> None:
@@ -126,7 +126,7 @@ async def test_a_full_queue_is_the_clients_to_wait_for() -> None:
     assert response.headers["retry-after"] == "1"
 
 
-async def test_who_was_taken_once_is_not_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_was_accepted_once_is_not_refused_later(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -181,7 +181,7 @@ async def test_a_client_that_leaves_takes_its_work_along() -> None:
     assert replicas.cancelled == 1
 
 
-async def test_what_is_wrong_is_said_before_any_replica_is_asked() -> None:
+async def test_a_wrong_request_is_refused_before_any_replica_is_asked() -> None:
     ingress = _ingress(Replicas(), max_body_bytes=10)
     assert _type_of(await ingress(_request()), 413) == "body_too_large"
     assert _type_of(await ingress(_request((b"x-timeout-ms", b"soon"))), 422) == "invalid_input"

@@ -33,7 +33,7 @@ def nodes() -> Iterator[TwoNodes]:
 
 
 def _config(store: Path, reader: dict[str, Any], **settings: Any) -> dict[str, Any]:
-    """docker/serve.yaml, as far as this machine can be like what it is for."""
+    """docker/serve.yaml, as far as one machine can be like a cluster."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "docker/serve.yaml").read_text(encoding="utf-8"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -50,7 +50,7 @@ def _config(store: Path, reader: dict[str, Any], **settings: Any) -> dict[str, A
 
 @dataclass
 class Load:
-    """Clients that ask one question after another, and what they got."""
+    """Clients that ask one question after another, and their answers."""
 
     url: str
     seconds: list[float] = field(default_factory=list)

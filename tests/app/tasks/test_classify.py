@@ -1,4 +1,4 @@
-"""Labels of several windows, and what the temperature does to them."""
+"""Labels of several windows, and the effect of the temperature."""
 
 import numpy as np
 import pytest

@@ -80,7 +80,7 @@ def test_every_query_asks_for_what_there_is(title: str, expression: str, legend:
 
 
 def test_every_metric_of_the_service_is_on_the_dashboard() -> None:
-    """A metric that nobody looks at is either missing there or not worth counting."""
+    """A metric that is on no panel is either missing there or not worth counting."""
     everything = " ".join(expression for _, expression, _ in QUERIES)
     unseen = [
         metric.name
@@ -90,7 +90,7 @@ def test_every_metric_of_the_service_is_on_the_dashboard() -> None:
     assert unseen == []
 
 
-def test_panels_stand_beside_one_another() -> None:
+def test_panels_stand_next_to_one_another() -> None:
     cells: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]

@@ -1,4 +1,4 @@
-"""What is written to the log, and what never is."""
+"""Contents of the log, and texts that never appear in it."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The clock of a request's stages, in virtual time, and metrics that add up to what the client saw."""
+"""The clock of a request's stages, in virtual time, and metrics that equal the client's counts."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -44,7 +44,7 @@ def samples(exposition: str) -> Samples:
 
 
 class Counts:
-    """What a client counts of the responses it gets."""
+    """A client's counts of its responses."""
 
     ENDPOINTS = ("/qa", "/summarize", "/classify", "/readyz", "/livez", "/info")
 

@@ -57,7 +57,7 @@ def test_nothing_of_it_is_imported_unless_wanted() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_what_is_not_supported_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_are_not_supported_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     with pytest.raises(Unavailable, match="the exporter otlp and the protocol grpc; only otlp and http/protobuf"):
@@ -116,7 +116,7 @@ def test_a_failed_request_is_an_error() -> None:
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[bytes]]]:
-    """An address that takes traces, and what it got."""
+    """An address that takes traces, and the traces it got."""
     got: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):

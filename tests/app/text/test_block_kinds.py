@@ -282,7 +282,7 @@ def test_ruby_and_notes_of_aozora_are_not_read() -> None:
     ]
 
 
-def test_a_last_line_that_says_who_answers_for_the_text_is_a_note() -> None:
+def test_a_last_line_that_names_the_person_responsible_is_a_note() -> None:
     assert kinds("検査を終えました。\n担当 篠塚／検査責任者 袖山\n")[1] == ("note", "担当 篠塚／検査責任者 袖山")
 
 

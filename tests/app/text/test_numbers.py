@@ -66,7 +66,7 @@ def test_nothing_parts_a_number_from_its_separators_and_its_unit(number: str) ->
         ("Windows 10 Pro", ["Windows", " ", "10", " ", "Pro"]),
     ],
 )
-def test_what_is_more_than_one_number_may_be_parted(text: str, expected: list[str]) -> None:
+def test_several_numbers_in_a_row_may_be_separated(text: str, expected: list[str]) -> None:
     assert parts(text) == expected
 
 

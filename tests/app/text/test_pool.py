@@ -1,4 +1,4 @@
-"""The line before the text threads: who goes first, how much may wait, and what is dropped."""
+"""The queue before the text threads: its order, its limit, and dropped calls."""
 
 import asyncio
 import threading
@@ -86,7 +86,7 @@ async def test_retry_after_is_measured() -> None:
     threads.close()
 
 
-async def test_what_is_cancelled_while_it_waits_never_runs(threads: TextThreads) -> None:
+async def test_a_call_that_is_cancelled_while_it_waits_never_runs(threads: TextThreads) -> None:
     ran: list[str] = []
     held, running = await occupied(threads, ran)
     gone = asyncio.create_task(threads.tokenize(10, ran.append, "gone"))

@@ -172,7 +172,7 @@ def around(text: str, passage: str) -> str:
         ("い" * 3000 + "《答》" + "う" * 3000, "《答》", "い" * 500 + "《答》" + "う" * 997),
     ],
 )
-def test_the_sentence_around_a_passage_is_whole_or_what_is_near(text: str, passage: str, expected: str) -> None:
+def test_the_sentence_around_a_passage_is_whole_or_its_nearest_pieces(text: str, passage: str, expected: str) -> None:
     assert around(text, passage) == expected
 
 
@@ -200,5 +200,5 @@ def test_nothing_to_see_no_sentences(text: str) -> None:
         "あ\r",
     ],
 )
-def test_long_texts_of_what_is_looked_ahead_for_do_not_hang(unit: str) -> None:
+def test_long_texts_of_characters_that_need_look_ahead_do_not_hang(unit: str) -> None:
     check_spans(unit * (160_000 // len(unit)))

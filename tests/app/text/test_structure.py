@@ -29,7 +29,7 @@ PIECES = st.sampled_from(
 
 
 def check_blocks(text: str) -> None:
-    """Every visible character is in exactly one block, and reading loses what is omitted and nothing else."""
+    """Every visible character is in exactly one block, and reading loses only the omitted spans."""
     structure = structure_of(text)
     whole = set(boundaries(text))
     position = 0

@@ -45,7 +45,7 @@ def test_the_template_of_roberta_has_two_separators_and_one_type() -> None:
     assert both(found) == (([[0], [1]], [[0], [0]], [0]), ([[0], [1, 1], [1]], [[0], [0, 0], [0]], [0, 0]))
 
 
-def test_special_tokens_are_those_of_the_template_whatever_else_the_vocabulary_has() -> None:
+def test_special_tokens_are_those_of_the_template_even_if_the_vocabulary_has_others() -> None:
     """ModernBERT-ja has <cls> and <sep>, and uses neither."""
     tokenizer = Tokenizer(
         word_level(by_template("<s> $A </s>", "<s> $A </s> <s>:1 $B:1 </s>:1")), normaliser="none", segmenter="none"

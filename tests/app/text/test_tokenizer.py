@@ -102,7 +102,7 @@ def test_pieces_that_leave_characters_out_keep_the_places_of_the_others(text: st
 
 
 def surfaces(tokenizer: Tokenizer, text: str) -> list[tuple[str, str]]:
-    """What each token is, and what it covers of the text."""
+    """Each token, and the text that it covers."""
     tokens = tokenizer.encode(text)
     spans = zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True)
     return [
@@ -171,7 +171,7 @@ def test_a_mark_before_the_first_word_covers_nothing() -> None:
     ]
 
 
-def test_white_space_is_left_to_the_pieces_where_nobody_cuts_words() -> None:
+def test_white_space_is_left_to_the_pieces_without_a_segmenter() -> None:
     tokenizer = without_words(unigram_with_bytes())
     text = " 東京  a\n "
 

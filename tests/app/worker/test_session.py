@@ -1,4 +1,4 @@
-"""Sessions on real graphs: providers, what is fed, and how a batch is cut apart."""
+"""Sessions on real graphs: providers, inputs, and the parts of a batch's outputs."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -98,7 +98,7 @@ def test_nodes_left_to_the_cpu_are_an_error(handmade_models: Path, monkeypatch: 
 def test_batches_for_tensorrt_come_in_few_shapes(
     handmade_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session is the CPU's; what it packs and the options it was opened with are those for TensorRT."""
+    """The session is the CPU's; its batches and its options are those for TensorRT."""
     opened: list[dict[str, str]] = []
 
     def on_the_cpu(path: Path, _: Provider, threads: int, options: dict[str, str]) -> ort.InferenceSession:

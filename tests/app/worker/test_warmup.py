@@ -1,4 +1,4 @@
-"""The first batches of a session: the largest shapes that can come, and what it means when they fail."""
+"""The first batches of a session: the largest possible shapes, and the error when they fail."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""One request, against answers made by hand: every way in which it can end, and what is read from it."""
+"""One request, against answers made by hand: every way in which it can end, and the values that are read from it."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The command: what it prints, and how costs are fitted to what a service answered."""
+"""The command: its output, and costs fitted to the answers of a service."""
 
 import json
 from pathlib import Path

@@ -198,7 +198,7 @@ def test_one_thing_is_not(case: str) -> None:
     assert words in failed[check]
 
 
-def test_who_comes_when_nobody_listens_is_not_missed() -> None:
+def test_a_client_that_comes_when_no_server_listens_is_not_missed() -> None:
     run = Run()
     unanswered_late(run, began=91.0, ended=STOP_S + 1, logged=False)
     assert run.failed() == {}

@@ -59,7 +59,7 @@ async def test_half_an_answer_is_none(answer: bytes, words: str) -> None:
             await post(url, whole(b""), 0)
 
 
-async def test_nobody_listens() -> None:
+async def test_no_server_listens() -> None:
     async with listening(sending(OK)) as url:
         pass
     with pytest.raises(NoAnswer, match="no connection"):

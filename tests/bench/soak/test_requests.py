@@ -1,4 +1,4 @@
-"""What is sent, and when two answers are the same."""
+"""The requests, and when two answers are the same."""
 
 from typing import Any
 

@@ -87,7 +87,7 @@ def test_nothing_is_fitted_on_answers_that_are_all_alike(items: list[Scored], st
         fit_temperature(items, served_at=1.0)
 
 
-def test_a_document_is_in_one_half_whatever_else_is_scored() -> None:
+def test_a_document_is_in_the_same_half_with_any_other_documents() -> None:
     items = [item(document=f"文書{number // 2}") for number in range(400)]
     fitting, measuring = halves(items)
     assert 140 < len(fitting) < 260

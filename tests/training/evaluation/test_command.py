@@ -185,7 +185,7 @@ def test_a_sample_is_the_same_every_time_and_spread_over_the_data(
         ),
     ],
 )
-def test_what_is_wrong_is_exit_code_2(
+def test_wrong_input_is_exit_code_2(
     arguments: list[str], message: str, data: Path, tiny_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["evaluate", *(argument.format(data=data) for argument in arguments), "--model-store", str(tiny_store)]

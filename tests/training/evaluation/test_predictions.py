@@ -31,7 +31,7 @@ QUESTIONS = [
 
 
 class KnownService:
-    """Answers from a table of what it should say: an answer has 0.7, another one 0.1, and no answer 0.2."""
+    """Answers from a table: an answer has 0.7, another one 0.1, and no answer 0.2."""
 
     def __init__(self, answers: dict[str, str]) -> None:
         self.answers = answers

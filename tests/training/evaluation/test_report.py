@@ -41,7 +41,7 @@ def test_the_report_of_questions(tmp_path: Path) -> None:
     ]
     assert [part["name"] for part in content["by_position"]] == ["quarter_1", "quarter_3", "quarter_4"]
     assert [b["n"] for b in content["reliability"]] == [1, 1, 1]
-    # Null scores 0.2, 0.3, 0.8 beside the own document, 0.9, 0.7, 0.25 beside another.
+    # Null scores 0.2, 0.3, 0.8 with the own document, 0.9, 0.7, 0.25 with another.
     assert content["null_roc"] == {
         "false_positive_rate": [0.0, 0.0, 0.3333, 0.3333, 0.6667, 0.6667, 1.0],
         "true_positive_rate": [0.0, 0.3333, 0.3333, 0.6667, 0.6667, 1.0, 1.0],

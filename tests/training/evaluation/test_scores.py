@@ -81,7 +81,7 @@ def test_answerability_at_the_models_threshold_is_of_the_documents_on_which_none
     assert "answerability_balanced_accuracy" not in answered
 
 
-def test_the_null_score_is_measured_beside_other_documents() -> None:
+def test_the_null_score_is_measured_against_other_documents() -> None:
     own = [item(score=0.9, score_diff=-3.0), item("余計", wanted=(), right=False), item(score=0.4, score_diff=2.0)]
     other = [item(score=0.6, score_diff=1.0), item(score=0.1, score_diff=4.0)]
     figures = question_scores(own, other, None).values

@@ -77,11 +77,11 @@ def test_the_mean_over_marks_is_not_that_over_documents() -> None:
 
 def test_two_marks_in_one_sentence_are_two_marks_and_a_mark_outside_is_missed() -> None:
     one = choice("1", FIVE, [1, 1], [1])
-    beside = Choice(MarkedText("2", "見出し\n" + one.document.text, (1,)), ((4, 9),), ((4, 9),))
-    assert mark_scores([one, beside], [one.scored(), beside.scored()]).values["marks_found"] == 0.6667
+    second = Choice(MarkedText("2", "見出し\n" + one.document.text, (1,)), ((4, 9),), ((4, 9),))
+    assert mark_scores([one, second], [one.scored(), second.scored()]).values["marks_found"] == 0.6667
     assert one.scored().wanted == (FIVE[1], FIVE[1])
-    assert beside.scored().wanted == (beside.document.text[1:61],)
-    assert (one.scored().measure, one.scored().right, beside.scored().measure) == (1.0, True, 0.0)
+    assert second.scored().wanted == (second.document.text[1:61],)
+    assert (one.scored().measure, one.scored().right, second.scored().measure) == (1.0, True, 0.0)
 
 
 def test_scraps_among_the_chosen() -> None:

@@ -54,7 +54,7 @@ def test_the_lowest_layers_and_the_embeddings_stay_as_they_are(
         ('checkpoint = "{}"\nfrozen_layers = 3\n', "frozen_layers is 3; the model has 2 layers."),
     ],
 )
-def test_what_is_not_there_cannot_be_frozen(
+def test_layers_that_do_not_exist_cannot_be_frozen(
     folder: Path, checkpoint: Path, character_tokenizer_file: Path, text: str, message: str
 ) -> None:
     with pytest.raises(ConfigError) as failure:

@@ -260,9 +260,7 @@ def test_a_batch_is_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> N
         grid_search._batch_of_a_device(30)
 
 
-def test_training_data_of_another_set_must_not_hold_what_is_scored(
-    data: Path, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_training_data_of_another_set_must_not_hold_scored_items(data: Path, checkpoint: Path, tmp_path: Path) -> None:
     valid = json.loads((data / "jnli" / "valid.json").read_text().splitlines()[0])
     sentences = {name: {"sentence": valid[name]} for name in ("sentence1", "sentence2")}
     write_jsonl(tmp_path / "neg.jsonl", [sentences | {"gold_label": "neutral"}])
@@ -304,7 +302,7 @@ def test_all_tasks_have_a_recipe() -> None:
         ("warmup_share=2", "warmup_share: Input should be less than or equal to 1"),
     ],
 )
-def test_what_is_wrong_in_a_recipe_is_said_in_words(override: str, message: str) -> None:
+def test_errors_in_a_recipe_are_sentences(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_encoder_config(CONFIGS[0], [override])
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""The readers of JGLUE on made files in the form of the real ones, and its measures beside other ways to count them."""
+"""The readers of JGLUE on made files in the form of the real ones, and its measures next to other counts."""
 
 import math
 import random
@@ -102,7 +102,7 @@ def test_jsick_gives_the_japanese_columns_of_its_training_rows(tmp_path: Path) -
         ("jcola", "jsick", {}, "The reader jsick has no examples for the task jcola"),
     ],
 )
-def test_what_is_wrong_is_said_in_words(
+def test_errors_are_sentences(
     task: TaskName, reader: Reader | None, record: object, message: str, tmp_path: Path
 ) -> None:
     file = write_jsonl(tmp_path / "d.json", [record, record] if reader == "jsick" else [record])
@@ -116,7 +116,7 @@ def test_an_empty_file_is_an_error(tmp_path: Path) -> None:
         read_examples("jsts", write_jsonl(tmp_path / "d.json", []))
 
 
-def test_what_is_scored_must_not_be_learned() -> None:
+def test_scored_items_must_not_be_learned() -> None:
     train = [TextExample("犬", "猫", 0), TextExample("山", "川", 1)]
     check_apart(train, [TextExample("犬", "山", 0)], "train.json")
     with pytest.raises(DataError, match=r"^1 examples of train.json are in the validation file too"):

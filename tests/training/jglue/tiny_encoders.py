@@ -94,7 +94,7 @@ def _characters(special: tuple[str, ...], unknown: str) -> tokenizers.Tokenizer:
 
 
 def _bert_japanese(folder: Path, **words: Any) -> tuple[int, int]:
-    """Slow, and so without offsets: what the BERT of Tohoku has."""
+    """A slow tokenizer, which has no offsets, as in Tohoku's BERT."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     entries = [*special, *CHARACTERS, *(f"##{char}" for char in CHARACTERS), "駅は", "##は1"]
     (folder / "vocab.txt").write_text("\n".join(entries) + "\n", encoding="utf-8")
@@ -131,7 +131,7 @@ def _deberta(folder: Path) -> tuple[int, int]:
 
 
 def _luke(folder: Path) -> tuple[int, int]:
-    """Slow too, with a vocabulary of entities beside that of pieces."""
+    """A slow tokenizer with a vocabulary of entities next to that of pieces."""
     entities = folder / "entity_vocab.json"
     entities.write_text(json.dumps({"[MASK]": 0, "[UNK]": 1, "[PAD]": 2, "[MASK2]": 0}), encoding="utf-8")
     model = _sentencepiece(folder, "sentencepiece.bpe.model", pad=-1, unknown=0, begin=1, end=2)

@@ -278,7 +278,7 @@ def test_another_configuration_does_not_go_on_with_a_run(whole_run: Path, texts:
         ("lengths={9000=1}", "batch_tokens is 512; it must hold one sequence of 9000 tokens"),
     ],
 )
-def test_what_is_wrong_is_said_in_words(
+def test_errors_are_sentences(
     override: str, message: str, config_file: Path, texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["pretrain", "--config", str(config_file), "--data", str(texts), "--out", str(tmp_path / "run")]

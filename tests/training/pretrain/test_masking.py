@@ -1,4 +1,4 @@
-"""What a pre-training step reads and must guess."""
+"""The inputs of a pre-training step, and the tokens it must predict."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_of_the_tokens_to_guess_most_are_masked(vocabulary: Vocabulary) -> None:
     np.testing.assert_array_equal(ids[untouched], original[untouched])
     assert len(masked) / 4096 == pytest.approx(0.15, abs=0.02)
     assert np.mean(ids[masked] == MASK) == pytest.approx(0.8, abs=0.05)
-    # One in ten stays, and of the tenth that is drawn anew one in thirty or so is drawn as it was.
+    # One in ten stays, and of the tenth that is drawn at random about one in thirty is drawn unchanged.
     assert np.mean(ids[masked] == sequence.targets) == pytest.approx(0.1, abs=0.04)
     assert not np.isin(ids[1:-1], [0, 1, CLS, SEP]).any()
 

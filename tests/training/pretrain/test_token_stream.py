@@ -65,7 +65,7 @@ def test_the_stream_is_every_text_and_a_separator(
     assert stream.word_starts.astype(int).tolist() == [1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]
 
 
-def test_it_is_made_once_and_anew_when_a_file_changes(
+def test_it_is_made_once_and_again_when_a_file_changes(
     data: Path,
     tmp_path: Path,
     character_tokenizer: Tokenizer,

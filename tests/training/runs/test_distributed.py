@@ -1,4 +1,4 @@
-"""Limits of the system that a long run would run into, and what a machine trains in."""
+"""Limits of the system that a long run would reach, and the precision of a machine."""
 
 import os
 import resource

@@ -47,13 +47,13 @@ def test_ruby_over_kanji_is_dropped_and_leaves_no_space() -> None:
     assert line(across("市の汐", 50, 50), across("しおいり", 65, 45, size=5), across("入川", 80, 50)) == "市の汐入川"
 
 
-def test_ruby_wider_than_its_kanji_leaves_no_space_beside_it() -> None:
+def test_ruby_wider_than_its_kanji_leaves_no_space_next_to_it() -> None:
     base = [*across("本の", 50, 50), *across("頁", 77.5, 50), *across("を", 95, 50)]
 
     assert line(base, across("ページペ", 72, 44.4, size=5)) == "本の頁を"
 
 
-def test_ruby_beside_a_vertical_line_is_dropped() -> None:
+def test_ruby_next_to_a_vertical_line_is_dropped() -> None:
     assert line(down("市内の葦原を調べる", 300, 50), down("あしはら", 305, 80, size=5)) == "市内の葦原を調べる"
 
 

@@ -1,4 +1,4 @@
-"""PDF files through the child process: what real programs wrote, and what is no good PDF."""
+"""PDF files through the child process: files of real programs, and files that are no valid PDF."""
 
 import asyncio
 import os
@@ -134,7 +134,7 @@ async def test_what_libreoffice_prints_now_comes_back(vertical: bool, tmp_path: 
     ],
     ids=["empty", "text", "zip"],
 )
-async def test_what_is_no_readable_pdf_is_refused_with_a_sentence(data: bytes, message: str) -> None:
+async def test_a_file_that_is_no_readable_pdf_is_refused_with_a_sentence(data: bytes, message: str) -> None:
     with pytest.raises(BrokenFile, match=message):
         await read_pdf(data, LIMITS)
 

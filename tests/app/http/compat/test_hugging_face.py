@@ -68,7 +68,7 @@ def test_no_answer_has_its_place_by_its_probability() -> None:
 
 
 async def test_doc_stride_is_the_overlap_of_two_windows(client: httpx.AsyncClient) -> None:
-    """Windows of 256 tokens: 251 of text beside a question of two tokens."""
+    """Windows of 256 tokens: 251 of text next to a question of two tokens."""
     long = {"question": "何?", "context": "文" * 396 + "《答え》"}
     sent = {"inputs": long, "parameters": {"doc_stride": 50}}
     response = await client.post("/qa", json=sent)
@@ -119,7 +119,7 @@ async def test_options_without_effect_are_taken(client: httpx.AsyncClient) -> No
         ("/", "文", {}, "Send it to /classify or /summarize, or name a model in the address: /?model=NAME."),
     ],
 )
-async def test_what_is_refused(
+async def test_wrong_requests_are_refused(
     client: httpx.AsyncClient, path: str, inputs: Any, parameters: dict[str, Any], words: str
 ) -> None:
     assert words in await refused(client, path, inputs, **parameters)

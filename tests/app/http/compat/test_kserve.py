@@ -121,7 +121,7 @@ async def test_published_outputs_are_those_that_come(client: httpx.AsyncClient) 
         ),
     ],
 )
-async def test_what_is_refused(client: httpx.AsyncClient, body: dict[str, Any], words: str) -> None:
+async def test_wrong_requests_are_refused(client: httpx.AsyncClient, body: dict[str, Any], words: str) -> None:
     response = await client.post(PATH.format("classify"), json=body)
     assert words in error_of(response, 422, "invalid_input")
 

@@ -1,4 +1,4 @@
-"""Tensors in JSON and in binary data. What a request claims is never believed."""
+"""Tensors in JSON and in binary data. The claims of a request are never believed."""
 
 import contextlib
 import json
@@ -104,7 +104,7 @@ def test_json_that_is_cut_off(length: str) -> None:
         ([{**tensor(data=["a"]), "datatype": "FP32"}], b"", "`inputs`[0].datatype must be 'BYTES'."),
     ],
 )
-def test_what_is_refused(inputs: list[dict[str, Any]], data: bytes, words: str) -> None:
+def test_wrong_requests_are_refused(inputs: list[dict[str, Any]], data: bytes, words: str) -> None:
     with pytest.raises(InvalidInput) as error:
         read(inputs, data)
     assert words in str(error.value)

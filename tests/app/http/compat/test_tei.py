@@ -55,7 +55,7 @@ async def test_shapes(client: httpx.AsyncClient, inputs: Any, answer: Any) -> No
         ({"inputs": "a", "top_k": 1}, "`top_k` is not a field of this endpoint; allowed are inputs, truncate,"),
     ],
 )
-async def test_what_is_refused(client: httpx.AsyncClient, body: dict[str, Any], words: str) -> None:
+async def test_wrong_requests_are_refused(client: httpx.AsyncClient, body: dict[str, Any], words: str) -> None:
     assert words in error_of(await client.post("/predict", json=body), 422, "Validation")
 
 

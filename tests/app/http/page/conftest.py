@@ -27,7 +27,7 @@ def driver() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def window(driver: str) -> Iterator[Browser]:
-    """One window for all tests: starting Chromium takes longer than what they do with it."""
+    """One window for all tests: starting Chromium takes longer than the tests."""
     browser = Browser(driver)
     yield browser
     browser.close()

@@ -1,4 +1,4 @@
-"""What people do on the page, for its tests."""
+"""Actions of people on the page, for its tests."""
 
 import base64
 
@@ -32,7 +32,7 @@ def choose(browser: Browser, tab: str) -> None:
 
 
 def submit(browser: Browser) -> None:
-    """Press the button of the tab that is open, and wait for what comes of it."""
+    """Press the button of the open tab, and wait for the result."""
     browser.run(f"$('{_OPEN} form').requestSubmit()")
     browser.wait(f"$('{_OPEN} .usage').textContent || $('{_OPEN} .error:not([hidden])')")
 

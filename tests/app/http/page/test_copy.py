@@ -1,4 +1,4 @@
-"""What is copied from the page: quotations, JSON, and curl commands that give the same answer."""
+"""Texts copied from the page: quotations, JSON, and curl commands that give the same answer."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from tests.app.http.page.webdriver import Browser
 
 
 def copied(browser: Browser, what: str) -> str:
-    """What a button puts into the clipboard."""
+    """The text that a button puts into the clipboard."""
     browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     browser.run("$('[role=tabpanel]:not([hidden]) .copy [aria-label^=\"' + arguments[0] + '\"]').click()", what)
     text: str = browser.get("window.copied")
@@ -20,7 +20,7 @@ def copied(browser: Browser, what: str) -> str:
 
 
 def shell(command: str, folder: Path) -> object:
-    """What a command prints, as JSON without what differs from run to run."""
+    """The output of a command, as JSON without values that differ from run to run."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     environment = {"PATH": "/usr/bin:/bin", "no_proxy": "*"}

@@ -1,4 +1,4 @@
-"""Questions on the page: the list, its answers, and what the map shows of them."""
+"""Questions on the page: the list, its answers, and their places on the map."""
 
 from tests.app.http.page.reading import TEXT, ask, marks, put
 from tests.app.http.page.webdriver import Browser
@@ -56,7 +56,7 @@ def test_enter_asks_unless_it_ends_a_word(browser: Browser) -> None:
     assert browser.get("document.activeElement.id") == "question"
 
 
-def test_what_is_not_stated_is_said(browser: Browser) -> None:
+def test_a_question_without_an_answer_says_so(browser: Browser) -> None:
     put(browser, TEXT)
     answers_with(browser, score=0.2, null_score=0.7, score_diff=1.25)
     ask(browser, "誰?")

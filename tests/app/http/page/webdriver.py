@@ -63,7 +63,7 @@ class Browser:
         self._call("/url", {"url": url})
 
     def run(self, script: str, *arguments: object) -> Any:
-        """What a script returns. `$` is a short form of document.querySelector, `all` of its sibling."""
+        """The result of a script. `$` is a short form of document.querySelector, `all` of its sibling."""
         short = "const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];"
         return self._call("/execute/sync", {"script": short + script, "args": arguments})
 
@@ -71,7 +71,7 @@ class Browser:
         return self.run(f"return {expression}", *arguments)
 
     def text(self, selector: str) -> str:
-        """What can be read there."""
+        """The visible text there."""
         text: str = self.get("$(arguments[0]).textContent", selector)
         return text
 
@@ -86,7 +86,7 @@ class Browser:
             time.sleep(0.05)
 
     def press(self, *keys: str) -> None:
-        """Type at whatever has the focus: names of KEYS, else characters."""
+        """Type into the element with the focus: names of KEYS, else characters."""
         strokes = [KEYS.get(key, key) for key in keys]
         actions = [{"type": kind, "value": key} for key in strokes for kind in ("keyDown", "keyUp")]
         self._call("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
@@ -104,7 +104,7 @@ class Browser:
         self._call("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
 
     def screenshot(self) -> bytes:
-        """What the window shows, as PNG."""
+        """The window as PNG."""
         return base64.b64decode(self._call("/screenshot", None, "GET"))
 
     def print_pdf(self) -> bytes:
@@ -112,7 +112,7 @@ class Browser:
         return base64.b64decode(self._call("/print", {}))
 
     def complaints(self) -> list[str]:
-        """What the browser wrote to its console: refused scripts and styles, failed requests, errors."""
+        """Messages of the browser's console: refused scripts and styles, failed requests, errors."""
         return [entry["message"] for entry in self._call("/se/log", {"type": "browser"})]
 
     def close(self) -> None:
