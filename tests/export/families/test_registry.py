@@ -44,8 +44,8 @@ def test_an_unsupported_family_is_named_with_the_supported_ones(document: dict[s
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "('gpt2') has a decoder, which writes text"),
-        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "('llama') has a decoder, which writes text"),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "('gpt2') has a decoder; only encoders"),
+        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "('llama') has a decoder; only encoders"),
         ({"model_type": "longformer", "architectures": ["LongformerModel"]}, "('longformer') attends within windows"),
         ({"model_type": "jina", "auto_map": {"AutoModel": "m.M"}}, "('jina') comes with code of its own"),
         ({"model_type": "distilbert"}, "of the family 'distilbert'"),
