@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app.atomic_write import write_then_rename
 from app.errors import BrokenModel
-from app.types import AttentionPattern, GpuTarget, LayerKind, Layout, NormaliserName, SegmenterName, Task
+from app.types import (
+    AttentionPattern,
+    GpuTarget,
+    LayerKind,
+    Layout,
+    NormaliserName,
+    SegmenterName,
+    SentenceFeature,
+    Task,
+)
 from app.validation import explain
 
 FILE_NAME = "manifest.json"
@@ -86,6 +95,8 @@ class Manifest(_Part):
     normaliser: NormaliserName
     overlap_token_type: int | None = Field(default=None, ge=0)
     sentence_token_types: bool = False  # a summarizer reads the token type of each sentence: Sentence.token_type
+    # What a summarizer adds to the logit of a sentence for each unit of a feature.
+    sentence_weights: dict[SentenceFeature, float] = Field(default_factory=dict)
     precision: str  # of model.onnx, which runs everywhere
     graphs: dict[GpuTarget, Graph] = Field(default_factory=dict)  # those exported for a GPU, by their target
     doc_stride: int = Field(default=2048, ge=1)

@@ -22,6 +22,25 @@ Layout = Literal["packed", "padded"]
 LayerKind = Literal["full", "local", "bigbird"]  # how a layer attends, see app/packing.py
 AttentionPattern = Literal["hf-eval", "random"]  # of layers of the kind "bigbird"
 NormaliserName = Literal["none", "nfkc", "zenkaku"]
+SentenceFeature = (
+    Literal[  # what a summarizer knows of a sentence next to its tokens, see app/tasks/sentence_features.py
+        "log_characters",
+        "hundreds_of_characters",
+        "log_characters_less_mean",  # of the sentences of the document
+        "share_before",  # of the prose sentences of the document
+        "log_sentences_before",  # of one more than the prose sentences before it
+        "first",
+        "starts_line",
+        "second_of_line",
+        "ends_line",
+        "after_heading",
+        "log_sentences",  # of the prose sentences of the document
+        "list_item",
+        "clause",
+        "table_row",
+        "note",
+    ]
+)
 SegmenterName = Literal["none", "mecab-jumandic", "mecab-unidic-lite", "mecab-ipadic", "jumanpp"]
 
 Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]

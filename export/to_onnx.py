@@ -111,6 +111,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             normaliser=normaliser,
             overlap_token_type=own.get("overlap_token_type"),
             sentence_token_types=own.get("sentence_token_types", False),
+            sentence_weights=own.get("sentence_weights", {}),
             precision="fp32" if options.weights == "fp32" else f"fp32 (weights stored as {options.weights})",
             doc_stride=metadata.get("doc_stride", max(1, model.max_tokens // 2)),
             temperature=metadata.get("temperature", 1.0),

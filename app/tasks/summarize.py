@@ -26,6 +26,7 @@ from app.schemas import (
 from app.settings import Settings
 from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, encode, offsets_of
 from app.tasks.repetition import Repetition
+from app.tasks.sentence_features import sentence_features, weights_of_features
 from app.tasks.sources import Source
 from app.text.characters import CLOSERS, ELLIPSES, ENDERS
 from app.text.sentences import Sentence, read_sentences, sentences_of
@@ -66,6 +67,7 @@ class PreparedSummary:
         prose = np.array([sentence.is_prose for sentence in read])
         self._chosen_from = np.flatnonzero(prose if prose.any() else ~prose)
         self._sentences = [read[index] for index in self._chosen_from]
+        self._added = sentence_features(source.text, read) @ weights_of_features(manifest.sentence_weights)
         uses_types = manifest.sentence_token_types
         self._windows: list[SentenceWindow] = sentence_windows(
             tokens_of_sentences(encode(tokenizer, source.text, source.called, source.structure), read),
@@ -79,7 +81,8 @@ class PreparedSummary:
     def decode(self, outputs: Sequence[Outputs]) -> Summary:
         fields, sentences, text = self._fields, self._sentences, self._source.text
         logits = [output["logits"].reshape(-1) for output in outputs]  # (tokens, 1) -> (tokens,)
-        scores = sentence_probabilities(self._windows, logits, temperature=self._temperature)[self._chosen_from]
+        scores = sentence_probabilities(self._windows, logits, self._added, temperature=self._temperature)
+        scores = scores[self._chosen_from]
         no_length = fields.max_sentences is None and fields.ratio is None and fields.max_characters is None
         reading = self._source.structure.reading
         read = [reading.between(sentence.start, sentence.end, text) for sentence in sentences]
@@ -118,17 +121,18 @@ class PreparedSummary:
 
 
 def sentence_probabilities(
-    windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], *, temperature: float
+    windows: Sequence[SentenceWindow], logits: Sequence[FloatArray], added: DoubleArray, *, temperature: float
 ) -> DoubleArray:
-    """How probable it is that a summary keeps each sentence: the sigmoid of the mean logit of its tokens. (sentences,)
+    """How probable it is that a summary keeps each sentence. (sentences,)
 
+    It is the sigmoid of the mean logit of the tokens and of what the length and the place of the sentence add.
     The mean of logits that are linear in the states is the logit of the mean state, as encoders of sentences pool them.
     """
     means = [
         np.add.reduceat(of.astype(np.float64), window.starts) / np.diff(window.starts, append=len(of))
         for window, of in zip(windows, logits, strict=True)
     ]
-    return np.asarray(1 / (1 + np.exp(-np.clip(np.concatenate(means) / temperature, -500, 500))))
+    return np.asarray(1 / (1 + np.exp(-np.clip((np.concatenate(means) + added) / temperature, -500, 500))))
 
 
 def decode_summary(

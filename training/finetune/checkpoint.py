@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from app.text.tokenizer import Tokenizer
+from app.types import SentenceFeature
 from export.model import BigBird, config_dict
 from training.config import ConfigError, FinetuneConfig
 from training.runs.initial_model import start_model
@@ -34,7 +35,13 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
     return model
 
 
-def save_checkpoint(directory: Path, model: BigBird, config: FinetuneConfig, labels: tuple[str, ...]) -> None:
+def save_checkpoint(
+    directory: Path,
+    model: BigBird,
+    config: FinetuneConfig,
+    labels: tuple[str, ...],
+    sentence_weights: dict[SentenceFeature, float],
+) -> None:
     """Write weights and config.json, and in it, under "nagayomi", what the exporter needs to know."""
     directory.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -50,6 +57,7 @@ def save_checkpoint(directory: Path, model: BigBird, config: FinetuneConfig, lab
         "normaliser": config.normaliser,
         "overlap_token_type": 2 if config.task == "qa" and config.question_overlap else None,
         "sentence_token_types": config.task == "summarize" and config.sentence_types,
+        "sentence_weights": sentence_weights,
         "training": config.model_dump(mode="json"),
     }
     (directory / "config.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

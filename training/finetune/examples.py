@@ -13,9 +13,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from app.packing import Document
+from app.tasks.sentence_features import SENTENCE_FEATURES, sentence_features
 from app.text.sentences import read_sentences, split_sentences
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import context_room, question_windows, sentence_windows, text_windows, tokens_of_sentences
+from app.types import DoubleArray
 from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
 from training.data import (
     DataError,
@@ -49,6 +51,7 @@ class Target:
     starts: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))  # first token of each sentence
     kept: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 1 where a summary keeps it
     weights: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))  # 0 where no summary may keep it
+    features: DoubleArray = field(default_factory=lambda: np.zeros((0, len(SENTENCE_FEATURES))))  # of each sentence
 
 
 @dataclass(frozen=True)
@@ -322,11 +325,12 @@ def _summaries(
         )
         marked = np.array([any(s.start <= mark < s.end for mark in document.marks) for s in sentences], np.float32)
         counted = np.array([sentence.is_prose for sentence in sentences], np.float32)
+        features = sentence_features(document.text, sentences)
         first = 0
         for window in windows:
             own = slice(first, first + len(window.starts))
             first = own.stop
-            target = Target(starts=window.starts, kept=marked[own], weights=counted[own])
+            target = Target(starts=window.starts, kept=marked[own], weights=counted[own], features=features[own])
             if counted[own].any():
                 sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
     return ExampleSource(len(sequences), lambda index, rng: sequences[index])

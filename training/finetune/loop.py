@@ -1,9 +1,10 @@
 """The fine-tuning loop: draw sequences, pack them, loss of the task, step. This module does not know command lines."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from app.packing import AttentionLayout, PackedBatch, pack, packed_length
+from app.tasks.sentence_features import weights_of_features
+from app.types import SentenceFeature
 from export.encoder import PackedModel
 from export.model import BigBird, packed_inputs
 from training.config import ConfigError, FinetuneConfig, TrainingTask
@@ -74,11 +77,12 @@ def loss_sum(
     targets: Sequence[Target],
     task: TrainingTask,
     label_weights: Tensor | None = None,
+    sentence_weights: Mapping[SentenceFeature, float] | None = None,
 ) -> Tensor:
     """Loss of a packed batch, summed over the documents or sentences that `loss_weight` counts.
 
     Cross-entropy over each document's own tokens (qa, the mean of start and end) or over classes; binary cross-entropy
-    of the mean logit of each sentence (summarize).
+    of the logit of each sentence (summarize), the mean of its tokens' logits and what its length and place add.
     """
     device = outputs[0].device
     if task == "classify":
@@ -91,11 +95,13 @@ def loss_sum(
             for target, document in zip(targets, batch.documents, strict=True)
             for part in logits[document].split(np.diff(target.starts, append=document.stop - document.start).tolist())
         ]
+        added = np.concatenate([target.features for target in targets]) @ weights_of_features(sentence_weights or {})
         kept, weights = (
             torch.from_numpy(np.concatenate(parts)).to(device)
             for parts in ([target.kept for target in targets], [target.weights for target in targets])
         )
-        return F.binary_cross_entropy_with_logits(torch.stack(means), kept, weights, reduction="sum")
+        sentences = torch.stack(means) + torch.from_numpy(added).to(device, torch.float32)
+        return F.binary_cross_entropy_with_logits(sentences, kept, weights, reduction="sum")
     longest = max(d.stop - d.start for d in batch.documents)
     starts = torch.tensor([d.start for d in batch.documents], device=device).unsqueeze(1)
     lengths = torch.tensor([d.stop - d.start for d in batch.documents], device=device).unsqueeze(1)
@@ -134,6 +140,7 @@ class Run(Trainer):
         self.model = new_model(config, tokenizer, self.mixture.labels)
         self._freeze()
         self.model.to(self.processes.device)
+        self.sentence_weights: dict[SentenceFeature, float] = {}
         self.bf16 = self.processes.uses_bf16(config.autocast)
         if config.head == "fitted":
             self._fit_head()
@@ -168,12 +175,18 @@ class Run(Trainer):
             raise ConfigError('head = "fitted" is for the task summarize.')
         if whole_checkpoint(self.out) is None:  # a resumed run has its head in the checkpoint
             layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
-            fit_head(
-                self.model, self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1])), layout, bf16=self.bf16
-            )
+            sequences = self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1]))
+            self.sentence_weights = fit_head(self.model, sequences, layout, bf16=self.bf16)
 
     def save(self, directory: Path) -> None:
-        save_checkpoint(directory, self.model, self.config, self.mixture.labels)
+        save_checkpoint(directory, self.model, self.config, self.mixture.labels, self.sentence_weights)
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "sentence_weights": self.sentence_weights}
+
+    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        super().restore(weights, state)
+        self.sentence_weights = state["sentence_weights"]
 
     def train_step(self, sequences: list[TrainingSequence], rng: np.random.Generator) -> float:
         """One step over all processes: each takes its share of the sequences, in passes of `micro_batch_tokens`."""
@@ -202,7 +215,7 @@ class Run(Trainer):
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
                 outputs = self.packed(**{name: tensor.to(device) for name, tensor in inputs.items()})
             targets = [sequence.target for sequence in group]
-            part = loss_sum(outputs, batch, targets, config.task, self.label_weights) * share
+            part = loss_sum(outputs, batch, targets, config.task, self.label_weights, self.sentence_weights) * share
             part.backward()
             loss += float(part.detach())
         self.processes.sum_gradients(self.model.parameters())

@@ -15,13 +15,13 @@ from app.text.windows import SentenceWindow
 from app.types import DoubleArray
 
 
-def test_the_probability_of_a_sentence_is_that_of_the_mean_logit_of_its_tokens() -> None:
+def test_the_probability_of_a_sentence_is_that_of_the_mean_logit_of_its_tokens_and_of_what_its_place_adds() -> None:
     ids = np.zeros(6, dtype=np.int32)
     windows = [SentenceWindow(ids, ids, np.array(places, dtype=np.int32)) for places in ([0, 4], [0, 2, 3])]
     logits = [np.array(row, dtype=np.float32) for row in ([8, 0, 0, 0, -1e9, 9], [-3, 3, 1e9, -9, 0, 3])]
     high = 1 / (1 + np.exp(-1))
-    probabilities = sentence_probabilities(windows, logits, temperature=2.0)
-    assert probabilities == pytest.approx([high, 0, 0.5, 1, 1 - high])
+    probabilities = sentence_probabilities(windows, logits, np.array([0, 0, 2, 0, 2]), temperature=2.0)
+    assert probabilities == pytest.approx([high, 0, high, 1, 0.5])
 
 
 def tokens_at(*places: tuple[int, int]) -> Tokens:

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from app.packing import AttentionLayout, Document, PackedBatch, pack
+from app.tasks.sentence_features import SENTENCE_FEATURES
+from app.types import DoubleArray, SentenceFeature
 from tests.training.finetune.running import Killed, train
 from training.config import TrainingConfig, read_config
 from training.finetune import loop
@@ -147,14 +149,23 @@ def _packed(*lengths: int) -> PackedBatch:
     return pack(documents, AttentionLayout(block_size=4))
 
 
-def test_the_loss_of_a_sentence_is_that_of_its_mean_logit_and_counts_where_a_summary_may_keep_it() -> None:
+def _sentences(*of: dict[SentenceFeature, float]) -> DoubleArray:
+    return np.array([[one.get(name, 0.0) for name in SENTENCE_FEATURES] for one in of])
+
+
+def test_the_loss_of_a_sentence_is_that_of_its_logit_and_counts_where_a_summary_may_keep_it() -> None:
+    """The first document's second sentence stands in a note, which takes 2 from its mean logit of 3."""
     logits = torch.tensor([[[1.0], [3.0], [3.0], [-9.0], [-1.0], [1.0], [0.0], [2.0]]])  # (1, T, 1)
     targets = [
-        Target(starts=np.array(at, np.int32), kept=np.array(kept, np.float32), weights=np.array(w, np.float32))
-        for at, kept, w in (([0, 2, 3], [1, 0, 1], [1, 1, 0]), ([0, 2], [0, 1], [1, 1]))
+        Target(0, 0, 0, np.array(at, np.int32), np.array(kept, np.float32), np.array(w, np.float32), features)
+        for at, kept, w, features in (
+            ([0, 2, 3], [1, 0, 1], [1, 1, 0], _sentences({}, {"note": 1}, {})),
+            ([0, 2], [0, 1], [1, 1], _sentences({}, {})),
+        )
     ]
-    alone = [math.log(1 + math.exp(-2)), math.log(1 + math.exp(3)), math.log(2), math.log(1 + math.exp(-1))]
-    assert loop.loss_sum((logits,), _packed(4, 4), targets, "summarize").item() == pytest.approx(sum(alone))
+    alone = [math.log(1 + math.exp(-2)), math.log(1 + math.exp(1)), math.log(2), math.log(1 + math.exp(-1))]
+    loss = loop.loss_sum((logits,), _packed(4, 4), targets, "summarize", sentence_weights={"note": -2.0})
+    assert loss.item() == pytest.approx(sum(alone))
     assert loop.loss_weight(targets, "summarize") == 4.0
 
 
