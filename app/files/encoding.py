@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from app.errors import NotText, UnknownEncoding
 from app.files.plausibility import japanese_plausibility, share_of_controls
+from app.files.warnings import FileWarning
 
 # One undecodable place in so many characters is damage (U+FFFD and a warning). More means another encoding.
 CHARACTERS_PER_DAMAGE = 1000
@@ -69,7 +70,7 @@ class Decoded:
 
     text: str
     encoding: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[FileWarning, ...] = ()
 
 
 def decode(data: bytes, stated: str | None = None) -> Decoded:
@@ -131,11 +132,13 @@ def _stands(data: bytes, name: str, text: str) -> bool:
 def _with_stated(decoded: Decoded, stated: str) -> Decoded:
     name = known_charset(stated)
     if name is None:
-        warning = f"The stated charset {stated!r} is not known; the bytes are {decoded.encoding}."
+        sentence = f"The stated charset {stated!r} is not known; the bytes are {decoded.encoding}."
+        warning = FileWarning("unknown_charset", sentence)
     elif decoded.encoding.startswith(name) or (decoded.text.isascii() and decoded.encoding == "utf-8"):
         return decoded  # utf-16 holds for utf-16-le, and ASCII is right in every encoding that is stated
     else:
-        warning = f"The stated charset {stated!r} is wrong: the bytes are {decoded.encoding} and were read as such."
+        sentence = f"The stated charset {stated!r} is wrong: the bytes are {decoded.encoding} and were read as such."
+        warning = FileWarning("wrong_charset", sentence)
     return Decoded(decoded.text, decoded.encoding, (warning, *decoded.warnings))
 
 
@@ -207,10 +210,10 @@ def _damaged(data: bytes, stated: str | None = None) -> Decoded:
     return max(found, key=lambda candidate: candidate[:2])[2]
 
 
-def _loss(text: str, encoding: str, lost: int) -> str:
+def _loss(text: str, encoding: str, lost: int) -> FileWarning:
     line = text.count("\n", 0, text.index("\ufffd")) + 1
     places = "One place is" if lost == 1 else f"{lost} places are"
-    return f"{places} not valid {encoding} and became U+FFFD; the first is in line {line}."
+    return FileWarning("damaged_text", f"{places} not valid {encoding} and became U+FFFD; the first is in line {line}.")
 
 
 def _refusal(data: bytes) -> NotText | UnknownEncoding:

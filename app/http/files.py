@@ -13,7 +13,15 @@ from app.files.extraction import Extracted, Extractor
 from app.http.forms import read_form, values_of
 from app.http.openapi import Responses, form_body
 from app.http.request import unless_disconnected
-from app.schemas import BlockResult, ErrorResponse, ExtractFields, ExtractResponse, PageResult, RenderFields
+from app.schemas import (
+    BlockResult,
+    ErrorResponse,
+    ExtractFields,
+    ExtractResponse,
+    PageResult,
+    RenderFields,
+    WarningResult,
+)
 from app.settings import Settings
 from app.tasks.base import offsets_of
 from app.tasks.sources import boxes_of
@@ -93,5 +101,5 @@ def _result(extracted: Extracted, offsets: Sequence[int], *, with_boxes: bool) -
             )
             for page in document.pages
         ],
-        warnings=list(document.warnings),
+        warnings=WarningResult.of(document.warnings),
     )
