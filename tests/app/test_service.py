@@ -98,7 +98,7 @@ async def test_qa_limits(service: Service) -> None:
         await service.answer(QA, QaRequest(question="\u200b", context="文"))
     with pytest.raises(RequestTooLarge, match="300001 characters; 300000 are allowed"):
         await service.answer(QA, QaRequest(question="何", context="あ" * 300_000))
-    with pytest.raises(RequestTooLarge, match="262144 are allowed"):  # refused before 50,000 windows are made
+    with pytest.raises(RequestTooLarge, match="393216 are allowed"):  # refused before 50,000 windows are made
         await service.answer(QA, QaRequest(question="何?", context="あ" * 50_000, doc_stride=1))
 
 
@@ -235,6 +235,20 @@ async def test_deadline(service: Service) -> None:
                 await service.answer(CLASSIFY, ClassifyRequest(text="上"), Caller(timeout_s=0.05))
         assert service._batchers["hand-classify"].queued_tokens == 0, "what waited is dropped"
     assert (await service.answer(CLASSIFY, ClassifyRequest(text="上"))).labels[0].label == "up"
+
+
+async def test_long_work_raises_its_own_deadline(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.service._TOKENS_OF_A_TIMEOUT", 256)
+    settings = Settings(
+        model_store=handmade_models, intra_op_threads=1, request_timeout_s=0.25, max_request_timeout_s=0.8
+    )
+    async with Service.open(settings, tasks=["classify"]) as service:
+        with stopped(service, "hand-classify"):
+            for characters, seconds in ((10, "0.25"), (250, "0.5"), (2_000, "0.8")):
+                with pytest.raises(DeadlineExceeded, match=f"within {seconds} seconds"):
+                    await service.answer(CLASSIFY, ClassifyRequest(text="上" * characters))
+            with pytest.raises(DeadlineExceeded, match=r"within 0\.1 seconds"):
+                await service.answer(CLASSIFY, ClassifyRequest(text="上" * 2_000), Caller(timeout_s=0.1))
 
 
 async def test_normalised_text_is_bounded_too(service: Service) -> None:
