@@ -36,6 +36,7 @@ import onnxruntime as ort
 from tqdm import tqdm
 
 from app.packing import AttentionLayout, Document, pack
+from app.streams import run_module
 
 Run = Callable[[], object]
 Attention = Literal["block_sparse", "original_full"]
@@ -233,4 +234,4 @@ def report(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)
