@@ -75,7 +75,7 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
     6. An answer holds whole characters (grapheme clusters). A variation selector, for which there is no token, stays
        with its character.
     """
-    text = structure.reading.text
+    text = structure.reading.plain
     spans = structure.spans_in_reading(structure.blocks)
     enclosing = _enclosing(text, spans)
     first, last = _in_reading(structure, tokens.starts), _in_reading(structure, tokens.ends)  # half-open

@@ -53,6 +53,18 @@ OPENERS = "".join(BRACKETS)
 CLOSERS = "".join(dict.fromkeys([*BRACKETS.values(), "〞"]))
 ROUND_OPENERS = "".join(char for char in OPENERS if unicodedata.normalize("NFKC", char) in tuple("([〔【〖〘"))
 
+# Brackets of quoted speech: 「 “ « 〝, and their forms.
+QUOTES = "".join(
+    char
+    for char in OPENERS
+    if unicodedata.category(char) == "Pi" or "CORNER BRACKET" in unicodedata.name(char) or char == "〝"
+)
+CLOSING_QUOTES = "".join(dict.fromkeys([*(BRACKETS[char] for char in QUOTES), "〞"]))
+# Brackets of what is no speech: （ 【 《 〔.
+OTHER_OPENERS = "".join(char for char in OPENERS if char not in QUOTES)
+OTHER_CLOSERS = "".join(BRACKETS[char] for char in OTHER_OPENERS)
+ROUND_CLOSERS = "".join(BRACKETS[char] for char in ROUND_OPENERS)
+
 FULL_STOPS = _forms("。")
 POINTS = _forms(".")
 EXCLAMATIONS = _forms("!", "?")
@@ -60,7 +72,36 @@ ENDERS = FULL_STOPS + POINTS + EXCLAMATIONS
 COMMAS = _forms("、", ",")
 COLONS = _forms(":", ";")
 MIDDLE_DOTS = _forms("・")
+WIDE_COMMAS = "".join(char for char in COMMAS if not char.isascii())  # those that part clauses of Japanese
 ELLIPSES = "…‥⋯︙︰"
+
+_FULL_WIDTH = 0xFEE0  # from a character of ASCII to its full-width form
+
+
+def _ordinary(*kinds: str) -> dict[str, str]:
+    """Punctuation and symbols that Unicode has as forms of these kinds -> the ordinary ones of Japanese text."""
+    ordinary: dict[str, str] = {}
+    for char in _CANDIDATES:
+        kind, _, of = unicodedata.decomposition(char).partition(" ")
+        if kind in kinds and unicodedata.category(char)[0] in "PS":
+            plain = chr(int(of, 16))
+            ordinary[char] = chr(ord(plain) + _FULL_WIDTH) if plain.isascii() else plain
+    return ordinary
+
+
+# Forms for vertical writing, for which the way of writing is no part of the text: ︵ ﹁ ︒ ︑.
+UPRIGHT = _ordinary("<vertical>")
+_PLAIN = str.maketrans(_ordinary("<vertical>", "<small>", "<narrow>"))
+_NOT_PLAIN = re.compile(f"[{''.join(map(chr, _PLAIN))}]")
+
+
+def plain_forms(text: str) -> str:
+    """A text of the same length with the ordinary forms of its punctuation: ﹁ ｢ become 「, and ︒ ｡ become 。
+
+    What is ordinary in Japanese text stays apart: 。 and ．, （ and (.
+    """
+    return text.translate(_PLAIN) if _NOT_PLAIN.search(text) else text
+
 
 # Numerals in kanji, with those of contracts (壱). Unicode knows more, but each of these is also a word (陸).
 KANJI_NUMERALS = "〇零一二三四五六七八九十百千万億兆廿卅壱弐参拾萬"

@@ -5,7 +5,7 @@ This module knows groups of lines and their neighbours, and does not know senten
 
 import re
 
-from app.text.characters import CLOSERS, OPENERS
+from app.text.characters import CLOSERS, CLOSING_QUOTES, COLONS, COMMAS, ELLIPSES, OPENERS, WIDE_COMMAS
 from app.text.groups import Group, Groups
 from app.text.line_shapes import NUMBERED, STRONG
 from app.text.lines import Line
@@ -18,6 +18,9 @@ _MAX_SERIES_HEADING_COLUMNS = 32
 # The most lines between two numbers of one series.
 _MAX_CONTINUED_LINES = 20
 
+# No heading ends with these.
+_CANNOT_END = COMMAS + COLONS + ELLIPSES + CLOSING_QUOTES + "→＝="
+_COMMA = re.compile(f"[{WIDE_COMMAS}](?![0-9０-９])")
 _DATE = re.compile(r"(?:令和|平成|昭和|大正|西暦)?\s*[0-9０-９元一二三四五六七八九十〇]{1,4}\s*[年/.／]")
 _ADDRESSED = re.compile(r"(?:宛て?|行き?|印|㊞|へ|記)\Z")
 # A label with its value (代金　車両本体 380,000円), or words that end a sentence: no heading.
@@ -36,7 +39,7 @@ def is_numbered_heading(groups: Groups, place: int, group: Group, width: int) ->
     if width > MAX_MARKED_HEADING_COLUMNS or groups.is_last(place):
         return False
     content = groups.content(group)
-    if groups.first_line(group).gaps or "、" in content[6:] or "。" in content or VALUE.search(content):
+    if groups.first_line(group).gaps or _COMMA.search(content, 6) or "。" in content or VALUE.search(content):
         return False
     after, before = groups.all[place + 1], _number_before(groups, place, group)
     if after.shape == group.shape or after.kind == "furniture":
@@ -63,7 +66,7 @@ def is_plain_heading(groups: Groups, place: int, group: Group, width: int) -> bo
     line = groups.first_line(group)
     if width > (MAX_MARKED_HEADING_COLUMNS if place == 0 else MAX_HEADING_COLUMNS) or line.quotes:
         return False
-    if content[-1] in "、,，：:；;→＝=…‥」』" or _ADDRESSED.search(content) or _GOES_ON_BELOW.search(content):
+    if content[-1] in _CANNOT_END or _ADDRESSED.search(content) or _GOES_ON_BELOW.search(content):
         return False
     if line.gaps or (place and VALUE.search(content)):
         return False
@@ -84,7 +87,7 @@ def is_plain_heading(groups: Groups, place: int, group: Group, width: int) -> bo
     if after is None:  # it stands alone
         return (
             following.shape not in ("page", "head", "separator")
-            and content.count("、") == 0
+            and not _COMMA.search(content)
             and not _DATE.match(content)
         )
     if before is not None and before.kind == "heading" and before.shape == "":

@@ -7,7 +7,18 @@ A shape is a first guess from the first characters of a line, or from all of it.
 import re
 
 from app.text.blocks import Spans
-from app.text.characters import CLOSERS, COMMAS, ENDERS, OPENERS
+from app.text.characters import (
+    CLOSERS,
+    COMMAS,
+    ENDERS,
+    OPENERS,
+    OTHER_CLOSERS,
+    OTHER_OPENERS,
+    QUOTES,
+    ROUND_CLOSERS,
+    ROUND_OPENERS,
+    WIDE_COMMAS,
+)
 from app.text.lines import Line
 
 _NUMBER = "[0-9０-９]"
@@ -15,6 +26,7 @@ _KANJI_NUMBER = "[一二三四五六七八九十百〇]"
 _SPACE = "[ \t\u3000]"
 _ORDINAL = f"第{_SPACE}?(?:{_NUMBER}{{1,4}}|{_KANJI_NUMBER}{{1,6}}|[Ｎn○])"
 _ARTICLE = rf"{_ORDINAL}{_SPACE}?条(?:の(?:{_NUMBER}|{_KANJI_NUMBER}){{1,3}})*"
+_OPENERS, _ROUND_OPENERS, _ROUND_CLOSERS = map(re.escape, (OPENERS, ROUND_OPENERS, ROUND_CLOSERS))
 _RULE = r"[─━―ー－‐–—=＝_＿~〜～*＊+＋\-|｜┌┬┐├┼┤└┴┘│┃┏┳┓┣╋┫┗┻┛═║╔╗╚╝╠╣╦╩╬◇◆□■☆★○●◎△▽×:：.・…‥]"
 # The word after a number that only counts something: 12 月, 3 件.
 # A label is the text before a wide gap at the beginning of a line: 所在地　　東京都.
@@ -22,7 +34,8 @@ MAX_LABEL_CHARACTERS = 12
 _COUNTER = "[月日年時分秒円人名個件回台本枚つか％%℃℉万千百億歳度倍割階番号頁kmgcKMGC]"
 # (1)は、 or (1)又は(2)の: a number that the sentence speaks of, and no mark.
 _NOT_SPOKEN_OF = (
-    r"(?!(?:[はがのをにとも]|から|まで|より)[、一-鿿ァ-ヺ「『(（\u2460-\u2473]|[、・～〜]?[(（\u2460-\u2473]"
+    rf"(?!(?:[はがのをにとも]|から|まで|より)[{WIDE_COMMAS}一-鿿ァ-ヺ{_OPENERS}\u2460-\u2473]"
+    rf"|[{WIDE_COMMAS}・～〜]?[(（\u2460-\u2473]"
     "|または|又は|もしくは|若しくは|及び|および|並びに)"
 )
 
@@ -30,9 +43,9 @@ _NOT_SPOKEN_OF = (
 _STRONG = {
     "separator": rf"(?:{_RULE}{_SPACE}*+){{3,}}+\Z|(?:[>＞]{_SPACE}?+)++\Z|--\Z",  # also > alone, -- over a signature
     "markdown-heading": r"\#{1,6}[ \u3000]|={1,4} (?=\S)",
-    "chapter": rf"{_ORDINAL}{_SPACE}?(?:編|章|節|款|目|部|話|幕|巻)(?={_SPACE}|\Z|[：:「『（(])",
-    "article-title": rf"{_ARTICLE}{_SPACE}?[（(【][^）)】]{{1,40}}[）)】]\Z",
-    "article": rf"{_ARTICLE}(?={_SPACE}|\Z|[（(「：:])",
+    "chapter": rf"{_ORDINAL}{_SPACE}?(?:編|章|節|款|目|部|話|幕|巻)(?={_SPACE}|\Z|[：:{_OPENERS}])",
+    "article-title": rf"{_ARTICLE}{_SPACE}?[{_ROUND_OPENERS}][^{_ROUND_CLOSERS}]{{1,40}}[{_ROUND_CLOSERS}]\Z",
+    "article": rf"{_ARTICLE}(?={_SPACE}|\Z|[：:{_OPENERS}])",
     "annex": (
         rf"(?:別表|別紙|附{_SPACE}*則|付{_SPACE}*則|別記|様式|目{_SPACE}*次)"
         rf"(?={_SPACE}|\Z|[第（(]|{_NUMBER}|{_KANJI_NUMBER})"
@@ -73,7 +86,7 @@ _WEAK = {
     "circle": r"[○〇](?!○)",
     "date": rf"{_NUMBER}{{4}}[/年.\-]{_NUMBER}{{1,2}}[/月.\-]",
     "dash": r"[─━―—–]{1,3}|[-－]{2}",
-    "quotation": r"[「『]",
+    "quotation": f"[{re.escape(QUOTES)}]",
     "key": rf"[^\s{re.escape(CLOSERS + OPENERS + ENDERS + COMMAS)}:：]{{1,16}}[：:](?!//|{_NUMBER})",
 }
 _SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.values(), *_WEAK.values()))))
@@ -96,8 +109,9 @@ PAGE_AT_EDGE = re.compile(
     rf"|(?:ページ|頁|[pPｐＰ][.．]) ?{_NUMBER}{{1,4}}(?: ?[/／] ?{_NUMBER}{{1,4}})?"
     rf"|{_NUMBER}{{1,4}} ?[/／] ?{_NUMBER}{{1,4}}(?: ?(?:ページ|頁))?|{_NUMBER}{{1,4}} ?(?:ページ|頁))\Z"
 )
-_BRACKETED = re.compile(r"[（(【［\[〔＜<《〈≪][^）)】］\]〕＞>》〉≫。]{1,40}[）)】］\]〕＞>》〉≫]\Z")
-_ENDS = re.compile(f"[{re.escape(ENDERS)}…‥][{re.escape(CLOSERS)}]*\\Z")
+_BRACKETED = re.compile(
+    f"[{re.escape(OTHER_OPENERS)}＜<][^{re.escape(OTHER_CLOSERS)}＞>。]{{1,40}}[{re.escape(OTHER_CLOSERS)}＞>]\\Z"
+)
 
 
 def shape_of(text: str, line: Line) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.text.characters import BLANKS, widths
+from app.text.characters import BLANKS, plain_forms, widths
 
 # Marks of quotation in mail: > and >> and ＞, with spaces between and after them.
 _QUOTE_MARKS = re.compile(r"(?:[>＞][ \t\u3000]?){1,20}")
@@ -30,6 +30,7 @@ class Line:
 
 def lines_of(text: str) -> list[Line]:
     """All lines of a text, blank ones included, cut where str.splitlines cuts."""
+    plain = plain_forms(text)
     lines: list[Line] = []
     bounds: list[int] = []
     start = 0
@@ -48,8 +49,8 @@ def lines_of(text: str) -> list[Line]:
     for line, (indent, visible_width, _) in zip(lines, sums.tolist(), strict=True):
         line.indent = indent if line.first > line.start else 0
         line.edge = line.indent + (visible_width if line.last > line.first else 0)
-        if line.first < line.last and text[line.first] in ">＞":
-            _take_quote_marks(text, line)
+        if line.first < line.last and plain[line.first] in ">＞":
+            _take_quote_marks(plain, line)
     return lines
 
 

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from app.errors import BrokenModel
+from app.text.characters import CLOSERS, EXCLAMATIONS, FULL_STOPS, POINTS
 from app.types import SegmenterName
 
 # Longest text given to the segmenter at once. MeCab's lattice takes about 1 kB a character, so this bounds its memory.
@@ -21,7 +22,10 @@ MAX_JUMANPP_CHARACTERS = 1_000
 MecabDictionary = Literal["jumandic", "unidic-lite", "ipadic"]
 
 _ODD_SPACE = re.compile(r"[^\S \n]")
-_SEGMENT_END = re.compile("[。．！？!?]+[」』）)]*|\n")
+# A point before a letter or a digit stands in a number or a name.
+_SEGMENT_END = re.compile(
+    f"(?:[{FULL_STOPS}{EXCLAMATIONS}]|[{re.escape(POINTS)}](?![0-9A-Za-z０-９Ａ-Ｚａ-ｚ]))+[{re.escape(CLOSERS)}]*|\n"
+)
 
 
 class Segmenter(Protocol):

@@ -21,13 +21,17 @@ from app.text.characters import (
     BLANKS,
     BRACKETS,
     CLOSERS,
+    CLOSING_QUOTES,
+    COLONS,
     COMMAS,
     ELLIPSES,
     ENDERS,
     FULL_STOPS,
     OPENERS,
     POINTS,
+    QUOTES,
     ROUND_OPENERS,
+    WIDE_COMMAS,
 )
 from app.text.graphemes import whole_spans
 from app.text.structure import Structure, structure_of
@@ -61,9 +65,10 @@ _TAIL = re.compile(
 )
 # Words after ！ or 」 with which the sentence continues: すごい！と思った, 「はい。」など.
 _GOES_ON = re.compile(
-    "[、，,]|と(?:[一-鿿、」]|い[うっわえ]|の|か[、。い]|おも|さ[れえ]|し[てたま]|す[るれ])|って(?!き)|など|なんて"
+    f"[{re.escape(COMMAS)}]|と(?:[一-鿿{WIDE_COMMAS}{CLOSING_QUOTES}]|い[うっわえ]|の|か[{WIDE_COMMAS}{FULL_STOPS}い]"
+    "|おも|さ[れえ]|し[てたま]|す[るれ])|って(?!き)|など|なんて"
 )
-_NO_AND_NOUN = re.compile("の[一-鿿ァ-ヺ「『]")
+_NO_AND_NOUN = re.compile(f"の[一-鿿ァ-ヺ{QUOTES}]")
 _LIST_NUMBER = re.compile(r"\s*[（(\[]?[0-9０-９]+(?:[.．][0-9０-９]+)*[.．]\Z")
 _ABBREVIATION = re.compile(
     r"(?<![A-Za-z])(?:[A-Za-z]|Dr|Mr|Mrs|Ms|St|[Nn]o|[Vv]ol|vs|Prof|[Ff]ig|Inc|Ltd|Co|Jr|Sr|pp|cf|etc)\Z"
@@ -71,7 +76,7 @@ _ABBREVIATION = re.compile(
 # The longest list number and abbreviation: looking back further at every full stop would be quadratic.
 _LOOK_BACK = 16
 # A sentence without end is cut after a comma, else at a gap.
-_CLAUSE_END = re.compile(f"[{re.escape(COMMAS)};；:：][{_CLOSERS}]*")
+_CLAUSE_END = re.compile(f"[{re.escape(COMMAS + COLONS)}][{_CLOSERS}]*")
 _GAP = re.compile(r"\s+")
 
 
@@ -131,8 +136,8 @@ def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentenc
     reading = structure.reading
     found: list[tuple[int, int, BlockKind, bool]] = []
     for block, (start, end) in zip(blocks, structure.spans_in_reading(blocks), strict=True):
-        for first, last in _block_sentences(reading.text, start, end, block.kind):
-            found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.text, first, last))
+        for first, last in _block_sentences(reading.plain, start, end, block.kind):
+            found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.plain, first, last))
     if not found:
         return []
     starts, ends = reading.to_source(

@@ -18,7 +18,7 @@ import numpy as np
 
 from app.text.block_kinds import settle_kinds
 from app.text.blocks import Block, Spans
-from app.text.characters import BLANKS, LINE_ENDS
+from app.text.characters import BLANKS, LINE_ENDS, plain_forms, widths
 from app.text.furniture import mark_furniture
 from app.text.graphemes import whole_spans
 from app.text.groups import Group
@@ -38,6 +38,11 @@ class ReadingText:
 
     text: str
     offsets: IntArray | None  # (characters of the reading text,), strictly increasing; None: the two texts are the same
+
+    @cached_property
+    def plain(self) -> str:
+        """The text as the rules for Japanese see it: with the ordinary forms of its punctuation."""
+        return plain_forms(self.text)
 
     def between(self, start: int, end: int, source: str) -> str:
         """The part of `source`, the text as sent, that is read from `start` to `end`."""
@@ -99,6 +104,8 @@ class Structure:
 def structure_of(text: str) -> Structure:
     """The blocks of a plain text."""
     lines = lines_of(text)
+    sent_widths = widths(text)
+    sent, text = text, plain_forms(text)
     visible = [index for index, line in enumerate(lines) if line.first < line.last]
     for index in visible:
         lines[index].shape = shape_of(text, lines[index])
@@ -110,7 +117,7 @@ def structure_of(text: str) -> Structure:
             line.shape = "label"
     mark_csv(text, lines, visible)
     body = [index for index in visible if lines[index].shape not in ("page", "head")]
-    goes_on = continued(text, lines, body)
+    goes_on = continued(text, lines, body, sent_widths)
     groups: list[Group] = []
     open_ = False
     for index, after in zip(body, goes_on, strict=True):
@@ -131,8 +138,8 @@ def structure_of(text: str) -> Structure:
     markup = markup_spans(text)
     starts = [start for start, _ in markup]
     blocks = []
-    spans = _whole(text, [(_begin(text, lines[group.lines[0]]), lines[group.lines[-1]].last) for group in groups])
-    cells = iter(_whole(text, [cell for group in groups for cell in group.cells]))
+    spans = _whole(sent, [(_begin(text, lines[group.lines[0]]), lines[group.lines[-1]].last) for group in groups])
+    cells = iter(_whole(sent, [cell for group in groups for cell in group.cells]))
     for group, (start, end) in zip(groups, spans, strict=True):
         inside = markup[bisect_left(starts, start) : bisect_left(starts, end)]
         blocks.append(
@@ -145,9 +152,9 @@ def structure_of(text: str) -> Structure:
                 _omitted(text, lines, group, start, end, inside),
             )
         )
-    structure = Structure(text, tuple(blocks))
+    structure = Structure(sent, tuple(blocks))
     if markup and set(structure.reading.text) <= set(BLANKS):  # a text of nothing but markup is read as it is
-        return Structure(text, tuple(replace(block, omitted=()) for block in blocks))
+        return Structure(sent, tuple(replace(block, omitted=()) for block in blocks))
     return structure
 
 

@@ -10,7 +10,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.text.characters import CLOSERS, COMMAS, FULL_STOPS, OPENERS, widths
+import numpy as np
+import numpy.typing as npt
+
+from app.text.characters import CLOSERS, CLOSING_QUOTES, COMMAS, FULL_STOPS, OPENERS, WIDE_COMMAS
 from app.text.line_shapes import NUMBERED, STRONG, ends_sentence, mark_end
 from app.text.lines import Line
 
@@ -26,7 +29,9 @@ _JITTER = 4
 # No line of Japanese begins with these unless it was cut (JIS X 4051, characters that may not begin a line).
 _CANNOT_BEGIN = frozenset("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮんンをヲー々゛゜" + FULL_STOPS + COMMAS + CLOSERS)
 # Neither does a sentence begin with a particle right before a word in kanji, katakana or Latin letters: に渡します.
-_PARTICLE_FIRST = re.compile("[のにがはへで](?:[一-鿿ァ-ヺA-Za-z]|み[、。にをがはで]|よう[なに]|ため[、にの])")
+_PARTICLE_FIRST = re.compile(
+    f"[のにがはへで](?:[一-鿿ァ-ヺA-Za-z]|み[{WIDE_COMMAS}{FULL_STOPS}にをがはで]|よう[なに]|ため[{WIDE_COMMAS}にの])"
+)
 # No sentence and no heading ends with these particles.
 _CANNOT_END = frozenset("がを")
 # A number or a bullet narrower than this may be the indentation of a new paragraph.
@@ -46,12 +51,14 @@ class _Cuts:
     must_go_on: int = 0  # how many of them precede a line that certainly begins no sentence
 
 
-def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[bool]:
+def continued(text: str, lines: Sequence[Line], visible: Sequence[int], widths: npt.NDArray[np.uint8]) -> list[bool]:
     """For each line of `visible`, whether the next one of `visible` continues its paragraph.
 
     Args:
+        text: with the ordinary forms of punctuation.
         visible: indices of the lines to look at, in order; blank lines between them separate paragraphs, unless page
             furniture stands there too.
+        widths: of the characters of the text as it was sent, in half-width columns.
     """
     count = len(visible)
     result = [False] * count
@@ -81,7 +88,7 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[
         if started:
             body = line.indent
             first_of_block = line
-        if near[i] and _hangs(text, first_of_block, line, after):
+        if near[i] and _hangs(text, first_of_block, line, after, widths):
             # Below the text of a cell or a numbered item, which continues there, even after a sentence.
             if not first_of_block.gaps:
                 goes_on = text[line.last - 1] in FULL_STOPS
@@ -113,7 +120,7 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int]) -> list[
     return result
 
 
-def _hangs(text: str, first: Line, line: Line, after: Line) -> bool:
+def _hangs(text: str, first: Line, line: Line, after: Line, widths: npt.NDArray[np.uint8]) -> bool:
     """Whether a line stands right below the text of the block's first line, after its label or number."""
     if after.indent <= first.indent or after.shape or after.gaps or line.quotes != after.quotes:
         return False
@@ -127,7 +134,7 @@ def _hangs(text: str, first: Line, line: Line, after: Line) -> bool:
         return False
     if begin - first.first > _MAX_MARK_CHARACTERS:
         return False
-    columns = int(widths(text[first.first : begin]).sum(dtype=int))
+    columns = int(widths[first.first : begin].sum(dtype=int))
     return columns >= _MIN_MARK_COLUMNS and abs(after.indent - first.indent - columns) <= (1 if first.gaps else 0)
 
 
@@ -152,7 +159,7 @@ def _ends(text: str, line: Line) -> bool:
     last = text[line.last - 1]
     if last in ":：" or ends_sentence(text, line):
         return True
-    if last in "」』" and text[line.first] in OPENERS:
+    if last in CLOSING_QUOTES and text[line.first] in OPENERS:
         return True
     return bool(line.gaps) and last in CLOSERS and text[line.gaps[-1][1]] in OPENERS
 

@@ -25,6 +25,7 @@ from app.files.pdf.paragraphs import (
     usual_leading,
 )
 from app.files.pdf.tables import TableRow
+from app.text.characters import COLONS, COMMAS
 from app.text.line_shapes import NUMBERED
 
 _LONGEST_HEADING = 80  # characters
@@ -82,7 +83,12 @@ class _Kinds:
     def _is_heading(self, paragraph: Paragraph) -> bool:
         """Whether a paragraph is larger than body text, or is numbered as a chapter, and is no sentence."""
         text = paragraph.text
-        if len(text) > _LONGEST_HEADING or marks.ends_sentence(text) or "。" in text or text[-1] in "、，":
+        if (
+            len(text) > _LONGEST_HEADING
+            or marks.ends_sentence(text)
+            or marks.holds_sentence(text)
+            or text[-1] in COMMAS
+        ):
             return False
         if marks.is_contents_line(text):
             return False
@@ -90,7 +96,9 @@ class _Kinds:
 
     def _is_bold_heading(self, paragraph: Paragraph) -> bool:
         text = paragraph.text
-        titled = len(text) <= _LONGEST_BOLD_HEADING and not marks.ends_sentence(text) and text[-1] not in "、，：:"
+        titled = (
+            len(text) <= _LONGEST_BOLD_HEADING and not marks.ends_sentence(text) and text[-1] not in COMMAS + COLONS
+        )
         return paragraph.bold and not self._bold_body and titled and paragraph is not self._last
 
 

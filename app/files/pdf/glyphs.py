@@ -17,6 +17,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from app.files.pdf.geometry import Box
+from app.text.characters import UPRIGHT
 
 # The em square of a font without metrics of its own reaches from .12 em below the base line to .88 em above it, as in
 # nearly all Japanese fonts (hhea and OS/2 of Noto CJK, IPA, MS Mincho).
@@ -195,10 +196,7 @@ def _readable(code: int) -> str:
     character = chr(code)
     if 0x2E80 <= code < 0x2FE0 or 0xFB00 <= code < 0xFB07:  # radicals; Latin ligatures
         return unicodedata.normalize("NFKC", character)
-    if 0xFE10 <= code < 0xFE1A or 0xFE30 <= code < 0xFE49:  # forms for vertical writing
-        kind, _, upright = unicodedata.decomposition(character).partition(" ")
-        return "".join(chr(int(part, 16)) for part in upright.split()) if kind == "<vertical>" else character
-    return character
+    return UPRIGHT.get(character, character)
 
 
 def _drawn(page: pdfium.PdfPage, to_page: _PageSpace) -> tuple[list[Box], bool]:

@@ -7,25 +7,44 @@ import re
 import unicodedata
 
 from app.text import line_shapes
-from app.text.characters import CLOSERS, COMMAS, ELLIPSES, ENDERS, OPENERS
+from app.text.characters import (
+    CLOSERS,
+    COLONS,
+    COMMAS,
+    ELLIPSES,
+    ENDERS,
+    FULL_STOPS,
+    MIDDLE_DOTS,
+    OPENERS,
+    ROUND_CLOSERS,
+    ROUND_OPENERS,
+    plain_forms,
+)
 from app.text.lines import lines_of
 
 # Characters that may not begin a line of Japanese (JIS X 4051).
 _NOT_FIRST = frozenset(
-    CLOSERS + COMMAS + ENDERS + ELLIPSES + ":;：；・〜％%°℃ー々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
+    CLOSERS
+    + COMMAS
+    + ENDERS
+    + ELLIPSES
+    + COLONS
+    + MIDDLE_DOTS
+    + "〜％%°℃ー々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
 )
 _NOT_LAST = frozenset(OPENERS)
 _CHAPTER = re.compile(r"第\s?[0-9０-９一二三四五六七八九十百〇]+\s?([編部章節款目])")
 _CHAPTER_RANKS = {"編": 1, "部": 1, "章": 2, "節": 3, "款": 4, "目": 5}
-_ARTICLE_TITLE = re.compile(r"第.{1,12}?条(?:の.{1,3})?\s*[（(【][^）)】]{1,40}[）)】]")
+_OPENED, _CLOSED = re.escape(ROUND_OPENERS), re.escape(ROUND_CLOSERS)
+_ARTICLE_TITLE = re.compile(rf"第.{{1,12}}?条(?:の.{{1,3}})?\s*[{_OPENED}][^{_CLOSED}]{{1,40}}[{_CLOSED}]")
 _ARTICLE_RANK = 6
-_CONTENTS_LINE = re.compile(r"(?:[…‥]{2,}|(?:[.．・·･]\s?){4,})\s*[0-9０-９ivxlcIVXLC-]{1,6}$")
+_CONTENTS_LINE = re.compile(rf"(?:[{ELLIPSES}]{{2,}}|(?:[.．·{MIDDLE_DOTS}]\s?){{4,}})\s*[0-9０-９ivxlcIVXLC-]{{1,6}}$")
 _NUMBER = re.compile("[0-9０-９]+|[一二三四五六七八九十]+")
 
 
 def shape(text: str) -> str:
     """The shape of a line, as app.text.line_shapes names it; empty for one that begins as running text does."""
-    return line_shapes.shape_of(text, lines_of(text)[0])
+    return line_shapes.shape_of(plain_forms(text), lines_of(text)[0])
 
 
 def begins_part(text: str) -> bool:
@@ -35,6 +54,10 @@ def begins_part(text: str) -> bool:
 
 def ends_sentence(text: str) -> bool:
     return line_shapes.ends_sentence(text, lines_of(text)[0])
+
+
+def holds_sentence(text: str) -> bool:
+    return any(char in FULL_STOPS for char in text)
 
 
 def is_contents_line(text: str) -> bool:
