@@ -78,7 +78,7 @@ async def test_doc_stride_is_the_overlap_of_two_windows(client: httpx.AsyncClien
     assert int(response.headers["x-compute-tokens"]) == 400 + 2 * 5 + 50, "the text, the question twice, the overlap"
     same = await client.post("/qa", json={**long, "window_overlap": 50})
     assert same.headers["x-compute-tokens"] == response.headers["x-compute-tokens"]
-    assert "at most 250 may be shared" in await refused(client, "/qa", long, doc_stride=251)
+    assert "two windows may share at most 250" in await refused(client, "/qa", long, doc_stride=251)
 
 
 async def test_options_without_effect_are_taken(client: httpx.AsyncClient) -> None:
