@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.packing import pack
+from app.block_tables import pack
 
 LENGTHS = (512, 4096, 8192)
 

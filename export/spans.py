@@ -19,14 +19,14 @@ import torch.nn.functional as F
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from app.packing import SPAN_BLOCKS
+from app.block_tables import SPAN_BLOCKS
 
 DOMAIN, PLACE = "nagayomi", "AttendSpans"
 
 
 @dataclass(frozen=True)
 class Spans:
-    """Query spans of a packed batch; see `app.packing.pack`."""
+    """Query spans of a packed batch; see `app.block_tables.pack`."""
 
     spans: Tensor  # (S, 4) first query token and the one after the last, first key token and the one after the last
     merge: Tensor  # (N,) the place of each block among the blocks of all spans

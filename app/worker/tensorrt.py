@@ -21,9 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import ProviderUnavailable
-from app.manifest import Manifest
-from app.packing import (
+from app.block_tables import (
     LOCAL_WIDTH,
     MASKED,
     ROW_KINDS,
@@ -33,6 +31,8 @@ from app.packing import (
     block_tables,
     packed_length,
 )
+from app.errors import ProviderUnavailable
+from app.manifest import Manifest
 from app.settings import Settings
 
 Inputs = Mapping[str, npt.NDArray[Any]]

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import BrokenModel, ImpossibleTable
-from app.packing import (
+from app.block_tables import (
     MASKED,
     AttentionLayout,
     Document,
@@ -18,6 +17,7 @@ from app.packing import (
     packed_length,
     validate_tables,
 )
+from app.errors import BrokenModel, ImpossibleTable
 
 # Blocks of 4 tokens and no random blocks: a document is sparse from 6 blocks on, so that whole tables fit on the page.
 SMALL = AttentionLayout(block_size=4, num_random_blocks=0)
