@@ -1,22 +1,20 @@
-"""Block tables and packed batches: which key blocks every query block attends to, built and checked in numpy.
+"""Block tables: which key blocks every query block of a batch attends to, built and checked in numpy.
 
-Documents of a batch lie one after another on a single token axis, each rounded up to whole blocks. A row is one query
-block; its row of a block table lists the key blocks it attends to. Layers attend in one of three ways, the kind of a
-layer, and every kind that a model has comes with tables of its own:
+A row is one query block; its row of a block table lists the key blocks it attends to. Layers attend in one of three
+ways, the kind of a layer, and every kind that a model has comes with tables of its own:
 
-    full     every block of a document attends to all its blocks; one row for each block, in order. Where documents are
-             so long that a table would copy too many keys: spans of query blocks, and the keys of their document
+    full     every block of a document attends to all its blocks; one row for each block, in order. For documents so
+             long that a table would copy too many keys: spans of query blocks, and the keys of their document
     local    every block attends to itself and its two neighbours; one row for each block, in order
     bigbird  three kinds of rows, each with a table of its own width:
              dense   every block of a document of at most 5 + 2r blocks: full attention, the rule of transformers
              global  first and last block of a longer document: all its blocks
              sparse  the blocks between: 0, i-1, i, i+1, n-1 (and r random blocks per head and layer, pattern "random")
 
-A table index out of range is a silent zero on some engines, so every batch is validated here before an engine sees it.
-This module does not know text, models or ONNX.
+A table index out of range is a silent zero on some engines, so every table is validated here before an engine sees it.
+This module does not know documents, tokens, text or ONNX: app/packing.py lays documents on the token axis.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -38,15 +36,6 @@ SPAN_BLOCKS = 4  # query blocks of a span, see docs/decisions/0032
 ROW_KINDS = ("dense", "global", "sparse")  # of the layer kind "bigbird"
 
 
-@dataclass(frozen=True)
-class Document:
-    """One sequence for the engine. Arrays have shape (tokens,); `question_length`: [CLS] question [SEP], or 0."""
-
-    input_ids: IntArray
-    token_type_ids: IntArray
-    question_length: int = 0
-
-
 @dataclass(frozen=True, eq=False)
 class RandomPlan:
     """For every number of blocks n: the random key blocks of the middle rows, (layers, heads, n - 2, r)."""
@@ -56,7 +45,7 @@ class RandomPlan:
 
 @dataclass(frozen=True)
 class AttentionLayout:
-    """How one model attends: the kinds of its layers, and for "bigbird" how many random blocks and which pattern.
+    """The attention of one model: the kinds of its layers, and for "bigbird" its random blocks and its pattern.
 
     `spans`: layers of the kind "full" take spans instead of a table; `means`: the head reads means over documents.
     `random_plan` belongs to the pattern "random" and only to it.
@@ -69,26 +58,11 @@ class AttentionLayout:
     kinds: tuple[LayerKind, ...] = ("bigbird",)
     spans: bool = False
     means: bool = False
-    distances: int = 0  # blocks of the longest document, where scores depend on distances; 0: they do not
+    distances: int = 0  # blocks of the longest document, if scores depend on distances, else 0
 
     def is_dense(self, blocks: int) -> bool:
         """Whether a document of so many blocks has no layer with global and sparse rows."""
         return "bigbird" not in self.kinds or blocks <= 5 + 2 * self.num_random_blocks
-
-
-@dataclass(frozen=True)
-class PackedBatch:
-    """One batch on one token axis T = block_size * blocks, as graph inputs."""
-
-    inputs: dict[str, npt.NDArray[Any]]
-    documents: tuple[slice, ...]  # where each document's tokens lie on the token axis
-    tokens: int
-    padded_tokens: int
-
-
-def packed_length(tokens: int, block_size: int) -> int:
-    """Tokens rounded up to whole blocks: what a document costs in a batch."""
-    return -(-tokens // block_size) * block_size
 
 
 def load_random_plan(path: Path) -> RandomPlan:
@@ -155,71 +129,8 @@ def _stack(
     return rows, table, bias
 
 
-def pack(documents: Sequence[Document], layout: AttentionLayout) -> PackedBatch:
-    """Lay documents on one token axis and build the block tables of the batch.
-
-    The inputs, with T tokens, N = T / block_size blocks and D documents:
-        input_ids, token_type_ids, position_ids int32 (1, T); key_bias float32 (N, block_size), 0 or -1e4 for padding;
-        full_table int32 (N, W), full_bias float32 (N, W); or full_spans int32 (S, 4): first query token and the one
-        after the last, first key token and the one after the last, full_merge int32 (N,): where block i stands among
-        the blocks of all spans; local_table int32 (N, 3), local_bias float32 (N, 3);
-        distance_rows, distance_keys int32 (N, W): see `_distances`;
-        mean_weights float32 (D, N): 1 / tokens of the document for its own blocks;
-        {dense,global,sparse}_rows int32 (R,), _table int32 (R, W), _bias float32 (R, W); merge int32 (N,): where the
-        result of block i stands among the dense, global and sparse rows put one after another;
-        random_table int32 (layers, heads, sparse R, r), pattern "random" only;
-        question_mask float32 (1, T): 1 on the tokens of a question but [CLS]; cls_index int32 (D,).
-
-    Raises:
-        ImpossibleTable: no document, an empty one, arrays of unequal lengths, or a table that names a block outside its
-            document.
-    """
-    if not documents:
-        raise ImpossibleTable("A batch needs at least one document.")
-    if (layout.pattern == "random") != (layout.random_plan is not None):
-        raise ImpossibleTable('The pattern "random", and only it, comes with a random plan.')
-    size = layout.block_size
-    lengths = [len(document.input_ids) for document in documents]
-    for document, length in zip(documents, lengths, strict=True):
-        if length == 0 or len(document.token_type_ids) != length or not 0 <= document.question_length <= length:
-            raise ImpossibleTable("A document has at least one token, and a token type for each.")
-    block_counts = [packed_length(length, size) // size for length in lengths]
-    *first_blocks, blocks = itertools.accumulate(block_counts, initial=0)
-    padded = blocks * size
-
-    input_ids = np.zeros(padded, dtype=np.int32)
-    token_type_ids = np.zeros(padded, dtype=np.int32)
-    position_ids = np.zeros(padded, dtype=np.int32)
-    key_bias = np.full(padded, MASKED, dtype=np.float32)
-    question_mask = np.zeros(padded, dtype=np.float32)
-    slices = []
-    for document, length, first in zip(documents, lengths, first_blocks, strict=True):
-        here = slice(first * size, first * size + length)
-        input_ids[here] = document.input_ids
-        token_type_ids[here] = document.token_type_ids
-        position_ids[here] = np.arange(length)
-        key_bias[here] = 0.0
-        question_mask[here.start + 1 : here.start + document.question_length] = 1.0
-        slices.append(here)
-
-    inputs: dict[str, npt.NDArray[Any]] = {
-        "input_ids": input_ids[None],
-        "token_type_ids": token_type_ids[None],
-        "position_ids": position_ids[None],
-        "key_bias": key_bias.reshape(blocks, size),  # (N, b)
-        "question_mask": question_mask[None],
-        "cls_index": np.array([here.start for here in slices], dtype=np.int32),
-    }
-    if layout.means:
-        owner = np.repeat(np.arange(len(lengths)), block_counts)  # (N,)
-        weights = (owner == np.arange(len(lengths))[:, None]) / np.array(lengths)[:, None]
-        inputs["mean_weights"] = weights.astype(np.float32)
-    inputs |= {name: table.copy() for name, table in _block_tables(tuple(block_counts), layout).items()}
-    return PackedBatch(inputs, tuple(slices), sum(lengths), padded)
-
-
 def block_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dict[str, npt.NDArray[Any]]:
-    """The tables of every kind of layer, for a batch whose documents have so many blocks each; see `pack`."""
+    """The tables of every kind of layer, for documents of so many blocks each; see `app.packing.pack`."""
     inputs: dict[str, npt.NDArray[Any]] = {}
     if "full" in layout.kinds:
         inputs |= (
@@ -259,8 +170,8 @@ def _distances(table: IntArray, block_counts: Sequence[int], longest: int) -> di
     """For each key block of a row, the first of the two segments of distances that the pair needs.
 
     A block's products with all distances lie in 2 * `longest` segments of a block each, from -longest blocks on;
-    those of all blocks are counted through. `distance_rows`: products of the row's queries, by the key's place less the
-    query's; `distance_keys`: of the keys, by the query's less the key's.
+    segments are numbered over all blocks. `distance_rows`: products of the row's queries, by the key's place less the
+    query's; `distance_keys`: products of the keys, by the query's place less the key's.
     """
     segments = 2 * longest
     own = np.arange(len(table)) - np.repeat(np.cumsum(block_counts) - block_counts, block_counts)
@@ -272,7 +183,7 @@ def _distances(table: IntArray, block_counts: Sequence[int], longest: int) -> di
 
 
 def _spans(block_counts: Sequence[int], size: int) -> dict[str, npt.NDArray[Any]]:
-    """Spans of `SPAN_BLOCKS` query blocks of one document; what the last has past its end is computed for nothing."""
+    """Spans of `SPAN_BLOCKS` query blocks of one document; results of the last one past its end are not read."""
     spans: list[tuple[int, int, int, int]] = []
     merge: list[int] = []
     first = 0
@@ -320,11 +231,6 @@ def _bigbird_tables(block_counts: Sequence[int], layout: AttentionLayout) -> dic
     return inputs
 
 
-@lru_cache(maxsize=64)  # a lone document has one of a few sizes, and its tables take as long to build as all the rest
-def _block_tables(block_counts: tuple[int, ...], layout: AttentionLayout) -> dict[str, npt.NDArray[Any]]:
-    return block_tables(block_counts, layout)
-
-
 def _planned(plan: RandomPlan, blocks: int) -> IntArray:
     try:
         return plan.blocks[blocks]
@@ -346,7 +252,7 @@ def _merge_order(inputs: dict[str, npt.NDArray[Any]], real: list[int], blocks: i
 
 
 def validate_tables(inputs: dict[str, npt.NDArray[Any]], block_counts: Sequence[int]) -> None:
-    """Refuse tables an engine would read wrongly.
+    """Refuse tables that an engine would read wrongly.
 
     Raises:
         ImpossibleTable: a block has no row, an index lies outside the batch, or a row attends to another document.

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
-from app.block_tables import Document
 from app.engine.batcher import Batcher
 from app.engine.process import check_provider
 from app.errors import BrokenModel, DeadlineExceeded, ProviderUnavailable, Unavailable
+from app.packing import Document
 from app.schemas import (
     BrokenInfo,
     ClassifyRequest,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from app.block_tables import Document, packed_length
 from app.engine.process import Engine
 from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
 from app.manifest import FILE_NAME, Manifest, sha256, verify_files
+from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
 from app.settings import Settings
 from app.text.tokenizer import Tokenizer

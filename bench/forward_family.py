@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.block_tables import pack
+from app.packing import pack
 
 LENGTHS = (512, 4096, 8192)
 

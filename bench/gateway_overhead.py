@@ -40,10 +40,10 @@ import httptools
 import uvicorn
 from tqdm import tqdm
 
-from app.block_tables import Document, PackedBatch
 from app.engine.batcher import BatchReport
 from app.main import create_app
 from app.manifest import Manifest
+from app.packing import Document, PackedBatch
 from app.serve import local_url
 from app.service import Service
 from app.settings import Settings

@@ -22,9 +22,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from app.block_tables import Document
 from app.errors import BrokenModel
 from app.manifest import Manifest
+from app.packing import Document
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.settings import Settings
 from app.store import TOKENIZER_FILE

@@ -96,7 +96,7 @@ def _kept(outputs: Sequence[Tensor], documents: int, length: int, padded: int) -
 
 
 def _spans(documents: int, blocks: int, size: int, each: Tensor, first: Tensor) -> dict[str, Tensor]:
-    """Spans of every document, as `app.block_tables.pack` has them."""
+    """Spans of every document, as `app.packing.pack` has them."""
     count = (blocks + SPAN_BLOCKS - 1) // SPAN_BLOCKS
     numbers = torch.arange(count, device=each.device).unsqueeze(0)  # (1, S)
     start = first.squeeze(-1)  # (B, 1)

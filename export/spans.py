@@ -26,7 +26,7 @@ DOMAIN, PLACE = "nagayomi", "AttendSpans"
 
 @dataclass(frozen=True)
 class Spans:
-    """Query spans of a packed batch; see `app.block_tables.pack`."""
+    """Query spans of a packed batch; see `app.packing.pack`."""
 
     spans: Tensor  # (S, 4) first query token and the one after the last, first key token and the one after the last
     merge: Tensor  # (N,) the place of each block among the blocks of all spans

@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from app.block_tables import Document
 from app.engine import protocol
 from app.engine.protocol import Failed, Refused, Start, Started
 from app.errors import BrokenModel, EngineFailed
 from app.manifest import Manifest
+from app.packing import Document
 from app.settings import Settings
 from app.types import Outputs, Provider
 

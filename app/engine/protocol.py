@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from app.block_tables import Document
 from app.errors import NagayomiError
 from app.manifest import Manifest
+from app.packing import Document
 from app.settings import Settings
 from app.types import IntArray, Outputs
 

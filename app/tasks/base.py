@@ -13,9 +13,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app.block_tables import Document, packed_length
 from app.errors import InvalidInput, RequestTooLarge, naming_member
 from app.manifest import Manifest
+from app.packing import Document, packed_length
 from app.schemas import (
     ClassifyDocumentsRequest,
     ClassifyDocumentsResponse,

@@ -6,9 +6,9 @@ app/tasks/answers.py decides which spans are answers. This module does not know 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.block_tables import Document
 from app.errors import InvalidInput
 from app.manifest import Manifest
+from app.packing import Document
 from app.schemas import (
     Answer,
     QaDocumentsRequest,

@@ -10,9 +10,9 @@ from functools import partial
 
 import numpy as np
 
-from app.block_tables import Document
 from app.errors import InvalidInput
 from app.manifest import Manifest
+from app.packing import Document
 from app.schemas import (
     DEFAULT_SENTENCES,
     DocumentSummary,

@@ -12,8 +12,8 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from app import __version__
-from app.block_tables import Document
 from app.engine.batcher import BatchReport
+from app.packing import Document
 from app.schemas import Timings
 from app.telemetry.request_context import Read, RequestContext, current_request
 

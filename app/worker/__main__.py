@@ -13,10 +13,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from app.block_tables import Document, PackedBatch
 from app.engine import protocol
 from app.engine.protocol import Failed, Refused, Start, Started
 from app.errors import NagayomiError
+from app.packing import Document, PackedBatch
 from app.types import Outputs
 from app.worker.providers import probe_provider
 from app.worker.session import Session

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from app.block_tables import packed_length
+from app.packing import packed_length
 from bench.load_test.client import Result, Target, Unusable, ask, describe, open_client
 from bench.load_test.loops import Load
 from bench.load_test.traffic import Request, request

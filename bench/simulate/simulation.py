@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.block_tables import packed_length
 from app.engine.batcher import Batcher, BatchReport
 from app.errors import DeadlineExceeded, Overloaded
+from app.packing import packed_length
 from bench.simulate import virtual_time
 from bench.workload import percentile
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.block_tables import Document
 from app.errors import (
     BrokenModel,
     DeadlineExceeded,
@@ -24,6 +23,7 @@ from app.errors import (
     RequestTooLarge,
     Unavailable,
 )
+from app.packing import Document
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, SummarizeRequest
 from app.service import Caller, Service, _is_short
 from app.settings import Settings

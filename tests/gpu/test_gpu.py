@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.block_tables import Document, packed_length
 from app.engine.process import Engine, check_provider
 from app.errors import ProviderUnavailable
 from app.manifest import Manifest
+from app.packing import Document, packed_length
 from app.settings import Settings
 from app.types import Provider
 from app.worker.session import Session

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from app.block_tables import Document
+from app.packing import Document
 from app.text.sentences import read_sentences, split_sentences
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import context_room, question_windows, sentence_windows, text_windows, tokens_of_sentences

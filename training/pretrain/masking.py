@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers
 
-from app.block_tables import Document
+from app.packing import Document
 from app.types import IntArray
 from training.config import ConfigError, PretrainConfig
 from training.data import DataError

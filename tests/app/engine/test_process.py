@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.block_tables import Document
 from app.engine import process as engine_module
 from app.engine.process import BatchFailed, Engine, check_provider
 from app.engine.protocol import Refused, encode
 from app.errors import BrokenModel, EngineFailed, ProviderUnavailable
 from app.manifest import Manifest
+from app.packing import Document
 from app.settings import Settings
 
 

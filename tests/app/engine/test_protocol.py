@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from app.block_tables import Document
 from app.engine.protocol import Failed, encode_batch, encode_result, read_batch, receive_result
+from app.packing import Document
 from app.types import Outputs
 
 

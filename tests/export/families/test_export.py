@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from app.block_tables import pack
 from app.cli import main
 from app.main import create_app
 from app.manifest import Manifest
+from app.packing import pack
 from app.settings import Settings
 from app.worker.session import Session
 from export.check_gpu_graph import probabilities

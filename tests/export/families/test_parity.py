@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import ModernBertConfig
 
-from app.block_tables import pack
+from app.packing import pack
 from export.check_parity import cut, difference, document, reference_logits, reference_of
 from export.encoder import EncoderModel, PackedModel, Task
 from export.families.deberta import DebertaV2
