@@ -25,14 +25,8 @@ from app.cli import main
 from app.text.tokenizer import Tokenizer
 from training.config import DataSet, FinetuneConfig
 from training.finetune.loop import Run
-from training.warm_start import (
-    MINIMUM_COUNT,
-    WarmStartError,
-    pruned,
-    repeated_positions,
-    warm_start,
-    without_word_marks,
-)
+from training.pruned_vocabulary import MINIMUM_COUNT, WarmStartError, pruned, without_word_marks
+from training.warm_start import repeated_positions, warm_start
 
 VOCABULARY = 40
 POSITIONS = 128  # of the sources
