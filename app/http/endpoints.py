@@ -21,8 +21,8 @@ from app.http.compat import hugging_face
 from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
 from app.http.examples import ANSWERED, of_task
 from app.http.forms import FILE_FIELD, media_type, read_form, values_of
-from app.http.jobs import start_job, wants_job
-from app.http.openapi import ERROR_RESPONSES, FORM, PREFER_PARAMETER, task_body, timeout_parameter
+from app.http.jobs import becomes_job, start_job
+from app.http.openapi import ERROR_RESPONSES, FORM, prefer_parameter, task_body, timeout_parameter
 from app.http.request import add_model_of_query, caller_of, drain_body, read_body, unless_disconnected
 from app.http.responses import stage_headers
 from app.jobs import Jobs
@@ -110,7 +110,7 @@ def _endpoint(
             raise UnsupportedMediaType(
                 f"The body is {sent[:100]!r}; send application/json, or files as parts named `{FILE_FIELD}` of {FORM}."
             )
-        if jobs is not None and wants_job(request):
+        if jobs is not None and becomes_job(request, asked.size, settings):
             service.require_ready()
             return start_job(request, jobs, settings, asked.answer, asked.size)
         result = await unless_disconnected(request, asked.answer(caller, None))
@@ -144,7 +144,7 @@ def _documented(settings: Settings, task: TaskSpec[Any, Any, Any], *, with_jobs:
     parameters = [timeout_parameter(settings)]
     if with_jobs:
         responses[202] = {"model": JobInfo, "description": "A job was started; the header Location holds its path."}
-        parameters.append(PREFER_PARAMETER)
+        parameters.append(prefer_parameter(settings))
     return {
         "response_model": task.response | task.documents_response | ANSWERS[task.name],
         "responses": responses,

@@ -37,8 +37,13 @@ def jobs_of(settings: Settings) -> Jobs | None:
     return Jobs(JobLimits(settings.max_jobs, settings.max_key_jobs, settings.max_job_bytes, settings.job_keep_s))
 
 
-def wants_job(request: Request) -> bool:
-    """Whether the client prefers a job to an immediate answer (RFC 7240)."""
+def becomes_job(request: Request, size: int, settings: Settings) -> bool:
+    """Whether the client prefers a job to an immediate answer, and the request is large enough for one.
+
+    RFC 7240 lets a server ignore a preference; `Preference-Applied` in the response tells whether it did.
+    """
+    if size < settings.min_job_bytes:
+        return False
     preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
     return any(preference.partition(";")[0].strip() == PREFERENCE for preference in preferences)
 

@@ -37,13 +37,17 @@ ERRORS: dict[int, str] = {
 ERROR_RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in ERRORS.items()}
 
 
-PREFER_PARAMETER: dict[str, Any] = {
-    "name": "Prefer",
-    "in": "header",
-    "required": False,
-    "description": "With `respond-async` the answer is 202 and a job, whose state and result are at /jobs/{job_id}.",
-    "schema": {"type": "string", "enum": ["respond-async"]},
-}
+def prefer_parameter(settings: Settings) -> dict[str, Any]:
+    """The documentation of the header Prefer, with the size from which a request may become a job."""
+    return {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "With `respond-async` the answer is 202 and a job, whose state and result are at "
+        f"/jobs/{{job_id}}. A JSON body, or files, of fewer than {settings.min_job_bytes} bytes are answered at once "
+        "(200). `Preference-Applied: respond-async` comes with a job alone.",
+        "schema": {"type": "string", "enum": ["respond-async"]},
+    }
 
 
 def json_body(*models: type[BaseModel], examples: Examples) -> dict[str, Any]:

@@ -96,6 +96,7 @@ def _info(service: Service, task: Task) -> Info:
         request_timeout_s=settings.request_timeout_s,
         max_request_timeout_s=settings.max_request_timeout_s,
         max_jobs=settings.max_jobs,
+        min_job_bytes=settings.min_job_bytes,
         job_timeout_s=settings.job_timeout_s,
         job_keep_s=settings.job_keep_s,
     )

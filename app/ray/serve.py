@@ -24,7 +24,7 @@ from ray.serve.metrics import Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import BrokenModel, DeadlineExceeded, EngineFailed, NagayomiError, Overloaded
+from app.errors import BrokenModel, DeadlineExceeded, EngineFailed, InvalidInput, NagayomiError, Overloaded
 from app.http.forms import media_type
 from app.http.openapi import FORM
 from app.http.request import TIMEOUT_HEADER, read_body, timeout_of
@@ -51,7 +51,11 @@ def app(args: dict[str, Any]) -> Application:
         InvalidInput: an argument is not a setting, or its value is not allowed.
     """
     settings = settings_from(args)
-    # A job lives in one process, and a request for it may come to another: none are offered.
+    if "max_jobs" in settings.model_fields_set and settings.max_jobs:
+        raise InvalidInput(
+            f"max_jobs is {settings.max_jobs}, and Ray Serve has no jobs: a job lives in one replica, and a request "
+            "for it may reach another. Set it to 0, or leave it out."
+        )
     settings = settings.model_copy(update={"model_store": settings.model_store.absolute(), "max_jobs": 0})
     resources = {"num_cpus": settings.intra_op_threads or 1, "num_gpus": 0 if settings.provider == "cpu" else 1}
     reader = Reader.options(  # type: ignore[attr-defined]

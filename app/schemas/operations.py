@@ -59,6 +59,7 @@ class Limits(Response):
     request_timeout_s: float
     max_request_timeout_s: float
     max_jobs: int = Field(description="0: no jobs are offered.")
+    min_job_bytes: int = Field(description="A smaller body, or smaller files, never become a job.")
     job_timeout_s: float
     job_keep_s: float = Field(description="Seconds that the result of a job is kept.")
 

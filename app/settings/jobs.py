@@ -13,6 +13,13 @@ class JobSettings(BaseSettings):
         description="Jobs (Prefer: respond-async) that run or whose result is kept. Past it the request gets 429. With "
         "0 there are no jobs: every request is answered at once, even if it asks for a job.",
     )
+    min_job_bytes: int = Field(
+        default=10_000,
+        ge=0,
+        description="Bytes of a JSON body, or of the files of a form, from which a request may become a job. A smaller "
+        "one is answered at once even if it asks for a job, because its answer comes about as soon as a job would be "
+        "asked about. With 0 every request may become a job.",
+    )
     max_key_jobs: int = Field(
         default=16,
         ge=1,

@@ -54,7 +54,7 @@ export async function work({ task, fields, files }, progress, signal) {
     : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) };
   options.headers.Prefer = "respond-async";
   const response = await ask(task, { ...options, method: "POST", signal });
-  if (response.status !== 202) return response.json(); // a server without jobs
+  if (response.status !== 202) return response.json(); // little to read, or a server without jobs
   // Below the page, wherever a proxy has put it.
   const path = `jobs/${(await response.json()).id}`;
   running.add(path);

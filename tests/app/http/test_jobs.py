@@ -22,6 +22,7 @@ KEYS = {name: new_key(name) for name in ("one", "two")}
 ONE, TWO = ({"Authorization": f"Bearer {KEYS[name][0]}"} for name in ("one", "two"))
 ASYNC = ONE | {"Prefer": "wait=5, Respond-Async"}
 LONG = {"text": "上" * 1000}  # several windows
+SMALLEST = 60  # bytes
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -32,6 +33,7 @@ async def application(handmade_models: Path) -> FastAPI:
         intra_op_threads=1,
         max_batch_tokens=256,
         max_key_jobs=8,
+        min_job_bytes=SMALLEST,
         api_keys=tuple(entry for _, entry in KEYS.values()),
     )
     return create_app(settings)
@@ -81,8 +83,20 @@ async def test_a_job_is_accepted_and_gives_what_the_endpoint_answers(client: htt
     }
 
 
+@pytest.mark.parametrize(("size", "status"), [(SMALLEST - 1, 200), (SMALLEST, 202)])
+async def test_little_to_read_is_answered_at_once(client: httpx.AsyncClient, size: int, status: int) -> None:
+    body = json.dumps({"text": "下"}, ensure_ascii=False).encode().ljust(size)
+    file = {"file": ("a.txt", "下。".encode().ljust(size))}
+
+    in_json = await client.post("/classify", content=body, headers=ASYNC | {"Content-Type": "application/json"})
+    in_form = await client.post("/classify", files=file, headers=ASYNC)
+
+    applied = {200: None, 202: "respond-async"}[status]
+    assert [(r.status_code, r.headers.get("preference-applied")) for r in (in_json, in_form)] == [(status, applied)] * 2
+
+
 async def test_files_can_be_read_by_a_job(client: httpx.AsyncClient) -> None:
-    response = await client.post("/classify", files={"file": ("a.txt", "下。".encode())}, headers=ASYNC)
+    response = await client.post("/classify", files={"file": ("a.txt", "下。".encode().ljust(SMALLEST))}, headers=ASYNC)
 
     done = await over(client, response.json())
     assert done["result"]["results"][0]["labels"][0]["label"] == "down"
@@ -129,7 +143,8 @@ async def test_a_job_belongs_to_its_owner_alone(client: httpx.AsyncClient) -> No
 
 
 async def test_a_job_that_fails_says_why(client: httpx.AsyncClient) -> None:
-    response = await client.post("/classify", files={"file": ("a.png", b"\x89PNG\r\n\x1a\n\0")}, headers=ASYNC)
+    picture = b"\x89PNG\r\n\x1a\n".ljust(SMALLEST, b"\0")
+    response = await client.post("/classify", files={"file": ("a.png", picture)}, headers=ASYNC)
 
     failed = await over(client, response.json())
     assert (failed["status"], failed["result"]) == ("failed", None)
@@ -138,7 +153,7 @@ async def test_a_job_that_fails_says_why(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_request_that_is_not_valid_makes_no_job(client: httpx.AsyncClient) -> None:
-    error_of(await client.post("/classify", json={"text": " "}, headers=ASYNC), 422, "invalid_input")
+    error_of(await client.post("/classify", json={"text": " " * SMALLEST}, headers=ASYNC), 422, "invalid_input")
 
 
 async def test_a_job_has_the_time_that_the_client_says(client: httpx.AsyncClient, application: FastAPI) -> None:

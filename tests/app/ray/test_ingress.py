@@ -11,8 +11,9 @@ from ray.serve.exceptions import BackPressureError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.errors import InvalidInput
 from app.ray.forwarding import HttpAnswer, HttpRequest
-from app.ray.serve import Ingress
+from app.ray.serve import Ingress, app
 from app.settings import Settings
 
 DONE = HttpAnswer(200, ((b"content-type", b"application/json"), (b"x-request-id", b"other")), b'{"labels":[]}')
@@ -74,6 +75,16 @@ def _type_of(response: Response, status: int) -> str:
     error: dict[str, str] = json.loads(bytes(response.body))
     assert error["request_id"] == "mine"
     return error["error_type"]
+
+
+def test_there_are_no_jobs() -> None:
+    arguments: Any = app({})._bound_deployment.init_args
+    assert arguments[1].max_jobs == 0
+
+
+def test_jobs_that_are_asked_for_are_refused_in_words() -> None:
+    with pytest.raises(InvalidInput, match=r"max_jobs is 3, and Ray Serve has no jobs.*Set it to 0, or leave it out"):
+        app({"max_jobs": "3"})
 
 
 async def test_a_request_arrives_whole_and_its_answer_comes_back() -> None:
