@@ -20,7 +20,7 @@ from app.schemas import (
 )
 from app.settings import Settings
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
-from app.tasks.answers import Span, best_answers, distinct_answers
+from app.tasks.answers import Span, best_answers
 from app.tasks.base import (
     Budget,
     TaskSpec,
@@ -121,6 +121,7 @@ class PreparedQa:
     ) -> QuestionResult:
         fields = self._fields
         best = best_answers(
+            [text.source.text for text in self._texts],
             [text.bounds for text in self._texts],
             windows,
             [[output["start_logits"] for output in of] for of in outputs],
@@ -129,9 +130,8 @@ class PreparedQa:
             temperature=self._temperature,
         )
         threshold = fields.null_score_diff_threshold
-        given = [] if threshold is not None and best.score_diff > threshold else best.spans
-        spans = distinct_answers([text.source.text for text in self._texts], given)[: fields.top_k]
-        answers = [self._answer(span, offsets[span.text]) for span in spans]
+        given = [] if threshold is not None and best.score_diff > threshold else best.spans[: fields.top_k]
+        answers = [self._answer(span, offsets[span.text]) for span in given]
         return QuestionResult(
             question=question, answers=answers, null_score=best.null_score, score_diff=best.score_diff
         )
