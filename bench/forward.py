@@ -35,7 +35,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 from tqdm import tqdm
 
-from app.packing import AttentionLayout, Document, pack
+from app.block_tables import AttentionLayout
+from app.packing import Document, pack
 
 Run = Callable[[], object]
 Attention = Literal["block_sparse", "original_full"]

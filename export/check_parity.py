@@ -25,7 +25,8 @@ import transformers
 from tqdm import tqdm
 from transformers import BigBirdConfig
 
-from app.packing import AttentionLayout, Document, PackedBatch, pack
+from app.block_tables import AttentionLayout
+from app.packing import Document, PackedBatch, pack
 from app.types import AttentionPattern, FloatArray
 from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel, Task
 from export.families.registry import FAMILIES

@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from app.block_tables import AttentionLayout
 from app.cli import main
 from app.manifest import Graph, Manifest, write
-from app.packing import AttentionLayout
 from app.worker.tensorrt import Sizes, profile
 from export.tensorrt import check
 
