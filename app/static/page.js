@@ -1,4 +1,4 @@
-// The page put together: which part hears of what the others do.
+// The parts of the page and their events: each part is told of the changes in the others.
 
 import * as api from "./api.js";
 import { Documents } from "./documents.js";
