@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from app.manifest import Manifest
 from app.settings import Settings
+from app.streams import run_module
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
-from app.tasks.answers import decode_answers, distinct_answers
+from app.tasks.answers import decode_answers
 from app.tasks.base import documents_of
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer
@@ -118,6 +119,7 @@ class Reader:
         answers = []
         for bounds in both:
             best = decode_answers(
+                example.context,
                 windows,
                 [output["start_logits"] for output in outputs],
                 [output["end_logits"] for output in outputs],
@@ -125,8 +127,7 @@ class Reader:
                 max_answer_tokens=MAX_ANSWER_TOKENS,
                 temperature=manifest.temperature,
             )
-            spans = distinct_answers([example.context], best.spans)
-            answers.append(example.context[spans[0].start : spans[0].end] if spans else "")
+            answers.append(example.context[best.spans[0].start : best.spans[0].end] if best.spans else "")
         return answers
 
 
@@ -150,4 +151,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_module(main)

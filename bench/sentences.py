@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from app.streams import run_module
 from app.text.blocks import BlockKind
 from app.text.characters import BLANKS
 from app.text.sentences import PROSE_KINDS, Sentence, split_sentences
@@ -276,4 +277,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_module(main)

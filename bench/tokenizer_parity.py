@@ -19,6 +19,7 @@ import tokenizers
 import transformers
 from tokenizers import models, pre_tokenizers, trainers
 
+from app.streams import run_module
 from app.text.normalizer import normalise
 from app.text.segmenter import MecabSegmenter, cut_words
 from app.text.tokenizer import Tokenizer
@@ -100,6 +101,17 @@ def ids_of(tokenizer: Any) -> Ids:
     return lambda text: list(tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
 
+def is_covered(piece: str, covered: str) -> bool:
+    """Whether the text under a token says what the piece says, once both are normalised."""
+    normal = normalise(covered, "nfkc").text
+    if piece in ("[UNK]", "<unk>"):
+        return bool(covered)
+    if piece.startswith("<0x"):
+        return int(piece[3:5], 16) in normal.encode() or not covered
+    plain = normalise(piece.removeprefix("##").replace("▁", ""), "nfkc").text  # SentencePiece keeps ～
+    return plain.lower() in normal.lower()
+
+
 def compare(name: str, ours: Tokenizer, theirs: Ids, sentences: Sequence[str]) -> dict[str, int]:
     """Sentences with the same ids, and tokens that cover what they say: the piece, once both are normalised."""
     same = tokens = exact = unknown = 0
@@ -112,17 +124,12 @@ def compare(name: str, ours: Tokenizer, theirs: Ids, sentences: Sequence[str]) -
             print(f"{name}: {sentence}\n  ours   {[ours.piece(number) for number in found.ids.tolist()]}")
             print(f"  theirs {[ours.piece(number) for number in expected]}")
         for number, start, end in zip(found.ids.tolist(), found.starts.tolist(), found.ends.tolist(), strict=True):
-            piece = ours.piece(number)
-            covered = sentence[start:end]
             tokens += 1
-            if piece in ("[UNK]", "<unk>"):
-                unknown += 1
-                exact += bool(covered)
-            elif piece.startswith("<0x"):
-                exact += int(piece[3:5], 16) in normalise(covered, "nfkc").text.encode() or not covered
+            unknown += ours.piece(number) in ("[UNK]", "<unk>")
+            if is_covered(ours.piece(number), sentence[start:end]):
+                exact += 1
             else:
-                plain = piece.removeprefix("##").replace("▁", "")
-                exact += plain.lower() in normalise(covered, "nfkc").text.lower()
+                print(f"{name}: {sentence}\n  {ours.piece(number)!r} stands at {sentence[start:end]!r}")
     return {"sentences": len(sentences), "same": same, "tokens": tokens, "exact": exact, "unknown": unknown}
 
 
@@ -158,4 +165,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_module(main)

@@ -25,7 +25,9 @@ import transformers
 from tqdm import tqdm
 from transformers import BigBirdConfig
 
-from app.packing import AttentionLayout, Document, PackedBatch, pack
+from app.block_tables import AttentionLayout
+from app.packing import Document, PackedBatch, pack
+from app.streams import run_module
 from app.types import AttentionPattern, FloatArray
 from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel, Task
 from export.families.registry import FAMILIES
@@ -214,19 +216,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hidden", type=int, default=768, help="width (default: base, 768)")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--longest", type=int, metavar="N", help="tokens (default: what the family reads in one pass)")
+    parser.add_argument("--heads", nargs="+", choices=TASKS, help="default: all that the family has")
     args = parser.parse_args(arguments)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.logging.set_verbosity_error()
     if args.family != "big_bird":
         from export.check_families import family_figures  # it imports this module
 
-        print(json.dumps(family_figures(args.family, args.hidden, args.layers, args.longest)))
+        print(json.dumps(family_figures(args.family, args.hidden, args.layers, args.longest, args.heads)))
         return 0
     largest = {"hf-eval": 0.0, "random": 0.0, "alone": 0.0}
     sharpness = 1.0
     cases = 0
     patterns: tuple[AttentionPattern, ...] = ("hf-eval", "random")
-    for task, pattern in tqdm([(t, p) for t in TASKS for p in patterns], desc="heads and patterns", file=sys.stderr):
+    for task, pattern in tqdm(
+        [(t, p) for t in args.heads or TASKS for p in patterns], desc="heads and patterns", file=sys.stderr
+    ):
         with tempfile.TemporaryDirectory() as folder:
             subject = build(task, pattern, args.hidden, args.layers, Path(folder))
             assert isinstance(subject.packed.model, BigBird)
@@ -250,4 +255,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

@@ -5,13 +5,14 @@ The graph itself makes the tables, from L alone. This module does not know heads
 Shapes: B documents of L tokens, n blocks of b tokens a document, D dense and S sparse rows a document.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from app.packing import LOCAL_WIDTH, MASKED, SPAN_BLOCKS
+from app.block_tables import LOCAL_WIDTH, MASKED, SPAN_BLOCKS
 from export.attention import BlockTables, Rows, rows_of
 from export.encoder import PER_DOCUMENT, EncoderModel
 from export.model import BigBird
@@ -23,16 +24,32 @@ def padded_inputs(model: EncoderModel) -> tuple[str, ...]:
     return ("input_ids", "attention_mask", *types)
 
 
-class PaddedModel(nn.Module):
-    """The layout optimum expects, of a model whose layers are full or local: (B, L) inputs, tables made from L."""
+class Padded(nn.Module):
+    """The layout optimum expects: (B, L) inputs, or (examples, choices, L) for the logits (examples, choices)."""
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        if input_ids.dim() == 2:
+            return self.outputs(input_ids, attention_mask, token_type_ids)
+        types = None if token_type_ids is None else token_type_ids.flatten(0, 1)
+        (logits,) = self.outputs(input_ids.flatten(0, 1), attention_mask.flatten(0, 1), types)
+        return (logits.reshape(input_ids.shape[:2]),)
+
+    @abstractmethod
+    def outputs(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None
+    ) -> tuple[Tensor, ...]: ...
+
+
+class PaddedModel(Padded):
+    """Of a model whose layers are full or local: the tables follow from L."""
 
     def __init__(self, model: EncoderModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
-    ) -> tuple[Tensor, ...]:
+    def outputs(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> tuple[Tensor, ...]:
         model, size = self.model, self.model.block_size
         documents, length = input_ids.shape
         blocks = (length + size - 1) // size  # n, blocks of a document
@@ -109,8 +126,8 @@ def _spans(documents: int, blocks: int, size: int, each: Tensor, first: Tensor) 
     }
 
 
-class PaddedBigBird(nn.Module):
-    """The same of a BigBird. Pattern "hf-eval" only.
+class PaddedBigBird(Padded):
+    """Of a BigBird. Pattern "hf-eval" only.
 
     The rule "full attention up to 5 + 2r blocks" is decided by the data: rows are picked with `nonzero`, so a short
     batch has no sparse rows and a long one has two dense rows a document. How many rows that gives is unknown to
@@ -123,7 +140,8 @@ class PaddedBigBird(nn.Module):
         self.model = model
         self.sep_token_id = sep_token_id
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> tuple[Tensor, ...]:
+    def outputs(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> tuple[Tensor, ...]:
+        assert token_type_ids is not None
         config = self.model.config
         size, r = config.block_size, config.num_random_blocks
         documents, length = input_ids.shape

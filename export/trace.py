@@ -21,8 +21,9 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor
 
+from app.block_tables import AttentionLayout
 from app.manifest import MODEL_FILE, Graph
-from app.packing import AttentionLayout, Document, pack
+from app.packing import Document, pack
 from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
 from export.encoder import EncoderModel, output_names
@@ -156,11 +157,13 @@ def _trace_padded(model: EncoderModel) -> onnx.ModelProto:
                 "config.json has no sep_token_id: the padded layout finds the end of the question by it."
             )
         module = PaddedBigBird(model, separator)
-    documents, length = torch.export.Dim("documents", min=1), torch.export.Dim("length", min=1)
-    tokens = min(1000, model.max_tokens - 1)
-    inputs = {name: torch.full((2, tokens), int(name != "token_type_ids")) for name in padded_inputs(model)}
-    shapes = {name: {0: documents, 1: length} for name in inputs}
-    return _trace(module, inputs, list(inputs), shapes, output_names(model.task))
+    sizes: tuple[str, ...] = ("documents", "length")
+    shape: tuple[int, ...] = (2, min(1000, model.max_tokens - 1))
+    if model.task == "multiple-choice":
+        shape, sizes = (2, *shape), ("examples", "choices", "length")
+    inputs = {name: torch.full(shape, int(name != "token_type_ids")) for name in padded_inputs(model)}
+    varying = {axis: torch.export.Dim(size, min=1) for axis, size in enumerate(sizes)}
+    return _trace(module, inputs, list(inputs), dict.fromkeys(inputs, varying), output_names(model.task))
 
 
 def _trace(

@@ -1,4 +1,4 @@
-// What can go wrong, in Japanese. Knows `error_type` as app/errors.py has it, and nothing of the page.
+// Messages for errors, in Japanese. This module knows the `error_type` of app/errors.py, and does not know the page.
 
 const SENTENCES = {
   unauthorized: "このサーバーを使うには鍵が要ります。正しい鍵を入れてください。",
@@ -55,7 +55,7 @@ export function warningOf({ warning_type: type, pages }) {
   return pages.length ? `${sentence}（${pages.join("、")}）。` : sentence;
 }
 
-// `sentence` for everyone; `detail`, in English, for who wants to know more.
+// `sentence` is for everyone; `detail`, in English, gives more.
 export class ApiError extends Error {
   constructor(sentence, detail, status) {
     super(sentence);

@@ -1,5 +1,5 @@
-// Files that are dropped, pasted or chosen, and the list of those that are open. Knows how they become documents, and
-// nothing of what is in them.
+// Files that are dropped, pasted or chosen, and the list of those that are open. This module
+// knows how they become documents, and does not know their contents.
 
 import * as api from "./api.js";
 import { $, element } from "./dom.js";

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from app.tasks.answer_bounds import AnswerBounds
 from app.text.windows import Window
-from app.types import FloatArray
+from app.types import FloatArray, IntArray
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
@@ -34,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Answers:
-    """The best spans for one question, `N_BEST` at most, best first, and the scores of "no answer"."""
+    """The best answers to one question, `N_BEST` at most, no two alike, best first, and the scores of "no answer"."""
 
     spans: list[Span]
     null_score: float  # probability
@@ -47,7 +47,8 @@ class _Candidate:
     last: int
     start: int  # code points of the text, half-open
     end: int
-    logit: float
+    logit: float  # of the start plus of the end
+    weight: float  # the logit less the logarithm of the length, by which spans are ordered and scored
 
     def overlaps(self, other: "_Candidate") -> bool:
         return self.first <= other.last and other.first <= self.last
@@ -62,6 +63,7 @@ class Candidates:
 
 
 def decode_answers(
+    text: str,
     windows: Sequence[Window],
     start_logits: Sequence[FloatArray],
     end_logits: Sequence[FloatArray],
@@ -72,10 +74,11 @@ def decode_answers(
 ) -> Answers:
     """The n-best answers over all windows of one question over one text: see `candidates_of` and `score_answers`."""
     found = candidates_of(windows, start_logits, end_logits, bounds, max_answer_tokens=max_answer_tokens)
-    return score_answers([found], temperature=temperature)
+    return score_answers([text], [found], temperature=temperature)
 
 
 def best_answers(
+    texts: Sequence[str],
     bounds: Sequence[Sequence[AnswerBounds]],
     windows: Sequence[Sequence[Window]],
     start_logits: Sequence[Sequence[FloatArray]],
@@ -97,7 +100,7 @@ def best_answers(
         ]
         if any(of.best for of in found):
             break
-    return score_answers(found, temperature=temperature)
+    return score_answers(texts, found, temperature=temperature)
 
 
 def candidates_of(
@@ -121,7 +124,7 @@ def candidates_of(
     ]
     best = candidates
     if len(windows) > 1:  # the spans of one window are in order, and never overlap
-        candidates.sort(key=lambda candidate: (-candidate.logit, candidate.first, candidate.last))
+        candidates.sort(key=lambda candidate: (-candidate.weight, candidate.first, candidate.last))
         best = []
         for candidate in candidates:
             if not any(candidate.overlaps(better) for better in best):
@@ -131,26 +134,44 @@ def candidates_of(
     return Candidates(best, null_logit)
 
 
-def score_answers(texts: Sequence[Candidates], *, temperature: float) -> Answers:
+def score_answers(texts: Sequence[str], found: Sequence[Candidates], *, temperature: float) -> Answers:
     """The n-best answers to one question over all texts, with their probabilities.
 
-    Scores are a softmax over the logits of the `N_BEST` best spans and of the null span, [CLS] to [CLS]. The null logit
-    is the lowest of all windows of all texts.
+    An answer that stands in several places of a text is one answer, at its best place. Its weight is the logarithm of
+    the sum of the exponentials of theirs, as the question answering pipeline of transformers sums probabilities. The
+    temperature divides these weights, and not those of single places: flattened first, the weak places of a common word
+    would outweigh the one place that answers.
+
+    Scores are a softmax over the weights of the answers among the `N_BEST` best spans and the logit of the null span,
+    [CLS] to [CLS]. The null logit is the lowest of all windows of all texts.
     """
-    null_logit = min(found.null_logit for found in texts)
-    best = [(candidate, text) for text, found in enumerate(texts) for candidate in found.best]
-    if len(texts) > 1:  # the spans of one text are in order
-        best = sorted(best, key=lambda of: -of[0].logit)[:N_BEST]
-    # For so few values numpy takes longer.
-    logits = [null_logit, *(candidate.logit for candidate, _ in best)]
-    greatest = max(logits)
-    shares = [math.exp((logit - greatest) / temperature) for logit in logits]
-    total = sum(shares)
+    null_logit = min(candidates.null_logit for candidates in found)
+    best = [(candidate, text) for text, candidates in enumerate(found) for candidate in candidates.best]
+    if len(found) > 1:  # the spans of one text are in order
+        best = sorted(best, key=lambda of: -of[0].weight)[:N_BEST]
+    places: dict[tuple[int, str], list[_Candidate]] = {}
+    for candidate, text in best:
+        if answer := texts[text][candidate.start : candidate.end].strip():
+            places.setdefault((text, answer), []).append(candidate)
+    if not places:
+        return Answers([], 1.0, 0.0)
+    weights = [_log_sum_exp([candidate.weight for candidate in same]) for same in places.values()]
+    greatest = max(null_logit, *weights)
+    null_share = math.exp((null_logit - greatest) / temperature)
+    shares = [math.exp((weight - greatest) / temperature) for weight in weights]
+    total = null_share + sum(shares)
     spans = [
-        Span(candidate.start, candidate.end, share / total, text)
-        for (candidate, text), share in zip(best, shares[1:], strict=True)
+        trim_span(texts[text], Span(same[0].start, same[0].end, share / total, text))
+        for ((text, _), same), share in zip(places.items(), shares, strict=True)
     ]
-    return Answers(spans, shares[0] / total, null_logit - best[0][0].logit if best else 0.0)
+    spans.sort(key=lambda span: -span.score)
+    return Answers(spans, null_share / total, null_logit - best[0][0].logit)
+
+
+def _log_sum_exp(values: Sequence[float]) -> float:
+    """The logarithm of the sum of the exponentials. For so few values numpy takes longer."""
+    greatest = max(values)
+    return greatest + math.log(sum(math.exp(value - greatest) for value in values))
 
 
 def _window_candidates(
@@ -160,7 +181,12 @@ def _window_candidates(
     bounds: AnswerBounds,
     max_answer_tokens: int,
 ) -> list[_Candidate]:
-    """The best spans of one window that do not overlap, best first."""
+    """The best spans of one window that do not overlap, best first.
+
+    The weight of a span is the sum of its two logits less the logarithm of its characters, a prior of 1 / length. The
+    model gives the start and the end independently of each other, so that the start of one answer can go with the end
+    of another. Such spans are long, and without the prior they win (docs/decisions/0038-prior-of-length.md).
+    """
     shown = slice(window.context_start, window.context_start + window.context_length)
     own = slice(window.first_token, window.first_token + window.context_length)
     width = min(max_answer_tokens, window.context_length)
@@ -177,6 +203,7 @@ def _window_candidates(
     scores = best_within[1:]  # first of the spans of exactly j + 1 tokens
     # [j, i] of a shifted array is [i + j] of the array.
     np.add(starts, _shifted(ends, width), out=scores, where=_shifted(parts, width) == bounds.parts_at_start[own])
+    scores -= _log_lengths(bounds.starts[own], bounds.stops[own], width)
     np.maximum.accumulate(scores, axis=0, out=scores)
     flat = best_within.reshape(-1)  # ((width + 1) * count,)
     best = best_within[width].copy()  # best[i]: of the spans from token i that reach into no better span found so far
@@ -189,7 +216,9 @@ def _window_candidates(
         length = int(best_within[:, start].searchsorted(score))  # of equal spans, the shortest
         first = window.first_token + start
         last = first + length - 1
-        candidates.append(_Candidate(first, last, int(bounds.starts[first]), int(bounds.stops[last]), float(score)))
+        logit = float(start_logits[shown][start] + end_logits[shown][start + length - 1])
+        span = int(bounds.starts[first]), int(bounds.stops[last])
+        candidates.append(_Candidate(first, last, *span, logit, float(score)))
         # Take out every span that overlaps: the spans that start inside it, and the spans before it that reach into it.
         best[start : start + length] = -np.inf
         if start:
@@ -199,25 +228,16 @@ def _window_candidates(
     return candidates
 
 
+def _log_lengths(starts: IntArray, stops: IntArray, width: int) -> FloatArray:
+    """The logarithm of the characters of each span: [j, i] is of the j + 1 tokens from i on. (width, count)"""
+    padded = np.concatenate([stops, np.repeat(stops[-1:], width - 1)]).astype(np.float32)
+    lengths = _shifted(padded, width) - starts.astype(np.float32)
+    return np.log(np.maximum(lengths, 1, out=lengths), out=lengths)  # what is no span may have no length
+
+
 def _shifted(values: npt.NDArray[ScalarT], width: int) -> npt.NDArray[ScalarT]:
     """(width + count - 1) values as (width, count), in which [j, i] is values[i + j]. numpy's function is slower."""
     return np.ndarray((width, len(values) - width + 1), values.dtype, values, strides=2 * values.strides)
-
-
-def distinct_answers(texts: Sequence[str], spans: Sequence[Span]) -> list[Span]:
-    """One span for each different answer of a text, most probable first.
-
-    An answer that stands in several places keeps its best span, with the sum of all scores, as in the question
-    answering pipeline of transformers: the sum says how probable the answer is, wherever it stands. Spans are trimmed
-    of white space, and a span that is empty then is no answer.
-    """
-    best: dict[tuple[int, str], Span] = {}
-    for span in (trim_span(texts[span.text], span) for span in spans):
-        if span.start < span.end:
-            answer = (span.text, texts[span.text][span.start : span.end])
-            known = best.get(answer)
-            best[answer] = span if known is None else replace(known, score=known.score + span.score)
-    return sorted(best.values(), key=lambda span: -span.score)
 
 
 def trim_span(text: str, span: Span) -> Span:

@@ -74,6 +74,7 @@ def _unigram(**options: Any) -> bytes:
         hard_vocab_limit=False,
         character_coverage=1.0,
         add_dummy_prefix=False,
+        pad_id=3,
         num_threads=1,
         minloglevel=2,
         **options,

@@ -6,15 +6,22 @@ An output stands between `<!-- output: NAME -->` and `<!-- /output -->`. `test_r
 compares, so that no README shows what the shipped models do not say.
 """
 
+import contextlib
+import io
 import json
 import re
+import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from app import cli
+from tests.e2e.checkpoints import make_checkpoints
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.ja.md", "docs/measurements.md", "docs/operations.md")
@@ -47,7 +54,6 @@ def outputs(url: str) -> dict[str, str]:
 
         qa = post("/qa", {"question": QUESTION, "context": sample, "top_k": 2})
         summary = post("/summarize", {"text": sample, "max_sentences": 2})
-        labels = post("/classify", {"text": sample, "top_k": 2})
         short = post(
             "/qa",
             {
@@ -61,7 +67,6 @@ def outputs(url: str) -> dict[str, str]:
             "files": [in_file["results"][0]["answers"][0]],
             "qa": [qa["results"][0]],
             "summarize": [sentence for sentence in summary["sentences"] if sentence["selected"]],
-            "classify": [labels["labels"]],
             "error": [post("/qa", {"question": "いつ", "context": " "})],
             "qa-short": [short["results"][0]],
         }
@@ -70,6 +75,7 @@ def outputs(url: str) -> dict[str, str]:
         lines = [json.dumps(_rounded(one), ensure_ascii=False, separators=(",", ":")) for one in objects]
         made[name] = "\n".join(["", "```json", *lines, "```", ""])
     made["command-line"] = f"\n```console\n{_command_line()}\n```\n"
+    made["checkpoints"] = f"\n```console\n{_checkpoints()}\n```\n"
     made["models"] = _models()
     made["sample-characters"] = f"{len(sample):,}"
     # Too long to do again: the last lines of the commands, as they were written to these files.
@@ -111,6 +117,26 @@ def _command_line() -> str:
             [sys.executable, "-m", "app.cli", *command[1:]], cwd=ROOT, check=True, capture_output=True, text=True
         )
         lines += [f"$ {' '.join(command)}", done.stdout.rstrip()]
+    return "\n".join(lines)
+
+
+def _checkpoints() -> str:
+    """Exports of tiny checkpoints, in a folder of their own; what is said of one that leaves something open as well."""
+    export = "nagayomi export --checkpoint checkpoints"
+    commands = (
+        f"{export}/bert-base-japanese-v3 --task classify --out model_store/topics",
+        f"{export}/modernbert-reranker --task rerank --out model_store/reranker",
+        f"{export}/roberta-base --task qa --out model_store/reader",
+        f"{export}/roberta-base --task qa --out model_store/reader --special-tokens '[CLS]' '[SEP]' --first-position 0",
+    )
+    lines = []
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        make_checkpoints(Path("checkpoints"))
+        for command in commands:
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                cli.main(shlex.split(command)[1:])
+            lines += [f"$ {command}", said.getvalue().rstrip()]
     return "\n".join(lines)
 
 

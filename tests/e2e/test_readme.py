@@ -11,6 +11,9 @@ import pytest
 from tests.e2e import readme
 from tests.e2e.conftest import wait_for_url
 
+# transformers' ModernBERT uses parts of torch that say that they are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
+
 VOLATILE = re.compile(r'"timings": ?\{[^}]*\}|"request_id": ?"[^"]*"')
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 

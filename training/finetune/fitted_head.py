@@ -11,7 +11,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
-from app.packing import AttentionLayout, pack
+from app.block_tables import AttentionLayout
+from app.packing import pack
 from export.model import BigBird, packed_inputs, tables_from
 from training.finetune.examples import TrainingSequence
 

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from app.packing import AttentionLayout, PackedBatch, pack, packed_length
+from app.block_tables import AttentionLayout
+from app.packing import PackedBatch, pack, packed_length
 from export.encoder import PackedModel
 from export.model import BigBird, packed_inputs
 from training.config import ConfigError, FinetuneConfig, TrainingTask

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from app.tasks.answer_bounds import AnswerBounds
-from app.tasks.answers import best_answers, distinct_answers
+from app.tasks.answers import best_answers
 from app.tasks.qa import bounds_in_turn
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokens
@@ -130,7 +130,9 @@ def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str)
     answers = []
     for question in questions:
         own = [next(logits) for _ in question.windows]
+        context = question.example.context
         best = best_answers(
+            [context],
             [question.bounds],
             [question.windows],
             [[both[0] for both in own]],
@@ -138,9 +140,7 @@ def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str)
             max_answer_tokens=MAX_ANSWER_TOKENS,
             temperature=1.0,
         )
-        context = question.example.context
-        spans = distinct_answers([context], best.spans)
-        answers.append(context[spans[0].start : spans[0].end] if spans else "")
+        answers.append(context[best.spans[0].start : best.spans[0].end] if best.spans else "")
     return answers
 
 

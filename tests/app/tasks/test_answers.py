@@ -1,6 +1,7 @@
 """Decoding against slow and obvious implementations, and the properties every result has."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.tasks.answer_bounds import AnswerBounds
-from app.tasks.answers import Span, decode_answers, distinct_answers, trim_span
+from app.tasks.answers import Span, decode_answers, trim_span
 from app.text.alignment import Tokens
 from app.text.template import bert_template
 from app.text.windows import Window, question_windows
 from app.types import FloatArray
+
+# Two characters for each token, no two alike, so that every span is another answer.
+TEXT = "".join(chr(0x4E00 + index) for index in range(120))
 
 
 def anywhere(context: Tokens) -> AnswerBounds:
@@ -73,15 +77,16 @@ def test_best_answer_is_the_best_of_all_spans_within_the_bounds(
                 whole = begins[token] and finishes[other] and parts_at_start[token] == parts_at_end[other]
                 if window.owned[first] and whole:
                     at = window.context_start
-                    every.append((float(start[at + first] + end[at + last]), token, other))
-    answers = decode_answers(windows, starts, ends, bounds, max_answer_tokens=max_answer_tokens, temperature=1.0)
+                    logit = float(start[at + first] + end[at + last])
+                    every.append((logit - math.log(2 * (last - first + 1)), logit, token, other))
+    answers = decode_answers(TEXT, windows, starts, ends, bounds, max_answer_tokens=max_answer_tokens, temperature=1.0)
     if not every:
         assert answers.spans == []
         return
-    score, first, last = max(every)
+    _, logit, first, last = max(every)
     assert (answers.spans[0].start, answers.spans[0].end) == (first * 2, last * 2 + 2)
     null = min(float(start[0] + end[0]) for start, end in zip(starts, ends, strict=True))
-    assert answers.score_diff == pytest.approx(null - score, abs=1e-6)
+    assert answers.score_diff == pytest.approx(null - logit, abs=1e-6)
     assert 0 <= answers.null_score <= 1
     assert all(0 <= span.score <= 1 for span in answers.spans)
     assert [span.score for span in answers.spans] == sorted((span.score for span in answers.spans), reverse=True)
@@ -96,15 +101,37 @@ def test_n_best_of_one_window_is_exact() -> None:
     starts, ends = logits_of(windows, 7)
     at = windows[0].context_start
     every = sorted(
-        ((float(starts[0][at + i] + ends[0][at + j]), i, j) for i in range(60) for j in range(i, min(i + 8, 60))),
+        (
+            (float(starts[0][at + i] + ends[0][at + j]) - math.log(2 * (j - i + 1)), i, j)
+            for i in range(60)
+            for j in range(i, min(i + 8, 60))
+        ),
         reverse=True,
     )
     kept: list[tuple[int, int]] = []
     for _, i, j in every:
         if all(j < a or b < i for a, b in kept):
             kept.append((i, j))
-    answers = decode_answers(windows, starts, ends, anywhere(context), max_answer_tokens=8, temperature=1.0)
+    answers = decode_answers(TEXT, windows, starts, ends, anywhere(context), max_answer_tokens=8, temperature=1.0)
     assert [(span.start // 2, span.end // 2 - 1) for span in answers.spans] == kept[:20]
+
+
+def test_of_two_equally_likely_ends_the_nearer_one_wins() -> None:
+    """The end of another answer further on is a little more likely: 8 characters against 2, a logarithm of 4 apart."""
+    context = tokens_of(4)
+    windows = windows_of(context, 1, 20, 10)
+    at = windows[0].context_start
+    start, end = (np.zeros(len(windows[0].input_ids), dtype=np.float32) for _ in range(2))
+    start[at], end[at], end[at + 3] = 5, 5, 6
+    (span, *_) = decode_answers(
+        TEXT, windows, [start], [end], anywhere(context), max_answer_tokens=8, temperature=1.0
+    ).spans
+    assert (span.start, span.end) == (0, 2)
+    end[at + 3] = 7
+    (span, *_) = decode_answers(
+        TEXT, windows, [start], [end], anywhere(context), max_answer_tokens=8, temperature=1.0
+    ).spans
+    assert (span.start, span.end) == (0, 8)
 
 
 def test_temperature_flattens_scores_and_keeps_the_order() -> None:
@@ -112,7 +139,7 @@ def test_temperature_flattens_scores_and_keeps_the_order() -> None:
     windows = windows_of(context, 3, 100, 50)
     starts, ends = logits_of(windows, 3)
     sharp, flat = (
-        decode_answers(windows, starts, ends, anywhere(context), max_answer_tokens=5, temperature=temperature)
+        decode_answers(TEXT, windows, starts, ends, anywhere(context), max_answer_tokens=5, temperature=temperature)
         for temperature in (1.0, 10.0)
     )
     assert [(span.start, span.end) for span in sharp.spans] == [(span.start, span.end) for span in flat.spans]
@@ -126,17 +153,30 @@ def test_tokens_without_characters_bound_no_answer() -> None:
     windows = windows_of(context, 1, 20, 10)
     start = np.zeros(len(windows[0].input_ids), dtype=np.float32)
     start[windows[0].context_start + 1] = 9
-    answers = decode_answers(windows, [start], [start], anywhere(context), max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(TEXT, windows, [start], [start], anywhere(context), max_answer_tokens=1, temperature=1.0)
     assert len(answers.spans) == 3
     context.ends[:] = context.starts
-    answers = decode_answers(windows, [start], [start], anywhere(context), max_answer_tokens=1, temperature=1.0)
+    answers = decode_answers(TEXT, windows, [start], [start], anywhere(context), max_answer_tokens=1, temperature=1.0)
     assert (answers.spans, answers.null_score, answers.score_diff) == ([], 1.0, 0.0)
 
 
 def test_an_answer_that_stands_in_several_places_is_one_answer() -> None:
-    text = "京都、奈良、 京都 、大阪"
-    spans = [Span(3, 5, 0.3), Span(0, 2, 0.25), Span(6, 10, 0.2), Span(11, 13, 0.1), Span(6, 7, 0.05)]
-    assert distinct_answers([text], spans) == [Span(0, 2, 0.45), Span(3, 5, 0.3), Span(11, 13, 0.1)]
+    """Two places of a weight of 4 weigh 4 + log(2) together: more than one of 4.5, at any temperature."""
+    text = "奈良京都大阪 京都"
+    starts = np.array([0, 2, 4, 6], dtype=np.int32)
+    context = Tokens(starts, starts, np.array([2, 4, 6, 9], dtype=np.int32), np.ones(4, dtype=np.bool_))
+    windows = windows_of(context, 1, 20, 10)
+    at = windows[0].context_start
+    logits = np.full(len(windows[0].input_ids), -50, dtype=np.float32)
+    logits[at : at + 4] = [2.25, 2, 1, 2 + math.log(3 / 2) / 2]  # half a weight and half of the logarithm of the length
+    for temperature in (1.0, 10.0):
+        answers = decode_answers(
+            text, windows, [logits], [logits], anywhere(context), max_answer_tokens=1, temperature=temperature
+        )
+        assert [(span.start, span.end) for span in answers.spans] == [(2, 4), (0, 2), (4, 6)]
+    weights = np.array([4 + math.log(2), 4.5, 2, -100 + math.log(2)])
+    shares = np.exp(weights / 10) / np.exp(weights / 10).sum()
+    assert [*(span.score for span in answers.spans), answers.null_score] == pytest.approx(shares.tolist())
 
 
 def test_trim_span() -> None:

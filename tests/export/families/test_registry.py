@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.cli import main
 from export.checkpoint import CheckpointError
 from export.families.registry import FAMILIES, build_model, family_of
 from export.sharp import sharp_model
-from export.to_onnx import ExportOptions, export
 from export.weights import load_weights
 
 
@@ -41,10 +41,24 @@ def test_an_unsupported_family_is_named_with_the_supported_ones(document: dict[s
     assert str(raised.value).endswith(f"Supported are {', '.join(sorted(FAMILIES))}.")
 
 
-def test_an_export_says_it_before_anything_is_written(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}))
-    with pytest.raises(CheckpointError, match="Supported are"):
-        export(str(tmp_path), tmp_path / "out", ExportOptions(task="qa", name="x", segmenter="none", normaliser="nfkc"))
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "('gpt2') has a decoder; only encoders"),
+        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "('llama') has a decoder; only encoders"),
+        ({"model_type": "longformer", "architectures": ["LongformerModel"]}, "('longformer') attends within windows"),
+        ({"model_type": "jina", "auto_map": {"AutoModel": "m.M"}}, "('jina') comes with code of its own"),
+        ({"model_type": "distilbert"}, "of the family 'distilbert'"),
+    ],
+)
+def test_the_command_says_it_before_anything_is_written(
+    document: dict[str, Any], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    assert main(["export", "--checkpoint", str(tmp_path), "--task", "qa", "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert line.endswith(f"Supported are {', '.join(sorted(FAMILIES))}.")
     assert not (tmp_path / "out").exists()
 
 
