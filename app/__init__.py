@@ -1,4 +1,7 @@
-"""The service. Never imports torch, transformers, export or training."""
+"""The service, the command line and the page. This package never imports torch, transformers, export or training.
+
+Start with main.py for HTTP, cli.py for the command line, and service.py for the way of a request.
+"""
 
 import os
 

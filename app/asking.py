@@ -80,7 +80,8 @@ def ask_of_files(
                 raise DeadlineExceeded(
                     f"The files were not read within {timeout_s:g} seconds. Send fewer, or allow more time."
                 ) from None
-        left = replace(caller, timeout_s=max(ends - time.monotonic(), 0.0))
-        return await service.answer_documents(task, request, sources, left, progress)
+        if caller.timeout_s is not None:
+            caller = replace(caller, timeout_s=max(ends - time.monotonic(), 0.0))
+        return await service.answer_documents(task, request, sources, caller, progress)
 
     return answer

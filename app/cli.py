@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import importlib
 import io
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from app.types import AnsweredTask
 
 Parser = argparse.ArgumentParser
-
-_BREAKS = re.compile(r"\s*[\r\n]\s*")
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = COMMANDS[args.command].run(args)
         return code if (lost := streams.lost_output()) is None else _failed(lost)
     except NagayomiError as error:
-        print(f"nagayomi: {_BREAKS.sub(' ', str(error))}", file=sys.stderr)  # libraries explain in several lines
-        return 2 if error.status < 500 else 1
+        return streams.report("nagayomi", error)
     except KeyboardInterrupt:
         return 130
     except SystemExit:  # argparse raises it after help, or after an error in the arguments
@@ -60,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if (lost := streams.lost_output()) is not None:
             return _failed(lost)
-        where = f"{error.filename}: " if error.filename is not None else ""
-        print(f"nagayomi: {where}{error.strerror or error}.", file=sys.stderr)
-        return 2 if error.filename is not None else 1
+        return streams.report("nagayomi", error)
 
 
 def _failed(error: OSError) -> int:

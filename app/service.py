@@ -56,6 +56,9 @@ _Phase = Literal["loading", "loaded", "draining", "closed"]
 # none.
 _SHORT = 500
 
+# `request_timeout_s` is the time for so many tokens; a request that costs more has it again for each further so many.
+_TOKENS_OF_A_TIMEOUT = 65_536
+
 logger = logging.getLogger("nagayomi.service")
 texts_logger = logging.getLogger("nagayomi.texts")
 
@@ -65,7 +68,7 @@ class Caller:
     """The client of a request: its name, its time limit, and its quota of tokens."""
 
     name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
-    timeout_s: float | None = None  # None: `Settings.request_timeout_s`
+    timeout_s: float | None = None  # None: `Settings.request_timeout_s`, and more for long work
     hold_tokens: Callable[[int], AbstractContextManager[object]] = nullcontext  # entered while tokens wait or run
     is_in: bool = False  # the request was let in before, by `Service.entered`
 
@@ -315,10 +318,16 @@ class Service:
         clock = StageClock()
         with self._counted():
             try:
-                async with asyncio.timeout(timeout_s):
+                async with asyncio.timeout(timeout_s) as limit:
                     prepared = await self._texts.tokenize(characters, prepare, model)
                     clock.lap("tokenize")
-                    with caller.hold_tokens(sum(map(model.cost, prepared.documents))):
+                    cost = sum(map(model.cost, prepared.documents))
+                    if caller.timeout_s is None:
+                        more_s = self._time_for(cost) - timeout_s
+                        timeout_s += more_s
+                        deadline += more_s
+                        limit.reschedule(asyncio.get_running_loop().time() + deadline - time.monotonic())
+                    with caller.hold_tokens(cost):
                         done = await self._batchers[model.name].submit(
                             prepared.documents, client=caller.name, deadline=deadline, progress=progress
                         )
@@ -337,6 +346,11 @@ class Service:
         timings = clock.timings()
         self.telemetry.request(task, timings, usage.tokens, usage.windows)
         return Reply(result, usage, model.name, timings)
+
+    def _time_for(self, tokens: int) -> float:
+        """Seconds for a request that costs so many tokens, where its client asks for no time of its own."""
+        times = 1 + tokens // _TOKENS_OF_A_TIMEOUT
+        return min(self.settings.request_timeout_s * times, self.settings.max_request_timeout_s)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -8,10 +8,14 @@ anything else happens. This module does not know commands.
 import errno
 import io
 import os
+import re
 import sys
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
 
 from app.errors import InvalidInput, NagayomiError
+
+_BREAKS = re.compile(r"\s*[\r\n]\s*")
 
 
 class OutputLost(NagayomiError):
@@ -113,6 +117,36 @@ def read_input(most: int = -1) -> bytes:
         return sys.stdin.buffer.read(most)
     except OSError as error:
         raise InvalidInput(f"Standard input cannot be read: {error.strerror}.") from error
+
+
+def report(program: str, error: NagayomiError | OSError) -> int:
+    """Say in one line on standard error what was wrong.
+
+    Returns:
+        The exit code: 2 where the input or the arguments are wrong, else 1.
+    """
+    if isinstance(error, NagayomiError):
+        said = _BREAKS.sub(" ", str(error))  # libraries explain in several lines
+        code = 2 if error.status < 500 else 1
+    else:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        said = f"{where}{error.strerror or error}."
+        code = 2 if error.filename is not None else 1
+    print(f"{program}: {said}", file=sys.stderr)
+    return code
+
+
+def run_module(main: Callable[[], int | None]) -> NoReturn:
+    """Run what `python -m PACKAGE.MODULE` is asked for, and end the process. Errors are told as commands tell them."""
+    spec = sys.modules["__main__"].__spec__
+    program = "python" if spec is None else f"python -m {spec.name.removesuffix('.__main__')}"
+    try:
+        code = main() or 0
+    except (NagayomiError, OSError) as error:
+        code = report(program, error)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
 
 
 def lost_output() -> OSError | None:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from app.manifest import Manifest
 from app.settings import Settings
+from app.streams import run_module
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
 from app.tasks.answers import decode_answers
 from app.tasks.base import documents_of
@@ -150,4 +151,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_module(main)

@@ -20,6 +20,7 @@ import charset_normalizer
 
 from app.errors import FileError
 from app.files.encoding import decode
+from app.streams import run_module
 
 ENCODINGS = ("utf-8", "cp932", "euc_jp", "iso2022_jp", "utf-16-le", "utf-16-be")
 LENGTHS = (10, 20, 40, 80, 300)
@@ -113,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_module(main)

@@ -35,7 +35,9 @@ import numpy.typing as npt
 import onnxruntime as ort
 from tqdm import tqdm
 
-from app.packing import AttentionLayout, Document, pack
+from app.block_tables import AttentionLayout
+from app.packing import Document, pack
+from app.streams import run_module
 
 Run = Callable[[], object]
 Attention = Literal["block_sparse", "original_full"]
@@ -233,4 +235,4 @@ def report(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

@@ -47,6 +47,7 @@ from app.packing import Document, PackedBatch
 from app.serve import local_url
 from app.service import Service
 from app.settings import Settings
+from app.streams import run_module
 from app.telemetry.metrics import Telemetry
 from app.worker.session import Session
 from bench.workload import QUESTION, SAMPLE
@@ -298,4 +299,4 @@ def run_bare(session: Session, batches: Sequence[PackedBatch]) -> list[float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

@@ -10,7 +10,6 @@ no answer in its document. They are an example, not a measurement: `nagayomi eva
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from app.schemas import QaRequest
 from app.service import Service
 from app.settings import Settings
+from app.streams import run_module
 from app.tasks.qa import QA
 from training.metrics import best_over_references
 
@@ -90,4 +90,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

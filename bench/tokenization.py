@@ -17,6 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from app.streams import run_module
 from app.text.normalizer import normalise
 from app.text.segmenter import MecabSegmenter, cut_segments
 from app.text.tokenizer import Tokenizer
@@ -151,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_module(main)

@@ -19,6 +19,7 @@ import tokenizers
 import transformers
 from tokenizers import models, pre_tokenizers, trainers
 
+from app.streams import run_module
 from app.text.normalizer import normalise
 from app.text.segmenter import MecabSegmenter, cut_words
 from app.text.tokenizer import Tokenizer
@@ -164,4 +165,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_module(main)

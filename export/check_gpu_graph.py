@@ -28,6 +28,7 @@ from app.packing import Document
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.settings import Settings
 from app.store import TOKENIZER_FILE
+from app.streams import run_module
 from app.tasks.classify import CLASSIFY, PreparedLabels
 from app.tasks.qa import QA, PreparedQa
 from app.tasks.summarize import SUMMARIZE, PreparedSummary
@@ -181,4 +182,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

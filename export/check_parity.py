@@ -25,7 +25,9 @@ import transformers
 from tqdm import tqdm
 from transformers import BigBirdConfig
 
-from app.packing import AttentionLayout, Document, PackedBatch, pack
+from app.block_tables import AttentionLayout
+from app.packing import Document, PackedBatch, pack
+from app.streams import run_module
 from app.types import AttentionPattern, FloatArray
 from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel, Task
 from export.families.registry import FAMILIES
@@ -253,4 +255,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-from app.packing import MASKED
+from app.block_tables import MASKED
 from app.types import AttentionPattern, LayerKind
 from export.attention import Tables, rows_of
 from export.spans import Spans

@@ -1,7 +1,7 @@
 """BigBird in torch over block tables, with the parameter names of transformers, so that its checkpoints load unchanged.
 
-One encoder and its heads, over packed batches (app.packing). Used for export and for training; its layers are those of
-BERT's family too. This module does not know text, files or (B, L) batches: `export.padded` makes tables for those.
+One encoder and its heads, over packed batches (app.packing), for export and training; its layers are those of BERT's
+family too. This module does not know text, files or (B, L) batches: `export.padded` makes tables for those.
 
 Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d head size.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BigBirdConfig, PretrainedConfig
 
-from app.packing import ROW_KINDS
+from app.block_tables import ROW_KINDS
 from app.types import AttentionPattern
 from export.attention import BlockTables, Tables, block_attention, rows_of, wide
 from export.encoder import PER_DOCUMENT, EncoderModel, Task, activation

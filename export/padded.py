@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from app.packing import LOCAL_WIDTH, MASKED, SPAN_BLOCKS
+from app.block_tables import LOCAL_WIDTH, MASKED, SPAN_BLOCKS
 from export.attention import BlockTables, Rows, rows_of
 from export.encoder import PER_DOCUMENT, EncoderModel
 from export.model import BigBird

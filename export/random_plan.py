@@ -11,7 +11,7 @@ import numpy as np
 from transformers import BigBirdConfig
 from transformers.models.big_bird.modeling_big_bird import BigBirdBlockSparseAttention
 
-from app.packing import RandomPlan
+from app.block_tables import RandomPlan
 from app.types import IntArray
 
 # Lengths for which transformers keeps the plans of the paper instead of its newer ones (modeling_big_bird.py).
@@ -60,6 +60,6 @@ def _layer_blocks(config: BigBirdConfig, length: int, layer: int) -> IntArray:
 
 
 def save_random_plan(plan: RandomPlan, path: Path) -> None:
-    """Write the plan as `app.packing.load_random_plan` reads it: one array per number of blocks."""
+    """Write the plan as `app.block_tables.load_random_plan` reads it: one array per number of blocks."""
     arrays: dict[str, Any] = {str(blocks): table.astype(np.int16) for blocks, table in plan.blocks.items()}
     np.savez_compressed(path, **arrays)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from app.packing import SPAN_BLOCKS
+from app.block_tables import SPAN_BLOCKS
 
 DOMAIN, PLACE = "nagayomi", "AttendSpans"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
+from app.block_tables import AttentionLayout
 from app.errors import BrokenModel
 from app.manifest import Manifest
-from app.packing import AttentionLayout
 from app.worker.session import attention_layout, graph_file
 from app.worker.tensorrt import Profile, Shapes, profile
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from app.engine.process import Engine, check_provider
-from app.errors import InvalidInput
+from app.errors import InvalidInput, ModelNotFound
 from app.manifest import Manifest, verify_files
 from app.settings import Settings
 
@@ -39,11 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.max_batch_tokens < 1:
         raise InvalidInput("--max-batch-tokens must be at least 1.")
+    check_name(args.model_store, args.model)
     if args.action == "check":
         from export import tensorrt
 
         return tensorrt.run(args)
     return asyncio.run(_build(args))
+
+
+def check_name(store: Path, name: str) -> None:
+    """
+    Raises:
+        ModelNotFound: the store holds no model of that name.
+    """
+    if not (store / name / "manifest.json").is_file():
+        there = ", ".join(sorted(path.parent.name for path in store.glob("*/manifest.json"))) or "none"
+        raise ModelNotFound(f"There is no model {name!r} in {store}; its models: {there}.")
 
 
 async def _build(args: argparse.Namespace) -> int:

@@ -21,8 +21,9 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor
 
+from app.block_tables import AttentionLayout
 from app.manifest import MODEL_FILE, Graph
-from app.packing import AttentionLayout, Document, pack
+from app.packing import Document, pack
 from app.types import AttentionPattern, Layout
 from export.checkpoint import CheckpointError
 from export.encoder import EncoderModel, output_names

@@ -6,6 +6,8 @@ may not reach it there. A new room needs a line here. `app.http` and `app.files`
 
 import ast
 import functools
+import subprocess
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -31,10 +33,11 @@ MAY_IMPORT = {
     "app.validation": "app.errors app.text",
     "app.settings": "app.types app.errors app.validation app.files",
     "app.manifest": "app.types app.errors app.validation app.atomic_write",
-    "app.packing": "app.types app.errors",
+    "app.block_tables": "app.types app.errors",
+    "app.packing": "app.types app.errors app.block_tables",
     "app.schemas": "app.types app.text app.files app.jobs",
     "app.engine": f"{_BASE} app.manifest app.packing",
-    "app.worker": f"{_BASE} app.manifest app.packing app.engine",
+    "app.worker": f"{_BASE} app.manifest app.packing app.block_tables app.engine",
     "app.tasks": f"{_BASE} app.manifest app.packing app.schemas app.text app.files",
     "app.telemetry": f"{_BASE} app.packing app.schemas app.engine",
     "app.store": f"{_BASE} app.manifest app.packing app.schemas app.text app.engine",
@@ -180,3 +183,14 @@ def test_the_room_of_ray_imports_nothing() -> None:
     """Ray ships app/ray/autoscaling.py to its controller with `app` and `app.ray` alone."""
     assert all_imports()["app.ray"] == []
     assert [name for name in all_imports()["app.ray.autoscaling"] if name.startswith("app")] == []
+
+
+def test_the_service_needs_neither_torch_nor_ray() -> None:
+    check = (
+        "import sys, app.main, app.cli, app.bulk.command\n"
+        "heavy = {'torch', 'transformers', 'onnx', 'optimum', 'sklearn', 'export', 'training', 'bench',\n"
+        " 'ray', 'pyarrow', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.errors import InvalidInput, NotText, UnknownEncoding
-from app.files.encoding import decode, decode_strictly
+from app.files.decoders import decode_strictly
+from app.files.encoding import decode
 from app.files.sniff import what_is_no_text
 
 _HEAD_BYTES = 1 << 20

@@ -67,5 +67,7 @@ def as_dict(name: str, kind: Kind, document: Document) -> dict[str, Any]:
             for block in document.blocks
         ],
         "pages": [asdict(page) for page in document.pages],
-        "warnings": document.warnings,
+        "warnings": [
+            {"warning": str(one), "warning_type": one.warning_type, "pages": one.pages} for one in document.warnings
+        ],
     }

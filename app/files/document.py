@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from app.files.warnings import FileWarning
 from app.text.blocks import Block as Block
 from app.text.blocks import BlockKind as BlockKind
 
@@ -63,7 +64,7 @@ class Document:
     pages: tuple[Page, ...] = ()  # empty for files without pages
     boxes: npt.NDArray[np.float32] | None = None  # (characters, 4): left, top, right, bottom in points; NaN: no box
     line_starts: tuple[int, ...] = ()  # offsets at which a visual line begins; needed where there are boxes
-    warnings: tuple[str, ...] = ()  # sentences for the user, such as which pages could not be read
+    warnings: tuple[FileWarning, ...] = ()  # sentences for the user, such as which pages could not be read
 
     def __post_init__(self) -> None:
         _check_blocks(self.text, self.blocks)
@@ -213,7 +214,7 @@ class DocumentBuilder:
     def blocks(self) -> tuple[Block, ...]:
         return tuple(self._blocks)
 
-    def build(self, warnings: Sequence[str] = ()) -> Document:
+    def build(self, warnings: Sequence[FileWarning] = ()) -> Document:
         """The Document of all blocks added so far. A page ends where its last block does."""
         return Document(self.text, self.blocks, self._built_pages(), warnings=tuple(warnings))
 

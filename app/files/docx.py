@@ -17,6 +17,7 @@ from app.files.docx_styles import Styles, value
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, link_of
 from app.files.safe_xml import descend
+from app.files.warnings import FileWarning
 
 # Word has 63 columns at most; only a hostile file has a larger span.
 MAX_SPAN = 63
@@ -80,7 +81,7 @@ class _DocxReader:
         self._breaks: list[tuple[int, PageBreak]] = []
         self._carried = ""  # the text of a paragraph whose end mark was deleted: it continues in the next one
         self._furniture: set[str] = set()
-        self._warnings: list[str] = []
+        self._warnings: list[FileWarning] = []
 
     def add_all(self, parents: Iterable[Element], kind: BlockKind) -> None:
         """Add the text of headers, footers or notes as blocks of one kind. A header that repeats is added once."""
@@ -121,7 +122,9 @@ class _DocxReader:
             elif child.tag == "mc:AlternateContent":
                 yield from self._items(chosen(child))
             elif child.tag == "w:altChunk":
-                self._warnings.append("The document embeds another file, which was not read.")
+                self._warnings.append(
+                    FileWarning("embedded_file", "The document embeds another file, which was not read.")
+                )
             elif child.tag not in _NOT_BLOCKS:  # w:sdt, w:customXml, w:ins and the like hold blocks
                 yield from self._items(child)
 

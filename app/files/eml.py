@@ -18,6 +18,7 @@ from app.errors import BrokenFile, FileError, NotText, UnknownEncoding, UnsafeFi
 from app.files.document import Document, DocumentBuilder
 from app.files.encoding import decode
 from app.files.html import read_html
+from app.files.warnings import FileWarning
 from app.text.structure import structure_of
 
 MAX_HEADER_CHARACTERS = 10_000  # of each decoded header; a longer one is cut, with a warning
@@ -56,7 +57,7 @@ class _MailReader:
 
     def __init__(self) -> None:
         self._builder = DocumentBuilder()
-        self._warnings: list[str] = []
+        self._warnings: list[FileWarning] = []
         self._attachments: list[str] = []
         self._parts = 0
 
@@ -75,7 +76,7 @@ class _MailReader:
             named = ", ".join(self._attachments[:_MAX_NAMED_ATTACHMENTS])
             more = len(self._attachments) - _MAX_NAMED_ATTACHMENTS
             rest = f" and {more} more" if more > 0 else ""
-            self._warnings.append(f"Attached files were not read: {named}{rest}.")
+            self._warnings.append(FileWarning("attached_files", f"Attached files were not read: {named}{rest}."))
         return self._builder.build(list(dict.fromkeys(self._warnings)))
 
     def _add_part(self, part: Message) -> None:
@@ -121,7 +122,7 @@ class _MailReader:
                 return
             decoded = decode(_payload(part), stated)
         except FileError as error:
-            self._warnings.append(f"A part of the mail was not read. {error}")
+            self._warnings.append(FileWarning("mail_part", f"A part of the mail was not read. {error}"))
             return
         self._warnings += decoded.warnings
         text = decoded.text.replace("\r\n", "\n")
@@ -137,7 +138,8 @@ class _MailReader:
         value = message.get(name)
         text = header_text(str(value)) if value is not None else ""
         if len(text) > MAX_HEADER_CHARACTERS:
-            self._warnings.append(f"The header {name} was cut after {MAX_HEADER_CHARACTERS:,} characters.")
+            sentence = f"The header {name} was cut after {MAX_HEADER_CHARACTERS:,} characters."
+            self._warnings.append(FileWarning("header_cut", sentence))
         return text[:MAX_HEADER_CHARACTERS]
 
     def _file_name(self, part: Message) -> str:

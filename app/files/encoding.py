@@ -6,18 +6,18 @@ Japanese; strict UTF-8; then CP932, EUC-JP and UTF-16 without a mark, each decod
 first. A stated charset that is wrong becomes a warning. Bytes that are no text are refused, and so is text in no
 encoding known here.
 
-Shift_JIS is always read as CP932: Python's `shift_jis` knows neither ①, ㈱ and 髙, nor the 〜 of Windows. EUC-JP and
-ISO-2022-JP get the same characters (as CP51932, CP50221 and eucJP-ms do) and agree with CP932 on ～－∥￠￡￢. This
-module does not know file formats: the readers of HTML and mail find the stated charset and pass it on.
+app/files/decoders.py decodes the bytes. This module does not know file formats: the readers of HTML and mail find the
+stated charset and pass it on.
 """
 
 import codecs
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.errors import NotText, UnknownEncoding
+from app.files.decoders import decode_replacing, decode_strictly, is_iso_2022_jp
 from app.files.plausibility import japanese_plausibility, share_of_controls
+from app.files.warnings import FileWarning
 
 # One undecodable place in so many characters is damage (U+FFFD and a warning). More means another encoding.
 CHARACTERS_PER_DAMAGE = 1000
@@ -69,7 +69,7 @@ class Decoded:
 
     text: str
     encoding: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[FileWarning, ...] = ()
 
 
 def decode(data: bytes, stated: str | None = None) -> Decoded:
@@ -131,11 +131,13 @@ def _stands(data: bytes, name: str, text: str) -> bool:
 def _with_stated(decoded: Decoded, stated: str) -> Decoded:
     name = known_charset(stated)
     if name is None:
-        warning = f"The stated charset {stated!r} is not known; the bytes are {decoded.encoding}."
+        sentence = f"The stated charset {stated!r} is not known; the bytes are {decoded.encoding}."
+        warning = FileWarning("unknown_charset", sentence)
     elif decoded.encoding.startswith(name) or (decoded.text.isascii() and decoded.encoding == "utf-8"):
         return decoded  # utf-16 holds for utf-16-le, and ASCII is right in every encoding that is stated
     else:
-        warning = f"The stated charset {stated!r} is wrong: the bytes are {decoded.encoding} and were read as such."
+        sentence = f"The stated charset {stated!r} is wrong: the bytes are {decoded.encoding} and were read as such."
+        warning = FileWarning("wrong_charset", sentence)
     return Decoded(decoded.text, decoded.encoding, (warning, *decoded.warnings))
 
 
@@ -192,7 +194,7 @@ def _damaged(data: bytes, stated: str | None = None) -> Decoded:
     certain = [stated] if stated else ["iso-2022-jp", "utf-8"] if is_iso_2022_jp(data) else ["utf-8"]
     found = []
     for encoding in (*certain, *(() if stated else _JAPANESE)):
-        text = _decode(data, encoding, strict=False)
+        text = decode_replacing(data, encoding)
         lost = len(_LOST.findall(text))
         if lost > max(1, len(text) // CHARACTERS_PER_DAMAGE) or share_of_controls(text) > MAX_CONTROL_SHARE:
             continue
@@ -207,10 +209,10 @@ def _damaged(data: bytes, stated: str | None = None) -> Decoded:
     return max(found, key=lambda candidate: candidate[:2])[2]
 
 
-def _loss(text: str, encoding: str, lost: int) -> str:
+def _loss(text: str, encoding: str, lost: int) -> FileWarning:
     line = text.count("\n", 0, text.index("\ufffd")) + 1
     places = "One place is" if lost == 1 else f"{lost} places are"
-    return f"{places} not valid {encoding} and became U+FFFD; the first is in line {line}."
+    return FileWarning("damaged_text", f"{places} not valid {encoding} and became U+FFFD; the first is in line {line}.")
 
 
 def _refusal(data: bytes) -> NotText | UnknownEncoding:
@@ -233,138 +235,3 @@ def _not_text() -> NotText:
         "The file is no text and no kind of file that is read: its bytes are binary data. Accepted are PDF, DOCX, "
         "PPTX, HTML, Markdown, EML, CSV, TSV and plain text."
     )
-
-
-# --- the decoders ----------------------------------------------------------------------------------------------------
-
-
-def decode_strictly(data: bytes, encoding: str) -> str | None:
-    """The characters in an encoding that this module names; None if any byte is not valid in it."""
-    try:
-        return _decode(data, encoding, strict=True)
-    except UnicodeError:
-        return None
-
-
-def _decode(data: bytes, encoding: str, strict: bool) -> str:
-    if encoding == "iso-2022-jp":
-        return "".join(_iso_2022_jp_runs(data, strict))
-    if encoding == "euc-jp":
-        return _decode_euc_jp(data, strict)
-    return data.decode(encoding, "strict" if strict else "replace")
-
-
-# CP932 and Python's euc_jp decode seven cells differently. Here both follow CP932, so that the text is the same.
-_AS_CP932 = str.maketrans("〜‖−¢£¬¦", "～∥－￠￡￢￤")
-
-
-def _decode_euc_jp(data: bytes, strict: bool) -> str:
-    """EUC-JP with the characters of NEC and IBM; EUC-JIS-2004 for bytes with cells that EUC-JP does not have."""
-    try:
-        return data.decode("euc_jp", "nagayomi.eucjp-ms").translate(_AS_CP932)
-    except UnicodeDecodeError:
-        try:
-            return data.decode("euc_jis_2004").translate(_AS_CP932)
-        except UnicodeDecodeError:
-            if strict:
-                raise
-    return data.decode("euc_jp", "nagayomi.eucjp-ms-replace").translate(_AS_CP932)
-
-
-def _eucjp_ms(error: UnicodeError) -> tuple[str, int]:
-    """A cell that Python's euc_jp does not have: row 13 (①㈱) and rows 89-92 (髙) of CP932, or IBM's in three bytes."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    start = error.start
-    if error.object[start] == 0x8F:
-        cell = error.object[start + 1 : start + 3]
-        if cell in _EUCJP_MS_CELLS:
-            return _EUCJP_MS_CELLS[cell], start + 3
-    cell = error.object[start : start + 2]
-    if len(cell) == 2 and min(cell) >= 0xA1 and max(cell) <= 0xFE:
-        try:
-            return _to_shift_jis(cell[0] - 0xA0, cell[1] - 0xA0).decode("cp932"), start + 2
-        except UnicodeDecodeError:
-            pass
-    raise error
-
-
-def _eucjp_ms_replace(error: UnicodeError) -> tuple[str, int]:
-    try:
-        return _eucjp_ms(error)
-    except UnicodeDecodeError as rest:
-        return "\ufffd", rest.end
-
-
-def _to_shift_jis(row: int, column: int) -> bytes:
-    """The two bytes of a cell of JIS X 0208; rows and columns count from 1 to 94."""
-    lead = (row + 1) // 2 + (0x80 if row <= 62 else 0xC0)
-    trail = column + (0x9E if row % 2 == 0 else 0x3F if column < 64 else 0x40)
-    return bytes((lead, trail))
-
-
-def _eucjp_ms_cells() -> dict[bytes, str]:
-    """IBM's characters that JIS X 0212 lacks; eucJP-ms has them from F3F3 on, in the order of CP932's FA40 to FC4B."""
-    ibm = [
-        bytes((lead, trail)).decode("cp932")
-        for lead in (0xFA, 0xFB, 0xFC)
-        for trail in (*range(0x40, 0x7F), *range(0x80, 0xFD))
-        if lead < 0xFC or trail <= 0x4B
-    ]
-    missing = [char for char in ibm if char == "№" or (char not in "￢￤" and not char.encode("euc_jp", "ignore"))]
-    cells = [bytes((row, column)) for row in (0xF3, 0xF4) for column in range(0xA1, 0xFF)][0x52:]
-    return dict(zip(cells, missing, strict=True))
-
-
-_EUCJP_MS_CELLS = _eucjp_ms_cells()
-codecs.register_error("nagayomi.eucjp-ms", _eucjp_ms)
-codecs.register_error("nagayomi.eucjp-ms-replace", _eucjp_ms_replace)
-
-# Escape of ISO 2022 -> the character set of the text after it, up to the next escape or the end of the line.
-_ESCAPES = {
-    b"\x1b(B": "ascii", b"\x1b(J": "roman", b"\x1b(I": "kana", b"\x1b$@": "euc-jp", b"\x1b$B": "euc-jp",
-    b"\x1b&@\x1b$B": "euc-jp", b"\x1b$(B": "euc-jp", b"\x1b$(@": "euc-jp", b"\x1b$(D": "x0212",
-    b"\x1b$(O": "euc_jis_2004", b"\x1b$(Q": "euc_jis_2004", b"\x1b$(P": "x0213-2",
-    b"\x1b$A": "gb2312", b"\x1b$(C": "euc_kr", b"\x0e": "kana", b"\x0f": "ascii",
-}  # fmt: skip
-_ESCAPE = re.compile(b"|".join(re.escape(escape) for escape in sorted(_ESCAPES, key=len, reverse=True)) + b"|[\r\n]+")
-_DESIGNATION = re.compile(rb"\x1b(?:\$[@BA]|\$\([@BCDOPQ]|\(I)")
-_HIGH_BIT = bytes(byte | 0x80 for byte in range(256))
-_ROMAN = str.maketrans("\\~", "¥‾")
-
-
-def is_iso_2022_jp(data: bytes) -> bool:
-    """Whether the bytes have seven bits and an escape to a Japanese character set, not just terminal colours."""
-    return b"\x1b" in data and data.isascii() and _DESIGNATION.search(data) is not None
-
-
-def _iso_2022_jp_runs(data: bytes, strict: bool) -> Iterator[str]:
-    if not is_iso_2022_jp(data):
-        if strict:
-            raise UnicodeDecodeError("iso-2022-jp", data, 0, len(data), "no escape, or a byte with the eighth bit")
-        yield data.decode("ascii", "replace")
-        return
-    charset, position = "ascii", 0
-    for match in _ESCAPE.finditer(data):
-        yield _run(data[position : match.start()], charset, strict)
-        if match.group() in _ESCAPES:
-            charset = _ESCAPES[match.group()]
-        else:  # RFC 1468: a line ends in ASCII
-            yield match.group().decode("ascii")
-            charset = "ascii"
-        position = match.end()
-    yield _run(data[position:], charset, strict)
-
-
-def _run(data: bytes, charset: str, strict: bool) -> str:
-    if charset in ("ascii", "roman") or not data:
-        text = data.decode("ascii")
-        return text.translate(_ROMAN) if charset == "roman" else text
-    data = data.translate(_HIGH_BIT)
-    errors = "strict" if strict else "replace"
-    if charset == "kana":
-        return data.decode("cp932", errors)
-    if charset in ("x0212", "x0213-2"):
-        data = b"".join(b"\x8f" + data[i : i + 2] for i in range(0, len(data), 2))
-        charset = "euc-jp" if charset == "x0212" else "euc_jis_2004"
-    return _decode_euc_jp(data, strict) if charset == "euc-jp" else data.decode(charset, errors)

@@ -17,6 +17,7 @@ from app.errors import FileTooLarge, UnsafeFile
 from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.encoding import decode
 from app.files.spacing import collapsed
+from app.files.warnings import FileWarning
 
 MAX_DEPTH = 10_000  # of elements that need an end tag; a search for an open element is linear in the depth
 MAX_SPAN = 100
@@ -93,7 +94,7 @@ def read_html(data: bytes, stated: str | None) -> Document:
     return read_html_text(decoded.text, decoded.warnings)
 
 
-def read_html_text(text: str, warnings: tuple[str, ...] = ()) -> Document:
+def read_html_text(text: str, warnings: tuple[FileWarning, ...] = ()) -> Document:
     """Read HTML that is characters already. Raises UnsafeFile or FileTooLarge."""
     check_depth(text)
     try:
@@ -191,7 +192,7 @@ class _HtmlReader:
                     self._leave(node.tag or "")
         self._flush()
 
-    def build(self, warnings: tuple[str, ...]) -> Document:
+    def build(self, warnings: tuple[FileWarning, ...]) -> Document:
         return self._builder.build(warnings)
 
     def _enter(self, node: LexborNode, tag: str) -> None:

@@ -17,6 +17,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.html import read_html_text
 from app.files.spacing import collapsed
+from app.files.warnings import FileWarning
 
 # markdown-it drops blocks that are nested deeper; each level of a list counts twice.
 MAX_NESTING = 100
@@ -27,13 +28,14 @@ _UNREAD_TAGS = ("rt", "rp", "script", "style")
 _LEFT_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
 
 
-def read_markdown(text: str, warnings: tuple[str, ...] = ()) -> Document:
+def read_markdown(text: str, warnings: tuple[FileWarning, ...] = ()) -> Document:
     """Read the characters of a Markdown file. Raises UnsafeFile or FileTooLarge for HTML in it that cannot be read."""
     parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
     parser.use(footnote_plugin, inline=False).use(front_matter_plugin)
     tokens = parser.parse(text)
     if any(token.level >= MAX_NESTING - 2 for token in tokens):
-        warnings = (*warnings, f"Text that is nested more than {MAX_NESTING} levels deep was not read.")
+        sentence = f"Text that is nested more than {MAX_NESTING} levels deep was not read."
+        warnings = (*warnings, FileWarning("nested_text", sentence))
     reader = _MarkdownReader()
     for token in tokens:
         reader.take(token)

@@ -13,6 +13,7 @@ from app.files.limits import FileLimits
 from app.files.ooxml import Package, Relationship, link_of
 from app.files.pptx_shapes import Place, Row, Shape, Text, in_reading_order, placeholder_places, read_shapes
 from app.files.safe_xml import descend
+from app.files.warnings import FileWarning
 
 # PowerPoint has no limit; all slides of a hostile presentation may be the same part.
 MAX_SLIDES = 10_000
@@ -90,9 +91,11 @@ class _PptxReader:
     def build(self) -> Document:
         warnings = []
         if self._hidden:
-            warnings.append(f"Hidden slides were read as well: {_numbers(self._hidden)}.")
+            sentence = f"Hidden slides were read as well: {_numbers(self._hidden)}."
+            warnings.append(FileWarning("hidden_slides", sentence, self._hidden))
         if self._missing:
-            warnings.append(f"Slides are missing from the file: {_numbers(self._missing)}.")
+            sentence = f"Slides are missing from the file: {_numbers(self._missing)}."
+            warnings.append(FileWarning("missing_slides", sentence, self._missing))
         return self._builder.build(warnings)
 
     def _add_shape(self, shape: Shape) -> None:

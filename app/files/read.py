@@ -15,6 +15,7 @@ from app.files.limits import FileLimits
 from app.files.pdf.process import read_pdf
 from app.files.process import ask_for_document
 from app.files.sniff import Kind, kind_of
+from app.files.warnings import FileWarning
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']{1,40})", re.IGNORECASE)
 
@@ -42,5 +43,5 @@ async def read_kind(kind: Kind, data: bytes, charset: str | None, limits: FileLi
     else:
         document = await ask_for_document("app.files", {"kind": kind, "charset": charset}, data, limits)
     if not document.blocks and not document.warnings:
-        return replace(document, warnings=("The file holds no text.",))
+        return replace(document, warnings=(FileWarning("no_text", "The file holds no text."),))
     return document

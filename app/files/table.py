@@ -12,13 +12,14 @@ from itertools import islice
 
 from app.errors import BrokenFile
 from app.files.document import Document, DocumentBuilder
+from app.files.warnings import FileWarning
 
 MAX_FIELD_CHARACTERS = 1_000_000
 _DELIMITERS = ",\t;"
 _SAMPLE_ROWS = 50
 
 
-def read_table(text: str, warnings: tuple[str, ...] = ()) -> Document:
+def read_table(text: str, warnings: tuple[FileWarning, ...] = ()) -> Document:
     """Read the characters of a CSV or TSV file. Raises BrokenFile for a field longer than the limit."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     builder = DocumentBuilder()

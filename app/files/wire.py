@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from app.files.document import Block, Document, Page
+from app.files.warnings import FileWarning
 
 MAX_HEADER_BYTES = 256 * 1024 * 1024  # of a Document's structure; bounded by its characters long before that
 LENGTH_BYTES = 8
@@ -53,7 +54,7 @@ def document_message(document: Document) -> bytes:
         ],
         "pages": [asdict(page) for page in document.pages],
         "line_starts": document.line_starts,
-        "warnings": document.warnings,
+        "warnings": [[one.warning_type, one, one.pages] for one in document.warnings],
     }
     boxes = [] if document.boxes is None else [document.boxes.astype("<f4").tobytes()]
     return encode(header, document.text.encode(), *boxes)
@@ -72,7 +73,7 @@ def document_of(header: Mapping[str, Any], blobs: list[bytes]) -> Document:
         # (characters, 4)
         np.frombuffer(boxes[0], dtype="<f4").reshape(-1, 4).astype(np.float32) if boxes else None,
         tuple(header["line_starts"]),
-        tuple(header["warnings"]),
+        tuple(FileWarning(*one) for one in header["warnings"]),
     )
 
 

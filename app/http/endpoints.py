@@ -19,7 +19,7 @@ from app.errors import UnsupportedMediaType
 from app.files.extraction import Extractor
 from app.http.compat import hugging_face
 from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
-from app.http.examples import ANSWERED, of_task
+from app.http.examples import ANSWERED, JOB_STARTED, form_of, of_task
 from app.http.forms import FILE_FIELD, media_type, read_form, values_of
 from app.http.jobs import becomes_job, start_job
 from app.http.openapi import ERROR_RESPONSES, FORM, prefer_parameter, task_body, timeout_parameter
@@ -143,7 +143,11 @@ def _documented(settings: Settings, task: TaskSpec[Any, Any, Any], *, with_jobs:
     }
     parameters = [timeout_parameter(settings)]
     if with_jobs:
-        responses[202] = {"model": JobInfo, "description": "A job was started; the header Location holds its path."}
+        responses[202] = {
+            "model": JobInfo,
+            "description": "A job was started; the header Location holds its path.",
+            "content": {"application/json": {"example": JOB_STARTED}},
+        }
         parameters.append(prefer_parameter(settings))
     return {
         "response_model": task.response | task.documents_response | ANSWERS[task.name],
@@ -155,6 +159,7 @@ def _documented(settings: Settings, task: TaskSpec[Any, Any, Any], *, with_jobs:
                 PAYLOADS[task.name],
                 fields=task.fields,
                 examples=of_task(task.name),
+                form=form_of(task.name),
             ),
             "parameters": parameters,
         },

@@ -37,6 +37,14 @@ def of_task(task: Task) -> Examples:
     }
 
 
+def form_of(task: Task) -> dict[str, Any]:
+    """The fields of a form with files: the request without its text."""
+    return {name: value for name, value in REQUESTS[task].items() if name not in ("context", "text")}
+
+
+EXTRACT_FORM: dict[str, Any] = {"boxes": True, "offset_unit": "codepoint"}
+RENDER_FORM: dict[str, Any] = {"page": 1, "width": 1000}
+
 ROOT: Examples = {"question": {"summary": "A question", "value": of_task("qa")["hugging_face"]["value"]}}
 PREDICT: Examples = {"text": {"summary": "One text", "value": {"inputs": REQUESTS["classify"]["text"]}}}
 
@@ -119,3 +127,31 @@ ANSWERED: dict[Task, dict[str, Any]] = {
         ],
     },
 }
+
+# Jobs over the request of /qa, as /jobs/{job_id} shows them.
+JOB_STARTED: dict[str, Any] = {
+    "id": "Zv3cXyWk0Q2f7mJd5sRt1A",
+    "status": "running",
+    "windows": None,
+    "windows_done": 0,
+    "error": None,
+    "result": None,
+}
+JOBS: Examples = {
+    "running": {"summary": "A job that runs", "value": {**JOB_STARTED, "windows": 12, "windows_done": 5}},
+    "done": {
+        "summary": "A job that is done",
+        "value": {**JOB_STARTED, "status": "done", "windows": 1, "windows_done": 1, "result": ANSWERED["qa"]},
+    },
+    "failed": {
+        "summary": "A job that failed",
+        "value": {
+            **JOB_STARTED,
+            "status": "failed",
+            "error": {"error": "The text of a.txt holds only invisible characters.", "error_type": "invalid_input"},
+        },
+    },
+}
+JOB_EVENTS = """event: progress
+data: {"id":"Zv3cXyWk0Q2f7mJd5sRt1A","status":"running","windows":12,"windows_done":5,"error":null,"result":null}
+"""

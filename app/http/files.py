@@ -10,10 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.files.extraction import Extracted, Extractor
+from app.http.examples import EXTRACT_FORM, RENDER_FORM
 from app.http.forms import read_form, values_of
 from app.http.openapi import Responses, form_body
 from app.http.request import unless_disconnected
-from app.schemas import BlockResult, ErrorResponse, ExtractFields, ExtractResponse, PageResult, RenderFields
+from app.schemas import (
+    BlockResult,
+    ErrorResponse,
+    ExtractFields,
+    ExtractResponse,
+    PageResult,
+    RenderFields,
+    WarningResult,
+)
 from app.settings import Settings
 from app.tasks.base import offsets_of
 from app.tasks.sources import boxes_of
@@ -47,7 +56,7 @@ def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Re
         summary="The text of a file, with its structure",
         response_model=ExtractResponse,
         responses={**errors, 415: UNSUPPORTED},
-        openapi_extra=form_body(ExtractFields),
+        openapi_extra=form_body(ExtractFields, EXTRACT_FORM),
     )
     app.router.add_api_route(
         "/render",
@@ -61,7 +70,7 @@ def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Re
             200: {"content": {"image/png": {}}, "description": "The page as PNG."},
             415: UNSUPPORTED,
         },
-        openapi_extra=form_body(RenderFields),
+        openapi_extra=form_body(RenderFields, RENDER_FORM),
     )
 
 
@@ -93,5 +102,5 @@ def _result(extracted: Extracted, offsets: Sequence[int], *, with_boxes: bool) -
             )
             for page in document.pages
         ],
-        warnings=list(document.warnings),
+        warnings=WarningResult.of(document.warnings),
     )

@@ -8,13 +8,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.asking import Answer
 from app.errors import Overloaded
+from app.http.examples import JOB_EVENTS, JOB_STARTED, JOBS
 from app.http.openapi import Responses
 from app.http.request import ONLY_HEAD, TIMEOUT_HEADER, caller_of
 from app.jobs import Job, JobLimits, Jobs, Work
@@ -25,6 +27,14 @@ from app.settings import Settings
 
 PREFERENCE = "respond-async"
 EVENTS = "text/event-stream"
+
+JobId = Annotated[
+    str,
+    Path(
+        description="`id` of the answer 202.",
+        openapi_examples={"job": {"summary": "The job of an example", "value": JOB_STARTED["id"]}},
+    ),
+]
 
 _KEEP_ALIVE_S = 15.0  # proxies close silent connections
 _LONGEST_PAUSE_S = 10  # between two tries of a job for which the queue has no room
@@ -88,7 +98,7 @@ def _work(answer: Answer, caller: Caller) -> Work:
 def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) -> None:
     """Add the two endpoints."""
 
-    async def job(request: Request, job_id: str) -> Response:
+    async def job(request: Request, job_id: JobId) -> Response:
         found = jobs.find(caller_of(request, settings).name, job_id)
         if EVENTS in request.headers.get("accept", "").lower():
             return StreamingResponse(_events(found), media_type=EVENTS, headers={"Cache-Control": "no-store"})
@@ -96,7 +106,7 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
             found.fetched = found.fetched or found.state != "running"
         return Response(_as_json(found), media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    async def delete(request: Request, job_id: str) -> Response:
+    async def delete(request: Request, job_id: JobId) -> Response:
         jobs.remove(caller_of(request, settings).name, job_id)
         return Response(status_code=204)
 
@@ -113,7 +123,16 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
         tags=["jobs"],
         summary="How far a job is, and its result",
         response_model=JobInfo,
-        responses={**responses, 200: {"model": JobInfo, "content": {EVENTS: {"schema": {"type": "string"}}}}},
+        responses={
+            **responses,
+            200: {
+                "model": JobInfo,
+                "content": {
+                    "application/json": {"examples": JOBS},
+                    EVENTS: {"schema": {"type": "string"}, "example": JOB_EVENTS},
+                },
+            },
+        },
     )
     app.router.add_api_route(
         "/jobs/{job_id}",

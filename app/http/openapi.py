@@ -55,9 +55,15 @@ def json_body(*models: type[BaseModel], examples: Examples) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": _json_content(*models, examples=examples)}}
 
 
-def task_body(*models: type[BaseModel], fields: type[BaseModel], examples: Examples) -> dict[str, Any]:
-    """`json_body` for a route that also takes forms with several files and these fields."""
-    content = {**_json_content(*models, examples=examples), FORM: {"schema": _form(fields, several=True)}}
+def task_body(
+    *models: type[BaseModel], fields: type[BaseModel], examples: Examples, form: dict[str, Any]
+) -> dict[str, Any]:
+    """`json_body` for a route that also takes forms with several files and these fields.
+
+    Args:
+        form: values of the fields that work with any file.
+    """
+    content = {**_json_content(*models, examples=examples), FORM: _form(fields, form, several=True)}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -86,20 +92,26 @@ def timeout_parameter(settings: Settings) -> dict[str, Any]:
     }
 
 
-def form_body(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route that takes a file and the fields of `model` as multipart/form-data."""
-    return {"requestBody": {"required": True, "content": {FORM: {"schema": _form(model, several=False)}}}}
+def form_body(model: type[BaseModel], form: dict[str, Any]) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes a file and the fields of `model` as multipart/form-data.
+
+    Args:
+        form: values of the fields that work with any file.
+    """
+    return {"requestBody": {"required": True, "content": {FORM: _form(model, form, several=False)}}}
 
 
-def _form(model: type[BaseModel], *, several: bool) -> dict[str, str]:
-    """The fields of a form: the files, and those of `model`."""
+def _form(model: type[BaseModel], values: dict[str, Any], *, several: bool) -> dict[str, Any]:
+    """The fields of a form: the files, and those of `model`, with an example of each that has a value."""
     schema = model.model_json_schema(ref_template=_REFERENCE)
     file = {"type": "string", "format": "binary", "description": "A file, with its name."}
     files = {"type": "array", "items": file, "minItems": 1} if several else file
     schema["properties"] = {"file": files, **schema["properties"]}
     schema["required"] = ["file", *schema.get("required", ())]
+    for name, value in values.items():
+        schema["properties"][name] = {**schema["properties"][name], "example": value}
     schema["title"] = f"{model.__name__.removesuffix('Fields')}Form"
-    return _component(schema["title"], schema)
+    return {"schema": _component(schema["title"], schema), "example": values}
 
 
 def describe(app: FastAPI, settings: Settings, served: Callable[[], Mapping[str, Task]]) -> None:

@@ -40,14 +40,14 @@ def caller_of(request: Request, settings: Settings) -> Caller:
     return Caller(timeout_s=timeout_s) if holder is None else Caller(holder.name, timeout_s, holder.hold_tokens)
 
 
-def timeout_of(header: str | None, settings: Settings) -> float:
-    """Seconds for one request: the value of the header, or `request_timeout_s` without a header.
+def timeout_of(header: str | None, settings: Settings) -> float | None:
+    """Seconds for one request: the value of the header; None without a header.
 
     Raises:
         InvalidInput: the header is not a whole number of milliseconds from 1 to `max_request_timeout_s`.
     """
     if header is None:
-        return settings.request_timeout_s
+        return None
     most = int(settings.max_request_timeout_s * 1000)
     if not _MILLISECONDS.fullmatch(header) or not 1 <= int(header) <= most:
         raise InvalidInput(f"{TIMEOUT_HEADER} must be a whole number of milliseconds from 1 to {most}.")

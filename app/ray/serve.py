@@ -149,22 +149,26 @@ class Ingress:
     async def __call__(self, request: Request) -> Response:
         request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
         try:
-            timeout_s = timeout_of(request.headers.get(TIMEOUT_HEADER), self._settings)
+            asked_s = timeout_of(request.headers.get(TIMEOUT_HEADER), self._settings)
+            timeout_s = self._settings.max_request_timeout_s if asked_s is None else asked_s
             deadline = time.monotonic() + timeout_s
             body = await read_body(request, self._settings, is_form=media_type(request) == FORM)
             scope = request.scope
             whole = HttpRequest(
                 request.method, scope["raw_path"], scope["query_string"], tuple(request.headers.raw), body
             )
-            return _response(await self._answer(whole, deadline, timeout_s))
+            return _response(await self._answer(whole, deadline, timeout_s, limited=asked_s is not None))
         except NagayomiError as error:
             return answer_error(request_id, error)
         except Exception:
             logger.exception("request %s failed", request_id)
             return answer_error(request_id, NagayomiError("Something went wrong on the server; the log says more."))
 
-    async def _answer(self, request: HttpRequest, deadline: float, timeout_s: float) -> HttpAnswer:
+    async def _answer(self, request: HttpRequest, deadline: float, timeout_s: float, *, limited: bool) -> HttpAnswer:
         """
+        Args:
+            limited: the client asked for this time. Otherwise the replica gives the request its time.
+
         Raises:
             Overloaded: the queue of requests without a replica is full.
             EngineFailed: too many replicas died with the request.
@@ -173,9 +177,9 @@ class Ingress:
         losses = 0
         while (left_s := deadline - time.monotonic()) > 0:
             try:
-                answered = await self._ask_one(
-                    request.with_header(TIMEOUT_HEADER, str(max(int(left_s * 1000), 1))), left_s
-                )
+                left_ms = str(max(int(left_s * 1000), 1))
+                sent = request.with_header(TIMEOUT_HEADER, left_ms) if limited else request
+                answered = await self._ask_one(sent, left_s)
             except BackPressureError as error:
                 if not losses:
                     raise Overloaded("All replicas are busy and many requests wait. Try again later.", 1) from error

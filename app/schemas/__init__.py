@@ -23,6 +23,7 @@ from app.schemas.documents import (
     PageResult,
     RenderFields,
     SentenceSpan,
+    WarningResult,
 )
 from app.schemas.evidence import (
     DocumentEvidence,
@@ -127,5 +128,6 @@ __all__ = [
     "Texts",
     "Timings",
     "Usage",
+    "WarningResult",
     "at_most_one",
 ]

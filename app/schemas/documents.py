@@ -4,12 +4,14 @@ Spans are half-open offsets into a document's text, in the unit asked for. Boxes
 left corner of the page. This module knows neither models nor how a file is read.
 """
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from app.files.sniff import Kind
+from app.files.warnings import FileWarning, WarningType
 from app.schemas.fields import DocumentId, OffsetUnit, Text
 from app.text.blocks import BlockKind
 
@@ -38,6 +40,19 @@ class SentenceSpan(_Place):
     end: int
 
 
+class WarningResult(_Place):
+    """A warning about a file that was read."""
+
+    warning: str = Field(description="The warning as a sentence.")
+    warning_type: WarningType = Field(description="Stable, for programs.")
+    pages: list[int] = Field(description="Numbers of the pages or slides that it is about; often empty.")
+
+    @classmethod
+    def of(cls, warnings: Iterable[FileWarning]) -> "list[WarningResult]":
+        """The warnings of a file."""
+        return [cls(warning=str(one), warning_type=one.warning_type, pages=list(one.pages)) for one in warnings]
+
+
 class DocumentInfo(_Place):
     """One document of a request, in the order sent."""
 
@@ -48,7 +63,7 @@ class DocumentInfo(_Place):
     kind: Kind = Field(description="The kind of a file, found from its bytes and not from its name. `text` for JSON.")
     characters: int = Field(description="Number of code points of its text.")
     pages: int | None = Field(description="Number of pages or slides; null for a file without pages.")
-    warnings: list[str] = Field(description="Sentences about parts that could not be read, such as scanned pages.")
+    warnings: list[WarningResult] = Field(description="Parts that could not be read, such as scanned pages.")
 
 
 class BlockResult(_Place):
@@ -84,7 +99,7 @@ class ExtractResponse(_Place):
     text: str
     blocks: list[BlockResult]
     pages: list[PageResult] = Field(description="Empty for a file without pages.")
-    warnings: list[str] = Field(description="Sentences about parts that could not be read, such as scanned pages.")
+    warnings: list[WarningResult] = Field(description="Parts that could not be read, such as scanned pages.")
 
 
 class DocumentText(BaseModel):

@@ -70,16 +70,17 @@ class ServiceSettings(BaseSettings):
         "every device it raises the memory and the wait for the batch before. A longer window still runs, alone.",
     )
     max_queue_tokens: int = Field(
-        default=524_288,
+        default=786_432,
         ge=1,
         description="Tokens that may wait for one model. Past it requests get 429 with Retry-After; more means longer "
         "waits under overload instead. At least max_request_tokens, or the largest request could never be taken.",
     )
     max_request_tokens: int = Field(
-        default=262_144,
+        default=393_216,
         ge=1,
         description="Tokens that one request may cost, counted over all its windows and questions in whole blocks. "
-        "Past it the request gets 413 with the count.",
+        "Past it the request gets 413 with the count. A request that names no overlap of windows gets less of it where "
+        "its text would cost more; the default has room for one question about max_text_characters, a token each.",
     )
     max_text_characters: int = Field(
         default=300_000,
@@ -103,14 +104,16 @@ class ServiceSettings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds from reading a request to its answer, for clients that send no X-Timeout-Ms. Past it the "
-        "client gets 504 and the work that has not started is dropped.",
+        description="Seconds from reading a request to its answer, for clients that send no X-Timeout-Ms. A request "
+        "gets them again for each 65,536 tokens that it costs, up to max_request_timeout_s. Past its time the client "
+        "gets 504 and the work that has not started is dropped.",
     )
     max_request_timeout_s: float = Field(
         default=600.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that X-Timeout-Ms may ask for at most; more gets 422. At least request_timeout_s.",
+        description="Seconds that X-Timeout-Ms may ask for at most; more gets 422. Long requests without it get no "
+        "more either. At least request_timeout_s.",
     )
     body_timeout_s: float = Field(
         default=30.0,
@@ -156,7 +159,7 @@ class ServiceSettings(BaseSettings):
         "more room for the other keys.",
     )
     max_key_tokens: int = Field(
-        default=262_144,
+        default=393_216,
         ge=1,
         description="Tokens of one key's requests that may wait or run at once, in whole blocks. Past it the key's "
         "next request gets 429. Below max_queue_tokens, no key can fill the queue alone. At least max_request_tokens.",

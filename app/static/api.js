@@ -1,4 +1,4 @@
-// Requests to the service, with its key. Knows how the service is spoken to; nothing of the page.
+// Requests to the service, with its key. This module knows the HTTP interface, and does not know the page.
 
 import { ApiError, errorOf, unreachable } from "./errors.js";
 import { parts } from "./request.js";

@@ -1,5 +1,5 @@
-// What people take away: a quotation with its place, the JSON of a result, or a curl command that gives it. Knows the
-// clipboard and the shell.
+// Copies of a result: a quotation with its place, JSON, or a curl command that gives the same result. This module knows
+// the clipboard and the shell.
 
 import { hasKey } from "./api.js";
 import { $, element } from "./dom.js";

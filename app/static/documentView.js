@@ -1,5 +1,5 @@
 // The document as people read it: a text area to write in, the text with marks, or the pages of a PDF with boxes.
-// Knows nothing of tasks.
+// This module does not know tasks.
 
 import { $ } from "./dom.js";
 import { blocksOf } from "./marks.js";

@@ -1,5 +1,5 @@
 // The documents of the page, and which of them is shown: the text that was pasted, or files. While there are files,
-// the pasted text waits. Knows nothing of how documents are shown.
+// the pasted text waits. This module does not know how documents are shown.
 //
 // A document: {name, kind, text, blocks: [{kind, start, end, boxes}], pages, file, warnings}. Offsets are UTF-16 units,
 // which is what JavaScript counts in. A document never changes: another text is another document, so results can hold
@@ -73,7 +73,7 @@ function typed(text) {
   return { name: "貼り付けた文書", kind: "text", text, blocks: linesOf(text), pages: [], file: null, warnings: [] };
 }
 
-// Lines that are not blank: the paragraphs of a text that nobody has looked at more closely.
+// Lines that are not blank: the paragraphs of a text whose structure is not known.
 function linesOf(text) {
   return [...text.matchAll(/[^\n]*\S[^\n]*/g)].map((line) => ({
     kind: "paragraph",

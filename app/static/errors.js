@@ -1,4 +1,4 @@
-// What can go wrong, in Japanese. Knows `error_type` as app/errors.py has it, and nothing of the page.
+// Messages for errors, in Japanese. This module knows the `error_type` of app/errors.py, and does not know the page.
 
 const SENTENCES = {
   unauthorized: "このサーバーを使うには鍵が要ります。正しい鍵を入れてください。",
@@ -31,7 +31,31 @@ const SENTENCES = {
   method_not_allowed: "サーバーにこの機能がありません。",
 };
 
-// `sentence` for everyone; `detail`, in English, for who wants to know more.
+// What the service says of a file that it read, by `warning_type` as app/files/warnings.py has it.
+const WARNINGS = {
+  no_text: "文字がありません。",
+  pages_without_text: "画像だけのページで、文字を読めません",
+  damaged_pages: "壊れているページで、読めません",
+  unnamed_characters: "文字の種類が分からないところがあり、� になっています",
+  hidden_slides: "非表示のスライドも読みました",
+  missing_slides: "ファイルにないスライドです",
+  embedded_file: "文書に埋め込まれた別のファイルは読んでいません。",
+  attached_files: "添付ファイルは読んでいません。",
+  mail_part: "メールの一部を読めませんでした。",
+  header_cut: "長すぎるヘッダーを途中で切りました。",
+  nested_text: "深く入れ子になった部分は読んでいません。",
+  unknown_charset: "書かれている文字コードの名前が分からないため、内容から判断しました。",
+  wrong_charset: "書かれている文字コードが違うため、内容から判断しました。",
+  damaged_text: "文字として読めないところがあり、� になっています。",
+};
+
+// A warning in Japanese, with its pages if it has some: {warning, warning_type, pages}.
+export function warningOf({ warning_type: type, pages }) {
+  const sentence = WARNINGS[type] ?? "読み取れなかった部分があります。";
+  return pages.length ? `${sentence}（${pages.join("、")}）。` : sentence;
+}
+
+// `sentence` is for everyone; `detail`, in English, gives more.
 export class ApiError extends Error {
   constructor(sentence, detail, status) {
     super(sentence);

@@ -1,8 +1,9 @@
-// Files that are dropped, pasted or chosen, and the list of those that are open. Knows how they become documents, and
-// nothing of what is in them.
+// Files that are dropped, pasted or chosen, and the list of those that are open. This module
+// knows how they become documents, and does not know their contents.
 
 import * as api from "./api.js";
 import { $, element } from "./dom.js";
+import { warningOf } from "./errors.js";
 import { problem } from "./results.js";
 
 export class Files {
@@ -104,6 +105,6 @@ function warningsOf({ text, pages, warnings }) {
   if (scanned.length) found.push(element("p", {}, `${scanned.join("、")} ページは画像だけなので、文字を読めません。`));
   else if (!text.trim()) found.push(element("p", {}, "このファイルには文字がありません。"));
   if (warnings.length === 0) return found;
-  const listed = element("ul", { lang: "en" }, ...warnings.map((warning) => element("li", {}, warning)));
+  const listed = element("ul", {}, ...warnings.map((warning) => element("li", {}, warningOf(warning))));
   return [...found, element("details", {}, element("summary", {}, "読み取りの注意"), listed)];
 }

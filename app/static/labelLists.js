@@ -1,4 +1,4 @@
-// Labels of documents with their probabilities. Knows /classify.
+// Labels of documents with their probabilities. This module knows /classify.
 
 import { copyButtons } from "./copy.js";
 import { $ } from "./dom.js";

@@ -1,5 +1,5 @@
-// The map: a narrow column with one line for each paragraph of the document, darker where more is to be found. Knows
-// blocks and weights; nothing of tasks.
+// The map: a narrow column with one line for each paragraph of the document, darker where results are likely. This
+// module knows blocks and weights, and does not know tasks.
 
 import { $, arrows, element } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// A text with marks and blocks, as elements. Knows offsets; nothing of tasks.
+// A text with marks and blocks, as elements. This module knows offsets, and does not know tasks.
 
 import { element } from "./dom.js";
 

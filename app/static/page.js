@@ -1,4 +1,4 @@
-// The page put together: which part hears of what the others do.
+// The parts of the page and their events: each part is told of the changes in the others.
 
 import * as api from "./api.js";
 import { Documents } from "./documents.js";
@@ -21,6 +21,7 @@ const readings = [make("qa", Questions), make("summarize", Summaries), make("cla
 const tabs = readings.map((reading) => reading.panel.tab);
 let active = readings[0];
 let limit = Infinity; // characters of one request
+const UNSEEN = /\p{Cf}|\p{Variation_Selector}/gu;
 
 function make(task, Reading) {
   const panel = new Panel(task, () => reading.submit(), fail);
@@ -61,8 +62,11 @@ function write() {
 function count() {
   const { text, pages } = documents.shown;
   const characters = (one) => [...one].length;
-  const all = documents.readable.reduce((sum, document) => sum + characters(document.text), 0);
-  const over = all > limit;
+  const texts = documents.readable.map((document) => document.text);
+  if (active === readings[0]) texts.push(...$("question").value.split("\n").map((line) => line.trim()));
+  const all = texts.join("");
+  // As the server counts: as sent, and without what nobody sees once compatibility characters are written out.
+  const over = Math.max(characters(all), characters(all.normalize("NFKC").replaceAll(UNSEEN, ""))) > limit;
   $("count").classList.toggle("over", over);
   $("count").textContent =
     `${characters(text).toLocaleString("ja-JP")} 字` +
@@ -81,6 +85,7 @@ documents.addEventListener("show", () => {
   count();
 });
 $("text").addEventListener("input", () => documents.type($("text").value));
+$("question").addEventListener("input", count);
 $("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) active.panel.form.requestSubmit();
 });
@@ -107,6 +112,7 @@ function choose(tab) {
     reading.panel.tabpanel.hidden = !chosen;
   }
   if (!view.writing || active.first) show(active, active.first, false);
+  count();
 }
 
 for (const tab of tabs) {

@@ -1,5 +1,5 @@
-// The pages of a PDF as pictures, each drawn by the service when it comes near, with boxes on top. Knows pages and
-// boxes in points; nothing of tasks.
+// The pages of a PDF as pictures, each drawn by the service when it comes near, with boxes on top. This module
+// knows pages and boxes in points, and does not know tasks.
 
 import * as api from "./api.js";
 import { $ } from "./dom.js";

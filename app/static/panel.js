@@ -1,5 +1,5 @@
-// What the three ways of reading have in common: a form, one request at a time, what is said while it runs, and what
-// went wrong. Knows nothing of questions, summaries and labels.
+// The part that the three tasks share: a form, one request at a time, its progress, and its error. This module does not
+// know questions, summaries or labels.
 
 import * as api from "./api.js";
 import { $, element } from "./dom.js";

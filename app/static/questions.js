@@ -1,4 +1,4 @@
-// The list of questions with their answers. Knows requests and responses of /qa.
+// The list of questions with their answers. This module knows requests and responses of /qa.
 //
 // An entry: {id, question, state: "waiting" | "asked" | "done", result, documents, request, element}. It waits until it
 // is asked, and again when it was cancelled, failed, or the documents changed.

@@ -1,5 +1,5 @@
-// What is sent for a task over the documents of the page: JSON of a pasted text, or a form with files. Knows the wire;
-// nothing of forms on the page.
+// The body of a request for a task over the documents of the page: JSON of a pasted text, or a form with files. This
+// module knows the format of requests, and does not know the forms on the page.
 
 // {task, fields, files}. With files, the fields are those of the form next to them; without, they are all of the JSON.
 export function requestOf(task, fields, documents) {

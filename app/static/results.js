@@ -1,5 +1,5 @@
-// Results of the tasks as elements: passages with their scores, labels with their bars. Knows responses; nothing of
-// requests and of where a result is shown in the document.
+// Results of the tasks as elements: passages with their scores, labels with their bars. This module knows responses,
+// and does not know requests or the place of a result in the document.
 
 import { element } from "./dom.js";
 import { marked } from "./marks.js";

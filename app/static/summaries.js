@@ -1,4 +1,4 @@
-// Summaries: the sentences to keep, and how far each of the others is from being kept. Knows /summarize.
+// Summaries: the sentences to keep, and how far each of the others is from being kept. This module knows /summarize.
 
 import { copyButtons, quotation } from "./copy.js";
 import { $ } from "./dom.js";

@@ -5,6 +5,7 @@ again in a text thread, turns the outputs of the engine into the parts of the re
 queues, time, engines or HTTP.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -131,8 +132,9 @@ class TaskSpec(Generic[RequestT, T, ResponseT]):
 class Budget:
     """Counts the tokens that a request would cost, and stops it before its windows fill the memory."""
 
-    def __init__(self, manifest: Manifest, settings: Settings) -> None:
+    def __init__(self, manifest: Manifest, settings: Settings, advice: str = "Send less text.") -> None:
         self._block_size = manifest.block_size
+        self._advice = advice
         self._limit = settings.max_request_tokens
         self._spent = 0
 
@@ -149,7 +151,7 @@ class Budget:
     def _refuse(self, tokens: int) -> None:
         raise RequestTooLarge(
             f"Prepared this request takes at least {tokens} tokens over all its windows; {self._limit} are allowed. "
-            "Send shorter texts, fewer questions or a larger doc_stride."
+            f"{self._advice}"
         )
 
 
@@ -185,10 +187,31 @@ def encode(tokenizer: Tokenizer, text: str, called: str, structure: Structure | 
     return tokens
 
 
-def stride_for(manifest: Manifest, room: int, overlap: int | None = None) -> int:
-    """The doc stride that gives an overlap. Without an overlap it is the manifest's, or the room if that is less."""
-    if overlap is None or room < 1:
-        return max(min(manifest.doc_stride, room), 1)
+def usual_stride(manifest: Manifest, room: int, lengths: Sequence[int], allowed_tokens: int) -> int:
+    """The doc stride where a request names none: the manifest's, or a larger one where windows would cost too much.
+
+    Args:
+        room: tokens of the text in one window.
+        lengths: tokens of each text.
+        allowed_tokens: what all windows may cost. Where windows without overlap cost more, they have no overlap.
+    """
+    if room <= manifest.doc_stride:
+        return max(room, 1)
+
+    def cost(stride: int) -> int:
+        windows = [1 + max(-(-(length - room) // stride), 0) for length in lengths]
+        lasts = [length - (count - 1) * stride for length, count in zip(lengths, windows, strict=True)]
+        whole = packed_length(manifest.max_tokens, manifest.block_size) * (sum(windows) - len(windows))
+        return whole + sum(packed_length(manifest.max_tokens - room + last, manifest.block_size) for last in lasts)
+
+    strides = range(manifest.doc_stride, room)
+    return strides.start + bisect_left(strides, True, key=lambda stride: cost(stride) <= allowed_tokens)
+
+
+def stride_with(overlap: int, room: int) -> int:
+    """The doc stride that gives an overlap."""
+    if room < 1:
+        return 1
     if overlap >= room:
         raise InvalidInput(
             f"An overlap of {overlap} tokens is too large: a window has room for {room} tokens of the text, so two "

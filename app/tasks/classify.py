@@ -19,7 +19,7 @@ from app.schemas import (
     LabelResult,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, documents_of, encode, softmax, stride_for
+from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, documents_of, encode, softmax, usual_stride
 from app.tasks.sources import Source
 from app.text.tokenizer import Tokenizer
 from app.text.windows import Window, context_room, text_windows
@@ -37,12 +37,13 @@ class PreparedLabels:
         self._manifest = manifest
         tokens = encode(tokenizer, source.text, source.called, source.structure)
         pair = None if fields.text_pair is None else encode(tokenizer, fields.text_pair, "`text_pair`")
+        room = context_room(pair, manifest.max_tokens, tokenizer.template)
         self._windows: list[Window] = text_windows(
             tokens,
             pair,
             template=tokenizer.template,
             max_tokens=manifest.max_tokens,
-            doc_stride=stride_for(manifest, context_room(pair, manifest.max_tokens, tokenizer.template)),
+            doc_stride=usual_stride(manifest, room, [len(tokens)], settings.max_request_tokens),
         )
         self.documents = documents_of(self._windows)
         Budget(manifest, settings).spend(self.documents)

@@ -21,7 +21,16 @@ from app.schemas import (
 from app.settings import Settings
 from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
 from app.tasks.answers import Span, best_answers
-from app.tasks.base import Budget, TaskSpec, check_characters, documents_of, encode, offsets_of, stride_for
+from app.tasks.base import (
+    Budget,
+    TaskSpec,
+    check_characters,
+    documents_of,
+    encode,
+    offsets_of,
+    stride_with,
+    usual_stride,
+)
 from app.tasks.sources import Source, with_text
 from app.text.structure import Structure
 from app.text.tokenizer import Tokenizer, Tokens
@@ -65,11 +74,20 @@ class PreparedQa:
             self._texts.append(_Text(source, tokens, bounds))
         self._windows: list[list[list[Window]]] = []  # of each question, over each text
         self.documents: list[Document] = []
-        budget = Budget(manifest, settings)
+        advice = "Send less text or fewer questions."
+        if fields.doc_stride is not None or fields.window_overlap:
+            advice = "Send less text or fewer questions, or let neighbouring windows share fewer tokens."
+        budget = Budget(manifest, settings, advice)
+        lengths = [len(text.tokens) for text in self._texts]
         for question in questions:
             question_tokens = encode(tokenizer, question, "`question`")
             room = context_room(question_tokens, manifest.max_tokens, tokenizer.template)
-            stride = fields.doc_stride or stride_for(manifest, room, fields.window_overlap)
+            if fields.doc_stride is not None:
+                stride = fields.doc_stride
+            elif fields.window_overlap is not None:
+                stride = stride_with(fields.window_overlap, room)
+            else:
+                stride = usual_stride(manifest, room, lengths, settings.max_request_tokens // len(questions))
             self._windows.append([])
             for text in self._texts:
                 budget.expect(1 + -(-(len(text.tokens) - room) // stride), room)

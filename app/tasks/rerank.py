@@ -19,7 +19,7 @@ from app.schemas import (
     RerankResponse,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, documents_of, encode, stride_for
+from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, documents_of, encode, usual_stride
 from app.tasks.sources import Source
 from app.text.tokenizer import Tokenizer
 from app.text.windows import context_room, question_windows
@@ -41,7 +41,7 @@ class PreparedPair:
         query = encode(tokenizer, fields.query, "`query`")
         self.tokens = encode(tokenizer, source.text, source.called, source.structure)
         room = context_room(query, manifest.max_tokens, tokenizer.template)
-        stride = stride_for(manifest, room)
+        stride = usual_stride(manifest, room, [len(self.tokens)], settings.max_request_tokens)
         budget = Budget(manifest, settings)
         budget.expect(1 + -(-(len(self.tokens) - room) // stride), room)
         self.windows = question_windows(

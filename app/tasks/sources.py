@@ -11,7 +11,7 @@ from functools import cached_property
 from app.errors import InvalidInput
 from app.files.document import Document
 from app.files.extraction import Extracted
-from app.schemas import Box, DocumentInfo, DocumentText, SentenceSpan
+from app.schemas import Box, DocumentInfo, DocumentText, SentenceSpan, WarningResult
 from app.text.sentences import sentence_around
 from app.text.structure import Structure, structure_of
 
@@ -87,7 +87,7 @@ def sources_of_files(files: Iterable[Extracted]) -> list[Source]:
                 kind=file.kind,
                 characters=len(file.document.text),
                 pages=len(file.document.pages) or None,
-                warnings=list(file.document.warnings),
+                warnings=WarningResult.of(file.document.warnings),
             ),
             file.document,
         )
@@ -104,7 +104,9 @@ def with_text(sources: Sequence[Source]) -> list[Source]:
     found = [source for source in sources if source.file is None or source.file.blocks]
     if not found:
         reasons = " ".join(
-            f"{info.document}: {' '.join(info.warnings)}" for info in (source.info for source in sources) if info
+            f"{info.document}: {' '.join(one.warning for one in info.warnings)}"
+            for info in (source.info for source in sources)
+            if info
         )
         raise InvalidInput(f"There is no text to read. {reasons}")
     return found

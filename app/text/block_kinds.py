@@ -45,6 +45,7 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
     "article-title": "heading",
     "article": "clause",
     "row": "table-row",
+    "message": "paragraph",
     "csv": "table-row",
 }
 _CHAPTER_LEVELS = {"編": 1, "部": 1, "章": 1, "節": 2, "款": 3, "目": 3}

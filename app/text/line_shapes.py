@@ -11,6 +11,8 @@ from app.text.characters import (
     CLOSERS,
     COMMAS,
     ENDERS,
+    EXCLAMATIONS,
+    FULL_STOPS,
     OPENERS,
     OTHER_CLOSERS,
     OTHER_OPENERS,
@@ -91,7 +93,7 @@ _WEAK = {
 }
 _SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.values(), *_WEAK.values()))))
 _NAMES = (*_STRONG, *_WEAK)
-STRONG = frozenset((*_STRONG, "row", "csv", "page", "head", "label"))
+STRONG = frozenset((*_STRONG, "row", "message", "csv", "page", "head", "label"))
 NUMBERED = frozenset(("article", "bracket-number", "number", "kana-number", "kanji-number", "latin-number"))
 # Shapes whose mark stands in front of a text and is no part of it.
 _BEFORE_TEXT = NUMBERED | {"half-bracket-number", "bullet", "symbol", "circle", "question"}
@@ -109,6 +111,9 @@ PAGE_AT_EDGE = re.compile(
     rf"|(?:ページ|頁|[pPｐＰ][.．]) ?{_NUMBER}{{1,4}}(?: ?[/／] ?{_NUMBER}{{1,4}})?"
     rf"|{_NUMBER}{{1,4}} ?[/／] ?{_NUMBER}{{1,4}}(?: ?(?:ページ|頁))?|{_NUMBER}{{1,4}} ?(?:ページ|頁))\Z"
 )
+# A message of an exported chat: time, name, and a text with the end of a sentence in it. In a timetable it has none.
+_STOP = f"[{re.escape(FULL_STOPS + EXCLAMATIONS)}]"
+_MESSAGE = re.compile(rf"(?:午[前後] ?)?{_NUMBER}{{1,2}}[:：]{_NUMBER}{{2}}\t[^\t]+\t(?=[^\t]*{_STOP})[^\t]+\Z")
 _BRACKETED = re.compile(
     f"[{re.escape(OTHER_OPENERS)}＜<][^{re.escape(OTHER_CLOSERS)}＞>。]{{1,40}}[{re.escape(OTHER_CLOSERS)}＞>]\\Z"
 )
@@ -119,7 +124,7 @@ def shape_of(text: str, line: Line) -> str:
     first, last = line.first, line.last
     content = text[first:last]
     if "\t" in content:
-        return "row"
+        return "message" if _MESSAGE.match(content) else "row"
     if "│" in content or "┃" in content or content.count("|") > 1 or (content.count("｜") > 1 and "《" not in content):
         return "row" if any(char not in "─━│┃|-＋+┌┬┐├┼┤└┴┘┏┳┓┣╋┫┗┻┛:= \u3000" for char in content) else "separator"
     if last - first <= 80 and (content[0] in _PAGE_BEGINS or content[0].isdecimal()) and _PAGE.match(content):

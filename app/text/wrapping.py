@@ -39,7 +39,9 @@ _MIN_MARK_COLUMNS = 3
 # A label or number and the gap after it are no longer than this.
 _MAX_MARK_CHARACTERS = 40
 # Shapes of lines that are complete by themselves.
-_WHOLE = frozenset(("row", "csv", "separator", "markdown-heading", "mail-header", "bracketed", "article-title"))
+_WHOLE = frozenset(
+    ("row", "message", "csv", "separator", "markdown-heading", "mail-header", "bracketed", "article-title")
+)
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from app.block_tables import AttentionLayout, load_random_plan
 from app.errors import BrokenModel, ProviderUnavailable
 from app.manifest import MODEL_FILE, Manifest
-from app.packing import AttentionLayout, Document, PackedBatch, load_random_plan, pack
+from app.packing import Document, PackedBatch, pack
 from app.settings import Settings
 from app.types import Outputs, Provider, Task
 from app.worker.providers import NodesLeftToCpu, load_libraries, open_session, tensorrt_version

@@ -21,18 +21,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.block_tables import LOCAL_WIDTH, MASKED, ROW_KINDS, SPARSE_WIDTH, AttentionLayout, block_tables
 from app.errors import ProviderUnavailable
 from app.manifest import Manifest
-from app.packing import (
-    LOCAL_WIDTH,
-    MASKED,
-    ROW_KINDS,
-    SPARSE_WIDTH,
-    AttentionLayout,
-    PackedBatch,
-    block_tables,
-    packed_length,
-)
+from app.packing import PackedBatch, packed_length
 from app.settings import Settings
 
 Inputs = Mapping[str, npt.NDArray[Any]]

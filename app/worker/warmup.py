@@ -5,9 +5,10 @@ Readiness waits for them. They also prove that a model can run its own sizes.
 
 import numpy as np
 
+from app.block_tables import AttentionLayout
 from app.errors import BrokenModel
 from app.manifest import Manifest
-from app.packing import AttentionLayout, Document
+from app.packing import Document
 from app.worker.session import Session
 
 

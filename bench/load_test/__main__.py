@@ -33,12 +33,12 @@ model); 2 for invalid arguments; 130 after Ctrl-C. The last line is JSON:
 import argparse
 import asyncio
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from app.streams import run_module
 from bench.load_test.search import PROBE_REQUESTS
 from bench.load_test.traffic import parse_weights
 from bench.workload import SAMPLE
@@ -182,4 +182,4 @@ def _words(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

@@ -25,6 +25,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from app.streams import run_module
 from bench.load_test.client import Unusable
 from bench.simulate.simulation import (
     Costs,
@@ -214,4 +215,4 @@ def plot(args: argparse.Namespace, costs: Costs, limits: Limits, objective_s: fl
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

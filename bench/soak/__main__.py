@@ -40,6 +40,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from app.streams import run_module
 from bench.soak import report
 from bench.soak.checks import check_all
 from bench.soak.phases import SHARES, Load
@@ -119,4 +120,4 @@ async def _show(record: Record, server: Server, seconds: int) -> None:
 _BAR = "{desc:12} {percentage:3.0f}%|{bar:20}| {elapsed}, {postfix}"
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_module(main)

@@ -4,7 +4,7 @@
 
 PK and PQ have a row for each bucket. Here they are laid out over distances, in segments of a block: the products of all
 queries with PK, and of all keys with PQ, are two more matrix products, of which a pair of blocks needs two neighbouring
-segments (`distance_rows`, `distance_keys` of app/packing.py), shifted by one place from row to row: a slice and a
+segments (`distance_rows`, `distance_keys` of app/block_tables.py), shifted by one place from row to row: a slice and a
 reshape, no gather of single scores. PK and PQ follow from weights alone, so ONNX Runtime folds them when it loads.
 
 v2's convolution over three tokens, after the first layer, reads the embeddings and stops at the edges of a document.
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DebertaV2Config, PretrainedConfig
 
-from app.packing import MASKED
+from app.block_tables import MASKED
 from export.attention import Rows, probabilities, wide
 from export.encoder import LONGEST_TABLE, PER_DOCUMENT, EncoderModel, Task, activation
 from export.model import Intermediate, ResidualOutput

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import ModernBertConfig, PretrainedConfig
 
-from app.packing import MASKED
+from app.block_tables import MASKED
 from app.types import LayerKind
 from export.attention import Rows, Tables, block_attention, parts, wide
 from export.encoder import PER_DOCUMENT, EncoderModel, Task, activation

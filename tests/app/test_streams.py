@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from app.errors import BrokenModel, InvalidInput
+from app.streams import run_module
 
 TEXT = "前の文。ここに《答え》があります。後の文。"
 
@@ -98,3 +102,42 @@ def test_files_hold_only_what_was_written_to_them(folder: Path, redirection: str
 def test_a_reader_that_leaves_hears_no_complaint(folder: Path) -> None:
     (folder / "long.txt").write_text("行。\n" * 100_000, encoding="utf-8")
     assert _run(folder, "extract long.txt | head -1") == (0, "行。\n", "")
+
+
+def _missing() -> None:
+    Path("none/such.txt").read_bytes()
+
+
+def _refused() -> None:
+    raise InvalidInput("The text is empty;\n  it must hold text.")
+
+
+def _broken() -> int:
+    raise BrokenModel("The graph is cut.")
+
+
+@pytest.mark.parametrize(
+    ("main", "code", "said"),
+    [
+        (_missing, 2, "none/such.txt: No such file or directory."),
+        (_refused, 2, "The text is empty; it must hold text."),
+        (_broken, 1, "The graph is cut."),
+    ],
+)
+def test_what_is_wrong_with_a_module_is_one_line(
+    main: Callable[[], int | None], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_module(main)
+    err = capsys.readouterr().err
+    assert ended.value.code == code
+    assert err.endswith(f": {said}\n")
+    assert err.count("\n") == 1
+
+
+def test_every_module_that_is_run_reports_errors_in_one_line() -> None:
+    root = Path(__file__).parents[2]
+    modules = [file for package in ("bench", "export", "training") for file in (root / package).rglob("*.py")]
+    run = [text for text in (file.read_text("utf-8") for file in modules) if '__name__ == "__main__"' in text]
+    assert run
+    assert all("run_module(main)" in text for text in run)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.packing import AttentionLayout, Document, RandomPlan, pack
+from app.block_tables import AttentionLayout, RandomPlan
+from app.packing import Document, pack
 from export.attention import BlockTables, block_attention
 from export.model import tables_from
 from tests.export.reference import dense_reference

@@ -12,8 +12,9 @@ import pytest
 import torch
 from onnx import TensorProto
 
+from app.block_tables import AttentionLayout
 from app.manifest import Manifest, verify_files
-from app.packing import AttentionLayout, pack
+from app.packing import pack
 from export.check_gpu_graph import TOLERANCE, probabilities
 from export.check_parity import build, document, run_onnx
 from export.checkpoint import CheckpointError

@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import BigBirdConfig
 
-from app.packing import AttentionLayout, pack
+from app.block_tables import AttentionLayout
+from app.packing import pack
 from app.types import AttentionPattern
 from export.check_parity import SEP, cut, difference, document, reference_logits, reference_of, sharp_config
 from export.encoder import TASKS, PackedModel, activation

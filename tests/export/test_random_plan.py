@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers.models.big_bird.modeling_big_bird import BigBirdBlockSparseAttention
 
-from app.packing import load_random_plan
+from app.block_tables import load_random_plan
 from export.check_parity import document, reference_logits, reference_of
 from export.model import BigBird
 from export.random_plan import random_plan, save_random_plan

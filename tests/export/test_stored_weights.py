@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 from safetensors.torch import load_file, save_file
 
+from app.block_tables import AttentionLayout
 from app.manifest import Manifest
-from app.packing import AttentionLayout, pack
+from app.packing import pack
 from export.check_parity import cut, difference, document
 from export.checkpoint import CheckpointError, read_checkpoint
 from export.encoder import PackedModel

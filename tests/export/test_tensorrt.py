@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from app.block_tables import AttentionLayout
 from app.cli import main
 from app.manifest import Graph, Manifest, write
-from app.packing import AttentionLayout
 from app.worker.tensorrt import Sizes, profile
 from export.tensorrt import check
 
@@ -111,6 +111,18 @@ def test_a_larger_budget_is_a_larger_profile(capsys: pytest.CaptureFixture[str])
         "1x32768",
         "1x32768",
     ]
+
+
+@pytest.mark.parametrize("action", ["check", "build"])
+def test_a_model_that_the_store_does_not_hold_is_one_line_and_2(
+    action: str, packed_qa: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = packed_qa.parent
+    assert main(["engine", action, "--model", "none", "--model-store", str(store)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"nagayomi: There is no model 'none' in {store}; its models: ")
+    assert packed_qa.name in err
+    assert err.count("\n") == 1
 
 
 def test_a_model_without_a_graph_for_gpus(packed_classify_fp16: Path, capsys: pytest.CaptureFixture[str]) -> None:

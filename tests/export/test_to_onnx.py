@@ -12,8 +12,9 @@ import transformers
 from onnx import TensorProto, helper
 from tokenizers import models
 
+from app.block_tables import AttentionLayout
 from app.manifest import Manifest, verify_files
-from app.packing import AttentionLayout, pack
+from app.packing import pack
 from app.types import AnsweredTask
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError

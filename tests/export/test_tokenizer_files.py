@@ -7,14 +7,9 @@ from typing import Any
 import pytest
 import sentencepiece
 import tokenizers
+import transformers
 from tokenizers import models
-from transformers import (
-    BertJapaneseTokenizer,
-    DebertaV2TokenizerFast,
-    MLukeTokenizer,
-    T5TokenizerFast,
-    XLMRobertaTokenizerFast,
-)
+from transformers import AutoTokenizer, BertJapaneseTokenizer, MLukeTokenizer
 
 from app.text.normalizer import normalise
 from app.text.tokenizer import Tokenizer
@@ -115,7 +110,7 @@ def test_words_and_normaliser_are_what_the_settings_say(
 
 def test_the_special_tokens_of_a_pair(tmp_path: Path) -> None:
     source = save(tmp_path / "source", **KINDS["unidic-lite"])
-    theirs = BertJapaneseTokenizer.from_pretrained(source)("東京", "国際")
+    theirs = BertJapaneseTokenizer.from_pretrained(source)("東京", "国際", return_token_type_ids=True)
 
     ours = read_tokenizer(source).pieces.encode("東京", "国際")
 
@@ -232,12 +227,16 @@ def test_pieces_of_sentencepiece_after_words_of_jumanpp(tmp_path: Path, monkeypa
     assert [ids.tolist() for ids in ours.template.pair.ids] == [[1], [2], [2]]
 
 
+@pytest.mark.skipif(
+    transformers.__version__ >= "5", reason="MLukeTokenizer of transformers 5 leaves out the numbers of fairseq"
+)
 def test_luke_has_the_numbers_of_fairseq_and_its_entities_last(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    write_json(source / "entities.json", {"[MASK]": 0, "[UNK]": 1, "[PAD]": 2, "[MASK2]": 0})
-    file = sentencepiece_file(tmp_path / "sentencepiece.bpe.model")
-    theirs = MLukeTokenizer(str(file), entity_vocab_file=str(source / "entities.json"))
+    write_json(source / "entity_vocab.json", {"[MASK]": 0, "[UNK]": 1, "[PAD]": 2, "[MASK2]": 0})
+    sentencepiece_file(source / "sentencepiece.bpe.model")
+    write_json(source / "tokenizer_config.json", {"tokenizer_class": "MLukeTokenizer"})
+    theirs = MLukeTokenizer.from_pretrained(source)
     theirs.save_pretrained(source)
 
     files = read_tokenizer(source)
@@ -262,14 +261,26 @@ def test_pieces_are_those_of_sentencepiece(options: dict[str, Any], tmp_path: Pa
     check_ids(ours, processor.encode)
 
 
-@pytest.mark.parametrize("tokenizer_class", [XLMRobertaTokenizerFast, DebertaV2TokenizerFast, T5TokenizerFast])
-def test_tokenizers_of_transformers_keep_their_ids(tokenizer_class: Any, tmp_path: Path) -> None:
-    theirs = tokenizer_class(str(sentencepiece_file(tmp_path / "spiece.model", pad_id=3)))
-    theirs.save_pretrained(tmp_path / "source")
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("XLMRobertaTokenizer", "sentencepiece.bpe.model"),
+        ("DebertaV2Tokenizer", "spm.model"),
+        ("T5Tokenizer", "spiece.model"),
+    ],
+)
+def test_tokenizers_of_transformers_keep_their_ids(name: str, file: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    # Under T5's own numbers: T5Tokenizer of transformers 5 has them whatever the file says.
+    numbers = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": 3} if name == "T5Tokenizer" else {"pad_id": 3}
+    sentencepiece_file(source / file, **numbers)
+    write_json(source / "tokenizer_config.json", {"tokenizer_class": name})
+    theirs = AutoTokenizer.from_pretrained(source)
 
-    files = read_tokenizer(tmp_path / "source")
+    files = read_tokenizer(source)
 
-    special = ("<s>", "</s>") if tokenizer_class is T5TokenizerFast else None
+    special = ("<s>", "</s>") if name == "T5Tokenizer" else None
     ours = served(files.with_template(special, is_own=False), tmp_path)
     check_ids(ours, lambda text: list(theirs.encode(text, add_special_tokens=False)))
 

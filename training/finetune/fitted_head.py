@@ -13,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from tqdm import tqdm
 
-from app.packing import AttentionLayout, pack
+from app.block_tables import AttentionLayout
+from app.packing import pack
 from app.tasks.sentence_features import SENTENCE_FEATURES
 from app.types import DoubleArray, FloatArray, SentenceFeature
 from export.model import BigBird, packed_inputs, tables_from

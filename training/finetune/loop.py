@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from app.packing import AttentionLayout, PackedBatch, pack, packed_length
+from app.block_tables import AttentionLayout
+from app.packing import PackedBatch, pack, packed_length
 from app.tasks.sentence_features import weights_of_features
 from app.types import SentenceFeature
 from export.encoder import PackedModel

@@ -1,4 +1,4 @@
 """JGLUE with any encoder of transformers: its tasks, its grid search, its scores.
 
-Uses the Trainer of transformers; does not know training/runs/trainer.py. Start with command.py.
+This room uses the Trainer of transformers, and does not know training/runs/trainer.py. Start with command.py.
 """

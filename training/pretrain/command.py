@@ -17,7 +17,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from app.packing import AttentionLayout, pack, packed_length
+from app.block_tables import AttentionLayout
+from app.packing import pack, packed_length
 from export.model import TABLE_INPUTS, tables_from
 from training.config import ConfigError, PretrainConfig, read_pretrain_config
 from training.pretrain.masked_lm import MaskedLanguageModel, new_masked_lm, save_masked_lm

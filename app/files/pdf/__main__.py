@@ -19,6 +19,7 @@ from app.files.pdf.columns import page_placements
 from app.files.pdf.drawing import draw_page
 from app.files.pdf.glyphs import PageContent, page_content
 from app.files.pdf.paragraphs import PageLines
+from app.files.warnings import FileWarning
 
 _UNMAPPED_SHARE = 0.05  # of the characters of a page; below it they are symbols and bullets
 
@@ -82,22 +83,25 @@ def _lines(content: PageContent) -> PageLines:
     return PageLines(content.width, content.height, placements, scanned=content.pictures and not placements)
 
 
-def _scan_warnings(pages: Sequence[int]) -> list[str]:
+def _scan_warnings(pages: Sequence[int]) -> list[FileWarning]:
     if not pages:
         return []
-    return [f"{_pages_hold(pages)} no text, only pictures, as a scan does; {_they(pages)} not read."]
+    sentence = f"{_pages_hold(pages)} no text, only pictures, as a scan does; {_they(pages)} not read."
+    return [FileWarning("pages_without_text", sentence, pages)]
 
 
-def _damage_warnings(pages: Sequence[int]) -> list[str]:
+def _damage_warnings(pages: Sequence[int]) -> list[FileWarning]:
     if not pages:
         return []
-    return [f"{_named(pages)} of the PDF {'is' if len(pages) == 1 else 'are'} damaged; {_they(pages)} not read."]
+    sentence = f"{_named(pages)} of the PDF {'is' if len(pages) == 1 else 'are'} damaged; {_they(pages)} not read."
+    return [FileWarning("damaged_pages", sentence, pages)]
 
 
-def _unmapped_warnings(pages: Sequence[int]) -> list[str]:
+def _unmapped_warnings(pages: Sequence[int]) -> list[FileWarning]:
     if not pages:
         return []
-    return [f"{_pages_hold(pages)} characters that their fonts do not name; they are U+FFFD in the text."]
+    sentence = f"{_pages_hold(pages)} characters that their fonts do not name; they are U+FFFD in the text."
+    return [FileWarning("unnamed_characters", sentence, pages)]
 
 
 def _pages_hold(pages: Sequence[int]) -> str:

@@ -25,6 +25,7 @@ from app.files.pdf.paragraphs import (
     usual_leading,
 )
 from app.files.pdf.tables import TableRow
+from app.files.warnings import FileWarning
 from app.text.characters import COLONS, COMMAS
 from app.text.line_shapes import NUMBERED
 
@@ -39,7 +40,7 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
 }
 
 
-def document(pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
+def document(pages: Sequence[PageLines], warnings: Sequence[FileWarning]) -> Document:
     """The Document of all pages."""
     body = body_size(pages)
     leading = usual_leading(pages, body)
@@ -144,7 +145,7 @@ class _Assembly:
         self._boxes += [(start + offset, box) for offset, box in enumerate(placed.boxes) if box is not None]
         self._lines += [(start + first, start + last, page) for first, last, page in placed.lines]
 
-    def document(self, pages: Sequence[PageLines], warnings: Sequence[str]) -> Document:
+    def document(self, pages: Sequence[PageLines], warnings: Sequence[FileWarning]) -> Document:
         text = self._builder.text
         boxes = np.full((len(text), 4), np.nan, dtype=np.float32)
         if self._boxes:

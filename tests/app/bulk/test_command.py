@@ -10,23 +10,20 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.bulk.lines import AnsweredLine, LineAnswerer, Place, in_flight, read_lines
 from app.bulk.output import Output, Paths
-from app.bulk.source import Source
 from app.cli import main
-from app.errors import InvalidInput, Unavailable
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
 from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
 from app.tasks.summarize import SUMMARIZE
+from tests.app.bulk.made import questions
 
 START_S = 60
 
@@ -48,17 +45,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _questions(count: int) -> list[dict[str, Any]]:
-    """Texts of many lengths, each with an answer of its own."""
-    return [
-        {"id": f"q{number}", "question": "何?", "context": "前" * (number * 37 % 400) + f"《{number}》" + "後。"}
-        for number in range(count)
-    ]
-
-
 async def test_lines_are_what_single_requests_give(handmade_models: Path, tmp_path: Path) -> None:
     requests: dict[str, list[dict[str, Any]]] = {
-        "qa": [*_questions(20), {"question": ["一?", "二?"], "context": "《𠮷》", "top_k": 2, "offset_unit": "utf16"}],
+        "qa": [*questions(20), {"question": ["一?", "二?"], "context": "《𠮷》", "top_k": 2, "offset_unit": "utf16"}],
         "summarize": [
             {"text": "軽い話。\n中くらいの話。\n重い話。", "max_sentences": 1},
             {"id": 7, "text": "重い話。"},
@@ -98,7 +87,7 @@ def _without_id(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    source = _write(tmp_path / "in.jsonl", *(line for body in _questions(1000) for line in (body, {"id": body["id"]})))
+    source = _write(tmp_path / "in.jsonl", *(line for body in questions(1000) for line in (body, {"id": body["id"]})))
     whole, killed = tmp_path / "whole.jsonl", tmp_path / "killed.jsonl"
     assert main(["batch", str(source), str(whole), "--task", "qa"]) == 1
     command = [sys.executable, "-m", "app.cli", "batch", str(source), str(killed), "--task", "qa"]
@@ -181,14 +170,14 @@ def test_an_id_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_a_finished_run_is_told_at_once_and_goes_on_when_lines_were_added(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, output = _write(tmp_path / "in.jsonl", *_questions(3)), tmp_path / "out.jsonl"
+    source, output = _write(tmp_path / "in.jsonl", *questions(3)), tmp_path / "out.jsonl"
     command = ["batch", str(source), str(output), "--task", "qa"]
     assert main(command) == 0
     with monkeypatch.context() as without_service:
         without_service.setattr(Service, "open", None)
         assert main(command) == 0
     assert capsys.readouterr().err == "3 of 3 lines answered.\n" * 2
-    _write(source, *_questions(5))
+    _write(source, *questions(5))
     assert main(command) == 0
     assert [answer["id"] for answer in _read(output)] == ["q0", "q1", "q2", "q3", "q4"]
 
@@ -203,7 +192,7 @@ def test_nothing_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_what_does_not_belong_together_is_refused(
     handmade_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, output = _write(tmp_path / "in.jsonl", *_questions(3)), tmp_path / "out.jsonl"
+    source, output = _write(tmp_path / "in.jsonl", *questions(3)), tmp_path / "out.jsonl"
     start = ["batch", str(source), str(output), "--model-store", str(handmade_store), "--task"]
     assert main([*start, "qa"]) == 0
     written = output.read_bytes()
@@ -221,11 +210,11 @@ def test_what_does_not_belong_together_is_refused(
     refused("was begun with another models", *start, "qa")
     manifest.write_text(manifest.read_text(encoding="utf-8")[:-1], encoding="utf-8")
 
-    _write(source, *_questions(2), {"question": "別?", "context": "別"})
+    _write(source, *questions(2), {"question": "別?", "context": "別"})
     refused("The input has changed since the interrupted run", *start, "qa")
-    _write(source, *_questions(2))
+    _write(source, *questions(2))
     refused("The input has changed since the interrupted run", *start, "qa")
-    _write(source, *_questions(3))
+    _write(source, *questions(3))
 
     with Output.open(Paths.next_to(output), json.loads(Paths.next_to(output).progress.read_text())["run"]):
         refused(f"Another run is writing {output}.", *start, "qa")
@@ -249,7 +238,7 @@ def test_what_does_not_belong_together_is_refused(
 
 
 def test_an_output_that_was_cut_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source, output = _write(tmp_path / "in.jsonl", *_questions(3)), tmp_path / "out.jsonl"
+    source, output = _write(tmp_path / "in.jsonl", *questions(3)), tmp_path / "out.jsonl"
     assert main(["batch", str(source), str(output), "--task", "qa"]) == 0
     output.write_bytes(output.read_bytes()[:-1])
     assert main(["batch", str(source), str(output), "--task", "qa"]) == 2
@@ -257,13 +246,13 @@ def test_an_output_that_was_cut_is_refused(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_place_that_cannot_be_written_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = _write(tmp_path / "in.jsonl", *_questions(1))
+    source = _write(tmp_path / "in.jsonl", *questions(1))
     assert main(["batch", str(source), str(tmp_path / "missing" / "out.jsonl"), "--task", "qa"]) == 1
     assert "out.jsonl cannot be written: No such file or directory." in capsys.readouterr().err
 
 
 def test_progress_on_a_terminal_has_the_time_that_is_left(tmp_path: Path) -> None:
-    source = _write(tmp_path / "in.jsonl", *_questions(300))
+    source = _write(tmp_path / "in.jsonl", *questions(300))
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 120))
     command = [sys.executable, "-m", "app.cli", "batch", str(source), str(tmp_path / "out.jsonl"), "--task", "qa"]
@@ -274,70 +263,3 @@ def test_progress_on_a_terminal_has_the_time_that_is_left(tmp_path: Path) -> Non
         shown = terminal.read(100_000).decode()
     assert done.returncode == 0, shown
     assert re.search(r"100%\|.*\[\d\d:\d\d<\d\d:\d\d, .*B/s, failed=0, lines=300\]", shown)
-
-
-async def test_no_more_lines_are_read_than_are_worked_on() -> None:
-    async with Service.open(Settings(), ["classify"]) as service:
-        read = 0
-
-        def lines() -> Any:
-            nonlocal read
-            for number in range(1, 2001):
-                read = number
-                yield number, b'{"text": "\xe4\xb8\x8a"}'
-
-        answered = 0
-        async for _ in LineAnswerer(service, "classify").answers(lines()):
-            answered += 1
-            assert read - answered < in_flight(service.settings)
-        assert answered == 2000
-
-
-async def test_lines_in_a_lost_engine_are_answered_after_all() -> None:
-    async with Service.open(Settings(), ["qa"]) as service:
-        (model,) = service.store.models.values()
-        lines = [(number, json.dumps(body).encode()) for number, body in enumerate(_questions(400), 1)]
-        answers: list[AnsweredLine] = []
-        async for answer in LineAnswerer(service, "qa").answers(lines):
-            answers.append(answer)
-            if len(answers) in (50, 200):
-                assert model.engine.pid is not None
-                os.kill(model.engine.pid, signal.SIGKILL)
-        assert model.engine.restarts == 2
-    assert [json.loads(answer.text)["id"] for answer in answers] == [f"q{number}" for number in range(400)]
-    assert not any(answer.failed for answer in answers)
-
-
-async def test_a_run_stops_when_the_engine_cannot_be_started_again(handmade_store: Path) -> None:
-    """Its lines must not count as answered: they are as good as any."""
-    async with Service.open(Settings(model_store=handmade_store), ["qa"]) as service:
-        (model,) = service.store.models.values()
-        lines = [(number, json.dumps(body).encode()) for number, body in enumerate(_questions(400), 1)]
-        (handmade_store / "hand-qa" / "model.onnx").unlink()
-
-        async def answer_and_kill() -> None:
-            async for _ in LineAnswerer(service, "qa").answers(lines):
-                if model.engine.pid is not None:
-                    with suppress(ProcessLookupError):
-                        os.kill(model.engine.pid, signal.SIGKILL)
-
-        with pytest.raises(Unavailable, match="stopped and is being started again"):
-            await answer_and_kill()
-
-
-def test_an_input_is_read_in_bounded_pieces(tmp_path: Path) -> None:
-    path = tmp_path / "in.jsonl"
-    path.write_bytes(b"a\r\n" + b"b" * 3_000_000 + b"\n\ncc")
-    with path.open("rb") as file:
-        source = Source(file, "utf-8", None)
-        lines = list(read_lines(source.pieces(12), Place(), 10))
-        assert [(line.number, line.body, line.end.bytes) for line in lines] == [
-            (1, b"a", 3), (2, None, 3_000_004), (4, b"cc", 3_000_007),
-        ]  # fmt: skip
-        assert [line.end.requests for line in lines] == [1, 2, 3]
-        for number, line in enumerate(lines, 1):
-            assert list(read_lines(source.pieces(12), line.end, 10)) == lines[number:]
-    for added in (b"c", b"c\n", b"\n"):
-        path.write_bytes(b"a\r\n" + b"b" * 3_000_000 + b"\n\ncc" + added)
-        with path.open("rb") as file, pytest.raises(InvalidInput, match="Line 4 had no newline when it was processed"):
-            list(read_lines(Source(file, "utf-8", None).pieces(12), lines[-1].end, 10))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from app.files.document import Block, Document, DocumentBuilder, Page, PageBox
+from app.files.warnings import FileWarning
 
 
 def contract() -> Document:
@@ -19,7 +20,7 @@ def contract() -> Document:
     builder.add_row(["机", "１\t台", "可"])
     builder.add("list-item", "一　納期")
     builder.add("list-item", "二　場所")
-    return builder.build(warnings=["Page 2 holds no text."])
+    return builder.build(warnings=[FileWarning("pages_without_text", "Page 2 holds no text.", [2])])
 
 
 def test_blocks_are_separated_by_an_empty_line_rows_and_items_by_a_line_end_cells_by_a_tab() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import NotText, UnknownEncoding
 from app.files.encoding import Decoded, decode, known_charset
+from app.files.warnings import FileWarning
 from tests.hostile import HOSTILE_TEXTS
 
 # Sentences written for these tests, each of another style.
@@ -205,14 +206,26 @@ def test_ascii_is_utf_8_under_any_stated_charset() -> None:
 def test_a_wrong_charset_is_said(stated: str) -> None:
     text = SENTENCES["notice"] + SENTENCES["manual"]
     assert decode(text.encode("cp932"), stated) == Decoded(
-        text, "cp932", (f"The stated charset {stated!r} is wrong: the bytes are cp932 and were read as such.",)
+        text,
+        "cp932",
+        (
+            FileWarning(
+                "wrong_charset", f"The stated charset {stated!r} is wrong: the bytes are cp932 and were read as such."
+            ),
+        ),
     )
 
 
 def test_utf_8_stated_as_shift_jis_is_read_as_utf_8() -> None:
     text = SENTENCES["chat"]
     assert decode(text.encode(), "Shift_JIS") == Decoded(
-        text, "utf-8", ("The stated charset 'Shift_JIS' is wrong: the bytes are utf-8 and were read as such.",)
+        text,
+        "utf-8",
+        (
+            FileWarning(
+                "wrong_charset", "The stated charset 'Shift_JIS' is wrong: the bytes are utf-8 and were read as such."
+            ),
+        ),
     )
 
 
@@ -220,7 +233,9 @@ def test_utf_8_stated_as_shift_jis_is_read_as_utf_8() -> None:
 def test_a_charset_that_is_not_known_is_said_and_never_run(stated: str) -> None:
     assert known_charset(stated) is None
     assert decode("日本語の文章です。".encode("cp932"), stated) == Decoded(
-        "日本語の文章です。", "cp932", (f"The stated charset {stated!r} is not known; the bytes are cp932.",)
+        "日本語の文章です。",
+        "cp932",
+        (FileWarning("unknown_charset", f"The stated charset {stated!r} is not known; the bytes are cp932."),),
     )
 
 

@@ -7,22 +7,25 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from app.http.auth import OPEN_PATHS, new_key
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import engines_held, error_of, running, scope
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 WEB, WEB_ENTRY = new_key("web")
 BATCH, BATCH_ENTRY = new_key("batch")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings(handmade_models: Path) -> Settings:
     return Settings(model_store=handmade_models, intra_op_threads=1, api_keys=(WEB_ENTRY, BATCH_ENTRY))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with running(create_app(settings)) as opened:
         yield opened
@@ -102,10 +105,11 @@ async def test_a_client_that_sends_without_a_key_may_finish_sending(
     assert len(messages) == (0 if read else 3)
 
 
-async def test_names_show_in_the_metrics_and_tokens_nowhere(client: httpx.AsyncClient) -> None:
-    await client.post("/classify", json={"text": "上"}, headers=bearer(WEB))
-    await client.post("/classify", json={"text": "上"}, headers=bearer("wrong"))
-    metrics = (await client.get("/metrics", headers=bearer(BATCH))).text
+async def test_names_show_in_the_metrics_and_tokens_nowhere(settings: Settings) -> None:
+    async with running(create_app(settings)) as client:
+        await client.post("/classify", json={"text": "上"}, headers=bearer(WEB))
+        await client.post("/classify", json={"text": "上"}, headers=bearer("wrong"))
+        metrics = (await client.get("/metrics", headers=bearer(BATCH))).text
     assert 'nagayomi_requests_total{endpoint="/classify",key="web",status="200"} 1.0' in metrics
     assert 'nagayomi_requests_total{endpoint="/classify",key="",status="401"} 1.0' in metrics
     assert 'nagayomi_errors_total{endpoint="/classify",error_type="unauthorized"} 1.0' in metrics

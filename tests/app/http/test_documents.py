@@ -126,7 +126,10 @@ async def test_a_file_without_text_has_a_warning_and_no_result(client: httpx.Asy
     summaries = (await client.post("/summarize", files=files)).json()
     labels = (await client.post("/classify", files=files)).json()
 
-    assert [one["warnings"] for one in summaries["documents"]] == [["The file holds no text."], []]
+    assert [one["warnings"] for one in summaries["documents"]] == [
+        [{"warning": "The file holds no text.", "warning_type": "no_text", "pages": []}],
+        [],
+    ]
     assert [(one["summary"], len(one["sentences"])) for one in summaries["results"]] == [("", 0), ("重い。", 1)]
     assert [len(one["labels"]) for one in labels["results"]] == [0, 2]
 

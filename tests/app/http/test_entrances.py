@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
@@ -16,6 +17,8 @@ from app.jobs import Job, Jobs
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MAX_BODY_BYTES = 20_000
 PARAMETERS = {"name": "hand-classify", "version": "1", "job_id": "none"}
@@ -74,12 +77,12 @@ def _settings(handmade_models: Path, **more: Any) -> Settings:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def application(handmade_models: Path) -> FastAPI:
     return create_app(_settings(handmade_models))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with running(application) as opened:
         yield opened
@@ -100,7 +103,7 @@ def _routes(application: FastAPI) -> list[tuple[str, str]]:
     return found
 
 
-def test_the_table_names_every_route(application: FastAPI) -> None:
+async def test_the_table_names_every_route(application: FastAPI) -> None:
     named = {*(("POST", path) for path in (*JSON, *FORMS)), *(("GET", path) for path in READ)}
     named |= {("DELETE", path) for path in DELETED}
     assert set(_routes(application)) == named

@@ -70,7 +70,10 @@ async def test_a_pdf_is_extracted_with_pages_and_with_boxes_on_request(client: h
 async def test_a_file_without_text_is_extracted_with_a_warning(client: httpx.AsyncClient) -> None:
     response = await client.post("/extract", files={"file": ("a.txt", " \n　".encode())})
 
-    assert (response.json()["blocks"], response.json()["warnings"]) == ([], ["The file holds no text."])
+    assert (response.json()["blocks"], response.json()["warnings"]) == (
+        [],
+        [{"warning": "The file holds no text.", "warning_type": "no_text", "pages": []}],
+    )
 
 
 async def test_a_page_is_rendered_at_the_width_asked_for(client: httpx.AsyncClient) -> None:

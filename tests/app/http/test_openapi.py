@@ -11,12 +11,15 @@ import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from app.http.auth import OPEN_PATHS, new_key
-from app.http.examples import ANSWERED, REQUESTS
+from app.http.examples import ANSWERED, JOB_EVENTS, JOB_STARTED, JOBS, REQUESTS
 from app.http.openapi import json_body
 from app.main import create_app
+from app.schemas.jobs import JobInfo
 from app.settings import Settings
 from app.tasks.registry import TASKS
 from tests.app.asgi import running
+
+PDF = Path(__file__).parents[1] / "files" / "data" / "libreoffice-horizontal.pdf"
 
 
 @pytest.fixture
@@ -58,6 +61,34 @@ async def test_every_example_of_a_body_is_answered(client: httpx.AsyncClient) ->
             assert response.status_code == 200, (path, name, response.text)
             tried.append((path, name))
     assert len(tried) == len({path for path, _ in tried}) + 6, "three for each task, and one elsewhere"
+
+
+async def test_the_example_of_every_form_is_answered_with_a_file(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    tried = []
+    for _, path, operation in _operations(document):
+        form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+        if form is None:
+            continue
+        schema = document["components"]["schemas"][form["schema"]["$ref"].rpartition("/")[2]]
+        shown = {name: field["example"] for name, field in schema["properties"].items() if "example" in field}
+        assert shown == form["example"]
+        assert {*schema["required"]} <= {"file", *shown}
+        fields = {name: json.dumps(value) if isinstance(value, bool) else str(value) for name, value in shown.items()}
+        response = await client.post(path, data=fields, files={"file": ("a.pdf", PDF.read_bytes())})
+        assert response.status_code == 200, (path, response.text)
+        tried.append(path)
+    assert sorted(tried) == ["/classify", "/extract", "/qa", "/render", "/summarize"]
+
+
+async def test_jobs_are_shown_as_they_are(client: httpx.AsyncClient) -> None:
+    (parameter,) = (await client.get("/openapi.json")).json()["paths"]["/jobs/{job_id}"]["get"]["parameters"]
+    assert parameter["examples"]["job"]["value"] == JOB_STARTED["id"]
+    for example in JOBS.values():
+        assert JobInfo.model_validate(example["value"]).model_dump() == example["value"]
+    event, data = JOB_EVENTS.splitlines()
+    assert event == "event: progress"
+    assert json.loads(data.removeprefix("data: ")) == JOBS["running"]["value"]
 
 
 async def test_every_operation_that_only_reads_works_as_it_stands(client: httpx.AsyncClient) -> None:

@@ -1,16 +1,19 @@
 """Several requests read as one: in order, in one submission, within the limits of one request."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidInput, RequestTooLarge
+from app.manifest import Manifest
+from app.packing import packed_length
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
-from app.tasks.base import utf16_offsets
+from app.tasks.base import usual_stride, utf16_offsets
 from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
 from app.tasks.summarize import SUMMARIZE
@@ -44,6 +47,57 @@ async def test_limits_hold_for_the_sum(handmade_models: Path) -> None:
             await service.answer_batch(CLASSIFY, texts)
         with pytest.raises(RequestTooLarge, match="have 1680 characters; 1500 are allowed together"):
             await service.answer_batch(CLASSIFY, [*texts, *texts[:3]])
+
+
+@given(
+    lengths=st.lists(st.integers(0, 3_000), min_size=1, max_size=4),
+    room=st.integers(1, 255),
+    allowed=st.integers(256, 20_000),
+)
+def test_the_stride_of_a_request_that_names_none_fits_what_is_allowed_where_any_does(
+    handmade_models: Path, lengths: list[int], room: int, allowed: int
+) -> None:
+    manifest = Manifest.model_validate_json((handmade_models / "hand-qa" / "manifest.json").read_text("utf-8"))
+    manifest = manifest.model_copy(update={"max_tokens": 256, "doc_stride": 64})
+
+    def cost(stride: int) -> int:
+        return sum(
+            packed_length(min(room, length - start) + 256 - room, manifest.block_size)
+            for length in lengths
+            for start in [0, *range(stride, length - room + stride, stride)]
+        )
+
+    stride = usual_stride(manifest, room, lengths, allowed)
+    assert stride == next((one for one in range(min(64, room), room) if cost(one) <= allowed), room)
+
+
+async def test_a_text_that_fits_without_overlap_is_taken(handmade_models: Path) -> None:
+    settings = Settings(model_store=handmade_models, intra_op_threads=1, max_request_tokens=1_280)
+    text = "上" * 1_200
+    async with Service.open(settings, tasks=["qa", "classify"]) as service:
+        labels = await service.answer(CLASSIFY, ClassifyRequest(text=text))
+        answers = await service.answer(QA, QaRequest(question="何", context=text))
+        assert (labels.usage.windows, answers.usage.windows) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("task", "request_"),
+    [
+        (QA, QaRequest(question=["何"] * 3, context="上" * 1_200)),
+        (QA, QaRequest(question="何", context="上" * 1_200, doc_stride=5)),
+        (QA, QaRequest(question="何", context="上" * 1_200, window_overlap=200)),
+        (CLASSIFY, ClassifyRequest(text="上" * 1_400)),
+        (SUMMARIZE, SummarizeRequest(text="上。" * 800)),
+    ],
+)
+async def test_what_is_advised_names_no_field(handmade_models: Path, task: Any, request_: Any) -> None:
+    settings = Settings(model_store=handmade_models, intra_op_threads=1, max_request_tokens=1_280)
+    async with Service.open(settings, tasks=[task.name]) as service:
+        with pytest.raises(
+            RequestTooLarge, match=r"at least \d+ tokens .*; 1280 are allowed\. Send less text"
+        ) as refused:
+            await service.answer(task, request_)
+        assert "_" not in str(refused.value)
 
 
 async def test_a_bad_member_is_named(handmade_models: Path) -> None:

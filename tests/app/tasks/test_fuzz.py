@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.block_tables import MASKED, AttentionLayout, block_tables, validate_tables
 from app.errors import ImpossibleTable
-from app.packing import MASKED, AttentionLayout, Document, block_tables, pack, validate_tables
+from app.packing import Document, pack
 from app.schemas import TEXT_PATTERN
 from app.text.tokenizer import Tokenizer
 from app.text.windows import context_room, question_windows, text_windows

@@ -84,6 +84,18 @@ def test_tabs_part_the_cells_of_rows() -> None:
     ]
 
 
+def test_messages_of_a_chat_are_prose_and_rows_of_a_timetable_are_not() -> None:
+    chat = "20:09\tおさだ\t銃なら4丁持ってます。玉は買わないと\n20:15\tさとう\t集合は9時でしたっけ\n"
+    timetable = "9:00\t開会\t大ホール\n9:30\t講演\t2.5 号室\n"
+    assert [kind for kind, _ in kinds(chat)] == ["paragraph", "table-row"]
+    assert [kind for kind, _ in kinds(timetable)] == ["table-row", "table-row"]
+    assert sentences(chat) == [
+        "20:09\tおさだ\t銃なら4丁持ってます。",
+        "玉は買わないと",
+        "20:15\tさとう\t集合は9時でしたっけ",
+    ]
+
+
 def test_commas_part_the_cells_of_rows_outside_quotation_marks() -> None:
     text = '日付,品名,金額\n2026/4/1,"紙, A4",1200\n2026/4/2,封筒,300\n'
     assert kinds(text) == [

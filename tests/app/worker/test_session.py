@@ -7,9 +7,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from app.block_tables import AttentionLayout
 from app.errors import BrokenModel, ProviderUnavailable
 from app.manifest import Graph, Manifest
-from app.packing import AttentionLayout, Document
+from app.packing import Document
 from app.settings import Settings
 from app.types import Provider
 from app.worker.providers import NodesLeftToCpu, open_session

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.block_tables import MASKED, AttentionLayout, RandomPlan
 from app.manifest import Manifest
-from app.packing import MASKED, AttentionLayout, Document, RandomPlan, pack, packed_length
+from app.packing import Document, pack, packed_length
 from app.settings import Settings
 from app.worker.session import Session
 from app.worker.tensorrt import Sizes, fill, ladder, profile, rounded_up

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.block_tables import AttentionLayout
 from app.errors import ProviderUnavailable
 from app.manifest import Manifest
-from app.packing import AttentionLayout
 from app.settings import Settings
 from app.worker.tensorrt import EngineCache
 

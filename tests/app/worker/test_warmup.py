@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from app.block_tables import AttentionLayout, block_tables
 from app.errors import BrokenModel
 from app.manifest import Manifest
-from app.packing import AttentionLayout, block_tables
 from app.settings import Settings
 from app.worker.session import Session
 from app.worker.warmup import warm, warm_lengths

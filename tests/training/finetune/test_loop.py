@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.packing import AttentionLayout, Document, PackedBatch, pack
+from app.block_tables import AttentionLayout
+from app.packing import Document, PackedBatch, pack
 from app.tasks.sentence_features import SENTENCE_FEATURES
 from app.types import DoubleArray, SentenceFeature
 from tests.training.finetune.running import Killed, train

@@ -14,8 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from app.block_tables import AttentionLayout
 from app.cli import main
-from app.packing import AttentionLayout, Document, pack
+from app.packing import Document, pack
 from app.text.tokenizer import Tokenizer
 from export.model import tables_from
 from tests.training.conftest import places_config, write_json, write_jsonl

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings(handmade_models: Path) -> Settings:
     return Settings(
         model_store=handmade_models,
@@ -22,7 +23,8 @@ def settings(handmade_models: Path) -> Settings:
     )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """One application for all tests of a module: starting its engines takes longer than the tests."""
     async with running(create_app(settings)) as opened:
         yield opened

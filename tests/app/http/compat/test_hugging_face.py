@@ -14,6 +14,8 @@ from app.schemas import Answer, QuestionResult
 from app.settings import Settings
 from tests.app.asgi import error_of, running
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ASKED = {"question": "何?", "context": "前。《答え》"}
 ANSWER = {"answer": "《答え》", "start": 2, "end": 6, "score": pytest.approx(1, abs=1e-3)}
 
@@ -45,7 +47,7 @@ async def test_a_batch_is_answered_in_order(client: httpx.AsyncClient) -> None:
     assert [answer["answer"] for answer in answers] == ["《答え》", "《別》", "《答え》"]
 
 
-def test_no_answer_has_its_place_by_its_probability() -> None:
+async def test_no_answer_has_its_place_by_its_probability() -> None:
     result = QuestionResult(
         question="何?",
         answers=[Answer(text="甲", start=0, end=1, score=0.5), Answer(text="乙", start=1, end=2, score=0.1)],
@@ -76,7 +78,7 @@ async def test_doc_stride_is_the_overlap_of_two_windows(client: httpx.AsyncClien
     assert int(response.headers["x-compute-tokens"]) == 400 + 2 * 5 + 50, "the text, the question twice, the overlap"
     same = await client.post("/qa", json={**long, "window_overlap": 50})
     assert same.headers["x-compute-tokens"] == response.headers["x-compute-tokens"]
-    assert "at most 250 may be shared" in await refused(client, "/qa", long, doc_stride=251)
+    assert "two windows may share at most 250" in await refused(client, "/qa", long, doc_stride=251)
 
 
 async def test_options_without_effect_are_taken(client: httpx.AsyncClient) -> None:

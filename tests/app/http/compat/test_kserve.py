@@ -12,6 +12,8 @@ from app.settings import Settings
 from app.store import Store, load_store
 from tests.app.asgi import error_of, running
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PATH = "/v2/models/hand-{}/infer"
 
 

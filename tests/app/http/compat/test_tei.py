@@ -14,6 +14,8 @@ from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import error_of, running
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 UP = [
     {"score": pytest.approx(0.98, abs=0.01), "label": "up"},
     {"score": pytest.approx(0.02, abs=0.01), "label": "down"},
@@ -69,7 +71,7 @@ async def test_other_errors_have_the_names_that_its_clients_know(client: httpx.A
     ("error", "name"),
     [(Overloaded("Full.", 1), "Overloaded"), (Unavailable("Loading."), "Unhealthy"), (EngineFailed("No."), "Backend")],
 )
-def test_names_of_faults(error: NagayomiError, name: str) -> None:
+async def test_names_of_faults(error: NagayomiError, name: str) -> None:
     assert error_type(error) == name
 
 

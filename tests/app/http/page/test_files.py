@@ -96,6 +96,9 @@ def test_the_pasted_text_waits_while_files_are_open(browser: Browser) -> None:
 def test_a_file_without_text_says_so(browser: Browser) -> None:
     drop(browser, ("空.txt", b" \n"))
     assert "文字がありません" in browser.text("#warnings")
+    assert browser.get("[...document.querySelectorAll('#warnings li')].map((one) => one.textContent)") == [
+        "文字がありません。"
+    ]
     ask(browser, "何?")
     assert error(browser) == "文書を入れてください。"
 

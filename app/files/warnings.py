@@ -1,0 +1,37 @@
+"""Warnings about a file that was read: what of it is missing or not as it was, in a sentence and by a stable type."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+WarningType = Literal[
+    "no_text",
+    "pages_without_text",
+    "damaged_pages",
+    "unnamed_characters",
+    "hidden_slides",
+    "missing_slides",
+    "embedded_file",
+    "attached_files",
+    "mail_part",
+    "header_cut",
+    "nested_text",
+    "unknown_charset",
+    "wrong_charset",
+    "damaged_text",
+]
+WARNING_TYPES: tuple[WarningType, ...] = get_args(WarningType)
+
+
+class FileWarning(str):
+    """A sentence for the user, with its type and the numbers of the pages or slides that it is about."""
+
+    warning_type: WarningType
+    pages: tuple[int, ...]
+
+    def __new__(cls, warning_type: WarningType, sentence: str, pages: Sequence[int] = ()) -> "FileWarning":
+        """A `sentence` of this type."""
+        if warning_type not in WARNING_TYPES:
+            raise ValueError(f"{warning_type!r} is no type of warning; there are {', '.join(WARNING_TYPES)}.")
+        warning = super().__new__(cls, sentence)
+        warning.warning_type, warning.pages = warning_type, tuple(pages)
+        return warning
