@@ -73,7 +73,7 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
         model = BigBird(shape, task)
         initialise(model, seed=7)
         checkpoint = tmp_path_factory.mktemp(f"checkpoint-{task}")
-        save_checkpoint(checkpoint, model, config, labels.get(task, ()))
+        save_checkpoint(checkpoint, model, config, labels.get(task, ()), {})
         shutil.copyfile(tiny_tokenizer_file, checkpoint / "tokenizer.json")
         metadata = {"licence": "Apache-2.0", "label_names": {"HST": "歴史"} if task == "classify" else {}}
         with warnings.catch_warnings():

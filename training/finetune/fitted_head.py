@@ -50,7 +50,7 @@ def fit_head(
                 inputs["input_ids"], inputs["token_type_ids"], inputs["position_ids"], tables_from(inputs)
             )  # (1, T, hidden)
         own = states[0, place].float().cpu().numpy()  # (n, hidden)
-        lengths = np.diff(sequence.target.starts, append=len(own))
+        lengths = np.diff(sequence.target.starts, append=len(own)).astype(np.float32)
         means.append(np.add.reduceat(own, sequence.target.starts) / lengths[:, None])  # (sentences, hidden)
         targets.append(sequence.target)
     return fit_regression(model, means, targets)
