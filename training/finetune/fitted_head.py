@@ -50,8 +50,9 @@ def fit_head(
                 inputs["input_ids"], inputs["token_type_ids"], inputs["position_ids"], tables_from(inputs)
             )  # (1, T, hidden)
         own = states[0, place].float().cpu().numpy()  # (n, hidden)
-        lengths = np.diff(sequence.target.starts, append=len(own)).astype(np.float32)
-        means.append(np.add.reduceat(own, sequence.target.starts) / lengths[:, None])  # (sentences, hidden)
+        lengths = np.diff(sequence.target.starts, append=len(own))
+        mean = np.add.reduceat(own, sequence.target.starts) / lengths[:, None]  # (sentences, hidden)
+        means.append(mean.astype(np.float32))
         targets.append(sequence.target)
     return fit_regression(model, means, targets)
 
