@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.tasks.answer_bounds import AnswerBounds
+from app.text.graphemes import cluster_end, cluster_start
 from app.text.windows import Window
 from app.types import FloatArray, IntArray
 
@@ -241,7 +242,14 @@ def _shifted(values: npt.NDArray[ScalarT], width: int) -> npt.NDArray[ScalarT]:
 
 
 def trim_span(text: str, span: Span) -> Span:
-    """The span without white space at its ends; empty for a span of white space alone."""
+    """The span without white space at its ends; empty for a span of white space alone.
+
+    A white space that is the base of a combining mark is one character with it, and stays.
+    """
     passage = text[span.start : span.end]
-    start = span.start + len(passage) - len(passage.lstrip())
-    return replace(span, start=start, end=start + len(passage.strip()))
+    first = len(passage) - len(passage.lstrip())
+    last = len(passage.rstrip())
+    if last <= first:
+        return replace(span, start=span.start + first, end=span.start + first)
+    first, last = cluster_start(passage, first), cluster_end(passage, last)
+    return replace(span, start=span.start + first, end=span.start + last)

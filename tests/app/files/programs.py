@@ -13,9 +13,19 @@ from tests.app.files import source
 
 DATA = Path(__file__).parent / "data"
 FONT = "IPAGothic"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-LIBREOFFICE = shutil.which("soffice")
 _TIMEOUT_S = 120
+
+
+def _with_font(program: str | None) -> str | None:
+    """The program, where the font is installed: without it, Chromium prints boxes that have no text."""
+    if program is None or shutil.which("fc-list") is None:
+        return None
+    listed = subprocess.run(["fc-list", FONT], check=True, capture_output=True, timeout=_TIMEOUT_S)
+    return program if listed.stdout.strip() else None
+
+
+CHROMIUM = _with_font(shutil.which("chromium") or shutil.which("google-chrome"))
+LIBREOFFICE = _with_font(shutil.which("soffice"))
 
 
 def print_html(page: str, folder: Path) -> bytes:

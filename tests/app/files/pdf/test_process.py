@@ -109,7 +109,7 @@ def test_a_paragraph_has_a_box_for_each_line_vertical_ones_from_right_to_left(do
     assert boxes[1].bottom < boxes[0].bottom
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium and the font IPAGothic")
 @pytest.mark.parametrize("vertical", [False, True], ids=["horizontal", "vertical"])
 async def test_what_chromium_prints_now_comes_back(vertical: bool, tmp_path: Path) -> None:
     data = print_html(source.html(vertical, FONT), tmp_path)
@@ -117,7 +117,7 @@ async def test_what_chromium_prints_now_comes_back(vertical: bool, tmp_path: Pat
     assert likeness(await read_pdf(data, LIMITS)) >= 0.99
 
 
-@pytest.mark.skipif(LIBREOFFICE is None, reason="needs libreoffice-writer")
+@pytest.mark.skipif(LIBREOFFICE is None, reason="needs libreoffice-writer and the font IPAGothic")
 @pytest.mark.parametrize("vertical", [False, True], ids=["horizontal", "vertical"])
 async def test_what_libreoffice_prints_now_comes_back(vertical: bool, tmp_path: Path) -> None:
     data = print_text(source.fodt(vertical, FONT), tmp_path)
