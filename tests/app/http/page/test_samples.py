@@ -39,7 +39,7 @@ def test_a_sample_says_what_it_is_and_comes_with_questions(
 
 # Empty where the sample does not answer.
 ANSWERS = {
-    "contract.txt": ["月額8,800円", "30日以内", ""],
+    "contract.txt": ["8,800円", "30日以内", ""],
     "minutes.txt": ["28,600円", "７月22日"],
     "manual.txt": ["約３時間30分", "月に１回"],
     "history.txt": ["田辺朔郎"],
