@@ -101,7 +101,7 @@ def test_errors_reach_the_user_in_words(client: triton.InferenceServerClient) ->
         ("tiny-classify", [text], {"parameters": {"temperature": 2}}, "422", "There is no parameter `temperature`"),
         ("tiny-classify", [text], {"timeout": 5}, "422", "There is no parameter `timeout`"),
         ("tiny-classify", [tensor("text", ["文"] * 65)], {}, "422", "a shape of 65 texts; at most 64 are allowed."),
-        ("tiny-classify", [text], {"request_compression_algorithm": "gzip"}, "415", "not compressed"),
+        ("tiny-classify", [text], {"request_compression_algorithm": "gzip"}, "415", "send it without compression"),
     ):
         with pytest.raises(InferenceServerException) as error:
             client.infer(name, inputs, **extra)
