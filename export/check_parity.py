@@ -225,6 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(json.dumps(family_figures(args.family, args.hidden, args.layers, args.longest, args.heads)))
         return 0
+    longest = args.longest or max(LENGTHS)
+    lengths = [length for length in LENGTHS if length <= longest]
+    groups = [group for group in PACKED_TOGETHER if max(group) <= longest]
     largest = {"hf-eval": 0.0, "random": 0.0, "alone": 0.0}
     sharpness = 1.0
     cases = 0
@@ -236,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             subject = build(task, pattern, args.hidden, args.layers, Path(folder))
             assert isinstance(subject.packed.model, BigBird)
             sharpness = min(sharpness, largest_weight(subject.packed.model, document(1024, task)))
-            for kind, value in check(subject, LENGTHS, PACKED_TOGETHER):
+            for kind, value in check(subject, lengths, groups):
                 cases += 1
                 key = pattern if kind == "transformers" else "alone"
                 largest[key] = max(largest[key], value)
