@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
-START_S = 60.0
+START_S = 180  # the shipped models take a minute on a core that others use
 
 
 @dataclass(frozen=True)
