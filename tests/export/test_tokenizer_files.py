@@ -250,6 +250,22 @@ def test_luke_has_the_numbers_of_fairseq_and_its_entities_last(tmp_path: Path) -
     ]
 
 
+def test_a_luke_that_transformers_5_saved_is_refused(tmp_path: Path) -> None:
+    """Its tokenizer.json has SentencePiece's own numbers: <unk> 0, <s> 1, </s> 2; LUKE has <s> 0, <pad> 1, </s> 2."""
+    read_sentencepiece(sentencepiece_file(tmp_path / "sentencepiece.bpe.model")).save(str(tmp_path / "tokenizer.json"))
+    write_json(tmp_path / "tokenizer_config.json", {"tokenizer_class": "MLukeTokenizer"})
+    with pytest.raises(CheckpointError) as refused:
+        read_tokenizer(tmp_path)
+    assert str(refused.value) == (
+        f"In {tmp_path / 'tokenizer.json'}, which transformers 5 wrote, <s> has the number 1, but LUKE was trained "
+        "with 0: put the sentencepiece.bpe.model and the tokenizer_config.json of the original LUKE in its place, and "
+        "if transformers 5 also read the texts for fine-tuning, fine-tune again with transformers 4.57."
+    )
+
+    (tmp_path / "tokenizer.json").unlink()
+    assert read_tokenizer(tmp_path).pieces.token_to_id("<s>") == 0
+
+
 @pytest.mark.parametrize("options", [{}, {"byte_fallback": True}, {"add_dummy_prefix": False, "byte_fallback": True}])
 def test_pieces_are_those_of_sentencepiece(options: dict[str, Any], tmp_path: Path) -> None:
     file = sentencepiece_file(tmp_path / "spiece.model", **options, **({"vocab_size": 600} if options else {}))
