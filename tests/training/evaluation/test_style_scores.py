@@ -16,7 +16,7 @@ def test_answers_are_scored_in_each_style_of_their_document() -> None:
 
 
 def test_questions_without_an_answer_and_styles_without_questions_are_left_out() -> None:
-    items = [item(document="1"), item("余計", (), document="1", right=False), item((), (), document="2")]
+    items = [item(document="1"), item("余計", (), document="1", right=False), item("", (), document="2")]
     assert questions_by_style(items, {"tables": {"1"}, "lists": {"2"}, "other": {"3"}}) == [
         StyleScores("tables", 1, 1, {"em": 1.0, "f1": 1.0}, {})
     ]
