@@ -24,7 +24,7 @@ from app.schemas import (
     SummarizeResponse,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, encode, offsets_of
+from app.tasks.base import Budget, PreparedEach, Stretch, TaskSpec, check_characters, encode, offsets_of
 from app.tasks.repetition import NOTHING_NEW, Repetition
 from app.tasks.sentence_features import sentence_features, weights_of_features
 from app.tasks.sources import Source
@@ -47,6 +47,8 @@ class Summary:
 
 class PreparedSummary:
     """The sentences of one text, whole in their windows."""
+
+    stretches: Sequence[Stretch] = ()
 
     def __init__(
         self, tokenizer: Tokenizer, manifest: Manifest, fields: SummarizeFields, source: Source, settings: Settings
@@ -74,6 +76,9 @@ class PreparedSummary:
         )
         self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]
         Budget(manifest, settings).spend(self.documents)
+
+    def cut(self, stride: int) -> None:
+        """Nothing: each sentence stands in one window, so windows do not overlap."""
 
     def decode(self, outputs: Sequence[Outputs]) -> Summary:
         fields, sentences, text = self._fields, self._sentences, self._source.text
