@@ -69,10 +69,11 @@ def write_jsonl(path: Path, records: list[object]) -> Path:
     return path
 
 
-def reading_file(path: Path, text: str, notes: list[str]) -> Path:
+def reading_file(path: Path, text: str, notes: list[str], style: str = "") -> Path:
     """A document of a reading set: `notes` are its Q, A and S lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n=====\n".join(["kind: 試験", text, "\n".join(notes)]) + "\n", encoding="utf-8")
+    head = "kind: 試験" + (f"\nstyle: {style}" if style else "")
+    path.write_text("\n=====\n".join([head, text, "\n".join(notes)]) + "\n", encoding="utf-8")
     return path
 
 
