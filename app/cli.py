@@ -180,7 +180,7 @@ COMMANDS: dict[str, Command] = {
     "evidence": _of_task("Keep the sentences of files that bear on a query.", "evidence"),
     "extract": _handed_over("Print the text of files, or their structure.", "app.files.command", "files"),
     "batch": _handed_over("Answer every line of a JSONL file.", "app.bulk.command", "ray"),
-    "export": _handed_over("Turn a checkpoint into a model of the store.", "export.to_onnx", "export"),
+    "export": _handed_over("Turn a checkpoint into a model of the store.", "export.command", "export"),
     "engine": _handed_over("Build TensorRT engines, or check a graph for them.", "export.tensorrt_command", "export"),
     "evaluate": _handed_over("Score a model on a data set, as it is served.", "training.evaluation.command", "train"),
     "pretrain": _handed_over("Pre-train a masked language model on texts.", "training.pretrain.command", "train"),

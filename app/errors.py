@@ -226,7 +226,8 @@ class MissingExtra(NagayomiError):
 
 def missing_extra(error: ModuleNotFoundError, extra: str) -> MissingExtra:
     """The extra to install, for an import that failed."""
+    package = (error.name or "").partition(".")[0]
     return MissingExtra(
-        f"this command needs the package {error.name}; install the extra `{extra}`: "
+        f"this command needs the package {package}; install the extra `{extra}`: "
         f"pip install 'nagayomi[{extra}]', or pip install -e '.[{extra}]' in a clone."
     )

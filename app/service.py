@@ -1,55 +1,39 @@
 """One request from text to result, for the endpoints, the command line and the evaluation.
 
-Text work runs in a pool of threads and inference in one process per model; the event loop only coordinates. The service
-also loads, drains and closes all of them. This module does not know FastAPI.
+Text work runs in a pool of threads and inference in one process per model; the event loop only coordinates. How all of
+them are loaded and closed stands in app/lifecycle.py. This module does not know FastAPI.
 """
 
 import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic
 
-from app.engine.batcher import Batcher
-from app.engine.process import check_provider
-from app.errors import BrokenModel, DeadlineExceeded, ProviderUnavailable, Unavailable
+from app.errors import DeadlineExceeded
+from app.lifecycle import Lifecycle
 from app.packing import Document
-from app.schemas import (
-    BrokenInfo,
-    ClassifyRequest,
-    ClassifyResponse,
-    EvidenceRequest,
-    EvidenceResponse,
-    QaRequest,
-    QaResponse,
-    RerankRequest,
-    RerankResponse,
-    SummarizeRequest,
-    SummarizeResponse,
-    Timings,
-    Usage,
+from app.schemas import Timings, Usage
+from app.store import Model
+from app.tasks.base import (
+    DocumentsResponse,
+    Fields,
+    Prepared,
+    PreparedBatch,
+    RequestT,
+    ResponseT,
+    T,
+    TaskSpec,
+    check_members,
 )
-from app.settings import Settings
-from app.store import Model, Store, load_store
-from app.tasks.base import DocumentsResponse, Fields, Prepared, PreparedBatch, TaskSpec, check_members
 from app.tasks.sources import Source
-from app.telemetry.metrics import Telemetry
 from app.telemetry.request_context import StageClock
-from app.text.pool import TextThreads
-from app.types import Outputs, Task
-
-T = TypeVar("T")
-RequestT = TypeVar("RequestT", QaRequest, SummarizeRequest, ClassifyRequest, RerankRequest, EvidenceRequest)
-ResponseT = TypeVar("ResponseT", QaResponse, SummarizeResponse, ClassifyResponse, RerankResponse, EvidenceResponse)
+from app.types import Task
 
 Progress = Callable[[int, int], None]  # windows that are done, and all windows
-
-State = Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
-_Phase = Literal["loading", "loaded", "draining", "closed"]
 
 # The event loop itself decodes a text of at most this many characters and tokens, in about half a millisecond, when no
 # other request waits. Checked in characters and in tokens: ﷺ alone becomes 18 tokens, and invisible characters become
@@ -59,7 +43,6 @@ _SHORT = 500
 # `request_timeout_s` is the time for so many tokens; a request that costs more has it again for each further so many.
 _TOKENS_OF_A_TIMEOUT = 65_536
 
-logger = logging.getLogger("nagayomi.service")
 texts_logger = logging.getLogger("nagayomi.texts")
 
 
@@ -86,128 +69,11 @@ class Reply(Generic[T]):
     timings: Timings
 
 
-class Service:
-    """The models of one store behind `answer` and `answer_batch`, which take any task of app/tasks/registry.py.
+class Service(Lifecycle):
+    """The models of one store behind `answer`, `answer_documents` and `answer_batch`, which take any task.
 
-    `load` makes it ready and `close` ends it; `Service.open` does both.
+    The tasks stand in app/tasks/registry.py.
     """
-
-    def __init__(self, settings: Settings, telemetry: Telemetry | None = None) -> None:
-        self.settings = settings
-        self.telemetry = telemetry or Telemetry()
-        self.store = Store()
-        self._phase: _Phase = "loading"
-        self.unavailable: ProviderUnavailable | None = None  # the reason why no model could be loaded
-        self._texts = TextThreads(settings.text_threads, settings.max_waiting_characters)
-        self._batchers: dict[str, Batcher[Document, Outputs]] = {}
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self.telemetry.in_flight.set_function(lambda: self._in_flight)
-
-    @property
-    def state(self) -> State:
-        """The state for readiness: "ready" only while every engine runs."""
-        if self._phase != "loaded":
-            return self._phase
-        if not self.store.models:
-            return "failed"
-        return "ready" if not self._engines_not_up() else "recovering"
-
-    @property
-    def outstanding_tokens(self) -> int:
-        """Waiting and running work, over all models. A character that is not yet tokenized counts as a token."""
-        batchers = self._batchers.values()
-        return self._texts.waiting_characters + sum(batcher.outstanding_tokens for batcher in batchers)
-
-    def _engines_not_up(self) -> list[str]:
-        return sorted(model.name for model in self.store.models.values() if model.engine.state != "up")
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: Settings, tasks: Collection[Task] | None = None) -> AsyncIterator["Service"]:
-        """A loaded service, with the models of all tasks or only of some.
-
-        Raises:
-            ProviderUnavailable: the provider of the settings cannot run here.
-            BrokenModel: no model could be loaded; the message gives the reason for each.
-        """
-        check_provider(settings.provider)
-        service = cls(settings)
-        try:
-            await service.load(tasks)
-            if service.state == "failed":
-                raise BrokenModel(service.why_not_ready())
-            yield service
-        finally:
-            await service.close()
-
-    async def load(self, tasks: Collection[Task] | None = None) -> None:
-        """Load and warm the models. Afterwards `state` is "ready" when at least one can be served, else "failed"."""
-        try:
-            store = await load_store(self.settings, tasks, self._texts.run_on_each)
-            self.store = store
-        except Exception as error:
-            self.store = Store(broken=[BrokenInfo(name=str(self.settings.model_store), reason=str(error))])
-            self._phase = "loaded"
-            if isinstance(error, ProviderUnavailable):
-                self.unavailable = error
-            raise
-        for model in store.models.values():
-            self._batchers[model.name] = self._batcher(model)
-        self.telemetry.models.labels("served").set(len(store.models))
-        self.telemetry.models.labels("broken").set(len(store.broken))
-        if self._phase == "loading":
-            self._phase = "loaded"
-
-    def _batcher(self, model: Model) -> Batcher[Document, Outputs]:
-        batcher = Batcher[Document, Outputs](
-            model.engine,
-            cost=model.cost,
-            max_batch_tokens=self.settings.max_batch_tokens,
-            max_queue_tokens=self.settings.max_queue_tokens,
-            observe=partial(self.telemetry.batch, model.name),
-        )
-        self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)
-        self.telemetry.queue_requests.labels(model.name).set_function(lambda: batcher.queued_requests)
-        self.telemetry.model_load_seconds.labels(model.name).set(model.load_seconds)
-        restarts = self.telemetry.engine_restarts.labels(model.name)
-        restarts.inc(model.engine.restarts)
-        model.engine.on_restart = restarts.inc
-        return batcher
-
-    async def drain(self) -> None:
-        """Refuse new requests and wait at most `drain_timeout_s` for the running ones."""
-        self._phase = "draining"
-        if self._in_flight:
-            self._idle.clear()
-            try:
-                async with asyncio.timeout(self.settings.drain_timeout_s):
-                    await self._idle.wait()
-            except TimeoutError:
-                logger.error("%d requests are not answered after the drain timeout and get 503", self._in_flight)
-                self._phase = "closed"
-                await asyncio.gather(self._close_batchers(), self.store.close(at_once=True))
-
-    async def close(self) -> None:
-        """Refuse new work, fail waiting work, finish running work."""
-        self._phase = "closed"
-        await self._close_batchers()
-        await self.store.close()
-        await asyncio.to_thread(self._texts.close)
-
-    async def _close_batchers(self) -> None:
-        await asyncio.gather(*(batcher.close() for batcher in self._batchers.values()))
-
-    def why_not_ready(self) -> str:
-        """The state in a sentence, for people."""
-        if self.state == "loading":
-            return "The models are still being loaded."
-        if self.state in ("draining", "closed"):
-            return "The service is shutting down."
-        if self.state == "recovering":
-            return f"The engine of {', '.join(self._engines_not_up())} stopped and is being started again."
-        reasons = " ".join(f"{broken.name}: {broken.reason}" for broken in self.store.broken)
-        return f"No model could be loaded. {reasons}".rstrip()
 
     async def answer(
         self,
@@ -273,14 +139,6 @@ class Service:
 
         asked = [(fields, [source]) for fields, source in members]
         return await self._run(task.name, asked, prepare, caller, None)
-
-    def require_ready(self) -> None:
-        """
-        Raises:
-            Unavailable: requests cannot be answered; the message says why.
-        """
-        if self.state not in ("ready", "recovering"):
-            raise Unavailable(self.why_not_ready())
 
     @contextmanager
     def entered(self, caller: Caller) -> Iterator[Caller]:
@@ -351,17 +209,6 @@ class Service:
         """Seconds for a request that costs so many tokens, where its client asks for no time of its own."""
         times = 1 + tokens // _TOKENS_OF_A_TIMEOUT
         return min(self.settings.request_timeout_s * times, self.settings.max_request_timeout_s)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count a request that is being read; draining waits for it."""
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
 
 
 def _as_json(fields: Fields, sources: Sequence[Source]) -> str:

@@ -28,22 +28,9 @@ from app.streams import run_module
 from app.text.blocks import BlockKind
 from app.text.characters import BLANKS
 from app.text.sentences import PROSE_KINDS, Sentence, split_sentences
-from training.reading_set import ReadingDocument, read_reading_set
+from training.reading_set import ReadingDocument, grouped_by_style, read_reading_set
 
 GOLD = Path("tests/app/text/data/sentences")
-
-# What a `style:` line has to say for a document to count as of that style; one document may have several.
-STYLES = {
-    "wrapped lines": r"wrapped",
-    "pages": r"page|footer|running head|柱",
-    "tables": r"\btable|tab rows|columns|item rows|表",
-    "clauses": r"第N?[0-9]*条|numbered clauses|clauses|\(1\)|（１）|条文|headings 一",
-    "mail and chat": r"mail|チャット",
-    "Markdown": r"Markdown",
-    "lists": r"bullet|list\b|箇条|項目",
-    "speech": r"spoken|verbatim|dialogue|oral|interview",
-    "stray spaces": r"stray spaces|hard spaces|spaces inside",
-}
 
 Span = tuple[int, int]
 Splitter = Callable[[str], list[Span]]
@@ -234,13 +221,9 @@ def held_shares(documents: Sequence[ReadingDocument]) -> dict[str, float | None]
 
 
 def by_style(documents: Sequence[ReadingDocument]) -> dict[str, dict[str, float | None]]:
-    """`held_shares` of all documents, of each style, and of those of none of these styles."""
-    groups = {"all": list(documents)}
-    for style, pattern in STYLES.items():
-        groups[style] = [document for document in documents if re.search(pattern, document.style)]
-    styled = {document.id for style in STYLES for document in groups[style]}
-    groups["other"] = [document for document in documents if document.id not in styled]
-    return {style: held_shares(group) for style, group in groups.items() if group}
+    """`held_shares` of all documents, and of each style."""
+    groups = {"all": list(documents), **grouped_by_style(documents)}
+    return {style: held_shares(group) for style, group in groups.items()}
 
 
 def main() -> None:

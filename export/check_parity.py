@@ -9,6 +9,7 @@ from uniform: the largest weight of a query among 1,024 keys, 0.001 if uniform, 
 """
 
 import argparse
+import copy
 import json
 import os
 import sys
@@ -126,9 +127,13 @@ def document(tokens: int, task: Task, vocabulary: int = 1000) -> Document:
     return Document(ids, types, question)
 
 
-def reference_of(model: EncoderModel) -> Any:
-    """The model of transformers with the same weights."""
-    reference = getattr(transformers, model.architectures[model.task])(model.config)
+def reference_of(model: EncoderModel, attention: str | None = None) -> Any:
+    """The model of transformers with the same weights, and its own choice of an attention unless one is named."""
+    config = model.config
+    if attention is not None:
+        config = copy.deepcopy(config)
+        config._attn_implementation = attention
+    reference = getattr(transformers, model.architectures[model.task])(config)
     missing, unexpected = reference.load_state_dict(model.state_dict(), strict=False)
     if unexpected or not all(any(part in name for part in UNREAD) for name in missing):
         raise RuntimeError(

@@ -88,6 +88,8 @@ def read_tokenizer(directory: Path) -> TokenizerFiles:
             pieces = tokenizers.Tokenizer.from_file(str(file))
         except Exception as error:  # the Rust tokenizer raises nothing narrower
             raise CheckpointError(f"{file} cannot be read: {error}") from error
+        if name == LUKE_JAPANESE:
+            _check_luke(file, pieces)
         segmenter, normaliser = _words(directory, settings) if is_japanese_bert else _text_alone(pieces)
         return TokenizerFiles(pieces, segmenter, normaliser, file)
     if is_japanese_bert:
@@ -151,6 +153,20 @@ def _luke_japanese(directory: Path, settings: dict[str, Any]) -> tokenizers.Toke
         special_tokens=[(token, pieces.token_to_id(token)) for token in ("<s>", "</s>")],
     )
     return pieces
+
+
+def _check_luke(file: Path, pieces: tokenizers.Tokenizer) -> None:
+    """Refuse the tokenizer.json of MLukeTokenizer in transformers 5, where pieces have SentencePiece's own numbers.
+
+    LUKE was trained with those of fairseq. The file lacks the rules that normalise text, so it cannot be renumbered.
+    """
+    number = pieces.token_to_id("<s>")
+    if number != 0:
+        raise CheckpointError(
+            f"In {file}, which transformers 5 wrote, <s> has the number {number}, but LUKE was trained with 0: put the "
+            "sentencepiece.bpe.model and the tokenizer_config.json of the original LUKE in its place, and if "
+            "transformers 5 also read the texts for fine-tuning, fine-tune again with transformers 4.57."
+        )
 
 
 # --- BertJapaneseTokenizer -----------------------------------------------------------------------------------------

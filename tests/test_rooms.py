@@ -41,7 +41,8 @@ MAY_IMPORT = {
     "app.tasks": f"{_BASE} app.manifest app.packing app.schemas app.text app.files",
     "app.telemetry": f"{_BASE} app.packing app.schemas app.engine",
     "app.store": f"{_BASE} app.manifest app.packing app.schemas app.text app.engine",
-    "app.service": f"{_BASE} app.packing app.schemas app.text app.engine app.tasks app.telemetry app.store",
+    "app.lifecycle": f"{_BASE} app.packing app.schemas app.text app.engine app.telemetry app.store",
+    "app.service": f"{_BASE} app.packing app.schemas app.tasks app.telemetry app.store app.lifecycle",
     "app.asking": f"{_BASE} app.files app.schemas app.tasks app.service",
     "app.http": f"{_BASE} app.manifest app.schemas app.tasks app.telemetry app.store app.service"
     " app.files app.jobs app.asking",

@@ -9,7 +9,7 @@ import json
 import re
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,7 +57,7 @@ class DataError(InvalidInput):
 
 
 def read_json(path: Path) -> Any:
-    with _opened(path) as file:
+    with opened(path) as file:
         try:
             return json.load(file)
         except json.JSONDecodeError as error:
@@ -65,7 +65,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> Iterator[Any]:
-    with _opened(path) as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 try:
@@ -75,7 +75,7 @@ def read_jsonl(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def opened(path: Path) -> Iterator[TextIO]:
     """Open a text file, plain or compressed. Errors while it is read become a DataError."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
@@ -187,36 +187,6 @@ def read_summaries(path: Path) -> list[SummaryExample]:
     return examples
 
 
-TEXT_SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
-
-
-def text_files(path: Path) -> list[Path]:
-    """`path` itself when it is a text file, else the text files below it, in order."""
-    if path.is_file() and not path.name.endswith(TEXT_SUFFIXES):
-        raise DataError(f"{path} is not a text file; names of text files end in {', '.join(TEXT_SUFFIXES)}.")
-    return [file for file in files_under(path, "*") if file.is_file() and file.name.endswith(TEXT_SUFFIXES)]
-
-
-def read_texts(file: Path) -> Iterator[str]:
-    """Texts for pre-training: JSONL of {text}, or plain text in which a blank line ends a text."""
-    if file.name.endswith((".jsonl", ".jsonl.gz")):
-        for number, record in enumerate(read_jsonl(file), start=1):
-            if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-                raise DataError(f'{file}, record {number}: every line is an object with a text under "text".')
-            yield record["text"]
-        return
-    lines: list[str] = []
-    with _opened(file) as opened:
-        for line in opened:
-            if line.strip():
-                lines.append(line)
-            elif lines:
-                yield "".join(lines)
-                lines = []
-    if lines:
-        yield "".join(lines)
-
-
 def _is_strings(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -295,31 +265,3 @@ def livedoor_articles(archive: Path) -> Iterator[tuple[str, str, str]]:
         raise DataError(f"{archive}, {member.name}: not UTF-8 ({error}).") from error
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{archive} cannot be read as a tar archive: {error}") from error
-
-
-def corpus_paths(data: Path) -> tuple[Path, Path, Path]:
-    """The files of `corpus_texts`: JaQuAD's training split, the Kyoto articles, the livedoor archive."""
-    return data / "jaquad" / "train", data / "kyoto" / "articles.jsonl.gz", data / "livedoor" / "ldcc.tar.gz"
-
-
-def corpus_texts(data: Path) -> Iterator[str]:
-    """Raw text for a vocabulary or for masked LM, from training splits only."""
-    jaquad, kyoto, livedoor = corpus_paths(data)
-    questions = read_squad(jaquad)
-    yield from dedupe(question.context for question in questions)
-    for question in questions:
-        yield question.question
-    for article in kyoto_articles(kyoto):
-        if not in_held_out_split(article["id"], 10):
-            yield kyoto_text(article)
-    for name, _, text in livedoor_articles(livedoor):
-        if not in_held_out_split(name, 10):
-            yield text
-
-
-def dedupe(texts: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for text in texts:
-        if text not in seen:
-            seen.add(text)
-            yield text

@@ -18,15 +18,32 @@ parts:
 The text contains each answer exactly once; otherwise " @ " follows the answer, with a passage that the text contains
 once and that contains the answer once. Several A lines are alternatives, the best first; "-" means that the text does
 not answer the question. An S line quotes a passage of a sentence that a summary keeps. A line end is written as a
-backslash and n. This module does not know tokens or models.
+backslash and n. A line "style:" above the text says in free words how it is laid out, and STYLES groups documents by
+these words. This module does not know tokens or models.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.data import DataError, QuestionExample, files_under
 
 _PART = "\n=====\n"
+
+# What a `style:` line has to say for a document to count as of that style; one document may have several.
+STYLES = {
+    "wrapped lines": r"wrapped",
+    "pages": r"page|footer|running head|柱",
+    "tables": r"\btable|tab rows|columns|item rows|表",
+    "clauses": r"第N?[0-9]*条|numbered clauses|clauses|\(1\)|（１）|条文|headings 一",
+    "mail and chat": r"mail|チャット",
+    "Markdown": r"Markdown",
+    "lists": r"bullet|list\b|箇条|項目",
+    "speech": r"spoken|verbatim|dialogue|oral|interview",
+    "stray spaces": r"stray spaces|hard spaces|spaces inside",
+}
+NO_STYLE = "other"
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,11 @@ class ReadingDocument:
         """Where the passages begin."""
         return tuple(start for start, _ in self.passages)
 
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The names in STYLES that fit its `style:` line, or NO_STYLE alone."""
+        return tuple(name for name, words in STYLES.items() if re.search(words, self.style)) or (NO_STYLE,)
+
 
 def read_reading_set(path: Path) -> list[ReadingDocument]:
     """Every document of a file or a folder.
@@ -62,6 +84,15 @@ def read_reading_set(path: Path) -> list[ReadingDocument]:
     """
     root = path if path.is_dir() else path.parent
     return [_read(file, str(file.relative_to(root).with_suffix(""))) for file in files_under(path, "*.txt")]
+
+
+def grouped_by_style(documents: Iterable[ReadingDocument]) -> dict[str, list[ReadingDocument]]:
+    """The documents of each style that occurs, in the order of STYLES; NO_STYLE comes last."""
+    groups: dict[str, list[ReadingDocument]] = {name: [] for name in (*STYLES, NO_STYLE)}
+    for document in documents:
+        for name in document.styles:
+            groups[name].append(document)
+    return {name: group for name, group in groups.items() if group}
 
 
 def reading_questions(path: Path) -> list[QuestionExample]:

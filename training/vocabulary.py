@@ -20,7 +20,7 @@ from tqdm import tqdm
 from app.text.normalizer import normalise
 from app.text.segmenter import MecabSegmenter, cut_words
 from app.types import NormaliserName
-from training.data import corpus_texts
+from training.corpus import corpus_texts
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

@@ -23,7 +23,7 @@ from transformers import BigBirdConfig
 
 from app.types import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_weights
-from training.data import corpus_texts, read_texts, text_files
+from training.corpus import corpus_texts, read_texts, text_files
 from training.pruned_vocabulary import WarmStartError, pruned
 
 # Families with the encoder of BERT, and the prefix of their weights in a checkpoint with a head.

@@ -50,27 +50,27 @@ def _decode_euc_jp(data: bytes, strict: bool) -> str:
 
 def _eucjp_ms(error: UnicodeError) -> tuple[str, int]:
     """A cell that Python's euc_jp does not have: row 13 (①㈱) and rows 89-92 (髙) of CP932, or IBM's in three bytes."""
-    if not isinstance(error, UnicodeDecodeError):
+    if not isinstance(error, UnicodeDecodeError) or (known := _eucjp_ms_cell(error)) is None:
         raise error
-    start = error.start
-    if error.object[start] == 0x8F:
-        cell = error.object[start + 1 : start + 3]
-        if cell in _EUCJP_MS_CELLS:
-            return _EUCJP_MS_CELLS[cell], start + 3
-    cell = error.object[start : start + 2]
-    if len(cell) == 2 and min(cell) >= 0xA1 and max(cell) <= 0xFE:
-        try:
-            return _to_shift_jis(cell[0] - 0xA0, cell[1] - 0xA0).decode("cp932"), start + 2
-        except UnicodeDecodeError:
-            pass
-    raise error
+    return known
 
 
 def _eucjp_ms_replace(error: UnicodeError) -> tuple[str, int]:
-    try:
-        return _eucjp_ms(error)
-    except UnicodeDecodeError as rest:
-        return "\ufffd", rest.end
+    # Nothing is raised here: the codec hands over the same error for every place, and each time that it is raised, it
+    # holds one more frame in memory.
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _eucjp_ms_cell(error) or ("\ufffd", error.end)
+
+
+def _eucjp_ms_cell(error: UnicodeDecodeError) -> tuple[str, int] | None:
+    """The character at a place that Python's euc_jp cannot decode, and where it ends; None where there is none."""
+    start = error.start
+    cell = error.object[start : start + 3]
+    if cell in _EUCJP_MS_CELLS:
+        return _EUCJP_MS_CELLS[cell], start + 3
+    known = _CP932_CELLS.get(cell[:2])
+    return None if known is None else (known, start + 2)
 
 
 def _to_shift_jis(row: int, column: int) -> bytes:
@@ -81,7 +81,7 @@ def _to_shift_jis(row: int, column: int) -> bytes:
 
 
 def _eucjp_ms_cells() -> dict[bytes, str]:
-    """IBM's characters that JIS X 0212 lacks; eucJP-ms has them from F3F3 on, in the order of CP932's FA40 to FC4B."""
+    """IBM's characters that JIS X 0212 lacks; eucJP-ms has them from 8FF3F3 on, in the order of CP932."""
     ibm = [
         bytes((lead, trail)).decode("cp932")
         for lead in (0xFA, 0xFB, 0xFC)
@@ -89,11 +89,24 @@ def _eucjp_ms_cells() -> dict[bytes, str]:
         if lead < 0xFC or trail <= 0x4B
     ]
     missing = [char for char in ibm if char == "№" or (char not in "￢￤" and not char.encode("euc_jp", "ignore"))]
-    cells = [bytes((row, column)) for row in (0xF3, 0xF4) for column in range(0xA1, 0xFF)][0x52:]
+    cells = [bytes((0x8F, row, column)) for row in (0xF3, 0xF4) for column in range(0xA1, 0xFF)][0x52:]
     return dict(zip(cells, missing, strict=True))
 
 
+def _cp932_cells() -> dict[bytes, str]:
+    """Every two bytes of EUC-JP whose cell CP932 has."""
+    cells = {}
+    for row in range(1, 95):
+        for column in range(1, 95):
+            try:
+                cells[bytes((row + 0xA0, column + 0xA0))] = _to_shift_jis(row, column).decode("cp932")
+            except UnicodeDecodeError:
+                continue
+    return cells
+
+
 _EUCJP_MS_CELLS = _eucjp_ms_cells()
+_CP932_CELLS = _cp932_cells()
 codecs.register_error("nagayomi.eucjp-ms", _eucjp_ms)
 codecs.register_error("nagayomi.eucjp-ms-replace", _eucjp_ms_replace)
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -79,11 +79,32 @@ DocumentsResponse = (
 )
 
 
+class Stretch(NamedTuple):
+    """The tokens of one text, and the room that one window has for them."""
+
+    room: int
+    length: int
+
+    def stride(self, usual: int) -> int:
+        """The doc stride of this text, where that of the request is `usual`."""
+        return max(min(usual, self.room), 1)
+
+
 class Prepared(Protocol[T_co]):
     """One request, tokenized for one model."""
 
     @property
     def documents(self) -> list[Document]: ...
+
+    @property
+    def stretches(self) -> Sequence[Stretch]:
+        """What is cut into windows with the usual doc stride; none where the request names one, or windows do not
+        overlap."""
+        ...
+
+    def cut(self, stride: int) -> None:
+        """Cut the windows of `stretches` again, with another doc stride."""
+        ...
 
     def decode(self, outputs: Sequence[Outputs]) -> T_co: ...
 
@@ -144,7 +165,7 @@ class Budget:
             self._refuse(self._spent + (windows - 1) * room)
 
     def spend(self, documents: Sequence[Document]) -> None:
-        self._spent += sum(packed_length(len(document.input_ids), self._block_size) for document in documents)
+        self._spent += packed_tokens(documents, self._block_size)
         if self._spent > self._limit:
             self._refuse(self._spent)
 
@@ -153,6 +174,11 @@ class Budget:
             f"Prepared this request takes at least {tokens} tokens over all its windows; {self._limit} are allowed. "
             f"{self._advice}"
         )
+
+
+def packed_tokens(documents: Sequence[Document], block_size: int) -> int:
+    """What windows cost: their tokens, in whole blocks."""
+    return sum(packed_length(len(document.input_ids), block_size) for document in documents)
 
 
 def check_members(members: int, settings: Settings) -> None:
@@ -187,25 +213,27 @@ def encode(tokenizer: Tokenizer, text: str, called: str, structure: Structure | 
     return tokens
 
 
-def usual_stride(manifest: Manifest, room: int, lengths: Sequence[int], allowed_tokens: int) -> int:
+def usual_stride(manifest: Manifest, stretches: Sequence[Stretch], allowed_tokens: int) -> int:
     """The doc stride where a request names none: the manifest's, or a larger one where windows would cost too much.
 
+    All texts of a request share what is allowed, and get the same stride, which `Stretch.stride` fits to each.
+
     Args:
-        room: tokens of the text in one window.
-        lengths: tokens of each text.
         allowed_tokens: what all windows may cost. Where windows without overlap cost more, they have no overlap.
     """
-    if room <= manifest.doc_stride:
-        return max(room, 1)
 
     def cost(stride: int) -> int:
-        windows = [1 + max(-(-(length - room) // stride), 0) for length in lengths]
-        lasts = [length - (count - 1) * stride for length, count in zip(lengths, windows, strict=True)]
-        whole = packed_length(manifest.max_tokens, manifest.block_size) * (sum(windows) - len(windows))
-        return whole + sum(packed_length(manifest.max_tokens - room + last, manifest.block_size) for last in lasts)
+        total = 0
+        for stretch in stretches:
+            own = stretch.stride(stride)
+            more = max(-(-(stretch.length - stretch.room) // own), 0)  # windows after the first
+            last = stretch.length - more * own
+            total += packed_length(manifest.max_tokens, manifest.block_size) * more
+            total += packed_length(manifest.max_tokens - stretch.room + last, manifest.block_size)
+        return total
 
-    strides = range(manifest.doc_stride, room)
-    return strides.start + bisect_left(strides, True, key=lambda stride: cost(stride) <= allowed_tokens)
+    strides = range(manifest.doc_stride, max((stretch.room for stretch in stretches), default=0))
+    return manifest.doc_stride + bisect_left(strides, True, key=lambda stride: cost(stride) <= allowed_tokens)
 
 
 def stride_with(overlap: int, room: int) -> int:
@@ -259,13 +287,26 @@ class PreparedBatch(Generic[T]):
     ) -> None:
         texts = [text for fields, source in members for text in (source.text, *fields.other_texts)]
         check_characters(texts, tokenizer, settings)
-        budget = Budget(manifest, settings)
         self._members: list[Prepared[T]] = []
         for index, (fields, source) in enumerate(members):
             with naming_member(index, len(members)) if numbered else nullcontext():
                 self._members.append(prepare(tokenizer, manifest, fields, source, settings))
-            budget.spend(self._members[-1].documents)
-        self.documents = [document for member in self._members for document in member.documents]
+        self.stretches = [stretch for member in self._members for stretch in member.stretches]
+        if packed_tokens(self.documents, manifest.block_size) > settings.max_request_tokens:
+            # Each fits by itself, with its own stride; together they may fit with a larger one.
+            fixed = [document for member in self._members if not member.stretches for document in member.documents]
+            left = settings.max_request_tokens - packed_tokens(fixed, manifest.block_size)
+            self.cut(usual_stride(manifest, self.stretches, left))
+        Budget(manifest, settings).spend(self.documents)
+
+    @property
+    def documents(self) -> list[Document]:
+        return [document for member in self._members for document in member.documents]
+
+    def cut(self, stride: int) -> None:
+        for member in self._members:
+            if member.stretches:
+                member.cut(stride)
 
     def decode(self, outputs: Sequence[Outputs]) -> list[T]:
         results: list[T] = []
@@ -293,6 +334,11 @@ class PreparedEach(Generic[T]):
         self._read = with_text(sources)
         members = [(fields, source) for source in self._read]
         self._batch = PreparedBatch(prepare, tokenizer, manifest, members, settings, numbered=False)
+        self.documents = self._batch.documents
+        self.stretches = self._batch.stretches
+
+    def cut(self, stride: int) -> None:
+        self._batch.cut(stride)
         self.documents = self._batch.documents
 
     def decode(self, outputs: Sequence[Outputs]) -> list[T | None]:

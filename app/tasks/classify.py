@@ -19,7 +19,17 @@ from app.schemas import (
     LabelResult,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, documents_of, encode, softmax, usual_stride
+from app.tasks.base import (
+    Budget,
+    PreparedEach,
+    Stretch,
+    TaskSpec,
+    check_characters,
+    documents_of,
+    encode,
+    softmax,
+    usual_stride,
+)
 from app.tasks.sources import Source
 from app.text.tokenizer import Tokenizer
 from app.text.windows import Window, context_room, text_windows
@@ -35,18 +45,23 @@ class PreparedLabels:
         check_characters([source.text, *fields.other_texts], tokenizer, settings)
         self._fields = fields
         self._manifest = manifest
-        tokens = encode(tokenizer, source.text, source.called, source.structure)
-        pair = None if fields.text_pair is None else encode(tokenizer, fields.text_pair, "`text_pair`")
-        room = context_room(pair, manifest.max_tokens, tokenizer.template)
+        self._template = tokenizer.template
+        self._tokens = encode(tokenizer, source.text, source.called, source.structure)
+        self._pair = None if fields.text_pair is None else encode(tokenizer, fields.text_pair, "`text_pair`")
+        room = context_room(self._pair, manifest.max_tokens, tokenizer.template)
+        self.stretches = [Stretch(room, len(self._tokens))]
+        self.cut(usual_stride(manifest, self.stretches, settings.max_request_tokens))
+        Budget(manifest, settings).spend(self.documents)
+
+    def cut(self, stride: int) -> None:
         self._windows: list[Window] = text_windows(
-            tokens,
-            pair,
-            template=tokenizer.template,
-            max_tokens=manifest.max_tokens,
-            doc_stride=usual_stride(manifest, room, [len(tokens)], settings.max_request_tokens),
+            self._tokens,
+            self._pair,
+            template=self._template,
+            max_tokens=self._manifest.max_tokens,
+            doc_stride=self.stretches[0].stride(stride),
         )
         self.documents = documents_of(self._windows)
-        Budget(manifest, settings).spend(self.documents)
 
     def decode(self, outputs: Sequence[Outputs]) -> list[LabelResult]:
         manifest = self._manifest

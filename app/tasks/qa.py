@@ -23,6 +23,7 @@ from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
 from app.tasks.answers import Span, best_answers
 from app.tasks.base import (
     Budget,
+    Stretch,
     TaskSpec,
     check_characters,
     documents_of,
@@ -72,37 +73,46 @@ class PreparedQa:
             tokens = encode(tokenizer, source.text, source.called, source.structure)
             bounds = bounds_in_turn(source.structure, tokens, segmented=manifest.segmenter != "none")
             self._texts.append(_Text(source, tokens, bounds))
+        self._template = tokenizer.template
+        self._manifest, self._settings = manifest, settings
+        self._asked = [encode(tokenizer, question, "`question`") for question in questions]
+        rooms = [context_room(asked, manifest.max_tokens, tokenizer.template) for asked in self._asked]
+        self._over = [[Stretch(room, len(text.tokens)) for text in self._texts] for room in rooms]
+        names_stride = fields.doc_stride is not None or fields.window_overlap is not None
+        self.stretches = [] if names_stride else [stretch for of in self._over for stretch in of]
+        self.cut(usual_stride(manifest, self.stretches, settings.max_request_tokens))
+
+    def cut(self, stride: int) -> None:
+        advice = "Send less text or fewer questions."
+        if self._fields.doc_stride is not None or self._fields.window_overlap:
+            advice = "Send less text or fewer questions, or let neighbouring windows share fewer tokens."
+        budget = Budget(self._manifest, self._settings, advice)
         self._windows: list[list[list[Window]]] = []  # of each question, over each text
         self.documents: list[Document] = []
-        advice = "Send less text or fewer questions."
-        if fields.doc_stride is not None or fields.window_overlap:
-            advice = "Send less text or fewer questions, or let neighbouring windows share fewer tokens."
-        budget = Budget(manifest, settings, advice)
-        lengths = [len(text.tokens) for text in self._texts]
-        for question in questions:
-            question_tokens = encode(tokenizer, question, "`question`")
-            room = context_room(question_tokens, manifest.max_tokens, tokenizer.template)
-            if fields.doc_stride is not None:
-                stride = fields.doc_stride
-            elif fields.window_overlap is not None:
-                stride = stride_with(fields.window_overlap, room)
-            else:
-                stride = usual_stride(manifest, room, lengths, settings.max_request_tokens // len(questions))
+        for asked, stretches in zip(self._asked, self._over, strict=True):
             self._windows.append([])
-            for text in self._texts:
-                budget.expect(1 + -(-(len(text.tokens) - room) // stride), room)
+            for text, stretch in zip(self._texts, stretches, strict=True):
+                own = self._stride(stretch, stride)
+                budget.expect(1 + -(-(stretch.length - stretch.room) // own), stretch.room)
                 windows = question_windows(
-                    question_tokens,
+                    asked,
                     text.tokens,
-                    template=tokenizer.template,
-                    max_tokens=manifest.max_tokens,
-                    doc_stride=stride,
-                    overlap_token_type=manifest.overlap_token_type,
+                    template=self._template,
+                    max_tokens=self._manifest.max_tokens,
+                    doc_stride=own,
+                    overlap_token_type=self._manifest.overlap_token_type,
                 )
                 documents = documents_of(windows)
                 budget.spend(documents)
                 self._windows[-1].append(windows)
                 self.documents += documents
+
+    def _stride(self, stretch: Stretch, usual: int) -> int:
+        if self._fields.doc_stride is not None:
+            return self._fields.doc_stride
+        if self._fields.window_overlap is not None:
+            return stride_with(self._fields.window_overlap, stretch.room)
+        return stretch.stride(usual)
 
     def decode(self, outputs: Sequence[Outputs]) -> list[QuestionResult]:
         offsets = [offsets_of(text.source.text, self._fields.offset_unit) for text in self._texts]

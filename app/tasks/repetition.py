@@ -1,16 +1,27 @@
-"""The share of a sentence that a summary repeats, measured by the bigrams of letters that both hold.
+"""What a sentence adds to a summary: the share of its bigrams of letters that the summary repeats, and its numbers.
 
-Sentences that differ in punctuation, white space or width say the same: their letters are equal.
+Sentences that differ in punctuation, white space or width say the same: their letters are equal. Sentences that differ
+in a number do not, however long they are: 売上は1,200万円 and 売上は1,300万円.
 Selecting a sentence is linear in the number of sentences; each bigram of the text is updated once for each summary.
 This module does not know scores, tokens or models.
 """
 
+import itertools
+import re
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from app.text.characters import code_points, letters_of
-from app.types import DoubleArray
+from app.text.characters import KANJI_NUMERALS, code_points, letters_of
+from app.types import BoolArray, DoubleArray
+
+Integers = npt.NDArray[np.int64]
+
+# A sentence adds nothing when the summary holds this share of its bigrams and all its numbers.
+NOTHING_NEW = 0.9
+
+_NUMBER = re.compile(rf"[-−+]?[\d{KANJI_NUMERALS}]+(?:[.:/‐‑–・-]\d+)*")
 
 
 class Repetition:
@@ -28,32 +39,61 @@ class Repetition:
         # The last letter of a sentence forms a pair with 0, so that a sentence of one letter has a bigram too.
         following = np.append(codes[1:], 0)
         following[np.cumsum(lengths)[lengths > 0] - 1] = 0
-        kinds, kind = np.unique(codes << 21 | following, return_inverse=True)
-        # Each (sentence, bigram) once, in the order of sentences and in the order of bigrams.
-        owner = np.repeat(np.arange(len(sentences)), lengths)
-        owner, self._held = np.divmod(np.unique(owner * len(kinds) + kind), len(kinds))
-        self._first = np.searchsorted(owner, np.arange(len(sentences) + 1))
+        self._bigrams = _Parts(codes << 21 | following, lengths)
+        # Pairs of numbers as well: what was said of 2023 and of 1,300 was not said of 1,300 in 2023.
+        numbers = [_NUMBER.findall(one.replace(",", "")) for one in compared]
+        known: dict[object, int] = {}
+        of_sentences = [
+            [known.setdefault(part, len(known)) for part in (*own, *itertools.pairwise(own))] for own in numbers
+        ]
+        parts = np.array([*itertools.chain.from_iterable(of_sentences)], dtype=np.int64)
+        self._numbers = _Parts(parts, np.array([len(own) for own in of_sentences]))
+
+    def shares(self) -> DoubleArray:
+        """The share of each sentence's bigrams that the selected sentences hold. (sentences,)"""
+        return np.where(self._bigrams.counts > 0, self._bigrams.told / np.maximum(self._bigrams.counts, 1), 1.0)
+
+    def have_new_numbers(self) -> BoolArray:
+        """Whether each sentence has a number, or two numbers one after the other, that no selected one has."""
+        return np.asarray(self._numbers.told < self._numbers.counts)
+
+    def adds_nothing(self, index: int) -> bool:
+        """Whether the selected sentences say what one sentence says."""
+        told, count = self._bigrams.told[index], self._bigrams.counts[index]
+        return bool(told >= NOTHING_NEW * count and self._numbers.told[index] == self._numbers.counts[index])
+
+    def take(self, index: int) -> None:
+        """Add a sentence to the summary."""
+        self._bigrams.take(index)
+        self._numbers.take(index)
+
+
+class _Parts:
+    """The different parts of each sentence, and how many of them the selected sentences hold.
+
+    Args:
+        parts: of all sentences, in their order; equal parts are equal numbers.
+        lengths: how many of these each sentence has.
+    """
+
+    def __init__(self, parts: Integers, lengths: Integers) -> None:
+        kinds, kind = np.unique(parts, return_inverse=True)
+        # Each (sentence, part) once, in the order of sentences and in the order of parts.
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        owner, self._held = np.divmod(np.unique(owner * len(kinds) + kind), max(len(kinds), 1))
+        self._first = np.searchsorted(owner, np.arange(len(lengths) + 1))
         order = np.argsort(self._held, kind="stable")
         self._holders = owner[order]
         self._first_holder = np.searchsorted(self._held[order], np.arange(len(kinds) + 1))
         self._covered = np.zeros(len(kinds), dtype=np.bool_)
-        self._kinds = np.diff(self._first)  # different bigrams of each sentence
-        self._repeated = np.zeros(len(sentences))  # how many of them the summary holds
-
-    def shares(self) -> DoubleArray:
-        """The share of each sentence's bigrams that the selected sentences hold. (sentences,)"""
-        return np.where(self._kinds > 0, self._repeated / np.maximum(self._kinds, 1), 1.0)
-
-    def shares_of(self, index: int) -> float:
-        """`shares` for one sentence."""
-        return float(self._repeated[index] / self._kinds[index]) if self._kinds[index] else 1.0
+        self.counts = np.diff(self._first)
+        self.told = np.zeros(len(lengths))
 
     def take(self, index: int) -> None:
-        """Add a sentence to the summary."""
         own = self._held[self._first[index] : self._first[index + 1]]
         new = own[~self._covered[own]]
         self._covered[new] = True
         firsts = self._first_holder[new]
         counts = self._first_holder[new + 1] - firsts
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        np.add.at(self._repeated, self._holders[np.repeat(firsts, counts) + within], 1)
+        np.add.at(self.told, self._holders[np.repeat(firsts, counts) + within], 1)

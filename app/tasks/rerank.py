@@ -19,7 +19,7 @@ from app.schemas import (
     RerankResponse,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, documents_of, encode, usual_stride
+from app.tasks.base import Budget, PreparedEach, Stretch, TaskSpec, check_characters, documents_of, encode, usual_stride
 from app.tasks.sources import Source
 from app.text.tokenizer import Tokenizer
 from app.text.windows import context_room, question_windows
@@ -38,18 +38,24 @@ class PreparedPair:
         settings: Settings,
     ) -> None:
         check_characters([source.text, fields.query], tokenizer, settings)
-        query = encode(tokenizer, fields.query, "`query`")
+        self._template = tokenizer.template
+        self._manifest, self._settings = manifest, settings
+        self._query = encode(tokenizer, fields.query, "`query`")
         self.tokens = encode(tokenizer, source.text, source.called, source.structure)
-        room = context_room(query, manifest.max_tokens, tokenizer.template)
-        stride = usual_stride(manifest, room, [len(self.tokens)], settings.max_request_tokens)
-        budget = Budget(manifest, settings)
-        budget.expect(1 + -(-(len(self.tokens) - room) // stride), room)
+        room = context_room(self._query, manifest.max_tokens, tokenizer.template)
+        self.stretches = [Stretch(room, len(self.tokens))]
+        self.cut(usual_stride(manifest, self.stretches, settings.max_request_tokens))
+
+    def cut(self, stride: int) -> None:
+        own, room = self.stretches[0].stride(stride), self.stretches[0].room
+        budget = Budget(self._manifest, self._settings)
+        budget.expect(1 + -(-(len(self.tokens) - room) // own), room)
         self.windows = question_windows(
-            query,
+            self._query,
             self.tokens,
-            template=tokenizer.template,
-            max_tokens=manifest.max_tokens,
-            doc_stride=stride,
+            template=self._template,
+            max_tokens=self._manifest.max_tokens,
+            doc_stride=own,
             overlap_token_type=None,
         )
         self.documents = documents_of(self.windows)

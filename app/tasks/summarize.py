@@ -24,8 +24,8 @@ from app.schemas import (
     SummarizeResponse,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, TaskSpec, check_characters, encode, offsets_of
-from app.tasks.repetition import Repetition
+from app.tasks.base import Budget, PreparedEach, Stretch, TaskSpec, check_characters, encode, offsets_of
+from app.tasks.repetition import NOTHING_NEW, Repetition
 from app.tasks.sentence_features import sentence_features, weights_of_features
 from app.tasks.sources import Source
 from app.text.characters import CLOSERS, ELLIPSES, ENDERS
@@ -33,9 +33,6 @@ from app.text.sentences import Sentence, read_sentences, sentences_of
 from app.text.tokenizer import Tokenizer
 from app.text.windows import SentenceWindow, sentence_windows, tokens_of_sentences
 from app.types import DoubleArray, FloatArray, Outputs
-
-# A sentence adds nothing when the summary holds this share of its bigrams.
-NOTHING_NEW = 0.9
 
 _CLOSING = tuple(ENDERS + ELLIPSES + CLOSERS)
 
@@ -50,6 +47,8 @@ class Summary:
 
 class PreparedSummary:
     """The sentences of one text, whole in their windows."""
+
+    stretches: Sequence[Stretch] = ()
 
     def __init__(
         self, tokenizer: Tokenizer, manifest: Manifest, fields: SummarizeFields, source: Source, settings: Settings
@@ -77,6 +76,9 @@ class PreparedSummary:
         )
         self.documents = [Document(window.input_ids, window.token_type_ids) for window in self._windows]
         Budget(manifest, settings).spend(self.documents)
+
+    def cut(self, stride: int) -> None:
+        """Nothing: each sentence stands in one window, so windows do not overlap."""
 
     def decode(self, outputs: Sequence[Outputs]) -> Summary:
         fields, sentences, text = self._fields, self._sentences, self._source.text
@@ -150,7 +152,7 @@ def decode_summary(
     selected sentences hold (maximal marginal relevance, Carbonell and Goldstein 1998). They are selected one after
     another, and once there are hundreds, a hundredth as many at a time, so that a long text does not need a pass for
     each sentence. A sentence that adds next to nothing is never selected, such as one with the letters of another, so a
-    summary may be shorter than its limit.
+    summary may be shorter than its limit. One that differs from another in a number adds that number.
     With `max_characters`, sentences that no longer fit are skipped; `join_summary` of the result keeps that limit.
 
     Args:
@@ -168,7 +170,7 @@ def decode_summary(
         limit = int(np.ceil(round(ratio * count, 9)))
     lengths = np.array([len(sentence) for sentence in sentences])
     repetition = Repetition(sentences)
-    available = repetition.shares() < NOTHING_NEW
+    available = repetition.shares() < 1  # a sentence without letters says nothing
     room = np.inf
     if max_characters is not None:
         room = max_characters + 1  # every sentence counts with a separator, and the last one has none
@@ -180,13 +182,13 @@ def decode_summary(
     selected: list[int] = []
     while len(selected) < limit:
         repeated = repetition.shares()
-        available &= (lengths + 1 <= room) & (repeated < NOTHING_NEW)
+        available &= (lengths + 1 <= room) & ((repeated < NOTHING_NEW) | repetition.have_new_numbers())
         if not available.any():
             break
         value = (1 - diversity) * probabilities - diversity * repeated
         at_once = min(max(len(selected) // 100, 1), limit - len(selected))
         for index in _best(np.where(available, value, -np.inf), at_once):
-            if available[index] and lengths[index] + 1 <= room and repetition.shares_of(index) < NOTHING_NEW:
+            if available[index] and lengths[index] + 1 <= room and not repetition.adds_nothing(index):
                 selected.append(index)
                 available[index] = False
                 room -= lengths[index] + 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-import app.service
+import app.lifecycle
 from app.main import create_app
 from app.settings import Settings
 from app.store import Store, load_store
@@ -131,7 +131,7 @@ async def test_liveness_and_readiness_while_loading(settings: Settings, monkeypa
         await release.wait()
         return await load_store(*arguments)
 
-    monkeypatch.setattr(app.service, "load_store", slowly)
+    monkeypatch.setattr(app.lifecycle, "load_store", slowly)
     async with running(create_app(settings), wait=False) as client:
         assert (await client.get("/livez")).status_code == 200
         for path in ("/readyz", "/health"):

@@ -72,5 +72,11 @@ def test_another_family_is_timed_at_the_lengths_it_reads(capsys: pytest.CaptureF
     assert forward.main(arguments) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures.keys() == {"family", "layers", "hidden", "at_512"}
-    assert figures["at_512"].keys() == {"ours_s", "transformers_s", "ratio"}
+    assert figures["at_512"].keys() == {
+        "ours_s",
+        "transformers_eager_s",
+        "transformers_sdpa_s",
+        "ratio_eager",
+        "ratio_sdpa",
+    }
     assert all(value > 0 for value in figures["at_512"].values())

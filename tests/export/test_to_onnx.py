@@ -18,9 +18,10 @@ from app.packing import pack
 from app.types import AnsweredTask
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError
+from export.command import add_arguments
 from export.encoder import TASKS, Task
 from export.model import BigBird, packed_inputs
-from export.to_onnx import ExportOptions, add_arguments, export
+from export.to_onnx import ExportOptions, export
 from tests.export.graphs import Inputs, quadratic_tensors, session
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint
 

@@ -1,11 +1,8 @@
-import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sentencepiece
 import tokenizers
 import transformers
 from tokenizers import models
@@ -18,6 +15,7 @@ from export.sentencepiece_files import read_sentencepiece
 from export.tokenizer_files import TokenizerFiles, read_tokenizer
 from tests.app.text.test_segmenter import EVERY_TWO_CHARACTERS, install_jumanpp
 from tests.export.japanese_text import SENTENCES
+from tests.export.sentencepiece_model import check_ids, sentencepiece_file
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -187,26 +185,6 @@ def test_a_directory_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
         read_tokenizer(tmp_path)
 
 
-def sentencepiece_file(file: Path, **options: Any) -> Path:
-    """A unigram model of the first sentences, of as many pieces as they give; the others have unknown characters."""
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(SENTENCES[:12] * 2),
-        model_writer=model,
-        hard_vocab_limit=False,
-        num_threads=1,
-        minloglevel=2,
-        **({"vocab_size": 400, "character_coverage": 0.98} | options),
-    )
-    file.write_bytes(model.getvalue())
-    return file
-
-
-def check_ids(ours: Tokenizer, theirs: Callable[[str], list[int]]) -> None:
-    for sentence in SENTENCES:
-        assert ours.encode(sentence).ids.tolist() == theirs(sentence), sentence
-
-
 def test_pieces_of_sentencepiece_after_words_of_jumanpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waseda's RoBERTa: here with a stand-in for the binary that cuts after every two characters."""
     source = tmp_path / "source"
@@ -250,15 +228,20 @@ def test_luke_has_the_numbers_of_fairseq_and_its_entities_last(tmp_path: Path) -
     ]
 
 
-@pytest.mark.parametrize("options", [{}, {"byte_fallback": True}, {"add_dummy_prefix": False, "byte_fallback": True}])
-def test_pieces_are_those_of_sentencepiece(options: dict[str, Any], tmp_path: Path) -> None:
-    file = sentencepiece_file(tmp_path / "spiece.model", **options, **({"vocab_size": 600} if options else {}))
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(file))
-    pieces = read_sentencepiece(file)
+def test_a_luke_that_transformers_5_saved_is_refused(tmp_path: Path) -> None:
+    """Its tokenizer.json has SentencePiece's own numbers: <unk> 0, <s> 1, </s> 2; LUKE has <s> 0, <pad> 1, </s> 2."""
+    read_sentencepiece(sentencepiece_file(tmp_path / "sentencepiece.bpe.model")).save(str(tmp_path / "tokenizer.json"))
+    write_json(tmp_path / "tokenizer_config.json", {"tokenizer_class": "MLukeTokenizer"})
+    with pytest.raises(CheckpointError) as refused:
+        read_tokenizer(tmp_path)
+    assert str(refused.value) == (
+        f"In {tmp_path / 'tokenizer.json'}, which transformers 5 wrote, <s> has the number 1, but LUKE was trained "
+        "with 0: put the sentencepiece.bpe.model and the tokenizer_config.json of the original LUKE in its place, and "
+        "if transformers 5 also read the texts for fine-tuning, fine-tune again with transformers 4.57."
+    )
 
-    ours = Tokenizer(pieces, normaliser="none", segmenter="none")
-
-    check_ids(ours, processor.encode)
+    (tmp_path / "tokenizer.json").unlink()
+    assert read_tokenizer(tmp_path).pieces.token_to_id("<s>") == 0
 
 
 @pytest.mark.parametrize(
@@ -295,10 +278,3 @@ def test_pieces_that_begin_words_want_words(pieces: list[str], expected: str | N
     tokenizers.Tokenizer(models.Unigram(vocabulary, unk_id=0)).save(str(tmp_path / "tokenizer.json"))
 
     assert read_tokenizer(tmp_path).segmenter == expected
-
-
-def test_sentencepiece_of_another_kind_is_refused(tmp_path: Path) -> None:
-    file = sentencepiece_file(tmp_path / "spiece.model", model_type="bpe")
-
-    with pytest.raises(CheckpointError, match="model that is not unigram"):
-        read_sentencepiece(file)

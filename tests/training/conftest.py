@@ -1,6 +1,8 @@
 """A tokenizer that needs no training, and a data set small enough to learn by heart."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +69,11 @@ def write_jsonl(path: Path, records: list[object]) -> Path:
     return path
 
 
-def reading_file(path: Path, text: str, notes: list[str]) -> Path:
+def reading_file(path: Path, text: str, notes: list[str], style: str = "") -> Path:
     """A document of a reading set: `notes` are its Q, A and S lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n=====\n".join(["kind: 試験", text, "\n".join(notes)]) + "\n", encoding="utf-8")
+    head = "kind: 試験" + (f"\nstyle: {style}" if style else "")
+    path.write_text("\n=====\n".join([head, text, "\n".join(notes)]) + "\n", encoding="utf-8")
     return path
 
 
@@ -112,3 +115,14 @@ def places_config(tokenizer: Path, **changes: object) -> str:
     own = {key: value for key, value in changes.items() if key in DataSet.model_fields}
     lines = [f"{key} = {json.dumps(value)}" for key, value in (values | changes).items() if key not in own]
     return "\n".join([*lines, "[[sets]]", *(f"{key} = {json.dumps(value)}" for key, value in (data | own).items()), ""])
+
+
+def livedoor_archive(path: Path, files: dict[str, bytes]) -> Path:
+    """An archive in the form of the livedoor news corpus, of the contents by name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path

@@ -1,7 +1,4 @@
 import gzip
-import io
-import json
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.training.conftest import squad, write_json, write_jsonl
+from tests.training.conftest import livedoor_archive, squad, write_json, write_jsonl
 from training.data import (
     DataError,
     LabelledText,
     QuestionExample,
     SummaryExample,
-    corpus_texts,
-    dedupe,
     in_held_out_split,
     kyoto_articles,
     kyoto_sections,
@@ -212,22 +207,12 @@ def test_an_article_may_begin_with_a_heading() -> None:
     assert kyoto_sections({"paragraphs": paragraphs}) == ([], [["甲。"]])
 
 
-def _livedoor(path: Path, files: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return path
-
-
 def test_livedoor_without_headers_and_boilerplate(tmp_path: Path) -> None:
     body = (
         "http://news.example/1\n2011-01-01\n題\n本文。\n・関連リンク\n■写真\n続き・本文。\n"
         "関連記事\nhttp://x\nSports Watchより\n終わり。\n"
     )
-    archive = _livedoor(
+    archive = livedoor_archive(
         tmp_path / "ldcc.tar.gz",
         {
             "text/sports-watch/LICENSE.txt": b"licence",
@@ -241,24 +226,6 @@ def test_livedoor_without_headers_and_boilerplate(tmp_path: Path) -> None:
 
 
 def test_livedoor_in_another_encoding_is_said_in_words(tmp_path: Path) -> None:
-    archive = _livedoor(tmp_path / "ldcc.tar.gz", {"text/a/a-1.txt": "\n\n本文".encode("cp932")})
+    archive = livedoor_archive(tmp_path / "ldcc.tar.gz", {"text/a/a-1.txt": "\n\n本文".encode("cp932")})
     with pytest.raises(DataError, match=r"text/a/a-1\.txt: not UTF-8"):
         list(livedoor_articles(archive))
-
-
-def test_the_corpus_holds_no_held_out_document(tmp_path: Path) -> None:
-    write_json(tmp_path / "jaquad" / "train" / "1.json", squad(ARTICLES))
-    (tmp_path / "kyoto").mkdir()
-    articles = [ARTICLE | {"id": name} for name in ("BDS00001", "BDS00021")]  # the second is held out
-    lines = "".join(json.dumps(article) + "\n" for article in articles)
-    _bytes(tmp_path / "kyoto" / "articles.jsonl.gz", gzip.compress(lines.encode()))
-    _livedoor(tmp_path / "livedoor" / "ldcc.tar.gz", {"text/a/a-1.txt": "\n\n本文".encode()})
-    assert not in_held_out_split("a-1.txt", 10)
-    texts = list(corpus_texts(tmp_path))
-    assert texts[:3] == [context for paragraphs in ARTICLES.values() for context, _ in paragraphs]
-    assert len(texts) == 3 + 6 + 1 + 1
-    assert texts[-1] == "本文"
-
-
-def test_dedupe_keeps_the_order() -> None:
-    assert list(dedupe("abacb")) == ["a", "b", "c"]

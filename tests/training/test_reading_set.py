@@ -7,7 +7,14 @@ import pytest
 from tests.hostile import HOSTILE_TEXTS
 from tests.training.conftest import reading_file
 from training.data import DataError, QuestionExample
-from training.reading_set import MarkedText, ReadingDocument, marked_texts, read_reading_set, reading_questions
+from training.reading_set import (
+    MarkedText,
+    ReadingDocument,
+    grouped_by_style,
+    marked_texts,
+    read_reading_set,
+    reading_questions,
+)
 
 TEXT = (
     "賃貸借契約書\n\n第1条 賃料は月額八万円とする。\n敷金は賃料の二か月分、𠮷田銀行に\n預ける。礼金は二か月分とする。\n"
@@ -54,6 +61,29 @@ def test_the_style_of_a_document_is_read(tmp_path: Path) -> None:
     file = tmp_path / "1.txt"
     file.write_text("kind: 契約\nstyle: hard-wrapped, tables\n=====\n賃料は八万円\n=====\nS: 賃料\n", encoding="utf-8")
     assert read_reading_set(tmp_path)[0].style == "hard-wrapped, tables"
+
+
+@pytest.mark.parametrize(
+    ("style", "styles"),
+    [
+        ("hard-wrapped at 38, Markdown table", ("wrapped lines", "tables", "Markdown")),
+        ("第1条, running head", ("pages", "clauses")),
+        ("a mail that quotes a list", ("mail and chat", "lists")),
+        ("a notable park", ("other",)),
+        ("", ("other",)),
+    ],
+)
+def test_the_words_of_a_style_line_name_styles(style: str, styles: tuple[str, ...]) -> None:
+    assert ReadingDocument("1", TEXT, (), (), style).styles == styles
+
+
+def test_a_document_is_in_the_group_of_each_of_its_styles_and_the_others_come_last() -> None:
+    plain, both = (ReadingDocument(id, TEXT, (), (), style) for id, style in (("1", ""), ("2", "wrapped, Markdown")))
+    assert list(grouped_by_style([plain, both]).items()) == [
+        ("wrapped lines", [both]),
+        ("Markdown", [both]),
+        ("other", [plain]),
+    ]
 
 
 def test_a_document_without_marks_is_no_summary(tmp_path: Path) -> None:

@@ -40,11 +40,12 @@ from training.evaluation.scores import (
     question_scores,
 )
 from training.evaluation.served_jglue import score_served
+from training.evaluation.style_scores import Groups, StyleScores, marks_by_style, questions_by_style
 from training.evaluation.summary_scores import mark_baselines, mark_scores, summary_baselines, summary_scores
 from training.evaluation.unanswerable import unrelated
 from training.finetune.examples import labelled_split, question_examples, summary_split
 from training.jglue import command as jglue_command
-from training.reading_set import MarkedText, marked_texts
+from training.reading_set import MarkedText, grouped_by_style, marked_texts, read_reading_set
 
 __all__ = ["add_arguments", "run"]
 
@@ -61,6 +62,7 @@ class Data:
     training: Sequence[LabelledText] = ()
     documents: Sequence[SummaryExample] = ()
     marked: Sequence[MarkedText] = ()
+    styles: Groups = field(default_factory=dict)  # of the documents of a reading set
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,11 @@ def _read(args: argparse.Namespace) -> Data:
         pool = question_examples(args.reader or "squad", args.data, args.context)
         questions = _scored_part(pool, lambda example: len(example.context), args)
         answered = [example for example in questions if example.answers]
-        return Data(questions=questions, about_others=unrelated(answered, pool) if args.null else ())
+        about_others = unrelated(answered, pool) if args.null else ()
+        return Data(questions=questions, about_others=about_others, styles=_styles(args))
     if args.reader == READING_SET:
         marked = marked_texts(args.data)
-        return Data(marked=_scored_part(marked, lambda document: len(document.text), args))
+        return Data(marked=_scored_part(marked, lambda document: len(document.text), args), styles=_styles(args))
     # A user's file is scored whole; of a data set without a split, only the part that training held out.
     reader = args.reader or READERS[args.task][0]
     percent = (args.held_out_percent or DEFAULT_PERCENT) if args.reader else 100
@@ -93,6 +96,14 @@ def _read(args: argparse.Namespace) -> Data:
         return Data(texts=_scored_part(texts, lambda example: len(example.text), args), training=training)
     documents = summary_split(reader, args.data, percent)[1]
     return Data(documents=_scored_part(documents, lambda example: sum(map(len, example.sentences)), args))
+
+
+def _styles(args: argparse.Namespace) -> Groups:
+    """The documents of each style, where the data is a reading set."""
+    if args.reader != READING_SET:
+        return {}
+    groups = grouped_by_style(read_reading_set(args.data))
+    return {style: {document.id for document in documents} for style, documents in groups.items()}
 
 
 def _scored_part(items: Sequence[Item], characters: Callable[[Item], int], args: argparse.Namespace) -> list[Item]:
@@ -136,6 +147,12 @@ def _scores(args: argparse.Namespace, data: Data, answered: Answered, threshold:
     return scores.with_others(summary_baselines(data.documents, scores.values)) if args.baselines else scores
 
 
+def _by_style(data: Data, answered: Answered) -> list[StyleScores]:
+    if answered.choices:
+        return marks_by_style(answered.choices, data.styles)
+    return questions_by_style(answered.items, data.styles)
+
+
 def _fit(args: argparse.Namespace, directory: Path, answered: Answered) -> tuple[Figures, Answered]:
     """Fit the requested parameters, write them into the model's manifest, and rescale the answers accordingly."""
     fitted: Figures = {}
@@ -167,6 +184,7 @@ def run(args: argparse.Namespace) -> int:
     directory = (args.model_store or Settings().model_store) / args.model
     fitted, answered = _fit(args, directory, answered)
     scores = _scores(args, data, answered, Manifest.read(directory).null_score_diff_threshold)
+    styles = _by_style(data, answered)
     if args.record is not None:
         values = {name: value for name, value in scores.values.items() if name != "n"}
         n = int(scores.values["n"])
@@ -176,7 +194,9 @@ def run(args: argparse.Namespace) -> int:
     if args.failures is not None:
         write_failures(args.failures, kind, answered.items)
     if args.report is not None:
-        write_report(args.report, kind, command(args), scores, answered.items, answered.about_others)
+        write_report(args.report, kind, command(args), scores, answered.items, answered.about_others, styles)
     said = {"task": args.task, "model": args.model, **fitted, **scores.values, "intervals": scores.intervals}
+    if styles:
+        said["styles"] = {one.style: one.as_json() for one in styles}
     print(json.dumps(said, ensure_ascii=False))
     return 0

@@ -75,12 +75,13 @@ def figure_table(values: Mapping[str, float], intervals: Mapping[str, tuple[floa
     lines = [f"| {' | '.join(['', 'model', *baselines])} |", "|---" * (len(baselines) + 2) + "|"]
     for measure in measures:
         names = [measure, *(f"{baseline}.{measure}" for baseline in baselines)]
-        cells = [_cell(name, values, intervals) for name in names]
+        cells = [figure_cell(name, values, intervals) for name in names]
         lines.append(f"| {' | '.join([measure.replace('_', ' '), *cells])} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(name: str, values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> str:
+def figure_cell(name: str, values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> str:
+    """A figure for a cell of a table, with its interval where it has one; empty when there is no such figure."""
     if name not in values:
         return ""
     low, high = intervals.get(name, (None, None))

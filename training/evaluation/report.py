@@ -19,9 +19,10 @@ from sklearn.metrics import confusion_matrix, roc_curve
 from app.errors import InvalidInput
 from training.evaluation.calibration import Bin, halves, reliability
 from training.evaluation.intervals import DRAWS
-from training.evaluation.model_card import figure_table
+from training.evaluation.model_card import figure_cell, figure_table
 from training.evaluation.predictions import Scored
 from training.evaluation.scores import Part, Scores, by_length, by_position
+from training.evaluation.style_scores import StyleScores
 
 # Names of Scored.measure by the kind of items: a task, or summaries by marked sentences.
 MEASURES = {"qa": "f1", "classify": "accuracy", "summarize": "bigram_f1", "marks": "marks_found"}
@@ -33,9 +34,18 @@ Plot = tuple[str, str, Callable[[Axes], None]]  # file, caption, drawing
 
 
 def write_report(
-    folder: Path, kind: str, command: str, scores: Scores, items: Sequence[Scored], about_others: Sequence[Scored]
+    folder: Path,
+    kind: str,
+    command: str,
+    scores: Scores,
+    items: Sequence[Scored],
+    about_others: Sequence[Scored],
+    styles: Sequence[StyleScores] = (),
 ) -> None:
     """Write README.md, figures.json and the plots that the data allows.
+
+    Args:
+        styles: figures of each style of document, where the data has styles.
 
     Raises:
         InvalidInput: the folder cannot be written.
@@ -47,9 +57,11 @@ def write_report(
         for file, _, draw in plots:
             _save(folder / file, draw)
         content = {"command": command, "figures": scores.values, "intervals": scores.intervals, **curves}
+        if styles:
+            content["by_style"] = {one.style: one.as_json() for one in styles}
         text = json.dumps(content, ensure_ascii=False, indent=1)
         (folder / "figures.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(_markdown(kind, command, scores, items, plots), encoding="utf-8")
+        (folder / "README.md").write_text(_markdown(kind, command, scores, items, plots, styles), encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"The report cannot be written: {error}") from error
 
@@ -174,11 +186,20 @@ def _draw_confusion(axes: Axes, labels: Sequence[str], counts: Any) -> None:
     axes.set(xlabel="given", ylabel="wanted")
 
 
-def _markdown(kind: str, command: str, scores: Scores, items: Sequence[Scored], plots: Sequence[Plot]) -> str:
+def _markdown(
+    kind: str,
+    command: str,
+    scores: Scores,
+    items: Sequence[Scored],
+    plots: Sequence[Plot],
+    styles: Sequence[StyleScores],
+) -> str:
     shown = {name: value for name, value in scores.values.items() if name != "n"}
     parts = [f"# {len(items):,} items\n\n```sh\n{command}\n```\n", figure_table(shown, scores.intervals)]
     if scores.intervals:
         parts.append(f"In brackets: 95 % bootstrap intervals, {DRAWS:,} draws of documents.\n")
+    if styles:
+        parts.append(f"## By style\n\n{_style_table(kind, styles)}")
     parts += [f"![{caption}]({file})\n\n{caption[0].upper()}{caption[1:]}.\n" for file, caption, _ in plots]
     worst = failures(kind, items)[:FAILURES_SHOWN]
     if worst:
@@ -188,6 +209,18 @@ def _markdown(kind: str, command: str, scores: Scores, items: Sequence[Scored], 
         lines += [f"| {' | '.join(_cell(record[name]) for name in names)} |" for record in worst]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def _style_table(kind: str, styles: Sequence[StyleScores]) -> str:
+    """A line for each style; a document of several styles counts for each."""
+    measures = list(styles[0].values)
+    counted = "questions" if kind == "qa" else "marks"
+    lines = [f"| {' | '.join(['style', 'documents', counted, *(name.replace('_', ' ') for name in measures)])} |"]
+    lines.append("|---" * (len(measures) + 3) + "|")
+    for one in styles:
+        cells = [figure_cell(name, one.values, one.intervals) for name in measures]
+        lines.append(f"| {' | '.join([one.style, str(one.documents), str(one.n), *cells])} |")
+    return "\n".join(lines) + "\n"
 
 
 def _cell(value: object) -> str:

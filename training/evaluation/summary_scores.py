@@ -95,8 +95,7 @@ def mark_baselines(choices: Sequence[Choice]) -> Figures:
 
 def _mark_statistics(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]) -> dict[str, Statistic]:
     pairs = list(zip(choices, chosen, strict=True))
-    marks = np.array([len(choice.document.marks) for choice in choices])
-    found = np.array([choice.found(spans) for choice, spans in pairs])
+    marks, found = _marks(choices, chosen)
     sizes = np.array([len(spans) for spans in chosen])
     scraps = np.array([sum(is_scrap(choice.document.text, *span) for span in spans) for choice, spans in pairs])
 
@@ -105,10 +104,22 @@ def _mark_statistics(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]
         return float(scraps[places].sum() / taken) if taken else np.nan
 
     return {
-        "marks_found": lambda places: float(found[places].sum() / marks[places].sum()),
+        "marks_found": share_of_marks(choices, chosen),
         "marks_found_by_document": lambda places: float((found[places] / marks[places]).mean()),
         "scraps": share_of_scraps,
     }
+
+
+def share_of_marks(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]) -> Statistic:
+    """The share of the marked sentences of these documents that the chosen sentences hold."""
+    marks, found = _marks(choices, chosen)
+    return lambda places: float(found[places].sum() / marks[places].sum())
+
+
+def _marks(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]) -> tuple[IntArray, IntArray]:
+    """(marks, marks that the chosen sentences hold) of each document."""
+    found = [choice.found(spans) for choice, spans in zip(choices, chosen, strict=True)]
+    return np.array([len(choice.document.marks) for choice in choices]), np.array(found)
 
 
 def _joined(examples: Sequence[SummaryExample], chosen: Sequence[Sequence[int]]) -> list[str]:

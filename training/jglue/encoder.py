@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import (
@@ -128,6 +129,7 @@ def load_encoder(
     except Exception as error:  # the libraries raise many types, even a bare Exception from the Rust tokenizer
         raise ConfigError(f"The checkpoint {checkpoint!r} cannot be loaded for {task}: {error}") from error
     _check_fits(model, pieces, checkpoint, max_tokens)
+    _check_numbers(pieces, files, checkpoint)
     notes = getattr(model.config, "nagayomi", {})
     _check_words(checkpoint, notes, files, normaliser, segmenter)
     if model.config.model_type == "big_bird":
@@ -177,6 +179,16 @@ def _load_pieces(directory: Path) -> Any:
     if file.is_file() and not (directory / "tokenizer_config.json").is_file():  # a checkpoint that was trained here
         return PreTrainedTokenizerFast(tokenizer_file=str(file), **_SPECIAL_TOKENS)
     return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+
+
+def _check_numbers(pieces: Any, files: TokenizerFiles, checkpoint: str) -> None:
+    """Refuse a tokenizer whose pieces have other numbers in transformers, which pads batches and saves the files."""
+    theirs, ours = pieces.pad_token_id, files.pieces.token_to_id(pieces.pad_token)
+    if theirs != ours:
+        raise ConfigError(
+            f"transformers {transformers.__version__} gives {pieces.pad_token} of {checkpoint} the number {theirs}, "
+            f"but its files say {ours}; LUKE needs transformers 4.57."
+        )
 
 
 def _check_fits(model: Any, pieces: Any, checkpoint: str, max_tokens: int) -> None:

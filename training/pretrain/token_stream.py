@@ -20,7 +20,8 @@ from tqdm import tqdm
 from app.errors import InvalidInput
 from app.text.tokenizer import Tokenizer
 from training.config import PretrainConfig
-from training.data import DataError, corpus_paths, corpus_texts, files_under, read_texts, text_files
+from training.corpus import corpus_paths, corpus_texts, read_texts, text_files
+from training.data import DataError, files_under
 from training.runs.folder import tokenizer_file
 
 FORMAT = 1  # format of the files; a new number makes old files unused

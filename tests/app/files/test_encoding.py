@@ -3,10 +3,12 @@
 import base64
 import random
 import string
+import tracemalloc
 
 import pytest
 
 from app.errors import NotText, UnknownEncoding
+from app.files.decoders import decode_replacing
 from app.files.encoding import Decoded, decode, known_charset
 from app.files.warnings import FileWarning
 from tests.hostile import HOSTILE_TEXTS
@@ -275,6 +277,18 @@ def test_a_text_that_is_cut_inside_a_character_is_read_to_there(encoding: str) -
 def test_bytes_that_are_no_text_are_refused(data: bytes) -> None:
     with pytest.raises(NotText, match=r"binary data\. Accepted are PDF, DOCX"):
         decode(data)
+
+
+def test_memory_does_not_grow_with_the_places_that_an_encoding_does_not_have() -> None:
+    data = SENTENCES["story"].encode() * 200  # UTF-8, of which EUC-JP knows hardly a byte
+    tracemalloc.start()
+    try:
+        text = decode_replacing(data, "euc-jp")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert text.count("\ufffd") > 5_000
+    assert peak < 60 * len(data)
 
 
 def test_text_in_an_unknown_encoding_is_refused_in_words() -> None:

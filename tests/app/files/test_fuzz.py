@@ -122,6 +122,7 @@ def test_a_hundred_mutated_files_give_a_document_or_a_sentence(kind: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("kind", FILES)
 def test_two_thousand_mutated_files_give_a_document_or_a_sentence(kind: str) -> None:
     for seed in range(2_000):

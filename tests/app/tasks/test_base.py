@@ -13,9 +13,10 @@ from app.packing import packed_length
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
-from app.tasks.base import usual_stride, utf16_offsets
+from app.tasks.base import Stretch, usual_stride, utf16_offsets
 from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
+from app.tasks.sources import sources_of_texts
 from app.tasks.summarize import SUMMARIZE
 
 
@@ -67,8 +68,29 @@ def test_the_stride_of_a_request_that_names_none_fits_what_is_allowed_where_any_
             for start in [0, *range(stride, length - room + stride, stride)]
         )
 
-    stride = usual_stride(manifest, room, lengths, allowed)
+    stretches = [Stretch(room, length) for length in lengths]
+    stride = stretches[0].stride(usual_stride(manifest, stretches, allowed))
     assert stride == next((one for one in range(min(64, room), room) if cost(one) <= allowed), room)
+
+
+@pytest.mark.parametrize(("task", "asked"), [(QA, {"question": "何"}), (CLASSIFY, {})])
+async def test_documents_that_fit_together_without_overlap_are_taken_whatever_the_task(
+    handmade_models: Path, task: Any, asked: dict[str, str]
+) -> None:
+    # Of each text, three windows without overlap, and more with the usual stride: these are too many only together.
+    settings = Settings(model_store=handmade_models, intra_op_threads=1, max_request_tokens=2_304)
+    text = "上" * 600
+    one = task.request(**{task.text_field: text}, **asked)
+    several = task.documents_request(documents=[{"text": text}] * 3, **asked)
+    async with Service.open(settings, tasks=[task.name]) as service:
+        alone = await service.answer(task, one)
+        together = await service.answer_documents(task, several, sources_of_texts(several.documents))
+        batch = await service.answer_batch(task, [one] * 3)
+        assert alone.usage.windows > 3
+        assert (together.usage.windows, batch.usage.windows) == (9, 9)
+        more = task.documents_request(documents=[{"text": text}] * 4, **asked)
+        with pytest.raises(RequestTooLarge, match=r"2304 are allowed\. Send less text"):
+            await service.answer_documents(task, more, sources_of_texts(more.documents))
 
 
 async def test_a_text_that_fits_without_overlap_is_taken(handmade_models: Path) -> None:

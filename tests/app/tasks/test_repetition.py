@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks.repetition import Repetition
+from app.tasks.repetition import NOTHING_NEW, Repetition
 from app.text.sentences import split_sentences
 from tests.hostile import HOSTILE_TEXTS
 
@@ -25,7 +25,7 @@ def test_shares_are_those_of_the_definition_after_every_sentence(sentences: list
     for index in np.random.default_rng(seed).permutation(len(sentences)).tolist():
         expected = [len(own & held) / len(own) if own else 1.0 for own in map(bigrams, sentences)]
         assert repetition.shares() == pytest.approx(expected)
-        assert repetition.shares_of(index) == pytest.approx(expected[index])
+        assert repetition.adds_nothing(index) == (expected[index] >= NOTHING_NEW)
         repetition.take(index)
         held |= bigrams(sentences[index])
     assert repetition.shares().tolist() == [1.0] * len(sentences)
@@ -37,7 +37,45 @@ def test_what_a_summary_says_already() -> None:
     repetition.take(0)
     assert repetition.shares().tolist() == [1.0, 2 / 5, 0.0, 1.0]  # 犬が が走, not 走っ った た
     repetition.take(0)
-    assert repetition.shares_of(0) == 1.0
+    assert repetition.adds_nothing(0)
+
+
+LONG = "本年度の第一四半期における当社の国内での売上高は、前年の同じ時期とくらべて伸び、{}となりました。"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("1,200万円", "1,300万円"),
+        ("１２００万円", "１２０１万円"),
+        ("千二百万円", "千三百万円"),
+        ("1.5倍", "15倍"),
+        ("-5%", "5%"),
+        ("3月5日に2億円", "5月3日に2億円"),
+        ("10:30の時点で9件", "10:31の時点で9件"),
+    ],
+)
+def test_a_sentence_that_differs_in_a_number_adds_something_however_long_it_is(first: str, second: str) -> None:
+    repetition = Repetition([LONG.format(first), LONG.format(second)])
+    repetition.take(0)
+    assert (repetition.adds_nothing(0), repetition.adds_nothing(1)) == (True, False)
+    repetition.take(1)
+    assert repetition.adds_nothing(1)
+
+
+@pytest.mark.parametrize(("first", "second"), [("1,200万円", "1200万円"), ("１，２００万円", "1,200万円。")])
+def test_a_number_written_in_another_way_is_the_same_number(first: str, second: str) -> None:
+    repetition = Repetition([LONG.format(first), LONG.format(second)])
+    repetition.take(0)
+    assert repetition.adds_nothing(1)
+
+
+def test_numbers_that_were_said_of_other_things_are_new_together() -> None:
+    said = ["2023年の売上は1,200万円でした。", "2024年の売上は1,300万円でした。"]
+    repetition = Repetition([*said, "2023年の売上は1,300万円でした。", "売上は1,300万円でした。"])
+    repetition.take(0)
+    repetition.take(1)
+    assert [repetition.adds_nothing(index) for index in range(4)] == [True, True, False, True]
 
 
 def test_a_sentence_without_letters_counts_where_no_sentence_has_any() -> None:

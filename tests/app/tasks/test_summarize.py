@@ -97,6 +97,17 @@ def test_what_says_something_else_is_not_the_same_sentence(other: str) -> None:
     assert decode_summary(["1.5点だ。", other], np.array([0.9, 0.8]), ratio=1.0) == [0, 1]
 
 
+@pytest.mark.parametrize("length", [{"ratio": 1.0}, {"max_sentences": 2}, {"max_characters": 200}])
+def test_sentences_that_differ_in_a_number_only_both_stand(length: dict[str, float]) -> None:
+    sentences = [
+        f"当社の国内の店舗と通信販売とを合わせた{year}年度の売上は{amount}万円であった。"
+        for year, amount in ((2023, "1,200"), (2023, "1,300"), (2024, "1,300"))
+    ]
+    probabilities = np.array([0.9, 0.8, 0.1])
+    assert decode_summary(sentences[:2], probabilities[:2], **length) == [0, 1]  # type: ignore[arg-type]
+    assert decode_summary(sentences, probabilities, ratio=1.0) == [0, 1, 2]
+
+
 def test_what_says_nothing_is_not_the_shortest_sentence() -> None:
     with pytest.raises(InvalidInput, match="shortest has 4 characters"):
         decode_summary(["……。", "犬も鳴く"], np.array([0.9, 0.8]), max_characters=3)

@@ -28,7 +28,8 @@ def data(tmp_path: Path) -> Path:
     write_jsonl(tmp_path / "summarize.jsonl", [{"text": text, "summary": "京都は都"}])
     for n in range(8):
         notes = [f"Q: {n}番の首都は", "A: 東京 @ 東京は", "Q: 海は", "A: -", "S: 富士山は", "S: 大阪城が"]
-        reading_file(tmp_path / "reading" / f"{n}.txt", f"第{n}条 見出し\n\n{n}番目。{text}\n", notes)
+        style = "hard-wrapped" if n < 3 else ""
+        reading_file(tmp_path / "reading" / f"{n}.txt", f"第{n}条 見出し\n\n{n}番目。{text}\n", notes, style)
     return tmp_path
 
 
@@ -121,12 +122,40 @@ def test_the_command_on_a_served_model(
         "model": f"tiny-{task}",
         "n": n,
     }
-    figures = [key for key in scores if key not in ("task", "model", "n", "intervals")]
+    assert ("styles" in scores) is ("reading-set" in options)
+    figures = [key for key in scores if key not in ("task", "model", "n", "intervals", "styles")]
     assert [key for key in figures if key != "ece"] == [key for key in keys if key != "ece"]
     assert all(0 <= scores[key] <= 1 for key in figures if not key.endswith("share_to_oracle"))
     assert ("em" in scores["intervals"]) is (task == "qa")
     assert all(low <= scores[key] <= high for key, (low, high) in scores["intervals"].items() if key != "ece")
     assert "ing: 100%" in err  # a progress bar before the figures
+
+
+@pytest.mark.parametrize(
+    ("task", "n", "measures"), [("qa", (3, 5), ["em", "f1"]), ("summarize", (6, 10), ["marks_found"])]
+)
+def test_documents_of_a_reading_set_are_scored_by_style(
+    task: str,
+    n: tuple[int, int],
+    measures: list[str],
+    data: Path,
+    tiny_store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = tmp_path / "report"
+    assert evaluate(tiny_store, data, task, "--reader", "reading-set", "--report", str(report)) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    styles = said["styles"]
+    assert {name: (one["documents"], one["n"]) for name, one in styles.items()} == {
+        "wrapped lines": (3, n[0]),
+        "other": (5, n[1]),
+    }
+    for measure in measures:
+        parts = sum(one[measure] * one["n"] for one in styles.values())
+        assert parts / sum(n) == pytest.approx(said[measure], abs=1e-3)
+    assert json.loads((report / "figures.json").read_text(encoding="utf-8"))["by_style"] == styles
+    assert "## By style" in (report / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_sample_is_the_same_every_time_and_spread_over_the_data(

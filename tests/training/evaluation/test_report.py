@@ -11,6 +11,7 @@ from training.evaluation.calibration import halves
 from training.evaluation.predictions import Choice
 from training.evaluation.report import FAILURES_KEPT, failures, write_failures, write_report
 from training.evaluation.scores import Scores, label_scores, question_scores
+from training.evaluation.style_scores import questions_by_style
 from training.evaluation.summary_scores import mark_scores, summary_scores
 from training.reading_set import MarkedText
 
@@ -85,6 +86,25 @@ def test_the_report_of_marked_sentences(tmp_path: Path) -> None:
     assert "| marks found | 0.000 |" in text
     assert "In brackets" not in text
     assert text.endswith("| 賃料は八万円です。礼金はない。 | 賃料は八万円です。 | 礼金はない。 | 0.0 |\n")
+
+
+def test_the_report_has_a_table_by_style_where_the_data_has_styles(tmp_path: Path) -> None:
+    items = [item(document="1"), item("誤", document="2"), item(document="3")]
+    styles = questions_by_style(items, {"tables": {"1", "2"}, "other": {"3"}})
+    write_report(tmp_path, "qa", "c", question_scores(items, [], None), items, [], styles)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert (
+        "## By style\n\n| style | documents | questions | em | f1 |\n|---|---|---|---|---|\n"
+        "| tables | 2 | 2 | 0.500 (0.000–1.000) | 0.500 (0.000–1.000) |\n| other | 1 | 1 | 1.000 | 1.000 |\n\n!["
+    ) in text
+    content = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert content["by_style"] == {
+        "tables": {
+            **{"documents": 2, "n": 2, "em": 0.5, "f1": 0.5},
+            "intervals": {"em": [0.0, 1.0], "f1": [0.0, 1.0]},
+        },
+        "other": {"documents": 1, "n": 1, "em": 1.0, "f1": 1.0, "intervals": {}},
+    }
 
 
 def test_questions_without_an_answer_have_a_curve_of_their_own(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.training.jglue.tiny_encoders import save_tiny_encoder
 from training.config import ConfigError
 from training.jglue import grid_search
 from training.jglue.command import table
-from training.jglue.config import EncoderConfig, read_encoder_config
+from training.jglue.config import EncoderConfig
 from training.jglue.grid_search import tune
 from training.jglue.tasks import TASKS
 from training.runs.trainer import Diverged
@@ -25,7 +25,6 @@ from training.runs.trainer import Diverged
 # transformers takes checkpoints that are less than a second apart for a broken clock.
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable:UserWarning")
 
-CONFIGS = sorted((Path(__file__).parents[3] / "training" / "configs" / "jglue").glob("*.toml"))
 PLACES = "駅寺城川山町村島森橋"
 
 
@@ -268,44 +267,6 @@ def test_training_data_of_another_set_must_not_hold_scored_items(data: Path, che
     config = _toml(tmp_path / "run.toml", _config("jnli", checkpoint, **changes))
     command = ["finetune", "--config", str(config), "--data", str(data), "--out", str(tmp_path / "run")]
     assert main(command) == 2
-
-
-@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.name)
-def test_the_recipes_are_those_of_jglue(file: Path) -> None:
-    config = read_encoder_config(file, [])
-    lengths = {"marc-ja": 512, "jcola": 128, "jsts": 128, "jnli": 128, "jsquad": 384, "jcommonsenseqa": 64}
-    assert (config.task, config.max_tokens) == (file.stem, lengths[file.stem])
-    assert (config.learning_rates, config.epochs) == ([5e-5, 3e-5, 2e-5], [3, 4])
-    assert (config.warmup_share, config.batch_size) == (0.1, 64 if config.task == "jcommonsenseqa" else 32)
-    assert (config.normaliser, config.segmenter) == ("zenkaku", "jumanpp")
-
-
-def test_all_tasks_have_a_recipe() -> None:
-    assert {file.stem for file in CONFIGS} == set(TASKS)
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("task=translate", "Input should be 'marc-ja'"),
-        ("epoch=[3]", "epoch: Extra inputs are not permitted"),
-        ("epochs=[]", "epochs: List should have at least 1 item"),
-        ("epochs=[0]", "epochs.0: Input should be greater than or equal to 1"),
-        ("epochs=3", "epochs: Input should be a valid list"),
-        ("learning_rates=[-1.0]", "learning_rates.0: Input should be greater than 0"),
-        ("learning_rates=[nan]", "learning_rates.0: Input should be a finite number"),
-        ("batch_size=true", "batch_size: Input should be a valid integer"),
-        (
-            "segmenter=chasen",
-            "segmenter: Input should be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
-        ),
-        ("warmup_share=2", "warmup_share: Input should be less than or equal to 1"),
-    ],
-)
-def test_errors_in_a_recipe_are_sentences(override: str, message: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read_encoder_config(CONFIGS[0], [override])
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

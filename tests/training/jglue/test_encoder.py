@@ -167,6 +167,20 @@ def test_what_does_not_fit_is_refused(architecture: str, changes: dict[str, Any]
         _load(checkpoint)
 
 
+def test_other_numbers_in_transformers_than_in_the_files_are_refused(
+    checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLukeTokenizer of transformers 5 gives <pad> the number after the last piece."""
+    monkeypatch.setattr("transformers.MLukeTokenizer.pad_token_id", 161, raising=False)
+    monkeypatch.setattr("transformers.__version__", "5.24.0")
+    with pytest.raises(ConfigError) as refused:
+        _load(checkpoints["luke"])
+    assert str(refused.value) == (
+        f"transformers 5.24.0 gives <pad> of {checkpoints['luke']} the number 161, but its files say 1; LUKE needs "
+        "transformers 4.57."
+    )
+
+
 def test_a_missing_checkpoint_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be loaded for jsquad"):
         _load(tmp_path)

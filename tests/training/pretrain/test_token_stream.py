@@ -10,7 +10,8 @@ import pytest
 from app.text.tokenizer import Tokenizer
 from tests.training.conftest import SPECIAL_TOKENS, write_jsonl
 from training.config import PretrainConfig
-from training.data import DataError, read_texts, text_files
+from training.corpus import read_texts, text_files
+from training.data import DataError
 from training.pretrain import token_stream
 from training.pretrain.token_stream import open_stream
 

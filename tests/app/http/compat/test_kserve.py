@@ -156,7 +156,7 @@ async def test_nothing_is_ready_while_models_load(settings: Settings, monkeypatc
         await release.wait()
         return await load_store(*arguments)
 
-    monkeypatch.setattr("app.service.load_store", slowly)
+    monkeypatch.setattr("app.lifecycle.load_store", slowly)
     async with running(create_app(settings), wait=False) as client:
         assert (await client.get("/v2/health/live")).status_code == 200
         for path in ("/v2/health/ready", "/v2/models/hand-qa/ready", "/v2/models/hand-qa"):
