@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]  # windows that are done, and all windows
 _SHORT = 500
 
 # `request_timeout_s` is the time for so many tokens; a request that costs more has it again for each further so many.
-_TOKENS_OF_A_TIMEOUT = 65_536
+_TOKENS_OF_A_TIMEOUT = 16_384
 
 texts_logger = logging.getLogger("nagayomi.texts")
 

@@ -25,6 +25,8 @@ CHARACTERS_PER_DAMAGE = 1000
 MAX_CONTROL_SHARE = 0.02
 # A guess must be at least this plausible; a stated charset stands unless a guess is better by this.
 MIN_PLAUSIBILITY = 0.15
+# Of a text without any kana: names and addresses have common kanji. Chinese and Korean read as EUC-JP have rare ones.
+MIN_PLAUSIBILITY_OF_KANJI = 0.4
 MARGIN = 0.4
 # UTF-16 whose bytes are also ASCII (あ is 42 30, "B0") counts as UTF-16 from so many characters on.
 MIN_KANA_ONLY = 16
@@ -59,6 +61,7 @@ _OTHER_NAMES = {
 _CONTESTED = re.compile(r"cp932|euc-jp|iso8859-\d+|cp125\d|koi8-r|utf-16.*")
 _BASE64_RUN = re.compile(rb"\+[A-Za-z0-9+/]{6,}")
 _ASCII = re.compile("[\x00-\x7f]+")
+_KANA = re.compile("[ぁ-ゖァ-ヺｦ-ﾝ]")
 _LOST = re.compile("\ufffd+")
 _JAPANESE = ("cp932", "euc-jp", "utf-16-le", "utf-16-be")
 
@@ -170,13 +173,18 @@ def _utf_7(data: bytes) -> str | None:
 
 
 def _most_plausible(data: bytes) -> Decoded | None:
-    best, best_score = None, MIN_PLAUSIBILITY
+    best, best_score = None, -1.0
     for encoding in _JAPANESE:
         if (text := decode_strictly(data, encoding)) is not None:
             score = japanese_plausibility(text, with_ascii=encoding.startswith("utf-16"))
-            if score > best_score and share_of_controls(text) <= MAX_CONTROL_SHARE:
+            if score > max(best_score, _least(text)) and share_of_controls(text) <= MAX_CONTROL_SHARE:
                 best, best_score = Decoded(text, encoding), score
     return best
+
+
+def _least(text: str) -> float:
+    """How plausible a text has to be, for an encoding to be guessed by it."""
+    return MIN_PLAUSIBILITY if _KANA.search(text) else MIN_PLAUSIBILITY_OF_KANJI
 
 
 def _is_kana_of_utf_16(data: bytes) -> bool:
@@ -202,7 +210,7 @@ def _damaged(data: bytes, stated: str | None = None) -> Decoded:
         if encoding in certain:
             return decoded
         plausibility = japanese_plausibility(text, with_ascii=encoding.startswith("utf-16"))
-        if plausibility >= MIN_PLAUSIBILITY:
+        if plausibility >= _least(text):
             found.append((-lost, plausibility, decoded))
     if not found:
         raise _refusal(data)

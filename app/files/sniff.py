@@ -24,7 +24,6 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 # (offset, bytes, name of the kind)
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"{\\rtf", "an RTF document; save it as DOCX"),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture; text in pictures is not read"),
     (0, b"\xff\xd8\xff", "a JPEG picture; text in pictures is not read"),
     (0, b"GIF87a", "a GIF picture; text in pictures is not read"),
@@ -58,8 +57,10 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MZ", "a program for Windows"),
     (0, b"\x7fELF", "a program"),
     (0, b"SQLite format 3\0", "a SQLite database"),
-    (0, b"%!PS", "a PostScript file; save it as PDF"),
 )
+# Marks of formats that are ASCII, which programs put after a byte order mark or white space as well.
+_ASCII_MARKS = ((b"{\\rtf", "an RTF document; save it as DOCX"), (b"%!PS", "a PostScript file; save it as PDF"))
+_BEFORE_MARK = b"\xef\xbb\xbf \t\r\n\0"
 # Some of these letters also begin texts ("MZ", "BM", "ID3", "BZh"): they count only where the bytes are no text.
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _ZIP_KINDS = (
@@ -118,9 +119,8 @@ def kind_of(data: bytes, name: str | None, content_type: str | None, limits: Fil
         return _zip_kind(data, limits)
     if head.startswith(_OLE):
         _refuse_ole(data)
-    for offset, magic, what in _MAGIC:
-        if head.startswith(magic, offset) and _is_magic(head, magic):
-            raise unsupported(what)
+    if what := _magic(head):
+        raise unsupported(what)
     return _text_kind(data, name, content_type)
 
 
@@ -132,8 +132,7 @@ def what_is_no_text(head: bytes) -> str | None:
         return "an office file or another zip archive"
     if head.startswith(_OLE):
         return "an office document of an old binary kind"
-    magic = (what for offset, magic, what in _MAGIC if head.startswith(magic, offset) and _is_magic(head, magic))
-    return next(magic, "").partition(";")[0] or None
+    return (_magic(head) or "").partition(";")[0] or None
 
 
 def unsupported(what: str) -> UnsupportedFile:
@@ -144,7 +143,16 @@ def unsupported(what: str) -> UnsupportedFile:
 def _is_pdf(data: bytes) -> bool:
     """Whether a file is a PDF: it begins with the mark, or has mark and trailer; a text may only mention the mark."""
     at = data[:_PDF_MARK_WITHIN].find(b"%PDF-")
-    return at >= 0 and (not data[:at].strip(b"\xef\xbb\xbf \t\r\n\0") or b"startxref" in data[-_PDF_MARK_WITHIN:])
+    return at >= 0 and (not data[:at].strip(_BEFORE_MARK) or b"startxref" in data[-_PDF_MARK_WITHIN:])
+
+
+def _magic(head: bytes) -> str | None:
+    """The name of a kind that is not read, for the first bytes of a file of that kind."""
+    for mark, what in _ASCII_MARKS:
+        if head.lstrip(_BEFORE_MARK).startswith(mark):
+            return what
+    found = (what for offset, magic, what in _MAGIC if head.startswith(magic, offset) and _is_magic(head, magic))
+    return next(found, None)
 
 
 def _is_magic(head: bytes, magic: bytes) -> bool:

@@ -1,7 +1,8 @@
 """What a sentence adds to a summary: the share of its bigrams of letters that the summary repeats, and its numbers.
 
-Sentences that differ in punctuation, white space or width say the same: their letters are equal. Sentences that differ
-in a number do not, however long they are: 売上は1,200万円 and 売上は1,300万円.
+Sentences that differ in punctuation, white space or width say the same: their letters are equal. So do those that
+differ in the number of a list item, a note or a page in front of them or behind them. Sentences that differ in another
+number do not, however long they are: 売上は1,200万円 and 売上は1,300万円.
 Selecting a sentence is linear in the number of sentences; each bigram of the text is updated once for each summary.
 This module does not know scores, tokens or models.
 """
@@ -22,6 +23,11 @@ Integers = npt.NDArray[np.int64]
 NOTHING_NEW = 0.9
 
 _NUMBER = re.compile(rf"[-−+]?[\d{KANJI_NUMERALS}]+(?:[.:/‐‑–・-]\d+)*")
+# (1) 1. １、 ① １　 in front of a sentence; [1] (1) 1 behind its end.
+_LABEL = re.compile(
+    r"^[\W_]*(?:[①-⒛❶-➓㉑-㊿]|[(（\[［]?\d{1,3}(?:[.．-]\d{1,3})*(?:[)）\]］.．、:：]|(?=\u3000)))(?!\d)"
+    r"|(?<=[。｡．.!?！？])\s*[(（\[［]?\d{1,3}[)）\]］]?\s*$"
+)
 
 
 class Repetition:
@@ -31,7 +37,7 @@ class Repetition:
     """
 
     def __init__(self, sentences: Sequence[str]) -> None:
-        compared = [letters_of(sentence) for sentence in sentences]
+        compared = [letters_of(_LABEL.sub("", sentence)) or letters_of(sentence) for sentence in sentences]
         if not any(compared):
             compared = list(sentences)
         lengths = np.array([len(one) for one in compared])

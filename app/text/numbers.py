@@ -26,13 +26,14 @@ _COUNTERS = """
 _SI = "[kKMGTmμµndc]?(?:m[23²³]?|g|l|L|B|b|Hz|W|Wh|V|A|Ah|Pa|J|mol|cal|bps|dB|ppm|rpm|ha|s|min|h)"
 _SIGNS = "%％﹪٪‰℃℉°º′″円¢￠µμΩ㋿㌀-㍗㍱-㏟"
 
-_DIGIT = r"0-9\uff10-\uff19"
+# With fractions, Roman numerals and small raised or lowered digits: ¼, Ⅳ, m², H₂O.
+_DIGIT = r"0-9\uff10-\uff19\u00b2\u00b3\u00b9\u00bc-\u00be\u2070\u2074-\u2079\u2080-\u2089\u2150-\u2182"
 _LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff5aΑ-ωА-я"
 _MYRIADS = "十百千万億兆"
 _D, _A, _K, _KATAKANA = f"[{_DIGIT}]", f"[{_DIGIT}{_LATIN}]", f"[{KANJI_NUMERALS}]", "[ァ-ヴーｦ-ﾟ]"
 
 _JOINED = (
-    rf"(?<={_D})[,，:：/／](?={_D})"  # 3,000 and 10:30 and 2024/5/1
+    rf"(?<={_D})[,，:：/／×^＾](?={_D})"  # 3,000 and 10:30 and 2024/5/1 and 1×10^5
     rf"|[.．_@＠&＆'’+＋](?={_A})"  # 14.6 and v1.2 and a_b@example.com and R&B
     rf"|(?<![:：]{_D}{_D})[-‐‑–－−](?={_A})"  # COVID-19 and 03-1234-5678, but 10:00-17:00 are two
     rf"|[/／](?=[{_LATIN}]{{1,3}}(?!{_A}))"  # km/h
@@ -43,11 +44,11 @@ _UNIT = (
     rf"(?:[{_SIGNS}]|{_COUNTER}|{_KATAKANA}+"
     rf"|[ \u3000](?:[{_SIGNS}]|{_COUNTER}(?![一-鿿])|{_KATAKANA}+|{_SI}(?:[/／][{_LATIN}]{{1,3}})?(?!{_A})))"
 )
-_SIGN = rf"第[ \u3000]?|[$＄¥￥€£]|(?<![{_DIGIT}{_LATIN}年月日時分])[+＋\-－−±▲△]"
+_SIGN = rf"第[ \u3000]?|[$＄¥￥€£№〒㍻-㍾㋿]|(?<![{_DIGIT}{_LATIN}年月日時分])[+＋\-－−±▲△]"
 _NUMBER = re.compile(
-    rf"(?=[{_DIGIT}{_LATIN}第$＄¥￥€£+＋\-－−±▲△])(?<!{_A})(?:{_SIGN})?{_A}++(?:(?:{_JOINED}){_A}++)*+"
+    rf"(?=[{_DIGIT}{_LATIN}第$＄¥￥€£№〒㍻-㍾㋿+＋\-－−±▲△])(?<!{_A})(?:{_SIGN})?{_A}++(?:(?:{_JOINED}){_A}++)*+"
     rf"(?:(?<={_D})[{_MYRIADS}]++(?:{_D}++(?:[,，]{_D}++)*+)?)*+(?:(?<=[{_DIGIT}{_MYRIADS}])[数余]?{_UNIT})?"
-    rf"|[第数何幾]?(?P<kanji>{_K})(?:{_K}++)?(?:[・．]{_K}++)?(?:分の{_K}++)?"
+    rf"|[第数何幾]?(?P<kanji>{_K})(?:{_K}++)?(?:[・．]{_K}++)?(?:分の{_K}++)?(?:[数余](?={_COUNTER}))?"
     rf"(?:{_COUNTER}|(?<![一-鿿][{KANJI_NUMERALS}]){_KATAKANA}+)?"
 )
 

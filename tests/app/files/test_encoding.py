@@ -296,5 +296,30 @@ def test_text_in_an_unknown_encoding_is_refused_in_words() -> None:
         decode("Où était-elle passée, l’été dernier ? Très élégant, déjà à côté.".encode("cp1252"))
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("我们今天去学校学习汉语。", "gb18030"),
+        ("图书馆每天上午九点开门，下午五点关门，星期一休息。", "gb18030"),
+        ("우리는 오늘 학교에 간다.", "euc_kr"),
+        ("도서관은 매일 아침 아홉 시에 문을 열고 월요일에는 쉰다.", "euc_kr"),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 3, 30])
+def test_chinese_and_korean_are_not_read_as_japanese(text: str, encoding: str, times: int) -> None:
+    with pytest.raises(UnknownEncoding):
+        decode(text.encode(encoding) * times)
+    assert decode(text.encode(encoding) * times, encoding).text == text * times
+
+
+@pytest.mark.parametrize(
+    "text", ["東京都千代田区丸の内一丁目", "山田太郎、佐藤花子、高橋一郎", "会議日程、議題一覧、出席者名簿"]
+)
+@pytest.mark.parametrize("encoding", ["cp932", "euc_jp"])
+def test_names_and_addresses_without_kana_are_japanese(text: str, encoding: str) -> None:
+    text = text.replace("の", "之")
+    assert decode(text.encode(encoding)).text == text
+
+
 def test_nothing_is_the_empty_text() -> None:
     assert decode(b"") == Decoded("", "utf-8")

@@ -69,6 +69,9 @@ def _zip(*names: str) -> bytes:
     ("data", "what"),
     [
         (b"{\\rtf1\\ansi", "an RTF document; save it as DOCX"),
+        (b"\xef\xbb\xbf{\\rtf1\\ansi", "an RTF document; save it as DOCX"),
+        (b"\r\n {\\rtf1\\ansi", "an RTF document; save it as DOCX"),
+        (b"\n%!PS-Adobe-3.0", "a PostScript file; save it as PDF"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG picture"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG picture"),
         (b"GIF89a\1\0\1\0", "a GIF picture"),

@@ -70,6 +70,37 @@ def test_a_number_written_in_another_way_is_the_same_number(first: str, second: 
     assert repetition.adds_nothing(1)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("1. {}", "2. {}"),
+        ("（１）{}", "（２）{}"),
+        ("①{}", "②{}"),
+        ("１　{}", "２　{}"),
+        ("- 3) {}", "- 4) {}"),
+        ("1.2. {}", "1.3. {}"),
+        ("{}[1]", "{}[2]"),
+        ("{}　12", "{}　13"),
+        ("{}（３）", "{}"),
+    ],
+)
+def test_the_number_of_an_item_a_note_or_a_page_is_nothing_new(first: str, second: str) -> None:
+    sentence = "本資料の転載を禁じます。"
+    repetition = Repetition([first.format(sentence), second.format(sentence)])
+    repetition.take(0)
+    assert repetition.adds_nothing(1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("1.5倍に{}", "2.5倍に{}"), ("10:30に{}", "10:31に{}"), ("5人に{}", "6人に{}")]
+)
+def test_a_number_at_the_beginning_of_a_sentence_is_its_own(first: str, second: str) -> None:
+    rest = "なるまでには、なお相当の時間と費用とがかかるものと見込まれていると、委員会は報告した。"
+    repetition = Repetition([first.format(rest), second.format(rest)])
+    repetition.take(0)
+    assert not repetition.adds_nothing(1)
+
+
 def test_numbers_that_were_said_of_other_things_are_new_together() -> None:
     said = ["2023年の売上は1,200万円でした。", "2024年の売上は1,300万円でした。"]
     repetition = Repetition([*said, "2023年の売上は1,300万円でした。", "売上は1,300万円でした。"])

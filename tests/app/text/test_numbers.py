@@ -48,6 +48,15 @@ def parts(text: str, word_starts: str | None = None) -> list[str]:
         "a_b@example.com",
         "R&B",
         "3LDK",
+        "100m²",
+        "10²cm",
+        "¼カップ",
+        "Ⅳ章",
+        "№12",
+        "〒150-0001",
+        "㍻30年",
+        "1×10^5",
+        "十数年",
     ],
 )
 def test_nothing_parts_a_number_from_its_separators_and_its_unit(number: str) -> None:
