@@ -268,8 +268,8 @@ def _paths(fields: dict[str, Any]) -> list[str]:
     """Take the `file` out of a line's fields: one path, or several, each once."""
     given = fields.pop("file")
     paths = given if isinstance(given, list) else [given]
-    if not all(isinstance(path, str) and path and not SURROGATE.search(path) for path in paths):
-        raise InvalidInput("`file` must be the path of a file, or a list of paths.")
+    if not paths or not all(isinstance(path, str) and path and not SURROGATE.search(path) for path in paths):
+        raise InvalidInput("`file` must be the path of a file, or a list of at least one path.")
     return list(dict.fromkeys(paths))
 
 

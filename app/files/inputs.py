@@ -28,10 +28,14 @@ def named_files(names: Sequence[str]) -> list[str]:
     """The files behind some names, in order, each once: -, a path, the files below a folder or matching a pattern.
 
     Raises:
-        InvalidInput: a folder holds no file of a kind that is read, or a pattern matches none.
+        InvalidInput: a name is empty, a folder holds no file of a kind that is read, or a pattern matches none.
     """
     found: dict[str, None] = {}
     for name in names:
+        if not name:
+            raise InvalidInput(
+                "The name of a file is empty; name a file, a folder or a pattern, or - for standard input."
+            )
         if name != STANDARD_INPUT and os.path.isdir(name):
             inside = list(_files_below(Path(name)))
             if not inside:

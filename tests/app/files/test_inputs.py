@@ -42,10 +42,12 @@ def test_a_link_to_a_folder_is_not_followed(folder: Path) -> None:
     assert named_files(["奥"]) == ["奥/b.txt"]
 
 
-@pytest.mark.parametrize("name", [".git", "*.pptx"])
+@pytest.mark.parametrize("name", [".git", "*.pptx", ""])
 def test_what_means_no_file_gets_a_sentence(folder: Path, name: str) -> None:
     Path(".git/d.txt").unlink()
-    with pytest.raises(InvalidInput, match=r"holds no file with one of the endings|No file matches"):
+    with pytest.raises(
+        InvalidInput, match=r"holds no file with one of the endings|No file matches|name of a file is empty"
+    ):
         named_files([name])
 
 
