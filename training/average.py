@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from app.streams import run_module
+from export.stored_weights import from_stored
 
 
 def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     args = parser.parse_args(arguments)
-    weights = [load_file(folder / "model.safetensors") for folder in (args.first, args.second)]
+    # A checkpoint may be a model of the store, in int8.
+    weights = [from_stored(load_file(folder / "model.safetensors")) for folder in (args.first, args.second)]
     try:
         mean = mean_of(*weights)
     except ValueError as error:

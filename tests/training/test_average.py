@@ -25,6 +25,14 @@ def test_the_mean_of_two_checkpoints(tmp_path: Path) -> None:
     assert (tmp_path / "mean" / "config.json").read_text() == "second"
 
 
+def test_a_model_that_is_stored_in_int8_is_averaged_by_its_values(tmp_path: Path) -> None:
+    stored = {"w": torch.tensor([[127, -1]], dtype=torch.int8), "w.scale": torch.tensor([[2.0]])}
+    first = checkpoint(tmp_path / "1", "", **stored)
+    second = checkpoint(tmp_path / "2", "", w=torch.tensor([[0.0, 4.0]]))
+    assert main([first, second, "--out", str(tmp_path / "mean")]) == 0
+    assert load_file(tmp_path / "mean" / "model.safetensors")["w"].tolist() == [[127.0, 1.0]]
+
+
 @pytest.mark.parametrize("other", [{"w": torch.zeros(3)}, {"w": torch.zeros(2), "more": torch.zeros(1)}, {}])
 def test_checkpoints_of_other_models(
     tmp_path: Path, other: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str]
