@@ -20,15 +20,28 @@ from training.config import ConfigError, TrainingConfig
 
 
 def start_model(
-    config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool = False
+    config: TrainingConfig,
+    task: Task,
+    tokenizer: Tokenizer,
+    num_labels: int,
+    token_types: int,
+    *,
+    grow: bool = False,
+    layers: int = 0,
 ) -> BigBird:
-    """The initial model of any run. `grow`: a checkpoint with too few token types gets copies of its first.
+    """The initial model of any run.
+
+    Args:
+        grow: a checkpoint with too few token types gets copies of its first.
+        layers: of a checkpoint, take only so many layers, from below; 0: all.
 
     Raises:
         ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
     """
     if config.checkpoint:
-        return _from_checkpoint(config, task, tokenizer, num_labels, token_types, grow=grow)
+        return _from_checkpoint(config, task, tokenizer, num_labels, token_types, grow=grow, layers=layers)
+    if layers:
+        raise ConfigError("lowest_layers takes layers of a checkpoint; this run has no checkpoint.")
     shape = BigBirdConfig(
         vocab_size=tokenizer.vocab_size,
         hidden_size=config.hidden,
@@ -61,12 +74,22 @@ def start_model(
 
 
 def _from_checkpoint(
-    config: TrainingConfig, task: Task, tokenizer: Tokenizer, num_labels: int, token_types: int, *, grow: bool
+    config: TrainingConfig,
+    task: Task,
+    tokenizer: Tokenizer,
+    num_labels: int,
+    token_types: int,
+    *,
+    grow: bool,
+    layers: int,
 ) -> BigBird:
     try:
         shape, weights = read_checkpoint(Path(config.checkpoint))
     except CheckpointError as error:
         raise ConfigError(f"The checkpoint cannot be used: {error}") from error
+    if layers > shape.num_hidden_layers:
+        raise ConfigError(f"lowest_layers is {layers}; the checkpoint has {shape.num_hidden_layers} layers.")
+    shape.num_hidden_layers = layers or shape.num_hidden_layers
     shape.num_labels = num_labels
     shape.hidden_dropout_prob = shape.attention_probs_dropout_prob = config.dropout
     if grow and shape.type_vocab_size < token_types:

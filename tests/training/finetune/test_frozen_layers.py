@@ -1,4 +1,4 @@
-"""Layers that keep the weights of the checkpoint (`frozen_layers`)."""
+"""Layers that a run takes from its checkpoint (`lowest_layers`), and those that keep its weights (`frozen_layers`)."""
 
 import argparse
 from pathlib import Path
@@ -47,14 +47,25 @@ def test_the_lowest_layers_and_the_embeddings_stay_as_they_are(
     assert changed == {name for name in before if not name.startswith(kept)}
 
 
+def test_a_run_takes_only_the_lowest_layers(folder: Path, checkpoint: Path, character_tokenizer_file: Path) -> None:
+    keys = f'checkpoint = "{checkpoint}"\nlowest_layers = 1\nfrozen_layers = 1\n'
+    out = _train(folder, character_tokenizer_file, "lowest", keys)
+    before, after = (load_file(where / "model.safetensors") for where in (checkpoint, out))
+    assert set(after) == {name for name in before if not name.startswith("bert.encoder.layer.1.")}
+    kept = "bert.encoder.layer.0."
+    assert all(torch.equal(before[name], after[name]) for name in after if name.startswith(kept))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("frozen_layers = 1\n", "frozen_layers keeps layers of a checkpoint; this run has no checkpoint."),
         ('checkpoint = "{}"\nfrozen_layers = 3\n', "frozen_layers is 3; the model has 2 layers."),
+        ("lowest_layers = 1\n", "lowest_layers takes layers of a checkpoint; this run has no checkpoint."),
+        ('checkpoint = "{}"\nlowest_layers = 3\n', "lowest_layers is 3; the checkpoint has 2 layers."),
     ],
 )
-def test_layers_that_do_not_exist_cannot_be_frozen(
+def test_layers_that_do_not_exist_are_refused(
     folder: Path, checkpoint: Path, character_tokenizer_file: Path, text: str, message: str
 ) -> None:
     with pytest.raises(ConfigError) as failure:
