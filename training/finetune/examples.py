@@ -108,7 +108,8 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
         ConfigError: a reader does not exist or does not fit the task, or the sets have different classes.
         DataError: the data cannot be read.
     """
-    sources = [_source(config, one, data, tokenizer) for one in config.sets]
+    encoded: dict[str, Tokens] = {}  # several sets often read the same texts, at other lengths
+    sources = [_source(config, one, data, tokenizer, encoded) for one in config.sets]
     for one, source in zip(config.sets, sources, strict=True):
         if round(source.size * one.share) == 0:
             raise DataError(
@@ -122,12 +123,14 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
     return Mixture(sources, [one.share for one in config.sets])
 
 
-def _source(config: FinetuneConfig, one: DataSet, data: Path, tokenizer: Tokenizer) -> ExampleSource:
+def _source(
+    config: FinetuneConfig, one: DataSet, data: Path, tokenizer: Tokenizer, encoded: dict[str, Tokens]
+) -> ExampleSource:
     path = data / one.data
     if config.task == "qa" and one.reader in ("squad", "reading-set"):
-        return _questions(config, one, question_examples(one.reader, path, one.context), tokenizer)
+        return _questions(config, one, question_examples(one.reader, path, one.context), tokenizer, encoded)
     if config.task == "classify" and one.reader in ("kyoto-categories", "livedoor", "labelled"):
-        return _labelled(config, one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer)
+        return _labelled(config, one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer, encoded)
     if config.task == "summarize" and one.reader == "reading-set":
         return _summaries(config, one, marked_texts(path), tokenizer)
     raise ConfigError(f"The reader {one.reader!r} has no examples for the task {config.task!r}.")
@@ -174,20 +177,26 @@ def summary_split(reader: str, path: Path, percent: int) -> tuple[list[SummaryEx
     return split
 
 
-def _encode_all(texts: Iterable[str], tokenizer: Tokenizer, what: str) -> dict[str, Tokens]:
-    return {text: tokenizer.encode(text) for text in tqdm(sorted(set(texts)), desc=f"tokenizing {what}")}
+def _encode_all(texts: Iterable[str], tokenizer: Tokenizer, what: str, encoded: dict[str, Tokens]) -> None:
+    """Add the tokens of these texts to `encoded`, without those that it has."""
+    for text in tqdm(sorted(set(texts) - encoded.keys()), desc=f"tokenizing {what}"):
+        encoded[text] = tokenizer.encode(text)
 
 
 def _questions(
-    config: FinetuneConfig, one: DataSet, examples: Sequence[QuestionExample], tokenizer: Tokenizer
+    config: FinetuneConfig,
+    one: DataSet,
+    examples: Sequence[QuestionExample],
+    tokenizer: Tokenizer,
+    encoded: dict[str, Tokens],
 ) -> ExampleSource:
-    contexts = _encode_all((example.context for example in examples), tokenizer, "contexts")
+    _encode_all((example.context for example in examples), tokenizer, "contexts", encoded)
+    _encode_all((example.question for example in examples), tokenizer, "questions", encoded)
     prepared: list[_Question] = []
-    for example in tqdm(examples, desc="tokenizing questions"):
-        context = contexts[example.context]
+    for example in examples:
+        context, question = encoded[example.context], encoded[example.question]
         if not len(context):
             continue
-        question = tokenizer.encode(example.question)
         span = None
         if example.answers:
             text, at = example.answers[0]
@@ -282,10 +291,15 @@ def _without_sentence(asked: _Question) -> tuple[Tokens, tuple[int, int]] | None
 
 
 def _labelled(
-    config: FinetuneConfig, one: DataSet, examples: Sequence[LabelledText], tokenizer: Tokenizer
+    config: FinetuneConfig,
+    one: DataSet,
+    examples: Sequence[LabelledText],
+    tokenizer: Tokenizer,
+    encoded: dict[str, Tokens],
 ) -> ExampleSource:
     labels = tuple(sorted({example.label for example in examples}))
-    tokens = [tokenizer.encode(example.text) for example in tqdm(examples, desc="tokenizing texts")]
+    _encode_all((example.text for example in examples), tokenizer, "texts", encoded)
+    tokens = [encoded[example.text] for example in examples]
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         text, room = tokens[index], context_room(None, one.max_tokens, tokenizer.template)
