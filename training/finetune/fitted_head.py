@@ -22,7 +22,7 @@ from training.finetune.examples import Target, TrainingSequence
 
 # What is added to the mean loss of a sentence: half of this times the squared weights of standardised values. Chosen by
 # cross-validation over the training documents (docs/training-log.md). The features are few, and are held less.
-STATE_PENALTY = 1e-2
+STATE_PENALTY = 3e-2
 FEATURE_PENALTY = 1e-3
 
 
