@@ -17,7 +17,7 @@ from tqdm import tqdm
 from app.block_tables import AttentionLayout
 from app.packing import pack
 from app.types import FloatArray
-from export.model import BigBird, ClassificationHead, packed_inputs, tables_from
+from export.model import BigBird, ClassificationHead, Layer, packed_inputs, tables_from
 from training.data import DataError
 from training.finetune.examples import TrainingSequence
 
@@ -35,7 +35,7 @@ def pool_in_last_layer(model: BigBird) -> None:
     Without queries all scores are equal. Values and the output keep the states as they are, and the feed-forward block
     adds nothing until training changes it.
     """
-    layer = model.bert.encoder.layer[-1]
+    layer: Layer = model.bert.encoder.layer[-1]  # type: ignore[assignment]  # of a ModuleList
     attention, identity = layer.attention, torch.eye(model.config.hidden_size)
     for linear, weight in (
         (attention.self.query, torch.zeros_like(identity)),
