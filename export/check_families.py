@@ -23,12 +23,20 @@ LENGTHS = (1, 63, 64, 65, 255, 511, 512, 1024, 1025, 2047, 8191, 8192)
 
 
 def family_figures(
-    family: str, hidden: int, layers: int, longest: int | None = None, tasks: Sequence[Task] | None = None
+    family: str,
+    hidden: int,
+    layers: int,
+    longest: int | None = None,
+    tasks: Sequence[Task] | None = None,
+    attention: str | None = None,
+    **changes: Any,
 ) -> dict[str, Any]:
     """Compare every head of a family.
 
     Args:
         longest: tokens of the longest document; without it, the most that the family reads in one pass.
+        attention: that of transformers; without it, its own choice.
+        changes: other values in the configuration of the model.
     """
     most: dict[str, float] = {"transformers": 0.0, "alone": 0.0}
     heads = tuple(tasks or FAMILIES[family].architectures)
@@ -36,7 +44,7 @@ def family_figures(
     lengths: tuple[int, ...] = ()
     for task in heads:
         with tempfile.TemporaryDirectory() as folder:
-            subject = _build(family, task, hidden, layers, Path(folder))
+            subject = _build(family, task, hidden, layers, Path(folder), attention, **changes)
             limit = min(longest or subject.packed.model.max_tokens, subject.packed.model.max_tokens)
             lengths = tuple(length for length in LENGTHS if length <= limit)
             for kind, value in check(subject, lengths, together(lengths)):
@@ -51,6 +59,8 @@ def family_figures(
         "lengths": list(lengths),
         "hidden": hidden,
         "layers": layers,
+        **({"attention": attention} if attention else {}),
+        **changes,
         "versions": {
             "transformers": transformers.__version__,
             "torch": torch.__version__,
@@ -64,10 +74,13 @@ def together(lengths: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(lengths[: len(lengths) // 2]), tuple(lengths[: len(lengths) // 2 - 1 : -1]), (1, lengths[-1], 65)]
 
 
-def _build(family: str, task: Task, hidden: int, layers: int, folder: Path) -> Subject:
-    model = sharp_model(family, task, hidden, layers, heads=hidden // 64, std=0.04)
+def _build(
+    family: str, task: Task, hidden: int, layers: int, folder: Path, attention: str | None, **changes: Any
+) -> Subject:
+    model = sharp_model(family, task, hidden, layers, heads=hidden // 64, std=0.04, **changes)
     write_graph(model, folder, "packed")
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-    return Subject(task, reference_of(model), PackedModel(model), session, attention_layout(model, "hf-eval"))
+    reference = reference_of(model, attention)
+    return Subject(task, reference, PackedModel(model), session, attention_layout(model, "hf-eval"))

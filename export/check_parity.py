@@ -17,12 +17,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnxruntime as ort
 import torch
 import transformers
+from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import BigBirdConfig
 
@@ -31,6 +32,7 @@ from app.packing import Document, PackedBatch, pack
 from app.streams import run_module
 from app.types import AttentionPattern, FloatArray
 from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel, Task
+from export.families.open_provence import OpenProvence
 from export.families.registry import FAMILIES
 from export.model import BigBird, Layer
 from export.random_plan import random_plan
@@ -129,6 +131,8 @@ def document(tokens: int, task: Task, vocabulary: int = 1000) -> Document:
 
 def reference_of(model: EncoderModel, attention: str | None = None) -> Any:
     """The model of transformers with the same weights, and its own choice of an attention unless one is named."""
+    if isinstance(model, OpenProvence):
+        return EvidenceReference(reference_of(model.ranking_model, attention), model.pruning_head).eval()
     config = model.config
     if attention is not None:
         config = copy.deepcopy(config)
@@ -140,6 +144,27 @@ def reference_of(model: EncoderModel, attention: str | None = None) -> Any:
             f"The weights of {model.task} do not fit transformers: {missing} missing, {unexpected} unknown."
         )
     return reference.eval()
+
+
+class EvidenceReference(nn.Module):
+    """A reranker of transformers with the head for evidence, for which transformers has no class.
+
+    The head reads the states before the final norm. In transformers 4 these are hidden_states[-1]; in 5 that is the
+    state after it.
+    """
+
+    def __init__(self, reranker: Any, head: nn.Module) -> None:
+        super().__init__()
+        self.config = reranker.config
+        self.reranker, self.head = reranker, head
+
+    def forward(self, **inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The label of the reranker (1, 1), and two logits for each token (1, L, 2)."""
+        states: list[Tensor] = []
+        hook = self.reranker.model.final_norm.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))
+        label = self.reranker(**inputs).logits
+        hook.remove()
+        return label, self.head(states[0])
 
 
 def reference_logits(model: Any, task: Task, pattern: AttentionPattern, doc: Document) -> list[FloatArray]:
@@ -158,12 +183,18 @@ def reference_logits(model: Any, task: Task, pattern: AttentionPattern, doc: Doc
         inputs["question_lengths"] = torch.tensor([[1]])  # [CLS] alone, which stays an answer
     with torch.no_grad():
         output = model(**inputs)
+    if task == "evidence":
+        return [logits[0].numpy() for logits in output]
     if task == "qa":
         return [output.start_logits[0].numpy(), output.end_logits[0].numpy()]
     return [output.logits[0].numpy()]
 
 
 def cut(outputs: Sequence[FloatArray], batch: PackedBatch, index: int, task: Task) -> list[FloatArray]:
+    """The outputs of one document of a batch."""
+    if task == "evidence":
+        label, tokens = outputs
+        return [label[index], tokens[0, batch.documents[index]]]
     if task in PER_DOCUMENT:
         return [output[index] for output in outputs]
     return [output[0, batch.documents[index]] for output in outputs]
@@ -221,14 +252,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hidden", type=int, default=768, help="width (default: base, 768)")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--longest", type=int, metavar="N", help="tokens (default: what the family reads in one pass)")
-    parser.add_argument("--heads", nargs="+", choices=TASKS, help="default: all that the family has")
+    parser.add_argument("--heads", nargs="+", choices=get_args(Task), help="default: all that the family has")
+    parser.add_argument("--pooling", choices=("cls", "mean"), help="of modernbert and open_provence")
+    parser.add_argument("--attention", choices=("eager", "sdpa"), help="of transformers (default: its own choice)")
     args = parser.parse_args(arguments)
+    known = TASKS if args.family == "big_bird" else FAMILIES[args.family].architectures
+    if missing := set(args.heads or ()) - set(known):
+        parser.error(f"{args.family} is compared with the heads {', '.join(known)}; not {', '.join(sorted(missing))}.")
+    if args.pooling and args.family not in ("modernbert", "open_provence"):
+        parser.error("--pooling goes with --family modernbert and open_provence.")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.logging.set_verbosity_error()
     if args.family != "big_bird":
         from export.check_families import family_figures  # it imports this module
 
-        print(json.dumps(family_figures(args.family, args.hidden, args.layers, args.longest, args.heads)))
+        changes = {"classifier_pooling": args.pooling} if args.pooling else {}
+        print(
+            json.dumps(
+                family_figures(
+                    args.family, args.hidden, args.layers, args.longest, args.heads, args.attention, **changes
+                )
+            )
+        )
         return 0
     longest = args.longest or max(LENGTHS)
     lengths = [length for length in LENGTHS if length <= longest]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from export.encoder import EncoderModel, Task
+from export.families.open_provence import OpenProvence, OpenProvenceConfig
 from export.families.registry import FAMILIES
 from export.weights import initialise
 
@@ -51,7 +52,18 @@ _QUERIES_AND_KEYS = ("query.weight", "key.weight", "query_proj.weight", "key_pro
 def sharp_model(
     family: str, task: Task, hidden: int = 64, layers: int = 2, heads: int = 2, std: float = 0.1, **changes: Any
 ) -> EncoderModel:
-    """A model with the head of a task, in eval mode. The same arguments give the same weights."""
+    """A model with the head of a task, in eval mode. The same arguments give the same weights.
+
+    An `open_provence` is one over a ModernBERT, to which `changes` belong.
+    """
+    if family == "open_provence":
+        ranking = sharp_model("modernbert", "rerank", hidden, layers, heads, std, **changes)
+        evidence = OpenProvence(OpenProvenceConfig(base_model_config=ranking.config.to_dict()), task, ranking)
+        classifier = evidence.pruning_head.classifier
+        with torch.no_grad():
+            classifier.weight.normal_(0.0, std, generator=torch.Generator().manual_seed(11))
+            classifier.bias.zero_()
+        return evidence.eval()
     config = FAMILIES[family].config_class(
         **{
             "vocab_size": VOCABULARY,

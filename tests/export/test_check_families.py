@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -16,6 +17,22 @@ def test_one_family_of_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert figures["cases"] == 2 * 4 + 2 * (2 + 2 + 3)
     assert 0 < figures["max_abs_diff"] <= 1e-4
     assert figures["batch_invariance"] <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--family", "bert", "--heads", "evidence", "qa"], "the heads qa, .*, rerank, .*; not evidence"),
+        (["--heads", "rerank"], "big_bird is compared with the heads .*; not rerank"),
+        (["--family", "bert", "--pooling", "mean"], "--pooling goes with --family modernbert and open_provence"),
+    ],
+)
+def test_what_a_family_does_not_have_is_refused(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(options)
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_every_length_is_packed_with_others() -> None:

@@ -10,9 +10,9 @@ from app.packing import pack
 from export.check_parity import cut, difference, document, reference_logits, reference_of
 from export.encoder import EncoderModel, PackedModel, Task
 from export.families.deberta import DebertaV2
-from export.families.modernbert import layer_kinds, rope_thetas, window_bias
+from export.families.modernbert import ModernBert, layer_kinds, rope_thetas, window_bias
 from export.families.open_provence import OpenProvence
-from export.families.registry import FAMILIES, build_model
+from export.families.registry import FAMILIES
 from export.sharp import sharp_model
 from export.trace import attention_layout
 
@@ -115,33 +115,18 @@ def test_a_window_wider_than_a_block_is_refused() -> None:
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_evidence_reads_the_states_before_the_final_norm(pooling: str) -> None:
-    ranking = sharp_model("modernbert", "rerank", classifier_pooling=pooling)
-    document_of = {"model_type": "open_provence", "base_model_config": ranking.config.to_dict()}
-    model = build_model(document_of, "evidence").eval()
+    check(sharp_model("open_provence", "evidence", classifier_pooling=pooling))
+
+
+def test_the_bound_would_notice_evidence_from_the_states_after_the_final_norm() -> None:
+    model = sharp_model("open_provence", "evidence")
     assert isinstance(model, OpenProvence)
-    model.ranking_model.load_state_dict(ranking.state_dict())
-    together = outputs_of(model, LONG)
-    reference = reference_of(ranking)
-    states: list[torch.Tensor] = []  # `hidden_states[-1]` of transformers 5 are those after the norm
-    reference.model.final_norm.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))
-    for index, length in enumerate(LONG):
-        ids = torch.from_numpy(document(length, "evidence").input_ids.astype("int64"))[None]
-        with torch.no_grad():
-            output = reference(ids, torch.ones_like(ids))
-            tokens = model.pruning_head.classifier(states[-1].reshape(length, -1))
-        score, found = together[index]
-        assert difference([score], [output.logits[0].numpy()]) <= BOUND
-        assert difference([found], [tokens.numpy()]) <= BOUND
-
-
-def outputs_of(model: EncoderModel, lengths: tuple[int, ...]) -> list[tuple[Any, Any]]:
-    """The reranker's logit and the logits of tokens, for each document of a batch."""
-    batch = pack([document(length, model.task) for length in lengths], attention_layout(model, "hf-eval"))
-    with torch.no_grad():
-        score, tokens = PackedModel(model)(
-            **{name: torch.from_numpy(batch.inputs[name]) for name in model.packed_inputs()}
-        )
-    return [(score[row].numpy(), tokens[0, place].numpy()) for row, place in enumerate(batch.documents)]
+    (before,) = logits_of(model, (65,))
+    assert isinstance(model.ranking_model, ModernBert)
+    norm = model.ranking_model.model.final_norm
+    model.pruning_head.register_forward_pre_hook(lambda _, inputs: (norm(inputs[0]),))
+    (after,) = logits_of(model, (65,))
+    assert difference(before, after) > 100 * BOUND
 
 
 @pytest.mark.parametrize(
