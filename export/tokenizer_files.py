@@ -1,8 +1,8 @@
 """A checkpoint's own tokenizer files: the pieces as one tokenizer.json, the segmenter, the normalizer.
 
-The module reads tokenizer.json if there is one, and tokenizer_config.json with vocab.txt or spiece.model for
-BertJapaneseTokenizer, which has none. A value that no file gives stays None: the exporter asks for it. This module does
-not know weights or graphs.
+The module reads tokenizer.json if there is one, and otherwise the files of BertJapaneseTokenizer
+(export/bert_japanese_files.py), those of LUKE, or what transformers makes of others. A value that no file gives stays
+None: the exporter asks for it. This module does not know weights or graphs.
 """
 
 import json
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, processors
 
 from app.errors import BrokenModel
 from app.text.template import template_of
 from app.types import NormaliserName, SegmenterName
+from export import bert_japanese_files
 from export.checkpoint import CheckpointError, refuse_lfs_pointer
 from export.sentencepiece_files import read_sentencepiece
 
@@ -25,8 +26,6 @@ TOKENIZER_FILE = "tokenizer.json"
 BERT_JAPANESE = "BertJapaneseTokenizer"
 LUKE_JAPANESE = "MLukeTokenizer"
 _JAPANESE = re.compile("[ぁ-ヶ一-龠]")
-_MECAB_DICTIONARIES: dict[str, SegmenterName] = {"unidic_lite": "mecab-unidic-lite", "ipadic": "mecab-ipadic"}
-_SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,8 @@ def read_tokenizer(directory: Path) -> TokenizerFiles:
             raise CheckpointError(f"{file} cannot be read: {error}") from error
         if name == LUKE_JAPANESE:
             _check_luke(file, pieces)
-        segmenter, normaliser = _words(directory, settings) if is_japanese_bert else _text_alone(pieces)
-        return TokenizerFiles(pieces, segmenter, normaliser, file)
+        words = bert_japanese_files.read_words(directory, settings) if is_japanese_bert else _text_alone(pieces)
+        return TokenizerFiles(pieces, *words, file)
     if is_japanese_bert:
         return _bert_japanese(directory, settings)
     pieces = _luke_japanese(directory, settings) if name == LUKE_JAPANESE else _converted(directory)
@@ -169,43 +168,10 @@ def _check_luke(file: Path, pieces: tokenizers.Tokenizer) -> None:
         )
 
 
-# --- BertJapaneseTokenizer -----------------------------------------------------------------------------------------
-
-
 def _bert_japanese(directory: Path, settings: dict[str, Any]) -> TokenizerFiles:
-    """BertJapaneseTokenizer of transformers: words, then pieces of each word; Tohoku's BERT and many after it."""
-    word_type = _word_type(settings)
-    piece_type = settings.get("subword_tokenizer_type", "wordpiece")
-    if not settings.get("do_subword_tokenize", True) or piece_type not in ("wordpiece", "character", "sentencepiece"):
-        raise CheckpointError(
-            f"Words of the tokenizer in {directory} are cut by {piece_type!r}; wordpiece, character and sentencepiece "
-            "are known."
-        )
-    if settings.get("never_split"):
-        raise CheckpointError(f"The tokenizer in {directory} has words in never_split; the service cuts every word.")
-    segmenter, normaliser = _words(directory, settings)
-    by_character = piece_type == "character"
-    if by_character:
-        segmenter = "none"  # characters do not depend on the words around them
-    special = {key: _content(settings.get(key)) or default for key, default in _SPECIAL.items()}
-    lower = bool(settings.get("do_lower_case", False))
-    if piece_type == "sentencepiece":
-        lower = lower and word_type is not None
-        pieces = read_sentencepiece(directory / "spiece.model", lower=lower, of_words=segmenter != "none")
-        quotes = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
-        pieces.normalizer = normalizers.Sequence([*quotes, pieces.normalizer])
-    else:
-        vocabulary = _vocabulary(directory / "vocab.txt")
-        model: Any
-        if by_character:
-            model = models.WordLevel(vocabulary, unk_token=special["unk_token"])
-        else:
-            model = models.WordPiece(vocabulary, unk_token=special["unk_token"], max_input_chars_per_word=100)
-        pieces = tokenizers.Tokenizer(model)
-        pieces.normalizer = _lowering(word_type, by_character, lower)
-        pieces.pre_tokenizer = _cutting(word_type, by_character)
-    known = [token for token in special.values() if pieces.token_to_id(token) is not None]
-    pieces.add_special_tokens([AddedToken(token, special=True) for token in known])
+    """BertJapaneseTokenizer of transformers, which has no Rust form."""
+    pieces, segmenter, normaliser = bert_japanese_files.read_pieces(directory, settings)
+    special = bert_japanese_files.special_tokens(settings)
     _add_tokens(pieces, directory, settings)
     for key in ("unk_token", "cls_token", "sep_token"):
         if pieces.token_to_id(special[key]) is None:
@@ -220,76 +186,6 @@ def _template(pieces: tokenizers.Tokenizer, first: str, separator: str) -> Any:
         pair=f"{first} $A {separator} $B:1 {separator}:1",
         special_tokens=[(token, pieces.token_to_id(token)) for token in (first, separator)],
     )
-
-
-def _word_type(settings: dict[str, Any]) -> str | None:
-    return settings.get("word_tokenizer_type", "basic") if settings.get("do_word_tokenize", True) else None
-
-
-def _words(directory: Path, settings: dict[str, Any]) -> tuple[SegmenterName | None, NormaliserName | None]:
-    """The segmenter, and the normalizer of the text before it."""
-    word_type = _word_type(settings)
-    if word_type in (None, "basic"):
-        return "none", "none"
-    options: dict[str, Any] = settings.get(f"{word_type}_kwargs") or {}
-    normaliser: NormaliserName = "nfkc" if options.get("normalize_text", True) else "none"
-    if word_type == "jumanpp":
-        return "jumanpp", normaliser
-    if word_type != "mecab":
-        raise CheckpointError(
-            f"Words of the tokenizer in {directory} are cut by {word_type}; known are mecab, jumanpp and basic."
-        )
-    dictionary = options.get("mecab_dic")
-    if dictionary is None:  # a path of another machine, or a default that has changed over the years
-        return None, normaliser
-    if options.get("mecab_option"):
-        raise CheckpointError(
-            f"MeCab has options of its own in {directory}: {options['mecab_option']}; the service sets none."
-        )
-    if dictionary not in _MECAB_DICTIONARIES:
-        raise CheckpointError(
-            f"Words of the tokenizer in {directory} are cut by MeCab with the dictionary {dictionary}; known are "
-            f"{', '.join(_MECAB_DICTIONARIES)}, and jumandic with --segmenter mecab-jumandic."
-        )
-    return _MECAB_DICTIONARIES[dictionary], normaliser
-
-
-def _content(token: Any) -> str | None:
-    """A special token as tokenizer_config.json writes it: a string, or an object."""
-    found = token.get("content") if isinstance(token, dict) else token
-    return found if isinstance(found, str) else None
-
-
-def _vocabulary(file: Path) -> dict[str, int]:
-    """Pieces by line number, the last of equal ones as in transformers."""
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from error
-    return {piece: index for index, piece in enumerate(lines[:-1] if lines[-1] == "" else lines)}
-
-
-def _lowering(word_type: str | None, by_character: bool, lower: bool) -> Any:
-    """The steps on the text after the manifest's normalizer."""
-    steps: list[Any] = []
-    if word_type == "basic":
-        clean = {"clean_text": True, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
-        steps += [normalizers.BertNormalizer(**clean), normalizers.NFC()]
-        if lower:
-            steps.append(normalizers.BertNormalizer(**(clean | {"clean_text": False, "strip_accents": True})))
-    if lower and word_type is not None:
-        steps.append(normalizers.Lowercase())
-    if by_character:
-        steps.append(normalizers.NFKC())
-    return normalizers.Sequence(steps) if steps else None
-
-
-def _cutting(word_type: str | None, by_character: bool) -> Any:
-    """Words stand between spaces; BasicTokenizer's also end at punctuation."""
-    words = pre_tokenizers.BertPreTokenizer() if word_type == "basic" else pre_tokenizers.WhitespaceSplit()
-    if not by_character:
-        return words
-    return pre_tokenizers.Sequence([words, pre_tokenizers.Split(tokenizers.Regex("."), "isolated")])
 
 
 def _add_tokens(pieces: tokenizers.Tokenizer, directory: Path, settings: dict[str, Any]) -> None:
