@@ -98,11 +98,10 @@ class FinetuneConfig(TrainingConfig):
     task: TrainingTask
     sets: tuple[DataSet, ...] = Field(min_length=1, strict=False)  # not strict: TOML has lists, and no tuples
     question_overlap: bool = True  # a third token type for context tokens that the question also contains (qa)
-    # fitted: by logistic regression before the first step (summarize, classify). A classifier's last layer then starts
-    # as the mean of all states, because [CLS] of an encoder that was not trained for classes tells little.
-    head: Literal["random", "fitted"] = "random"
+    head: Literal["random", "fitted"] = "random"  # fitted: by logistic regression before the first step (summarize)
     sentence_types: bool = True  # token types mark the place of each sentence: Sentence.token_type (summarize)
-    lowest_layers: int = Field(default=0, ge=0)  # take so many layers of the checkpoint, from below; 0: all
+    # Take so many layers of the checkpoint, from below; 0: all. Half of them may do as well in half the time.
+    lowest_layers: int = Field(default=0, ge=0)
     # So many of the lowest layers, and the embeddings, keep the weights of the checkpoint: a step then costs less, by
     # up to two thirds where all layers are kept.
     frozen_layers: int = Field(default=0, ge=0)

@@ -20,7 +20,6 @@ from export.model import BigBird, packed_inputs
 from training.config import ConfigError, FinetuneConfig, TrainingTask
 from training.finetune.checkpoint import new_model, save_checkpoint
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
-from training.finetune.fitted_classes import fit_classes
 from training.finetune.fitted_head import fit_head
 from training.runs.distributed import Processes
 from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint
@@ -173,16 +172,11 @@ class Run(Trainer):
             part.requires_grad_(False)
 
     def _fit_head(self) -> None:
-        if self.config.task == "qa":
-            raise ConfigError('head = "fitted" is for the tasks summarize and classify.')
-        if whole_checkpoint(self.out) is not None:  # a resumed run has its head in the checkpoint
-            return
-        layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
-        # The order of an epoch that no short run reaches: steps on what the regression has just read teach little.
-        sequences = self.mixture.epoch(np.random.default_rng([self.config.seed, 2**32, 1]))
-        if self.config.task == "classify":
-            fit_classes(self.model, sequences, layout, self.mixture.label_weights, bf16=self.bf16)
-        else:
+        if self.config.task != "summarize":
+            raise ConfigError('head = "fitted" is for the task summarize.')
+        if whole_checkpoint(self.out) is None:  # a resumed run has its head in the checkpoint
+            layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
+            sequences = self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1]))
             self.sentence_weights = fit_head(self.model, sequences, layout, bf16=self.bf16)
 
     def save(self, directory: Path) -> None:

@@ -43,8 +43,15 @@ _AUTO_CLASSES = {
     "choice": AutoModelForMultipleChoice,
     "span": AutoModelForQuestionAnswering,
 }
-# Names of the special tokens in a tokenizer.json made by this project.
-_SPECIAL_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+# Names of the special tokens in a tokenizer.json made by this project: BERT's, or those of the encoder that
+# `nagayomi warm-start` began with.
+_SPECIAL_TOKENS = {
+    "pad_token": ("[PAD]", "<pad>"),
+    "unk_token": ("[UNK]", "<unk>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
 
 
 class Encoder:
@@ -177,7 +184,11 @@ def _check_words(
 def _load_pieces(directory: Path) -> Any:
     file = directory / "tokenizer.json"
     if file.is_file() and not (directory / "tokenizer_config.json").is_file():  # a checkpoint that was trained here
-        return PreTrainedTokenizerFast(tokenizer_file=str(file), **_SPECIAL_TOKENS)
+        pieces = PreTrainedTokenizerFast(tokenizer_file=str(file))
+        known = pieces.get_vocab()
+        found = {role: [name for name in names if name in known] for role, names in _SPECIAL_TOKENS.items()}
+        pieces.add_special_tokens({role: names[0] for role, names in found.items() if names})
+        return pieces
     return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
 
 

@@ -13,6 +13,7 @@ from training.data import QuestionExample
 from training.jglue.encoder import Encoder, load_encoder, predict
 from training.jglue.features import score, training_features, windowed_questions
 from training.jglue.tasks import TASK_NAMES, ChoiceExample, Example, TaskName, TextExample
+from training.warm_start import warm_start
 
 # DeBERTa-v2's module says so when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
@@ -52,6 +53,23 @@ def test_every_architecture_learns_and_reads_every_task(
     scores = score(encoder, EXAMPLES[task], doc_stride=8)
     assert scores["n"] == len(EXAMPLES[task])
     assert all(-1 <= value <= 1 for name, value in scores.items() if name != "n")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "special"),
+    [("big_bird", ("[PAD]", "[CLS]", "[SEP]")), ("xlm-roberta", ("<pad>", "<s>", "</s>"))],
+)
+def test_a_tokenizer_made_here_keeps_the_special_tokens_of_its_vocabulary(
+    architecture: str, special: tuple[str, ...], checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    """A warm start keeps those of its source; a piece more than the model has would be an index error."""
+    checkpoint = checkpoints[architecture]
+    if architecture == "xlm-roberta":
+        checkpoint = tmp_path / "base"
+        warm_start(str(checkpoints[architecture]), checkpoint)
+    encoder = _load(checkpoint, "jcola")
+    assert (encoder.pieces.pad_token, encoder.pieces.cls_token, encoder.pieces.sep_token) == special
+    assert len(encoder.pieces) == encoder.model.config.vocab_size
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
