@@ -48,10 +48,9 @@ lint: $(VENV)/.stamp-dev
 types: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 
-# No test may fetch anything from a model hub. One process of pytest for each core; a file's tests stay together, because
-# they share models that take seconds to export.
+# No test may fetch anything from a model hub.
 pytest: $(VENV)/.stamp-dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'not slow' --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'not slow'
 
 test-slow: $(VENV)/.stamp-dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
