@@ -25,6 +25,26 @@ def _joined() -> list[Any]:
     return [*(normalizers.Replace(half, full) for half, full in forms if len(full) == 1), normalizers.NFC()]
 
 
+def _proto(file: Path) -> Any:
+    from sentencepiece import sentencepiece_model_pb2
+
+    proto = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at import
+    try:
+        proto.ParseFromString(file.read_bytes())
+    except Exception as error:  # protobuf's own error has no public name
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    return proto
+
+
+def normalises(file: Path) -> bool:
+    """Whether the model has rules that normalise a text before it is cut into pieces, NFKC for example.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    return bool(_proto(file).normalizer_spec.precompiled_charsmap)
+
+
 def read_sentencepiece(
     file: Path, *, fairseq: bool = False, lower: bool = False, of_words: bool = False
 ) -> tokenizers.Tokenizer:
@@ -38,13 +58,7 @@ def read_sentencepiece(
     Raises:
         CheckpointError: the file cannot be read, or is no unigram model.
     """
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at import
-    try:
-        proto.ParseFromString(file.read_bytes())
-    except Exception as error:  # protobuf's own error has no public name
-        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    proto = _proto(file)
     if proto.trainer_spec.model_type != _UNIGRAM:
         raise CheckpointError(
             f"{file} holds a SentencePiece model that is not unigram. Save the fast tokenizer of transformers in its "

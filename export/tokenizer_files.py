@@ -20,11 +20,12 @@ from app.text.template import template_of
 from app.types import NormaliserName, SegmenterName
 from export import bert_japanese_files
 from export.checkpoint import CheckpointError, refuse_lfs_pointer
-from export.sentencepiece_files import read_sentencepiece
+from export.sentencepiece_files import normalises, read_sentencepiece
 
 TOKENIZER_FILE = "tokenizer.json"
 BERT_JAPANESE = "BertJapaneseTokenizer"
 LUKE_JAPANESE = "MLukeTokenizer"
+_SENTENCEPIECE = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model")
 _JAPANESE = re.compile("[ぁ-ヶ一-龠]")
 
 
@@ -128,10 +129,10 @@ def _json_object(file: Path) -> dict[str, Any]:
 
 def _converted(directory: Path) -> tokenizers.Tokenizer:
     """The Rust form that transformers makes of a tokenizer of another kind."""
-    from transformers import AutoTokenizer
+    import transformers
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(directory, use_fast=True, trust_remote_code=False)
     except Exception as error:  # the libraries below raise many types
         raise CheckpointError(f"The tokenizer in {directory} cannot be loaded: {error}") from error
     backend: tokenizers.Tokenizer | None = getattr(tokenizer, "backend_tokenizer", None)
@@ -139,7 +140,21 @@ def _converted(directory: Path) -> tokenizers.Tokenizer:
         raise CheckpointError(
             f"{directory} has no tokenizer.json, and its tokenizer has no Rust form that could be written."
         )
+    # transformers 5 writes a normalizer of its own in place of the rules in DeBERTa's spm.model.
+    for file in (directory / name for name in _SENTENCEPIECE if (directory / name).is_file()):
+        if normalises(file) and not _has_rules(json.loads(backend.to_str())["normalizer"]):
+            raise CheckpointError(
+                f"transformers {transformers.__version__} leaves out the rules of {file} that normalise a text, so "
+                "some texts would get other pieces than in training. transformers 4.57 keeps them."
+            )
     return backend
+
+
+def _has_rules(normalizer: Any) -> bool:
+    """Whether a normalizer of a tokenizer.json is, or holds, the rules of a SentencePiece file."""
+    if normalizer is None:
+        return False
+    return normalizer["type"] == "Precompiled" or any(map(_has_rules, normalizer.get("normalizers", ())))
 
 
 def _luke_japanese(directory: Path, settings: dict[str, Any]) -> tokenizers.Tokenizer:
