@@ -135,8 +135,8 @@ def load_encoder(
         model = _AUTO_CLASSES[kind].from_pretrained(directory, trust_remote_code=False, **options)
     except Exception as error:  # the libraries raise many types, even a bare Exception from the Rust tokenizer
         raise ConfigError(f"The checkpoint {checkpoint!r} cannot be loaded for {task}: {error}") from error
+    _check_numbers(pieces, files, checkpoint)  # first: with other numbers, the sizes may differ as well
     _check_fits(model, pieces, checkpoint, max_tokens)
-    _check_numbers(pieces, files, checkpoint)
     notes = getattr(model.config, "nagayomi", {})
     _check_words(checkpoint, notes, files, normaliser, segmenter)
     if model.config.model_type == "big_bird":
@@ -194,6 +194,8 @@ def _load_pieces(directory: Path) -> Any:
 
 def _check_numbers(pieces: Any, files: TokenizerFiles, checkpoint: str) -> None:
     """Refuse a tokenizer whose pieces have other numbers in transformers, which pads batches and saves the files."""
+    if pieces.pad_token_id is None:
+        raise ConfigError(f"The tokenizer of {checkpoint} has no padding token; use an encoder.")
     theirs, ours = pieces.pad_token_id, files.pieces.token_to_id(pieces.pad_token)
     if theirs != ours:
         raise ConfigError(
@@ -204,8 +206,6 @@ def _check_numbers(pieces: Any, files: TokenizerFiles, checkpoint: str) -> None:
 
 def _check_fits(model: Any, pieces: Any, checkpoint: str, max_tokens: int) -> None:
     """Refuse settings that would otherwise fail with an index error in the middle of a run."""
-    if pieces.pad_token_id is None:
-        raise ConfigError(f"The tokenizer of {checkpoint} has no padding token; use an encoder.")
     vocabulary = model.get_input_embeddings().num_embeddings
     if len(pieces) > vocabulary:
         raise ConfigError(f"The tokenizer of {checkpoint} has {len(pieces)} pieces, the model {vocabulary}.")

@@ -8,7 +8,7 @@ import pytest
 
 from app.cli import main
 from tests.training.conftest import squad, write_json, write_jsonl
-from tests.training.jglue.tiny_encoders import save_tiny_encoder
+from tests.training.jglue.tiny_encoders import fine_tunes_luke, save_tiny_encoder
 from training.jglue.config import EncoderConfig
 from training.jglue.grid_search import tune
 from training.jglue.tasks import TaskName
@@ -96,8 +96,16 @@ def _evaluated(model: Path, data: Path, capsys: pytest.CaptureFixture[str], *opt
     return scores
 
 
+def _marks(architecture: str, *more: pytest.MarkDecorator) -> tuple[pytest.MarkDecorator, ...]:
+    return (*more, fine_tunes_luke) if architecture == "luke" else more
+
+
 @pytest.mark.parametrize(
-    ("architecture", "task"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE)]
+    ("architecture", "task"),
+    [
+        *(pytest.param(*case, marks=_marks(case[0])) for case in CASES),
+        *(pytest.param(*case, marks=_marks(case[0], pytest.mark.slow)) for case in MORE),
+    ],
 )
 def test_the_service_gives_the_scores_of_torch(
     architecture: str, task: TaskName, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

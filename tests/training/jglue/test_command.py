@@ -13,7 +13,7 @@ import pytest
 
 from app.cli import main
 from tests.training.conftest import squad, write_json, write_jsonl
-from tests.training.jglue.tiny_encoders import save_tiny_encoder
+from tests.training.jglue.tiny_encoders import fine_tunes_luke, save_tiny_encoder
 from training.config import ConfigError
 from training.jglue import grid_search
 from training.jglue.command import table
@@ -155,7 +155,7 @@ def test_a_run_leaves_a_checkpoint_its_losses_and_its_scores(whole_run: Path) ->
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script.* is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("architecture", ["bert", "roberta", "deberta-v2", "luke"])
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "deberta-v2", pytest.param("luke", marks=fine_tunes_luke)])
 def test_other_encoders_learn_through_the_same_suite(architecture: str, data: Path, tmp_path: Path) -> None:
     checkpoint = save_tiny_encoder(architecture, tmp_path / "encoder")
     config = _config("jcommonsenseqa", checkpoint, epochs=[8], learning_rates=[0.01])

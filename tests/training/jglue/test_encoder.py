@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 
-from tests.training.jglue.tiny_encoders import ARCHITECTURES, save_tiny_encoder
+from tests.training.jglue.tiny_encoders import ARCHITECTURES, TUNED, fine_tunes_luke, save_tiny_encoder
 from training.config import ConfigError
 from training.data import QuestionExample
 from training.jglue.encoder import Encoder, load_encoder, predict
@@ -40,7 +41,7 @@ def _load(checkpoint: Path, task: TaskName = "jsquad", max_tokens: int = 32, **h
     return load_encoder(str(checkpoint), task, how.get("normaliser", "nfkc"), how.get("segmenter", "none"), max_tokens)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", TUNED)
 @pytest.mark.parametrize("task", TASK_NAMES)
 def test_every_architecture_learns_and_reads_every_task(
     task: TaskName, architecture: str, checkpoints: dict[str, Path]
@@ -72,19 +73,21 @@ def test_a_tokenizer_made_here_keeps_the_special_tokens_of_its_vocabulary(
     assert len(encoder.pieces) == encoder.model.config.vocab_size
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", TUNED)
 def test_windows_are_what_the_tokenizer_itself_makes_of_a_pair(architecture: str, checkpoints: dict[str, Path]) -> None:
+    if architecture == "deberta-v2" and transformers.__version__ >= "5":
+        pytest.skip("DebertaV2Tokenizer of transformers 5 leaves out the rules that normalise text")
     encoder = _load(checkpoints[architecture], max_tokens=60)
     (question,) = windowed_questions(encoder, [QUESTION], doc_stride=60)
     (window,) = question.windows
-    whole = encoder.pieces(QUESTION.question, CONTEXT)  # by transformers
+    whole = encoder.pieces(QUESTION.question, CONTEXT, return_token_type_ids=True)  # by transformers
     assert window.input_ids.tolist() == whole["input_ids"]
     if "token_type_ids" in encoder.inputs:
         assert window.token_type_ids.tolist() == whole["token_type_ids"]
     assert encoder.encode([QUESTION.question], [CONTEXT]) == [{name: whole[name] for name in encoder.inputs}]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", TUNED)
 def test_answers_are_found_where_they_stand(architecture: str, checkpoints: dict[str, Path]) -> None:
     """In every window that shows it, the answer's tokens cover the answer; other windows point at their first token."""
     encoder = _load(checkpoints[architecture], max_tokens=24)
@@ -125,7 +128,7 @@ def _windows_and_features(encoder: Encoder) -> list[tuple[Any, dict[str, Any]]]:
     return list(zip(windows, training_features(encoder, EXAMPLES["jsquad"], doc_stride=4), strict=True))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", TUNED)
 def test_a_batch_does_not_change_a_result(architecture: str, checkpoints: dict[str, Path]) -> None:
     encoder = _load(checkpoints[architecture], "jnli")
     features = training_features(encoder, EXAMPLES["jnli"], doc_stride=8)
@@ -156,7 +159,7 @@ def test_words_are_cut_as_the_files_of_the_tokenizer_say(tmp_path: Path) -> None
         _load(checkpoint)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "luke", "deberta-v2"])
+@pytest.mark.parametrize("architecture", ["bert", pytest.param("luke", marks=fine_tunes_luke), "deberta-v2"])
 def test_tokens_keep_their_place_in_the_text(architecture: str, checkpoints: dict[str, Path]) -> None:
     text = "①駅は 2に  ある"
     tokenizer = _load(checkpoints[architecture], segmenter="mecab-jumandic").tokenizer
@@ -188,15 +191,21 @@ def test_what_does_not_fit_is_refused(architecture: str, changes: dict[str, Any]
 def test_other_numbers_in_transformers_than_in_the_files_are_refused(
     checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MLukeTokenizer of transformers 5 gives <pad> the number after the last piece."""
+    """MLukeTokenizer of transformers 5 gives <pad> the number after the last piece. It is put on here."""
     monkeypatch.setattr("transformers.MLukeTokenizer.pad_token_id", 161, raising=False)
-    monkeypatch.setattr("transformers.__version__", "5.24.0")
+    monkeypatch.setattr(transformers, "__version__", "5.24.0")
     with pytest.raises(ConfigError) as refused:
         _load(checkpoints["luke"])
     assert str(refused.value) == (
         f"transformers 5.24.0 gives <pad> of {checkpoints['luke']} the number 161, but its files say 1; LUKE needs "
         "transformers 4.57."
     )
+
+
+@pytest.mark.skipif(transformers.__version__ < "5", reason="transformers 4 gives LUKE the numbers of its files")
+def test_transformers_5_cannot_fine_tune_luke(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match="LUKE needs transformers 4"):
+        _load(checkpoints["luke"])
 
 
 def test_a_missing_checkpoint_is_said_in_words(tmp_path: Path) -> None:
