@@ -21,7 +21,7 @@ QUESTIONS = (
     *("賃料は月額いくらですか", "遅延損害金の割合はどれくらいですか", "敷金の残額はいつまでに返してもらえますか"),
     "連帯保証人は誰ですか",
 )
-ANSWERS = ["8,800円", "年14.6パーセント", "30日以内"]
+ANSWERS = ["8,800円", "年14.6パーセント", "本駐車場の明渡しを受けた日から30日以内"]
 PAGES = ["1 ページ", "1 ページ", "2 ページ"]
 _MOST_S = 300  # that a slow machine may take
 _STYLE = (
@@ -40,6 +40,7 @@ def contract(browser: Browser) -> bytes:
 
 
 def main(url: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     with chromedriver() as driver:
         browser = Browser(driver)
         try:
