@@ -193,7 +193,7 @@ def test_other_numbers_in_transformers_than_in_the_files_are_refused(
 ) -> None:
     """MLukeTokenizer of transformers 5 gives <pad> the number after the last piece. It is put on here."""
     monkeypatch.setattr("transformers.MLukeTokenizer.pad_token_id", 161, raising=False)
-    monkeypatch.setattr(transformers, "__version__", "5.24.0")
+    monkeypatch.setattr("training.jglue.encoder.transformers.__version__", "5.24.0")
     with pytest.raises(ConfigError) as refused:
         _load(checkpoints["luke"])
     assert str(refused.value) == (
