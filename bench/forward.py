@@ -191,17 +191,18 @@ def run_memory(model: Path, tokens: int, threads: int) -> dict[str, int]:
     """Resident bytes of this process: before the first run of a loaded model, and the peak during it."""
     session = open_session(model, threads)
     inputs = graph_inputs(session, tokens)
-    before = _status_bytes("VmRSS")
+    before = status_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak: loading the model may have set it
     session.run(None, inputs)
-    return {"before": before, "peak": _status_bytes("VmHWM")}
+    return {"before": before, "peak": status_bytes("VmHWM")}
 
 
-def _status_bytes(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def status_bytes(field: str, process: int | str = "self") -> int:
+    """A size that Linux keeps of a process: VmRSS is resident now, VmHWM at the peak."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {field}.")
+    raise RuntimeError(f"/proc/{process}/status has no {field}.")
 
 
 def report(

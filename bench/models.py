@@ -29,6 +29,7 @@ from app.store import Model
 from app.streams import run_module
 from app.tasks.registry import TASKS
 from app.types import Task
+from bench.forward import status_bytes
 from bench.workload import QUESTION, SAMPLE
 
 CHARACTERS_OF_A_TOKEN = 1.7  # of the shipped vocabularies; the figures are in the tokens that were computed
@@ -79,22 +80,16 @@ async def _task(task: Task, stores: Sequence[Path], text: str, rounds: int, thre
                 computed[name] = response.usage.tokens
         for name, (_, model) in services.items():
             median = statistics.median(seconds[name])
+            assert model.engine.pid is not None  # it has just answered
             figures[name] = {
                 "model": model.name,
                 "load_s": round(model.load_seconds, 2),
-                "memory_mib": _resident_mib(model.engine.pid),
+                "memory_mib": status_bytes("VmRSS", model.engine.pid) // 2**20,
                 "seconds": round(median, 3),
                 "tokens_per_s": round(computed[name] / median),
             }
     first = figures[str(stores[0])]["tokens_per_s"]
     return {name: {**one, "speedup": round(one["tokens_per_s"] / first, 2)} for name, one in figures.items()}
-
-
-def _resident_mib(pid: int | None) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) // 1024
-    raise RuntimeError(f"/proc/{pid}/status has no VmRSS.")
 
 
 if __name__ == "__main__":
