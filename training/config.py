@@ -102,11 +102,20 @@ class FinetuneConfig(TrainingConfig):
     sentence_types: bool = True  # token types mark the place of each sentence: Sentence.token_type (summarize)
     # Take so many layers of the checkpoint, from below; 0: all. Half of them may do as well in half the time.
     lowest_layers: int = Field(default=0, ge=0)
+    # One more layer on top of a checkpoint's, which hands the mean of all states to [CLS] at first: encoders that were
+    # trained to pool all their states, such as e5, have little in [CLS] (classify).
+    pooling_layer: bool = False
     # So many of the lowest layers, and the embeddings, keep the weights of the checkpoint: a step then costs less, by
     # up to two thirds where all layers are kept.
     frozen_layers: int = Field(default=0, ge=0)
     class_balance: Share = 0.0  # 0 weights every text equally, 1 every class, which helps rare classes (classify)
     epochs: float = Field(default=1.0, ge=0)  # 0: only the head is fitted
+
+    @model_validator(mode="after")
+    def _only_classifiers_pool(self) -> Self:
+        if self.pooling_layer and self.task != "classify":
+            raise ValueError("pooling_layer is for the task classify, whose head reads [CLS]")
+        return self
 
 
 class PretrainConfig(TrainingConfig):

@@ -28,7 +28,15 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
         token_types = 3
     elif config.task == "summarize":
         token_types = 3 if config.sentence_types else 2
-    model = start_model(config, config.task, tokenizer, num_labels, token_types, layers=config.lowest_layers)
+    model = start_model(
+        config,
+        config.task,
+        tokenizer,
+        num_labels,
+        token_types,
+        layers=config.lowest_layers,
+        pooling_layer=config.pooling_layer,
+    )
     longest = max(one.max_tokens for one in config.sets)
     if longest > model.config.max_position_embeddings:
         raise ConfigError(f"max_tokens is {longest}; the model has {model.config.max_position_embeddings} positions.")

@@ -28,20 +28,26 @@ def start_model(
     *,
     grow: bool = False,
     layers: int = 0,
+    pooling_layer: bool = False,
 ) -> BigBird:
     """The initial model of any run.
 
     Args:
         grow: a checkpoint with too few token types gets copies of its first.
         layers: of a checkpoint, take only so many layers, from below; 0: all.
+        pooling_layer: put one more layer on top of these, which hands the mean of all states to [CLS] at first.
 
     Raises:
         ConfigError: the checkpoint cannot be read, or does not fit the tokenizer or the configuration.
     """
     if config.checkpoint:
-        return _from_checkpoint(config, task, tokenizer, num_labels, token_types, grow=grow, layers=layers)
+        return _from_checkpoint(
+            config, task, tokenizer, num_labels, token_types, grow=grow, layers=layers, pooling_layer=pooling_layer
+        )
     if layers:
         raise ConfigError("lowest_layers takes layers of a checkpoint; this run has no checkpoint.")
+    if pooling_layer:
+        raise ConfigError("pooling_layer goes on top of the layers of a checkpoint; this run has no checkpoint.")
     shape = BigBirdConfig(
         vocab_size=tokenizer.vocab_size,
         hidden_size=config.hidden,
@@ -82,6 +88,7 @@ def _from_checkpoint(
     *,
     grow: bool,
     layers: int,
+    pooling_layer: bool,
 ) -> BigBird:
     try:
         shape, weights = read_checkpoint(Path(config.checkpoint))
@@ -89,7 +96,7 @@ def _from_checkpoint(
         raise ConfigError(f"The checkpoint cannot be used: {error}") from error
     if layers > shape.num_hidden_layers:
         raise ConfigError(f"lowest_layers is {layers}; the checkpoint has {shape.num_hidden_layers} layers.")
-    shape.num_hidden_layers = layers or shape.num_hidden_layers
+    shape.num_hidden_layers = (layers or shape.num_hidden_layers) + pooling_layer
     shape.num_labels = num_labels
     shape.hidden_dropout_prob = shape.attention_probs_dropout_prob = config.dropout
     if grow and shape.type_vocab_size < token_types:
@@ -98,8 +105,26 @@ def _from_checkpoint(
     _check_shape(shape, tokenizer, token_types)
     model = BigBird(shape, task)
     initialise(model, config.seed)
+    if pooling_layer:
+        top = f"bert.encoder.layer.{shape.num_hidden_layers - 1}."
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith(top)}
+        random = model.bert.encoder.layer[-1].state_dict()
+        weights |= {top + name: tensor for name, tensor in _pooling_layer(random).items()}
     _take_over(model, weights, config.checkpoint)
     return model
+
+
+def _pooling_layer(random: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a layer that adds the mean of the states it sees to each state, and learns from there.
+
+    Queries of 0 weigh all tokens alike. The keys stay random, because queries get no gradient from keys of 0.
+    """
+    own = dict(random)
+    for name in ("attention.self.value", "attention.output.dense"):
+        own[f"{name}.weight"] = torch.eye(len(own[f"{name}.weight"]))
+    for name in ("attention.self.query", "output.dense"):
+        own[f"{name}.weight"] = torch.zeros_like(own[f"{name}.weight"])
+    return own
 
 
 def _with_token_types(weights: Mapping[str, Tensor], token_types: int) -> dict[str, Tensor]:

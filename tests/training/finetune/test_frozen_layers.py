@@ -71,3 +71,8 @@ def test_layers_that_do_not_exist_are_refused(
     with pytest.raises(ConfigError) as failure:
         _train(folder, character_tokenizer_file, f"wrong-{len(text)}", text.format(checkpoint))
     assert str(failure.value) == message
+
+
+def test_only_classifiers_have_a_pooling_layer(folder: Path, checkpoint: Path, character_tokenizer_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"pooling_layer is for the task classify, whose head reads \[CLS\]"):
+        _train(folder, character_tokenizer_file, "pooling", f'checkpoint = "{checkpoint}"\npooling_layer = true\n')
