@@ -26,6 +26,7 @@ TOKENIZER_FILE = "tokenizer.json"
 BERT_JAPANESE = "BertJapaneseTokenizer"
 LUKE_JAPANESE = "MLukeTokenizer"
 _SENTENCEPIECE = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model")
+_VOCABULARIES = (*_SENTENCEPIECE, "vocab.txt", "vocab.json")
 _JAPANESE = re.compile("[ぁ-ヶ一-龠]")
 
 
@@ -131,6 +132,11 @@ def _converted(directory: Path) -> tokenizers.Tokenizer:
     """The Rust form that transformers makes of a tokenizer of another kind."""
     import transformers
 
+    # transformers 5 makes a tokenizer without pieces out of a directory without these files.
+    if not any((directory / name).is_file() for name in _VOCABULARIES):
+        raise CheckpointError(
+            f"{directory} has no tokenizer: neither {TOKENIZER_FILE} nor one of {', '.join(_VOCABULARIES)}."
+        )
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(directory, use_fast=True, trust_remote_code=False)
     except Exception as error:  # the libraries below raise many types

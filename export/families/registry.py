@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
+
 from export.checkpoint import CheckpointError, read_config, read_weights
 from export.encoder import EncoderModel, Task
 from export.families.bert import Bert
@@ -90,7 +92,17 @@ def _naming_config(document: Mapping[str, Any]) -> Iterator[None]:
         yield
     except CheckpointError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+    # The last one is what transformers 5 raises for a value of a wrong type.
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        StrictDataclassError,
+    ) as error:
         raise CheckpointError(f"config.json is not one of a {document['model_type']}: {error}") from error
 
 

@@ -152,7 +152,17 @@ async def test_a_provider_that_cannot_run_ends_the_models_that_already_do(
     assert [(engine.state, engine.pid) for engine in started] == [("closed", None)] * 2
 
 
-async def test_loading_that_is_cancelled_leaves_no_engine(handmade_models: Path, started: list[Engine]) -> None:
+async def test_loading_that_is_cancelled_leaves_no_engine(
+    handmade_models: Path, started: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Engine.start
+
+    async def hang(engine: Engine) -> None:
+        await start(engine)
+        if engine._name == "hand-summarize":
+            await asyncio.Event().wait()  # else all might be up, and loading over, before it is cancelled
+
+    monkeypatch.setattr(Engine, "start", hang)
     loading = asyncio.create_task(load_store(Settings(model_store=handmade_models)))
     async with asyncio.timeout(60):
         while not any(engine.state == "up" for engine in started):

@@ -22,7 +22,9 @@ NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """All outputs, from a server with the models of model_store/."""
     log = tmp_path_factory.mktemp("readme") / "log.txt"
-    with log.open("wb") as output:
+    with log.open("wb") as output, pytest.MonkeyPatch.context() as patch:
+        # One window a batch, here and in the commands: each start tries the largest batch, which takes seconds.
+        patch.setenv("NAGAYOMI_MAX_BATCH_TOKENS", "1")
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "serve", "--port", "0"],
             cwd=readme.ROOT, env={**os.environ, "PYTHONWARNINGS": "error"}, stdout=output, stderr=subprocess.STDOUT,

@@ -13,24 +13,19 @@ STORE = Path(__file__).parents[2] / "model_store"
 def questions(tmp_path: Path) -> Path:
     context = (STORE.parent / "app" / "static" / "samples" / "history.txt").read_text(encoding="utf-8")
     paragraphs = [
-        {
-            "context": context,
-            "qas": [{"question": "工事の責任者に選ばれたのは誰ですか"}, {"question": "いつ完成しましたか"}],
-        },
+        {"context": context, "qas": [{"question": "工事の責任者に選ばれたのは誰ですか"}]},
         {"context": context[:300], "qas": [{"question": "どこにありますか"}]},
     ]
     (tmp_path / "squad.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}), encoding="utf-8")
     return tmp_path / "squad.json"
 
 
-@pytest.mark.parametrize(("task", "items"), [("qa", 3), ("classify", 2), ("summarize", 2)])
-def test_the_shipped_models_answer_the_same(
-    task: str, items: int, questions: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("task", ["qa", "classify", "summarize"])
+def test_the_shipped_models_answer_the_same(task: str, questions: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--model", f"nagayomi-small-ja-{task}", "--model-store", str(STORE), "--data", str(questions)]
     assert main(arguments) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (figures["items"], figures["same_results"]) == (items, items)
+    assert (figures["items"], figures["same_results"]) == (2, 2)
     for computation in ("gpu_graph", "rounding_everywhere"):
         assert 0 < figures[computation]["max_probability_diff"] <= figures["max_probability_diff"] <= 2e-2
 

@@ -11,19 +11,21 @@ import onnx_ir
 import pytest
 import torch
 from onnx import TensorProto
+from safetensors.torch import save_file
 
 from app.block_tables import AttentionLayout
 from app.manifest import Manifest, verify_files
 from app.packing import pack
 from export.check_gpu_graph import TOLERANCE, probabilities
-from export.check_parity import build, document, run_onnx
+from export.check_parity import document
 from export.checkpoint import CheckpointError
-from export.encoder import PackedModel, Task
+from export.encoder import EncoderModel, PackedModel, Task
 from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird, packed_inputs
+from export.sharp import sharp_model
 from export.to_onnx import ExportOptions, add_gpu_graph, export
-from export.trace import GPU_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
-from tests.export.graphs import session
+from export.trace import GPU_FILE, WEIGHTS_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
+from tests.export.graphs import Inputs, session
 
 TOGETHER = (705, 64, 65, 1500)
 
@@ -100,21 +102,23 @@ def test_settled_shapes_change_no_bit(gpu_qa: Path, qa_model: BigBird, tmp_path:
     [("qa", "hf-eval"), ("classify", "hf-eval"), ("multiple-choice", "hf-eval"), ("summarize", "random")],
 )
 def test_mixed_precision_gives_the_same_probabilities(task: Task, pattern: Any, tmp_path: Path) -> None:
-    subject = build(task, pattern, 64, 1, tmp_path)
-    model = subject.packed.model
+    model = sharp_model("big_bird", task, layers=1, std=0.04)
+    save_file(model.state_dict(), tmp_path / WEIGHTS_FILE)
     write_gpu_graph(model, tmp_path, pattern)
-    gpu = session(tmp_path / GPU_FILE)
-    rounding = PackedModel(mixed_precision(model))
-    batch = pack([document(tokens, task) for tokens in TOGETHER], subject.layout)
+    batch = pack([document(tokens, task) for tokens in TOGETHER], attention_layout(model, pattern))
     inputs = {name: batch.inputs[name] for name in packed_inputs(task, pattern)}
-    with torch.no_grad():
-        rounded = [value.numpy() for value in rounding(**{name: torch.from_numpy(a) for name, a in inputs.items()})]
-    reference = run_onnx(subject, batch)
-    for fp32, fp16, torch16 in zip(reference, gpu.run(None, inputs), rounded, strict=True):
+    reference, rounded = (_in_torch(one, inputs) for one in (model, mixed_precision(model)))
+    for fp32, fp16, torch16 in zip(reference, session(tmp_path / GPU_FILE).run(None, inputs), rounded, strict=True):
         assert fp16.dtype == torch16.dtype == np.float32
         for ours in (fp16, torch16):
             difference = np.abs(probabilities(ours.reshape(-1)) - probabilities(fp32.reshape(-1)))
             assert 0 < difference.max() <= TOLERANCE
+
+
+@torch.no_grad()
+def _in_torch(model: EncoderModel, inputs: Inputs) -> list[np.ndarray]:
+    outputs = PackedModel(model)(**{name: torch.from_numpy(array) for name, array in inputs.items()})
+    return [value.numpy() for value in outputs]
 
 
 def test_masked_tokens_stay_masked(gpu_qa: Path) -> None:

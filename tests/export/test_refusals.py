@@ -85,7 +85,10 @@ _WORDS = "bert.embeddings.LayerNorm.bias"
         (_weight(lambda weights: weights.pop(_WORDS)), "lacks 1 weights"),
         (_weight(lambda weights: weights[_WORDS].fill_(float("nan"))), f"{_WORDS} of the checkpoint holds NaN"),
         (_weight(lambda weights: weights[_WORDS].fill_(float("inf"))), f"{_WORDS} of the checkpoint holds NaN"),
-        (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer"),
+        (
+            lambda folder: (folder / "tokenizer.json").unlink(),
+            "has no tokenizer: neither tokenizer.json nor one of spm.model",
+        ),
         (_bytes("tokenizer.json", POINTER), "tokenizer.json is a pointer of Git LFS"),
         (_cut("tokenizer.json"), "tokenizer.json cannot be read"),
         (_pieces([*_SPECIAL, *map(str, range(1600))]), "has 1,604 pieces, and the checkpoint embeddings for 1,000"),

@@ -1,6 +1,7 @@
 """From a tiny checkpoint of a family to answers over HTTP."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from export.check_gpu_graph import probabilities
 from export.check_parity import difference, document, reference_logits, reference_of
 from export.encoder import Task
 from export.sharp import sharp_model
-from export.to_onnx import ExportOptions, Target, export
+from export.to_onnx import ExportOptions, Target, add_gpu_graph, export
 from tests.app.asgi import running
 from tests.export.families.tiny import save_checkpoint, save_evidence_checkpoint
 from tests.export.graphs import quadratic_tensors
@@ -38,7 +39,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "modernbert": {"classifier_pooling": "mean"},
     "deberta-v2": {"conv_kernel_size": 3},
 }
-WITH_GPU_GRAPH = ("bert", "modernbert", "deberta-v2")
+WITH_GPU_GRAPH = ("modernbert", "deberta-v2")
 LENGTHS = (1, 65, 300, 512)
 
 
@@ -98,9 +99,20 @@ def test_the_graph_gives_the_logits_of_transformers(family: str, task: Task, sto
 def test_the_graph_for_gpus_is_one_that_tensorrt_takes(
     family: str, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["engine", "check", "--model", f"{family}-classify", "--model-store", str(store)])
+    _check_gpu_graph(store / f"{family}-classify", capsys)
+
+
+@pytest.mark.slow
+def test_so_is_one_that_is_added_to_a_bert(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every operator of it stands in a graph of the test before."""
+    directory = Path(shutil.copytree(store / "bert-classify", tmp_path / "bert-classify"))
+    add_gpu_graph(directory, "tensorrt")
+    _check_gpu_graph(directory, capsys)
+
+
+def _check_gpu_graph(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["engine", "check", "--model", directory.name, "--model-store", str(directory.parent)])
     assert (code, [line for line in capsys.readouterr().out.splitlines() if "refused" in line]) == (0, [])
-    directory = store / f"{family}-classify"
     manifest = Manifest.read(directory)
     assert manifest.gpu_graph is not None
     sessions = [Session(directory, manifest, Settings(intra_op_threads=1), f) for f in (None, manifest.gpu_graph.file)]

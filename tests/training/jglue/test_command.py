@@ -191,7 +191,7 @@ def test_another_configuration_does_not_go_on_with_a_run(
         tune(EncoderConfig.model_validate(_config("jnli", checkpoint, max_tokens=16)), data, out)
 
 
-@pytest.mark.parametrize("step", [3, 7, 11])
+@pytest.mark.parametrize("step", [3, 7, pytest.param(11, marks=pytest.mark.slow)])
 def test_a_killed_process_goes_on_with_the_same_losses(
     step: int, whole_run: Path, data: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
