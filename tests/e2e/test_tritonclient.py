@@ -76,7 +76,7 @@ def test_pairs_and_summaries(client: triton.InferenceServerClient) -> None:
 
 
 def test_many_at_once(client: triton.InferenceServerClient) -> None:
-    assert client.is_server_live()  # opens the connection that the eight share: gevent once gave up while all waited for it
+    assert client.is_server_live()  # opens the connection: gevent once gave up while all eight waited for it
     pending = [client.async_infer("tiny-classify", [tensor("text", CONTEXTS[:1])]) for _ in range(8)]
     shapes = {request.get_result().as_numpy("label").shape for request in pending}
     assert shapes == {(1, 3)}
