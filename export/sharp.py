@@ -61,7 +61,9 @@ def sharp_model(
         evidence = OpenProvence(OpenProvenceConfig(base_model_config=ranking.config.to_dict()), task, ranking)
         classifier = evidence.pruning_head.classifier
         with torch.no_grad():
-            classifier.weight.normal_(0.0, std, generator=torch.Generator().manual_seed(11))
+            # The states before the final norm are larger than those after it: with the whole `std` the logits would be
+            # above 10, and rounding alone would move them by 1e-4.
+            classifier.weight.normal_(0.0, std / 2, generator=torch.Generator().manual_seed(11))
             classifier.bias.zero_()
         return evidence.eval()
     config = FAMILIES[family].config_class(
