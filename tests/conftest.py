@@ -1,6 +1,5 @@
 """Shared by all tests: settings, and a store of tiny models with random weights, exported in seconds."""
 
-import gc
 import os
 import warnings
 from pathlib import Path
@@ -25,12 +24,6 @@ VOCABULARY_TEXT = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """End-to-end tests last: a broken part is named by its own test first."""
     items.sort(key=lambda item: "tests/e2e/" in item.nodeid)
-
-
-def pytest_collection_finish() -> None:
-    """Thousands of tests and their modules stay to the end: the garbage collector need not look at them again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

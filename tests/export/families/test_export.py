@@ -104,7 +104,6 @@ def test_the_graph_for_gpus_is_one_that_tensorrt_takes(
 
 @pytest.mark.slow
 def test_so_is_one_that_is_added_to_a_bert(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every operator of it stands in a graph of the test before."""
     directory = Path(shutil.copytree(store / "bert-classify", tmp_path / "bert-classify"))
     add_gpu_graph(directory, "tensorrt")
     _check_gpu_graph(directory, capsys)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tokenizers
 import torch
 from safetensors.torch import save_file
 from transformers import BigBirdConfig
@@ -21,7 +20,7 @@ from training.runs.initial_model import start_model
 
 @pytest.fixture
 def tokenizer(character_tokenizer_file: Path) -> Tokenizer:
-    return Tokenizer(tokenizers.Tokenizer.from_file(str(character_tokenizer_file)), normaliser="none", segmenter="none")
+    return Tokenizer.load(character_tokenizer_file, normaliser="none", segmenter="none")
 
 
 @pytest.fixture
