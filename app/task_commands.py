@@ -175,6 +175,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         "request_timeout_s": REQUEST_TIMEOUT_S,
         "max_request_timeout_s": REQUEST_TIMEOUT_S,
         "text_threads": 1,
+        "warm_up": False,  # there is one request, and its own batches are the first
         **dict.fromkeys(
             (
                 *("max_text_characters", "max_waiting_characters", "max_client_batch_size"),

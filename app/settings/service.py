@@ -69,6 +69,11 @@ class ServiceSettings(BaseSettings):
         description="Tokens, in whole blocks, that run at once. A higher value raises the throughput of a GPU; on "
         "every device it raises the memory and the wait for the batch before. A longer window still runs, alone.",
     )
+    warm_up: bool = Field(
+        default=True,
+        description="Run the largest batches before the service is ready. Without it the service is ready some seconds "
+        "earlier, the first long text takes those seconds, and a lack of memory shows only then.",
+    )
     max_queue_tokens: int = Field(
         default=786_432,
         ge=1,

@@ -41,8 +41,9 @@ def main() -> None:
     except EOFError:
         return
     try:
-        session = Session(start.directory, start.manifest, start.settings)
-        warm(session, start.manifest, start.settings.max_batch_tokens)
+        settings = start.settings
+        session = Session(start.directory, start.manifest, settings)
+        warm(session, start.manifest, settings.max_batch_tokens, smallest_only=not settings.warm_up)
     except NagayomiError as error:
         _send(sink, protocol.encode(Refused(error)))
         return

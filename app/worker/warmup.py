@@ -12,13 +12,14 @@ from app.packing import Document
 from app.worker.session import Session
 
 
-def warm(session: Session, manifest: Manifest, max_batch_tokens: int) -> None:
-    """Run every batch of `warm_lengths`.
+def warm(session: Session, manifest: Manifest, max_batch_tokens: int, *, smallest_only: bool = False) -> None:
+    """Run every batch of `warm_lengths`, or only the last of them, which takes next to no time.
 
     Raises:
         BrokenModel: one of them fails, or the graph has not the labels of the manifest.
     """
-    for lengths in warm_lengths(session.layout, manifest.max_tokens, max_batch_tokens):
+    batches = warm_lengths(session.layout, manifest.max_tokens, max_batch_tokens)
+    for lengths in batches[-1:] if smallest_only else batches:
         try:
             outputs = session.run(session.pack([_sample(length, manifest) for length in lengths]))
         except Exception as error:  # anything at all: a model that cannot run its own sizes is not served

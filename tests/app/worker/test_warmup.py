@@ -1,5 +1,6 @@
 """The first batches of a session: the largest possible shapes, and the error when they fail."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from app.block_tables import AttentionLayout, block_tables
 from app.errors import BrokenModel
 from app.manifest import Manifest
+from app.packing import Document, PackedBatch
 from app.settings import Settings
 from app.worker.session import Session
 from app.worker.warmup import warm, warm_lengths
@@ -56,3 +58,18 @@ def test_a_graph_that_cannot_run_its_own_sizes(handmade_models: Path, monkeypatc
     monkeypatch.setattr(session, "run", fails)
     with pytest.raises(BrokenModel, match="windows of up to 256 tokens and --max-batch-tokens 512 allow: no memory"):
         warm(session, manifest, 512)
+
+
+def test_the_smallest_batch_alone(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = handmade_models / "hand-classify"
+    manifest = Manifest.read(directory)
+    session = Session(directory, manifest, Settings(intra_op_threads=1))
+    pack, packed = session.pack, []
+
+    def noted(documents: Sequence[Document]) -> PackedBatch:
+        packed.append([len(document.input_ids) for document in documents])
+        return pack(documents)
+
+    monkeypatch.setattr(session, "pack", noted)
+    warm(session, manifest, 512, smallest_only=True)
+    assert packed == [[session.layout.block_size]]
