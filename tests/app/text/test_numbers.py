@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.text.numbers import inside_numbers
@@ -85,6 +85,8 @@ def test_a_numeral_inside_a_word_is_no_number() -> None:
 
 
 @given(text=st.text(alphabet="0123９.,:年人第一万 %mA-ア本。", max_size=40))
+@example(text="3万0A00")
+@example(text="3万0,0A00")
 def test_no_place_between_two_digits_or_before_a_percent_sign_is_outside(text: str) -> None:
     inside = inside_numbers(text, np.ones(len(text) + 1, dtype=np.bool_))
     for place in range(1, len(text)):
