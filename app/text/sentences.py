@@ -33,7 +33,7 @@ from app.text.characters import (
     ROUND_OPENERS,
     WIDE_COMMAS,
 )
-from app.text.graphemes import whole_spans
+from app.text.graphemes import around, whole_spans
 from app.text.structure import Structure, structure_of
 
 # A quotation longer than this is a passage of its own: it is cut at the sentences inside it.
@@ -145,7 +145,12 @@ def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentenc
         np.fromiter((one[1] for one in found), dtype=np.int32, count=len(found)),
     )
     begin = blocks[0].start
-    starts, ends = whole_spans(structure.text[begin : blocks[-1].end], starts - begin, ends - begin)
+    text = structure.text[begin : blocks[-1].end]
+    asked = starts - begin
+    starts, ends = whole_spans(text, asked, ends - begin)
+    # A start that moved past a mark of the character before (a virama after 。) may have a blank next.
+    for moved in np.flatnonzero(starts > asked).tolist():
+        starts[moved] = _skip_bare_blanks(text, int(starts[moved]), int(ends[moved]))
     return [
         Sentence(start + begin, end + begin, kind, cut)
         for start, end, (_, _, kind, cut) in zip(starts.tolist(), ends.tolist(), found, strict=True)
@@ -215,6 +220,13 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
         start = _skip_blank(text, position, stop)
     if start < stop:
         yield stop
+
+
+def _skip_bare_blanks(text: str, start: int, stop: int) -> int:
+    """Past blanks; one with a mark on it is seen and stays."""
+    while start < stop and text[start] in _IS_BLANK and around(text, np.array([start + 1]))[0][0] == start + 1:
+        start += 1
+    return start
 
 
 def _skip_blank(text: str, start: int, stop: int) -> int:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.text.characters import BLANKS
@@ -38,6 +38,7 @@ def test_any_text_loses_nothing(text: str) -> None:
     check_spans(text)
 
 
+@example("。\u094d あ")
 @given(st.lists(st.sampled_from([*CHARACTERS, *"".join(CHARACTERS), "。"]), max_size=30).map("".join))
 def test_no_sentence_begins_or_ends_inside_a_character(text: str) -> None:
     check_spans(text)
