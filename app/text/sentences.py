@@ -148,9 +148,11 @@ def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentenc
     text = structure.text[begin : blocks[-1].end]
     asked = starts - begin
     starts, ends = whole_spans(text, asked, ends - begin)
-    # A start that moved past a mark of the character before (a virama after 。) may have a blank next.
-    for moved in np.flatnonzero(starts > asked).tolist():
-        starts[moved] = _skip_bare_blanks(text, int(starts[moved]), int(ends[moved]))
+    # A start that moved past a mark of the character before (a virama after 。) may have blanks next.
+    moved = np.flatnonzero(starts > asked)
+    spans = zip(starts[moved].tolist(), ends[moved].tolist(), strict=True)
+    seen = np.array([_skip_blank(text, start, end) for start, end in spans], dtype=starts.dtype)
+    starts[moved] = around(text, seen)[0]  # a blank with a mark on it is seen too
     return [
         Sentence(start + begin, end + begin, kind, cut)
         for start, end, (_, _, kind, cut) in zip(starts.tolist(), ends.tolist(), found, strict=True)
@@ -220,13 +222,6 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
         start = _skip_blank(text, position, stop)
     if start < stop:
         yield stop
-
-
-def _skip_bare_blanks(text: str, start: int, stop: int) -> int:
-    """Past blanks; one with a mark on it is seen and stays."""
-    while start < stop and text[start] in _IS_BLANK and around(text, np.array([start + 1]))[0][0] == start + 1:
-        start += 1
-    return start
 
 
 def _skip_blank(text: str, start: int, stop: int) -> int:

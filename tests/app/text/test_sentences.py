@@ -39,6 +39,8 @@ def test_any_text_loses_nothing(text: str) -> None:
 
 
 @example("。\u094d あ")
+@example("。\u094d  \u0301あ")
+@example("。\u094d 。\u094d ")
 @given(st.lists(st.sampled_from([*CHARACTERS, *"".join(CHARACTERS), "。"]), max_size=30).map("".join))
 def test_no_sentence_begins_or_ends_inside_a_character(text: str) -> None:
     check_spans(text)
