@@ -21,9 +21,10 @@ from tqdm import tqdm
 from app.manifest import Manifest
 from app.settings import Settings
 from app.streams import run_module
-from app.tasks.answer_bounds import AnswerBounds, answer_bounds, block_bounds
-from app.tasks.answers import decode_answers
+from app.tasks.answer_bounds import AnswerBounds
+from app.tasks.answers import best_answers
 from app.tasks.base import documents_of
+from app.tasks.qa import bounds_in_turn
 from app.text.structure import structure_of
 from app.text.tokenizer import Tokenizer
 from app.text.windows import question_windows
@@ -80,11 +81,9 @@ class Reader:
             if example.context not in read:
                 structure = structure_of(example.context)
                 tokens = self._tokenizer.encode(example.context, structure)
-                read[example.context] = (
-                    tokens,
-                    answer_bounds(structure, tokens, segmented=True),
-                    block_bounds(structure, tokens),
-                )
+                segmented = self._manifest.segmenter != "none"
+                rules, blocks = bounds_in_turn(structure, tokens, segmented=segmented)
+                read[example.context] = (tokens, rules, blocks)
             tokens, *both = read[example.context]
             for place, bounds in enumerate(both):
                 unreachable[place] += not is_reachable(example, bounds)
@@ -117,13 +116,13 @@ class Reader:
         )
         outputs = [self._session.run(self._session.pack([document]))[0] for document in documents_of(windows)]
         answers = []
-        for bounds in both:
-            best = decode_answers(
-                example.context,
-                windows,
-                [output["start_logits"] for output in outputs],
-                [output["end_logits"] for output in outputs],
-                bounds,
+        for bounds in (both, both[1:]):  # as the service, which falls back to blocks; and blocks alone
+            best = best_answers(
+                [example.context],
+                [bounds],
+                [windows],
+                [[output["start_logits"] for output in outputs]],
+                [[output["end_logits"] for output in outputs]],
                 max_answer_tokens=MAX_ANSWER_TOKENS,
                 temperature=manifest.temperature,
             )

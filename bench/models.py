@@ -1,6 +1,6 @@
 """What the models of a store cost, next to those of another: time to load, memory of the engine, tokens per second.
 
-    python -m bench.models STORE [STORE ...] [--tokens 3000] [--rounds 5]
+    python -m bench.models STORE [STORE ...] [--characters 5100] [--rounds 5]
 
 Each task's models, one of each store, are loaded together and asked in turns about one long text, so that other work
 of the machine slows all alike. The text is a sample of the page, repeated.
@@ -30,9 +30,7 @@ from app.streams import run_module
 from app.tasks.registry import TASKS
 from app.types import Task
 from bench.forward import status_bytes
-from bench.workload import QUESTION, SAMPLE
-
-CHARACTERS_OF_A_TOKEN = 1.7  # of the shipped vocabularies; the figures are in the tokens that were computed
+from bench.workload import QUESTION, SAMPLE, positive
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,18 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m bench.models", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("stores", type=Path, nargs="+", metavar="STORE", help="folders of models")
-    parser.add_argument("--tokens", type=int, default=3000, help="length of the text, about")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--characters", type=positive(int), default=5100, help="length of the text")
+    parser.add_argument("--rounds", type=positive(int), default=5)
     parser.add_argument("--threads", type=int, default=0, help="of each engine; default: one per physical core")
     args = parser.parse_args(arguments)
-    print(json.dumps(asyncio.run(measure(args.stores, args.tokens, args.rounds, args.threads))))
+    print(json.dumps(asyncio.run(measure(args.stores, args.characters, args.rounds, args.threads))))
     return 0
 
 
-async def measure(stores: Sequence[Path], tokens: int, rounds: int, threads: int) -> dict[str, dict[str, Any]]:
+async def measure(stores: Sequence[Path], characters: int, rounds: int, threads: int) -> dict[str, dict[str, Any]]:
     """The figures of every task, by the store's path."""
     sample = SAMPLE.read_text(encoding="utf-8")
-    characters = round(tokens * CHARACTERS_OF_A_TOKEN)
     text = (sample * (1 + characters // len(sample)))[:characters]
     return {task: await _task(task, stores, text, rounds, threads) for task in TASKS}
 

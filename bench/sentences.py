@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from app.errors import InvalidInput
 from app.streams import run_module
 from app.text.blocks import BlockKind
 from app.text.characters import BLANKS
@@ -51,6 +52,7 @@ def read_gold(folder: Path) -> list[GoldDocument]:
 
     Raises:
         ValueError: a sentence does not stand where it should, or a kind is unknown.
+        InvalidInput: the folder holds no document.
     """
     documents = []
     for file in sorted(folder.glob("*.json")):
@@ -70,7 +72,7 @@ def read_gold(folder: Path) -> list[GoldDocument]:
             )
         )
     if not documents:
-        raise ValueError(f"{folder} has no *.json.")
+        raise InvalidInput(f"{folder} has no *.json.")
     return documents
 
 

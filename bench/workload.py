@@ -1,9 +1,13 @@
 """Shared by simulations, load tests and the soak: arrivals, lengths, a text to cut documents from, percentiles."""
 
+import argparse
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SAMPLE = Path(__file__).parents[1] / "app" / "static" / "samples" / "history.txt"
 QUESTION = "工事の責任者は誰でしたか"  # of SAMPLE
@@ -29,3 +33,18 @@ def percentile(values: Iterable[float], percent: float) -> float:
     """The percentile by nearest rank; infinite when there is no value."""
     ordered = sorted(values)
     return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1] if ordered else math.inf
+
+
+def positive(kind: Callable[[str], T]) -> Callable[[str], T]:
+    """What parses an argument that must be a finite number above 0."""
+
+    def number(value: str) -> T:
+        try:
+            parsed = kind(value)
+        except ValueError:
+            parsed = None
+        if parsed is None or not 0 < float(value) < float("inf"):
+            raise argparse.ArgumentTypeError(f"{value!r} is not a number above 0.")
+        return parsed
+
+    return number

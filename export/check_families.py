@@ -71,7 +71,9 @@ def family_figures(
 
 def together(lengths: Sequence[int]) -> list[tuple[int, ...]]:
     """The documents of each batch: short ones around long ones, so that every length is first, last or between."""
-    return [tuple(lengths[: len(lengths) // 2]), tuple(lengths[: len(lengths) // 2 - 1 : -1]), (1, lengths[-1], 65)]
+    middle = len(lengths) // 2
+    groups = [tuple(lengths[:middle]), tuple(reversed(lengths[middle:])), (lengths[0], lengths[-1], lengths[middle])]
+    return [group for group in groups if group]
 
 
 def _build(

@@ -10,6 +10,7 @@ third computation had two candidates of about equal probability.
 """
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
-from app.errors import BrokenModel
+from app.errors import BrokenModel, InvalidInput
 from app.manifest import Manifest
 from app.packing import Document
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
@@ -79,9 +80,11 @@ def _result(prepared: AnyPrepared, outputs: list[Outputs]) -> Any:
 
 def prepared_items(directory: Path, manifest: Manifest, data: Path, limit: int) -> Iterator[AnyPrepared]:
     """The first questions of SQuAD files, or only their texts if the model answers none, as the service reads them."""
+    if manifest.task not in ("qa", "classify", "summarize"):
+        raise InvalidInput(f"{directory} has the task {manifest.task}; only qa, classify and summarize are compared.")
     settings = Settings()
     tokenizer = Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
-    for context, question in list(_items(data, manifest.task == "qa"))[:limit]:
+    for context, question in itertools.islice(_items(data, manifest.task == "qa"), limit):
         if question is not None:
             asked = QaRequest(question=question, context=context)
             yield PreparedQa(tokenizer, manifest, asked, [QA.source(asked)], settings)
@@ -95,12 +98,14 @@ def prepared_items(directory: Path, manifest: Manifest, data: Path, limit: int) 
 
 def _items(data: Path, with_questions: bool) -> Iterator[tuple[str, str | None]]:
     for file in sorted(data.glob("*.json")) if data.is_dir() else [data]:
-        for article in json.loads(file.read_text(encoding="utf-8"))["data"]:
-            for paragraph in article["paragraphs"]:
-                if with_questions:
-                    yield from ((paragraph["context"], qa["question"]) for qa in paragraph["qas"])
-                else:
-                    yield paragraph["context"], None
+        try:
+            articles = json.loads(file.read_text(encoding="utf-8"))["data"]
+            paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
+            asked = [(one["context"], [qa["question"] for qa in one["qas"]]) for one in paragraphs]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInput(f"{file} is not SQuAD JSON: {type(error).__name__} {error}.") from error
+        for context, questions in asked:
+            yield from ((context, question) for question in (questions if with_questions else [None]))
 
 
 class _FastProducts(TorchDispatchMode):

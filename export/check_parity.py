@@ -261,6 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{args.family} is compared with the heads {', '.join(known)}; not {', '.join(sorted(missing))}.")
     if args.pooling and args.family not in ("modernbert", "open_provence"):
         parser.error("--pooling goes with --family modernbert and open_provence.")
+    if args.attention and args.family == "big_bird":
+        parser.error("--attention goes with the other families; big_bird is compared with its block-sparse attention.")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     transformers.logging.set_verbosity_error()
     if args.family != "big_bird":

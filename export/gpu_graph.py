@@ -100,7 +100,8 @@ def _dimensions(value: ir.Value) -> Sequence[Dimension]:
 
 def _constant(graph: ir.Graph, array: np.ndarray) -> ir.Value:
     """An initializer; equal ones are kept once."""
-    name = "_".join(["constant", str(array.dtype), *map(str, array.reshape(-1))]).replace("-", "minus")
+    shape = "x".join(map(str, array.shape))
+    name = "_".join(["constant", str(array.dtype), shape, *map(str, array.reshape(-1))]).replace("-", "minus")
     if name not in graph.initializers:
         value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
         value.shape, value.dtype = ir.Shape(array.shape), ir.DataType.from_numpy(array.dtype)

@@ -7,14 +7,15 @@ the second on short ones. This module knows tensors by name, and does not know t
 
 import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from app.errors import InvalidInput
 from app.streams import run_module
 from export.stored_weights import from_stored
 
@@ -23,7 +24,7 @@ def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Te
     """The mean of each weight, in fp32.
 
     Raises:
-        ValueError: a weight is missing from one checkpoint, or has another shape there.
+        InvalidInput: a weight is missing from one checkpoint, or has another shape there.
     """
     unlike = sorted(
         name
@@ -31,8 +32,16 @@ def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Te
         if name not in first or name not in second or first[name].shape != second[name].shape
     )
     if unlike:
-        raise ValueError(f"The checkpoints are not of one model: {unlike[0]} differs, and {len(unlike) - 1} more.")
+        raise InvalidInput(f"The checkpoints are not of one model: {unlike[0]} differs, and {len(unlike) - 1} more.")
     return {name: torch.lerp(first[name].float(), second[name].float(), 0.5) for name in first}
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint, which may be a model of the store, in int8."""
+    try:
+        return from_stored(load_file(folder / "model.safetensors"))
+    except (SafetensorError, ValueError) as error:
+        raise InvalidInput(f"{folder / 'model.safetensors'} cannot be read: {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,13 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     args = parser.parse_args(arguments)
-    # A checkpoint may be a model of the store, in int8.
-    weights = [from_stored(load_file(folder / "model.safetensors")) for folder in (args.first, args.second)]
-    try:
-        mean = mean_of(*weights)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    mean = mean_of(*(_weights(folder) for folder in (args.first, args.second)))
     args.out.mkdir(parents=True, exist_ok=True)
     save_file(mean, args.out / "model.safetensors")
     for name in ("config.json", "tokenizer.json"):

@@ -55,8 +55,8 @@ class TrainingConfig(_Part):
 
     # Optimisation.
     batch_tokens: Count = 8192  # tokens of a step, over all processes
-    # Tokens of one pass of one process, at least one sequence. It bounds memory and changes no result. Small passes
-    # stay in the caches of a CPU, large ones keep a GPU busy.
+    # Tokens of one pass of one process, at least one sequence. It bounds memory; without dropout it changes no result,
+    # and with dropout other values are dropped. Small passes stay in the caches of a CPU, large ones keep a GPU busy.
     micro_batch_tokens: Count = 8192
     learning_rate: Positive = 5e-4
     warmup_share: Share = 0.1

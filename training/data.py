@@ -6,18 +6,21 @@ This module knows file formats and splits, and does not know tokens or models. F
 import gzip
 import hashlib
 import json
+import random
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO, TypeGuard
+from typing import Any, TextIO, TypeGuard, TypeVar
 
 from app.errors import InvalidInput
 from app.text.sentences import split_sentences
 from training.config import ContextUnit
+
+Item = TypeVar("Item")
 
 _TITLE_MARK = " [SEP] "
 
@@ -96,6 +99,13 @@ def files_under(path: Path, pattern: str) -> list[Path]:
     return files
 
 
+def sample(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """So many of the items, in order and always the same; all of them without a limit."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index] for index in sorted(random.Random(0).sample(range(len(items)), limit))]
+
+
 def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionExample]:
     """SQuAD JSON (JaQuAD, JSQuAD and a user's own): a file or a folder of files.
 
@@ -140,6 +150,8 @@ def title_on_its_own(example: QuestionExample) -> QuestionExample:
 
 def _check_article(article: Any, where: str) -> None:
     """Refuse records that are not SQuAD, and answers that are not at their `answer_start`."""
+    if isinstance(article, dict) and not isinstance(article.get("title", ""), str | None):
+        raise DataError(f"{where}: the title is a text.")
     for paragraph in _list_in(article, "paragraphs", where):
         if not isinstance(paragraph, dict) or not isinstance(paragraph.get("context"), str):
             raise DataError(f'{where}: every paragraph is an object with a text under "context".')

@@ -21,6 +21,7 @@ from app.text.normalizer import normalise
 from app.text.segmenter import MecabSegmenter, cut_words
 from app.types import NormaliserName
 from training.corpus import corpus_texts
+from training.data import DataError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -40,33 +41,44 @@ def train_unigram(counts: Counter[str], vocab_size: int, character_coverage: flo
 
     The unigram language model of Kudo 2018, with at most `vocab_size` pieces including the special tokens; fewer when
     the words give no more.
+
+    Raises:
+        DataError: the texts hold no word, or `vocab_size` has no room for their characters.
     """
+    if not counts:
+        raise DataError("The texts hold no word.")
     with tempfile.TemporaryDirectory() as folder:
         words = Path(folder) / "words.tsv"
         words.write_text("".join(f"{word}\t{count}\n" for word, count in sorted(counts.items())), encoding="utf-8")
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(words),
-            input_format="tsv",
-            model_prefix=str(Path(folder) / "unigram"),
-            model_type="unigram",
-            vocab_size=vocab_size,
-            hard_vocab_limit=False,
-            character_coverage=character_coverage,
-            max_sentencepiece_length=12,
-            normalization_rule_name="identity",
-            add_dummy_prefix=False,
-            pad_id=0,
-            unk_id=1,
-            bos_id=2,
-            eos_id=3,
-            pad_piece=SPECIAL_TOKENS[0],
-            unk_piece=SPECIAL_TOKENS[1],
-            bos_piece=SPECIAL_TOKENS[2],
-            eos_piece=SPECIAL_TOKENS[3],
-            control_symbols=[SPECIAL_TOKENS[4]],
-            num_threads=1,  # the result does not depend on the machine
-            minloglevel=1,
-        )
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                input=str(words),
+                input_format="tsv",
+                model_prefix=str(Path(folder) / "unigram"),
+                model_type="unigram",
+                vocab_size=vocab_size,
+                hard_vocab_limit=False,
+                character_coverage=character_coverage,
+                max_sentencepiece_length=12,
+                normalization_rule_name="identity",
+                add_dummy_prefix=False,
+                pad_id=0,
+                unk_id=1,
+                bos_id=2,
+                eos_id=3,
+                pad_piece=SPECIAL_TOKENS[0],
+                unk_piece=SPECIAL_TOKENS[1],
+                bos_piece=SPECIAL_TOKENS[2],
+                eos_piece=SPECIAL_TOKENS[3],
+                control_symbols=[SPECIAL_TOKENS[4]],
+                num_threads=1,  # the result does not depend on the machine
+                minloglevel=1,
+            )
+        except RuntimeError as error:  # the library has no other
+            raise DataError(
+                f"A vocabulary of {vocab_size} pieces cannot be trained on {len(counts)} words; it needs at least one "
+                f"piece for each of the {len(SPECIAL_TOKENS)} special tokens and for each frequent character: {error}"
+            ) from error
         model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at import
         model.ParseFromString((Path(folder) / "unigram.model").read_bytes())
     return _rust_tokenizer([(piece.piece, piece.score) for piece in model.pieces])

@@ -70,6 +70,8 @@ def read_source(encoder: str) -> Source:
         raise WarmStartError(f"The config.json of {encoder} lacks {', '.join(missing)}.")
     prefix = PREFIXES[family]
     bare = {name.removeprefix(prefix): tensor.float() for name, tensor in weights.items()}
+    if "embeddings.word_embeddings.weight" not in bare:
+        raise WarmStartError(f"{encoder} has no word embeddings of a {family} encoder among its weights.")
     return Source(config, bare, tokenizer)
 
 

@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from app.errors import FileError, FileTooLarge
+from app.errors import BrokenFile, FileError, FileTooLarge
 from app.files import wire
 from app.files.limits import FileLimits
 
@@ -33,6 +34,10 @@ def answer_one(answer_of: Callable[[dict[str, Any], bytes, FileLimits], bytes]) 
     except MemoryError:
         message = f"Reading the file needs more than the {limits.max_memory_bytes} bytes of memory that are allowed."
         answer = wire.encode({"error": FileTooLarge.error_type, "message": message})
+    except Exception as error:
+        traceback.print_exc()  # into the log of the service
+        message = f"The file cannot be read: its reader failed ({type(error).__name__})."
+        answer = wire.encode({"error": BrokenFile.error_type, "message": message})
     sink.write(answer)
     sink.flush()
     os._exit(0)  # a reader of standard input would hold up the ordinary end

@@ -211,6 +211,11 @@ class DocumentBuilder:
         return "".join(self._parts)
 
     @property
+    def length(self) -> int:
+        """Characters of the text so far."""
+        return self._length
+
+    @property
     def blocks(self) -> tuple[Block, ...]:
         return tuple(self._blocks)
 

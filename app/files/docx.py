@@ -79,14 +79,14 @@ class _DocxReader:
         self._builder = DocumentBuilder()
         self._end = 0  # of what the builder has
         self._breaks: list[tuple[int, PageBreak]] = []
-        self._carried = ""  # the text of a paragraph whose end mark was deleted: it continues in the next one
+        self._carried: Paragraph | None = None  # its end mark was deleted: it continues in the next one
         self._furniture: set[str] = set()
         self._warnings: list[FileWarning] = []
 
     def add_all(self, parents: Iterable[Element], kind: BlockKind) -> None:
         """Add the text of headers, footers or notes as blocks of one kind. A header that repeats is added once."""
         for parent in parents:
-            for item in self._items(parent):
+            for item in self._all_items(parent):
                 texts = [item.text] if isinstance(item, Paragraph) else [" ".join(filter(None, r)) for r in item.rows]
                 for text in texts:
                     if kind == "furniture" and text.strip() in self._furniture:
@@ -96,7 +96,7 @@ class _DocxReader:
 
     def add_blocks(self, parent: Element) -> None:
         """Add the blocks of the body."""
-        for item in self._items(parent):
+        for item in self._all_items(parent):
             if isinstance(item, Paragraph):
                 self._add_paragraph(item)
             else:
@@ -108,6 +108,14 @@ class _DocxReader:
 
     # --- from elements to items --------------------------------------------------------------------------------------
 
+    def _all_items(self, parent: Element) -> Iterator[Paragraph | _Table]:
+        """The items of a body, cell, note or text box. A paragraph that would continue past its end ends there."""
+        outer, self._carried = self._carried, None
+        yield from self._items(parent)
+        if self._carried is not None:
+            yield self._carried
+        self._carried = outer
+
     def _items(self, parent: Element) -> Iterator[Paragraph | _Table]:
         """The paragraphs and tables under `parent`, in order; a text box follows the paragraph that holds it."""
         for child in parent:
@@ -116,7 +124,7 @@ class _DocxReader:
             elif child.tag == "w:tbl":
                 box = _only_cell(child)
                 if box is not None:
-                    yield from self._items(box)
+                    yield from self._all_items(box)
                 else:
                     yield self._table(child)
             elif child.tag == "mc:AlternateContent":
@@ -134,13 +142,13 @@ class _DocxReader:
         if section is not None and id(section) in self._ends_page:
             mark = PageBreak(len(paragraph.text), is_wished=True)
             paragraph = replace(paragraph, breaks=(*paragraph.breaks, mark))
-        if paragraph.goes_on:
-            self._carried += paragraph.text
-        else:
-            yield paragraph.after(self._carried)
-            self._carried = ""
-        for box in paragraph.text_boxes:
-            yield from self._items(box)
+        boxes = paragraph.text_boxes
+        paragraph = paragraph.after(self._carried)
+        self._carried = paragraph if paragraph.goes_on else None
+        if self._carried is None:
+            yield paragraph
+        for box in boxes:
+            yield from self._all_items(box)
 
     def _table(self, element: Element) -> _Table:
         rows, breaks = [], []
@@ -163,7 +171,7 @@ class _DocxReader:
         """The texts of a cell's paragraphs and of the rows of tables in it."""
         texts: list[str] = []
         breaks: list[PageBreak] = []
-        for item in self._items(cell):
+        for item in self._all_items(cell):
             if isinstance(item, Paragraph):
                 texts.append(item.text)
                 breaks += item.breaks
@@ -187,9 +195,11 @@ class _DocxReader:
 
     def _add(self, kind: BlockKind, text: str, level: int = 0, breaks: Sequence[PageBreak] = ()) -> None:
         block = self._builder.add(kind, text, level)
-        start = block.start - (len(text) - len(text.lstrip())) if block else self._end
+        # The builder drops blanks at the start, so a break before or between them is one before the block.
+        first = block.start if block else self._end
+        dropped = len(text) - len(text.lstrip())
         self._end = block.end if block else self._end
-        self._breaks += [(min(max(start + mark.offset, 0), self._end), mark) for mark in breaks]
+        self._breaks += [(min(first + max(mark.offset - dropped, 0), self._end), mark) for mark in breaks]
 
     def _add_table(self, table: _Table) -> None:
         self._builder.end_list()

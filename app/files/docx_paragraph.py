@@ -45,10 +45,12 @@ class Paragraph:
     text_boxes: tuple[Element, ...]
     goes_on: bool  # its end mark was deleted: the next paragraph continues in the same line
 
-    def after(self, carried: str) -> "Paragraph":
-        """This paragraph with the text of the paragraphs before it that continue in it."""
-        breaks = tuple(PageBreak(mark.offset + len(carried), mark.is_wished) for mark in self.breaks)
-        return replace(self, text=carried + self.text, breaks=breaks) if carried else self
+    def after(self, carried: "Paragraph | None") -> "Paragraph":
+        """This paragraph with the text of the paragraph before it that continues in it."""
+        if carried is None:
+            return self
+        moved = (PageBreak(mark.offset + len(carried.text), mark.is_wished) for mark in self.breaks)
+        return replace(self, text=carried.text + self.text, breaks=(*carried.breaks, *moved))
 
 
 @dataclass(slots=True)

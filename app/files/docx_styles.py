@@ -5,7 +5,7 @@ know text.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
 from app.files.numbering import format_number
@@ -158,11 +158,14 @@ class Styles:
             if list_of_number is None:
                 continue
             overrides = {}
+            levels = dict(list_of_number.levels)
             for override in element.iter("w:lvlOverride"):
                 start = _integer(value(override, "w:startOverride"))
                 if start is not None:
                     overrides[_integer(override.get("w:ilvl")) or 0] = start
-            self._numbers[element.get("w:numId", "")] = (list_of_number, overrides)
+                levels.update(_level(level) for level in override.iter("w:lvl"))
+            # The list still counts on: only the form of its numbers is another.
+            self._numbers[element.get("w:numId", "")] = (replace(list_of_number, levels=levels), overrides)
 
 
 def is_on(value: str) -> bool:

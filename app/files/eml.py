@@ -7,7 +7,7 @@ mail, also in headers, so app/files/encoding.py decides. This module does not kn
 
 import email
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from email.errors import HeaderParseError, MessageError
 from email.header import decode_header
@@ -28,7 +28,8 @@ _MAX_NAMED_ATTACHMENTS = 20
 # The headers that are shown, in the order in which mail programs show them.
 _SHOWN = ("From", "To", "Cc", "Date")
 _QUOTED = re.compile(r"[ \t]*[>＞]")
-_FOLD = re.compile(r"\s*[\r\n]+\s*")
+_WORD_OR_BACKSLASH = re.compile(r"(=\?[^?]*\?[bBqQ]\?.*?\?=)|\\")  # encoded words as email.header finds them
+_FOLD = re.compile(r"(?<!\s)\s*[\r\n]\s*")
 
 
 def read_eml(data: bytes) -> Document:
@@ -90,8 +91,10 @@ class _MailReader:
         elif kind == "multipart/alternative":
             self._add_best(list(_parts_of(part)))
         elif kind == "multipart/related":  # the text, and the pictures that it shows
-            for index, inner in enumerate(_parts_of(part)):
-                if index == 0:
+            inside = list(_parts_of(part))
+            root = _root_of(part, inside)
+            for inner in inside:
+                if inner is root:
                     self._add_part(inner)
                 elif name := self._file_name(inner):
                     self._attachments.append(name)
@@ -104,11 +107,27 @@ class _MailReader:
             self._add_text(part, kind)
 
     def _add_best(self, alternatives: list[Message]) -> None:
-        """Of the same text in several forms, the plain one, unless it is empty."""
+        """Of the same text in several forms, the plain one, unless it is empty; else the last that is HTML.
+
+        Files that hang on one of the other forms, as Apple's Mail sends them, are named as those of the mail.
+        """
         plain = [part for part in alternatives if part.get_content_type() == "text/plain" and _payload(part).strip()]
-        others = [part for part in alternatives if part.get_content_type() != "text/plain"]
-        for part in plain[:1] or others[-1:]:
-            self._add_part(part)
+        html = [part for part in alternatives if part.get_content_type() == "text/html" or part.is_multipart()]
+        chosen = plain[:1] or html[-1:] or alternatives[-1:]
+        for part in alternatives:
+            if part in chosen:
+                self._add_part(part)
+            else:
+                self._attachments += filter(None, map(self._attached_name, part.walk()))
+
+    def _attached_name(self, part: Message) -> str:
+        """The name of a file that was sent with the mail; empty for its texts, and for pictures inside these."""
+        if part.is_multipart():
+            return ""
+        name = self._file_name(part)
+        if part.get_content_disposition() == "attachment":
+            return name or f"one without a name ({part.get_content_type()})"
+        return "" if part.get_content_maintype() == "image" else name
 
     def _add_text(self, part: Message, kind: str) -> None:
         """Add one text. A text that cannot be read becomes a warning, so that the others are not lost."""
@@ -147,6 +166,13 @@ class _MailReader:
         return header_text(name)[:200] if name else ""
 
 
+def _root_of(related: Message, inside: Sequence[Message]) -> Message | None:
+    """The part that shows the others: the one that `start` names (RFC 2387), else the first."""
+    start = related.get_param("start")
+    named = [part for part in inside if start and str(part.get("Content-ID", "")).strip() == start]
+    return next(iter([*named, *inside]), None)
+
+
 def _too_many_parts() -> UnsafeFile:
     return UnsafeFile(f"The mail has more than {MAX_PARTS:,} parts, which is the limit.")
 
@@ -155,8 +181,11 @@ def header_text(value: str) -> str:
     """The characters of a header: encoded words, and raw bytes as old Japanese mailers send them."""
     value = _FOLD.sub(" ", value)
     try:
-        parts = decode_header(value)
+        # Between encoded words the library escapes what is not ASCII, but no backslash: C:\users would be an escape.
+        parts = decode_header(_WORD_OR_BACKSLASH.sub(lambda match: match.group(1) or r"\u005c", value))
     except HeaderParseError:
+        parts = []
+    if len(parts) < 2 and (not parts or isinstance(parts[0][0], str)):  # no encoded word
         parts = [(value, None)]
     texts = []
     for content, charset in parts:

@@ -21,6 +21,8 @@ from app.files.warnings import FileWarning
 
 # One undecodable place in so many characters is damage (U+FFFD and a warning). More means another encoding.
 CHARACTERS_PER_DAMAGE = 1000
+# The one place that a short text may lose is no larger a share of it.
+MAX_LOST_SHARE = 0.25
 # Bytes with a greater share of control characters are no text.
 MAX_CONTROL_SHARE = 0.02
 # A guess must be at least this plausible; a stated charset stands unless a guess is better by this.
@@ -204,7 +206,10 @@ def _damaged(data: bytes, stated: str | None = None) -> Decoded:
     for encoding in (*certain, *(() if stated else _JAPANESE)):
         text = decode_replacing(data, encoding)
         lost = len(_LOST.findall(text))
-        if lost > max(1, len(text) // CHARACTERS_PER_DAMAGE) or share_of_controls(text) > MAX_CONTROL_SHARE:
+        too_much = lost > max(1, len(text) // CHARACTERS_PER_DAMAGE) or text.count("\ufffd") > MAX_LOST_SHARE * len(
+            text
+        )
+        if too_much or share_of_controls(text) > MAX_CONTROL_SHARE:
             continue
         decoded = Decoded(text, encoding, (_loss(text, encoding, lost),) if lost else ())
         if encoding in certain:
@@ -226,6 +231,11 @@ def _loss(text: str, encoding: str, lost: int) -> FileWarning:
 def _refusal(data: bytes) -> NotText | UnknownEncoding:
     if share_of_controls(data[:100_000].decode("latin-1")) > MAX_CONTROL_SHARE:
         return _not_text()
+    if fitting := [name for name in ("cp932", "euc-jp") if decode_strictly(data, name) is not None]:
+        return UnknownEncoding(
+            f"The encoding of the text is uncertain: its bytes are valid {' and '.join(fitting)}, but read so, "
+            "the text is hardly Japanese. Save it as UTF-8, or state its charset."
+        )
     return UnknownEncoding(
         "The text is in an encoding that is not known here: it is not valid UTF-8, CP932 (Shift_JIS), EUC-JP, "
         "ISO-2022-JP or UTF-16. Save it as UTF-8, or state its charset."

@@ -49,7 +49,7 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.files.table import read_table
 
             decoded = decode(data, charset)
-            return read_table(decoded.text, decoded.warnings)
+            return read_table(decoded.text, limits, decoded.warnings)
         case "text":
             from app.text.structure import structure_of
 

@@ -25,12 +25,14 @@ MAX_NESTING = 100
 _TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 _UNREAD_TAGS = ("rt", "rp", "script", "style")
 # CommonMark sees no emphasis in ** next to 「 or 。, but authors of Japanese mean it.
-_LEFT_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)([^*_\n]+?)(?<=\S)\1")
+_ESCAPED_STAR = "\0"  # the parser leaves no NUL in a text
+_LEFT_EMPHASIS = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 
 
 def read_markdown(text: str, warnings: tuple[FileWarning, ...] = ()) -> Document:
     """Read the characters of a Markdown file. Raises UnsafeFile or FileTooLarge for HTML in it that cannot be read."""
     parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
+    parser.disable("text_join")  # it hides which stars were escaped
     parser.use(footnote_plugin, inline=False).use(front_matter_plugin)
     tokens = parser.parse(text)
     if any(token.level >= MAX_NESTING - 2 for token in tokens):
@@ -124,6 +126,8 @@ def _inline_text(tokens: Sequence[Token]) -> str:
             continue
         if token.type == "text":
             run.append(token.content)
+        elif token.type == "text_special":  # \\* and entities
+            run.append(token.content.replace("*", _ESCAPED_STAR))
         elif token.type == "softbreak":
             run.append("\n")
         elif token.type in ("hardbreak", "html_inline", "code_inline"):
@@ -133,4 +137,4 @@ def _inline_text(tokens: Sequence[Token]) -> str:
 
 
 def _settled(run: list[str]) -> str:
-    return _LEFT_EMPHASIS.sub(r"\2", collapsed("".join(run)))
+    return _LEFT_EMPHASIS.sub(r"\1", collapsed("".join(run))).replace(_ESCAPED_STAR, "*")

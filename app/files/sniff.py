@@ -213,7 +213,10 @@ def _stated_kind(name: str | None, content_type: str | None) -> Kind | None:
 def _is_mail(data: bytes, is_stated: bool) -> bool:
     """Whether the file begins with headers of mail up to an empty line."""
     names = set()
-    for line in data[:_HEAD_BYTES].lstrip(b"\xef\xbb\xbf").split(b"\n"):
+    lines = data[:_HEAD_BYTES].lstrip(b"\xef\xbb\xbf").split(b"\n")
+    if len(data) > _HEAD_BYTES:
+        lines.pop()  # cut off
+    for line in lines:
         if not line.strip(b"\r"):
             break
         match = _MAIL_HEADER.match(line)

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from app.errors import BrokenFile
+from app.errors import BrokenFile, FileTooLarge
 from app.files.document import Document, DocumentBuilder
+from app.files.limits import FileLimits
 from app.files.warnings import FileWarning
 
 MAX_FIELD_CHARACTERS = 1_000_000
@@ -19,13 +20,22 @@ _DELIMITERS = ",\t;"
 _SAMPLE_ROWS = 50
 
 
-def read_table(text: str, warnings: tuple[FileWarning, ...] = ()) -> Document:
-    """Read the characters of a CSV or TSV file. Raises BrokenFile for a field longer than the limit."""
+def read_table(text: str, limits: FileLimits, warnings: tuple[FileWarning, ...] = ()) -> Document:
+    """Read the characters of a CSV or TSV file.
+
+    Raises:
+        BrokenFile: a field is longer than the limit.
+        FileTooLarge: the rows hold more text than is allowed; the rest is not read.
+    """
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     builder = DocumentBuilder()
     try:
         for row in _rows(text, _delimiter(text)):
             builder.add_row(row)
+            if builder.length > limits.max_characters:
+                raise FileTooLarge(
+                    f"The table has more than the {limits.max_characters:,} characters of text that are allowed."
+                )
     except csv.Error as error:
         rows = len(builder.blocks)
         raise BrokenFile(

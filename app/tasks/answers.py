@@ -63,21 +63,6 @@ class Candidates:
     null_logit: float
 
 
-def decode_answers(
-    text: str,
-    windows: Sequence[Window],
-    start_logits: Sequence[FloatArray],
-    end_logits: Sequence[FloatArray],
-    bounds: AnswerBounds,
-    *,
-    max_answer_tokens: int,
-    temperature: float,
-) -> Answers:
-    """The n-best answers over all windows of one question over one text: see `candidates_of` and `score_answers`."""
-    found = candidates_of(windows, start_logits, end_logits, bounds, max_answer_tokens=max_answer_tokens)
-    return score_answers([text], [found], temperature=temperature)
-
-
 def best_answers(
     texts: Sequence[str],
     bounds: Sequence[Sequence[AnswerBounds]],

@@ -105,9 +105,10 @@ class _Settler:
             return "heading"
         if shape == "symbol":
             alike = self._around.near_shape(place, 1) == shape or self._around.near_shape(place, -1) == shape
-            valued = VALUE.search(self._around.content(group)) or "：" in self._around.content(group)
-            if titled and not alike and not valued and width <= MAX_MARKED_HEADING_COLUMNS:
-                return "heading"
+            if titled and not alike and width <= MAX_MARKED_HEADING_COLUMNS:
+                content = self._around.content(group)
+                if not VALUE.search(content) and "：" not in content:
+                    return "heading"
             return "list-item"
         if titled and self._outside(place, group, width):
             return "note"

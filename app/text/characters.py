@@ -127,6 +127,8 @@ def _width(char: str) -> int:
 
 
 _NARROW_BELOW = 0x3000
+# From there on: marks of kana, variation selectors.
+_COMBINING = ((0x302A, 0x302F), (0x3099, 0x309A), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 _WIDTHS = np.array([_width(chr(code)) for code in range(_NARROW_BELOW)], dtype=np.uint8)
 
 
@@ -143,6 +145,8 @@ def widths(text: str) -> npt.NDArray[np.uint8]:
     result[low] = _WIDTHS[codes[low]]
     half = ((codes >= 0xFF61) & (codes <= 0xFFDC)) | ((codes >= 0xFFE8) & (codes <= 0xFFEE))
     result[half] = 1
+    for first, last in _COMBINING:
+        result[(codes >= first) & (codes <= last)] = 0
     return result
 
 

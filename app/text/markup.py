@@ -9,7 +9,7 @@ import re
 from app.text.characters import BLANKS
 
 _NOTE = r"［＃[^［］\n\r]{0,200}(?:［[^［］\n\r]{0,100}］[^［］\n\r]{0,100})*］"
-_KANA = "ぁ-ゖァ-ヺーゝゞヽヾ・"
+_KANA = "ぁ-ゖァ-ヺーゝゞヽヾ・\u3099\u309a"
 _MARKUP = re.compile(
     rf"(?P<note>{_NOTE})|(?P<bar>[｜|])(?=[^｜|《》\n\r]{{1,40}}《[^《》\n\r]{{1,40}}》)|(?<=[一-鿿㐀-䶿々〆ヶ\U00020000-\U0003ffff])(?P<ruby>《[{_KANA}]{{1,40}}》)"
     rf"|(?P<other>《[^《》\n\r]{{1,40}}》)"

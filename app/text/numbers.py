@@ -30,7 +30,7 @@ _SIGNS = "%％﹪٪‰℃℉°º′″円¢￠µμΩ㋿㌀-㍗㍱-㏟"
 _DIGIT = r"0-9\uff10-\uff19\u00b2\u00b3\u00b9\u00bc-\u00be\u2070\u2074-\u2079\u2080-\u2089\u2150-\u2182"
 _LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff5aΑ-ωА-я"
 _MYRIADS = "十百千万億兆"
-_D, _A, _K, _KATAKANA = f"[{_DIGIT}]", f"[{_DIGIT}{_LATIN}]", f"[{KANJI_NUMERALS}]", "[ァ-ヴーｦ-ﾟ]"
+_D, _A, _K, _KATAKANA = f"[{_DIGIT}]", f"[{_DIGIT}{_LATIN}]", f"[{KANJI_NUMERALS}]", "[ァ-ヴーｦ-ﾟ\u3099\u309a]"
 
 _JOINED = (
     rf"(?<={_D})[,，:：/／×^＾](?={_D})"  # 3,000 and 10:30 and 2024/5/1 and 1×10^5

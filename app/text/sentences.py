@@ -210,9 +210,13 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
             position = partners[match.start()] + 1
             if match.start() != start or not _is_whole_sentence(text, start, position, stop):
                 continue
-        elif not _ends_sentence(text, start, match, stop):
-            continue
-        if tail := _TAIL.match(text, position, stop):
+            tail = _TAIL.match(text, position, stop)
+        else:
+            tail = _TAIL.match(text, position, stop)
+            if not _ends_sentence(text, start, match, tail, stop):
+                position = tail.end() if tail else position  # ！ in a face ends no sentence either
+                continue
+        if tail:
             full_stop = text[position - 1] in FULL_STOPS
             position = tail.end()
             if full_stop and position < stop and text[position] not in _IS_BLANK:
@@ -245,11 +249,10 @@ def _is_whole_sentence(text: str, opened: int, after: int, stop: int) -> bool:
     return after < stop and (text[after].isspace() or text[after] in BRACKETS)
 
 
-def _ends_sentence(text: str, start: int, match: re.Match[str], stop: int) -> bool:
-    """Whether a run of 。！？. outside brackets ends the sentence that began at `start`."""
+def _ends_sentence(text: str, start: int, match: re.Match[str], tail: re.Match[str] | None, stop: int) -> bool:
+    """Whether a run of 。！？. outside brackets ends the sentence that began at `start`; `tail` is what follows it."""
     run, end = match.group(), match.end()
     before = text[match.start() - 1] if match.start() > start else ""
-    tail = _TAIL.match(text, end, stop)
     tail_end = tail.end() if tail else end
     after = text[tail_end] if tail_end < stop else ""
     if (tail or run[0] not in FULL_STOPS) and _GOES_ON.match(text, tail_end, stop):

@@ -41,7 +41,7 @@ from urllib.parse import urlsplit
 from app.streams import run_module
 from bench.load_test.search import PROBE_REQUESTS
 from bench.load_test.traffic import parse_weights
-from bench.workload import SAMPLE
+from bench.workload import SAMPLE, positive
 
 T = TypeVar("T")
 
@@ -71,14 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", required=True, type=_words(checked_url), help="address of the service; http or https")
     parser.add_argument("--api-key", default=os.environ.get(KEY_VARIABLE), help=f"default: {KEY_VARIABLE}")
     parser.add_argument(
-        "--timeout-ms", type=_positive(int), help="sent as X-Timeout-Ms; default: the service's own timeout"
+        "--timeout-ms", type=positive(int), help="sent as X-Timeout-Ms; default: the service's own timeout"
     )
     load = parser.add_argument_group("load")
     load.add_argument(
-        "--rate", type=_positive(float), help="open loop: requests a second; with --search, the first rate to try"
+        "--rate", type=positive(float), help="open loop: requests a second; with --search, the first rate to try"
     )
-    load.add_argument("--concurrency", type=_positive(int), help="closed loop: requests in flight")
-    load.add_argument("--duration", type=_positive(float), default=60.0, metavar="S", help="seconds; default: 60")
+    load.add_argument("--concurrency", type=positive(int), help="closed loop: requests in flight")
+    load.add_argument("--duration", type=positive(float), default=60.0, metavar="S", help="seconds; default: 60")
     load.add_argument(
         "--endpoints",
         type=_words(parse_weights),
@@ -88,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     load.add_argument("--seed", type=int, default=0, help="seed of arrivals, lengths and texts")
     documents = parser.add_argument_group("documents", "log-normal lengths from 64 to 20,000 characters, or a file")
-    documents.add_argument("--median-characters", type=_positive(float), default=1000.0, metavar="N")
+    documents.add_argument("--median-characters", type=positive(float), default=1000.0, metavar="N")
     documents.add_argument(
-        "--sigma", type=_positive(float), default=1.0, help="standard deviation of the logarithm of the length"
+        "--sigma", type=positive(float), default=1.0, help="standard deviation of the logarithm of the length"
     )
     documents.add_argument("--text", type=Path, default=SAMPLE, help="file to cut documents from; default: %(default)s")
     documents.add_argument(
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     wanted = parser.add_argument_group("wanted")
     wanted.add_argument(
-        "--objective-ms", type=_positive(float), default=1000.0, help="an answer is good when it takes no longer"
+        "--objective-ms", type=positive(float), default=1000.0, help="an answer is good when it takes no longer"
     )
     wanted.add_argument("--report", type=_words(_report_file), metavar="FILE", help="write charts as PNG")
     wanted.add_argument("--search", action="store_true", help="find the highest rate that holds the objective")
@@ -154,19 +154,6 @@ def _report_file(value: str) -> Path:
     if not file.parent.is_dir():
         raise ValueError(f"{value!r}: there is no folder {file.parent}.")
     return file
-
-
-def _positive(kind: Callable[[str], T]) -> Callable[[str], T]:
-    def number(value: str) -> T:
-        try:
-            parsed = kind(value)
-        except ValueError:
-            parsed = None
-        if parsed is None or not 0 < float(value) < float("inf"):
-            raise argparse.ArgumentTypeError(f"{value!r} is not a number above 0.")
-        return parsed
-
-    return number
 
 
 def _words(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -37,7 +37,7 @@ from bench.simulate.simulation import (
     simulate,
     windows_of,
 )
-from bench.workload import log_normal, poisson
+from bench.workload import log_normal, poisson, positive
 
 TOLERANCE = 0.2
 GOOD_SHARE = 0.99  # replicas are enough when this share of requests meets the objective
@@ -46,7 +46,12 @@ SWEEP = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1)  # shares of the rate at
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if args.arrivals is not None:
+        for name in ("target_rate", "plot", "check"):
+            if getattr(args, name):
+                parser.error(f"--{name.replace('_', '-')} draws arrivals of its own; --arrivals does not go with it.")
     try:
         return _run(args)
     except Unusable as error:
@@ -94,28 +99,34 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("--fit", metavar="URL", help="measure all four costs on a running service")
     engine.add_argument("--check", action="store_true", help="send a real load to the service of --fit, and compare")
     load = parser.add_argument_group("load")
-    load.add_argument("--rate", type=float, default=1.0, help="requests a second")
-    load.add_argument("--duration", type=float, default=600.0, help="seconds of arrivals")
+    load.add_argument("--rate", type=positive(float), default=1.0, help="requests a second")
+    load.add_argument("--duration", type=positive(float), default=600.0, help="seconds of arrivals")
     load.add_argument(
         "--arrivals", type=Path, metavar="CSV", help="recorded arrivals, seconds,tokens, in place of a rate"
     )
-    load.add_argument("--median-tokens", type=float, default=700.0)
-    load.add_argument("--sigma", type=float, default=1.0, help="standard deviation of the logarithm of the length")
-    load.add_argument("--max-tokens", type=int, default=4096, help="tokens of a window")
-    load.add_argument("--doc-stride", type=int, default=2048)
+    load.add_argument("--median-tokens", type=positive(float), default=700.0)
+    load.add_argument(
+        "--sigma", type=positive(float), default=1.0, help="standard deviation of the logarithm of the length"
+    )
+    load.add_argument("--max-tokens", type=positive(int), default=4096, help="tokens of a window")
+    load.add_argument("--doc-stride", type=positive(int), default=2048)
     load.add_argument("--seed", type=int, default=0)
     wanted = parser.add_argument_group("wanted")
-    wanted.add_argument("--objective-ms", type=float, default=1000.0, help="an answer is good when it takes no longer")
     wanted.add_argument(
-        "--target-rate", type=float, help="also find the replicas with which 99 %% of the answers at this rate are good"
+        "--objective-ms", type=positive(float), default=1000.0, help="an answer is good when it takes no longer"
+    )
+    wanted.add_argument(
+        "--target-rate",
+        type=positive(float),
+        help="also find the replicas with which 99 %% of the answers at this rate are good",
     )
     wanted.add_argument("--plot", type=Path, metavar="PNG", help="also plot latency and goodput over the rate")
     defaults = Limits()
     service = parser.add_argument_group("settings of the service")
-    service.add_argument("--max-batch-tokens", type=int, default=defaults.max_batch_tokens)
-    service.add_argument("--max-queue-tokens", type=int, default=defaults.max_queue_tokens)
-    service.add_argument("--request-timeout-s", type=float, default=defaults.request_timeout_s)
-    service.add_argument("--text-threads", type=int, default=defaults.text_threads)
+    service.add_argument("--max-batch-tokens", type=positive(int), default=defaults.max_batch_tokens)
+    service.add_argument("--max-queue-tokens", type=positive(int), default=defaults.max_queue_tokens)
+    service.add_argument("--request-timeout-s", type=positive(float), default=defaults.request_timeout_s)
+    service.add_argument("--text-threads", type=positive(int), default=defaults.text_threads)
     return parser
 
 
@@ -146,8 +157,9 @@ def summary(outcome: Outcome, limits: Limits, objective_s: float) -> dict[str, A
         "answered": len(outcome.latencies_s),
         "refused": outcome.refused,
         "expired": outcome.expired,
-        "p50_ms": round(1000 * outcome.percentile_s(50), 1),
-        "p99_ms": round(1000 * outcome.percentile_s(99), 1),
+        # Without an answer there is no latency, and JSON has no infinity.
+        "p50_ms": round(1000 * outcome.percentile_s(50), 1) if outcome.latencies_s else None,
+        "p99_ms": round(1000 * outcome.percentile_s(99), 1) if outcome.latencies_s else None,
         "requests_per_s": round(len(outcome.latencies_s) / max(outcome.seconds, 1e-9), 3),
         "tokens_per_s": round(outcome.tokens / max(outcome.seconds, 1e-9)),
         "goodput_per_s": round(outcome.goodput(objective_s), 3),
@@ -170,6 +182,8 @@ async def check(args: argparse.Namespace, limits: Limits) -> dict[str, Any]:
     rng = random.Random(args.seed)
     before = await fit(args.fit, rounds=3)
     sent = await send(args.fit, list(poisson(args.rate, args.duration, rng)), CHECK_CHARACTERS, rng)
+    if not sent:
+        raise SystemExit(f"No request arrives within {args.duration:g} s; give a longer --duration or a higher --rate.")
     costs = costs_of([*before, *await fit(args.fit, rounds=3)])
     objective_s = args.objective_ms / 1000
     measured = summary(as_outcome(sent), limits, objective_s)

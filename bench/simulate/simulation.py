@@ -8,13 +8,14 @@ lengths.
 
 import asyncio
 import csv
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.batcher import Batcher, BatchReport
-from app.errors import DeadlineExceeded, Overloaded
+from app.errors import DeadlineExceeded, InvalidInput, Overloaded
 from app.packing import packed_length
 from bench.simulate import virtual_time
 from bench.workload import percentile
@@ -180,14 +181,18 @@ def recorded(file: Path, max_tokens: int, doc_stride: int) -> list[Request]:
     """Requests from a CSV file without a header: seconds since the start, tokens.
 
     Raises:
-        ValueError: names the first invalid line.
+        InvalidInput: names the first invalid line.
     """
     requests = []
     with file.open(newline="", encoding="utf-8") as lines:
         for number, row in enumerate(csv.reader(lines), start=1):
             try:
                 at_s, tokens = float(row[0]), int(row[1])
+                if not 0 <= at_s < math.inf or tokens < 1:
+                    raise ValueError
             except (ValueError, IndexError):
-                raise ValueError(f"{file}, line {number}: expected seconds,tokens, found {','.join(row)!r}.") from None
+                raise InvalidInput(
+                    f"{file}, line {number}: expected seconds,tokens, found {','.join(row)!r}."
+                ) from None
             requests.append(Request(at_s, windows_of(tokens, max_tokens, doc_stride)))
     return sorted(requests, key=lambda request: request.at_s)

@@ -46,8 +46,6 @@ class Line:
 
     status: int
     error_type: str
-    tokens: int
-    endpoint: str
 
 
 @dataclass
@@ -121,10 +119,6 @@ class Server:
             found[self._names[child.pid]] = child
         return found
 
-    def kill_engine(self, model: str) -> None:
-        """SIGKILL, as the kernel's out-of-memory killer sends it."""
-        self.engines()[model].kill()
-
     async def watch_memory(self) -> None:
         """Sample the resident memory of all processes until cancelled or the server has ended."""
         while self._process.poll() is None:
@@ -153,7 +147,7 @@ class Server:
         return [
             (
                 record["request_id"],
-                Line(record["status"], record.get("error_type", ""), record.get("tokens", 0), record["endpoint"]),
+                Line(record["status"], record.get("error_type", "")),
             )
             for record in _records(self.access_log)
         ]

@@ -14,7 +14,7 @@ def test_each_task_of_each_store_is_measured(
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(tiny_store, other)
-    assert main([str(tiny_store), str(other), "--tokens=200", "--rounds=1", "--threads=1"]) == 0
+    assert main([str(tiny_store), str(other), "--characters=300", "--rounds=1", "--threads=1"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(report) == ["qa", "summarize", "classify"]
     for task, stores in report.items():

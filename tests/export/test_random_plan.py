@@ -38,6 +38,7 @@ def test_the_blocks_are_those_that_transformers_draws(
 
 def test_every_number_of_blocks_has_a_plan(qa_model: BigBird) -> None:
     plan = random_plan(qa_model.config, 1536)
+    assert plan.blocks.keys() == set(range(12, 25))
     for blocks, table in plan.blocks.items():
         assert table.shape == (2, 2, blocks - 2, 3)
         assert table.min() >= 0

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from app.errors import InvalidInput
 from training.average import main
 
 
@@ -34,10 +35,16 @@ def test_a_model_that_is_stored_in_int8_is_averaged_by_its_values(tmp_path: Path
 
 
 @pytest.mark.parametrize("other", [{"w": torch.zeros(3)}, {"w": torch.zeros(2), "more": torch.zeros(1)}, {}])
-def test_checkpoints_of_other_models(
-    tmp_path: Path, other: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_checkpoints_of_other_models(tmp_path: Path, other: dict[str, torch.Tensor]) -> None:
     first, second = checkpoint(tmp_path / "1", "", w=torch.zeros(2)), checkpoint(tmp_path / "2", "", **other)
-    assert main([first, second, "--out", str(tmp_path / "mean")]) == 1
-    assert "are not of one model" in capsys.readouterr().err
+    with pytest.raises(InvalidInput, match="are not of one model"):
+        main([first, second, "--out", str(tmp_path / "mean")])
     assert not (tmp_path / "mean").exists()
+
+
+def test_a_file_that_is_cut_off_is_said_in_words(tmp_path: Path) -> None:
+    first, second = (checkpoint(tmp_path / name, "", w=torch.zeros(2)) for name in ("1", "2"))
+    file = tmp_path / "2" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(InvalidInput, match="model.safetensors cannot be read"):
+        main([first, second, "--out", str(tmp_path / "mean")])

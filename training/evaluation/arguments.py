@@ -128,6 +128,23 @@ def command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
+# Arguments that an evaluation with --suite takes.
+_OF_A_SUITE = ("suite", "served", "model", "data", "limit")
+
+
+def check_suite(args: argparse.Namespace) -> None:
+    """Refuse arguments that --suite would ignore."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    given = [
+        f"--{action.dest.replace('_', '-')}"
+        for action in parser._actions
+        if action.dest not in ("help", *_OF_A_SUITE) and getattr(args, action.dest) != action.default
+    ]
+    if given:
+        raise InvalidInput(f"--suite does not take {', '.join(given)}.")
+
+
 def check(args: argparse.Namespace) -> None:
     """Refuse arguments that contradict each other, before anything is read."""
     if args.served:

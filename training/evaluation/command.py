@@ -7,7 +7,6 @@ predictions.py, scores.py and the writers of reports; knows nothing of tensors o
 import argparse
 import asyncio
 import json
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,16 @@ from app.errors import InvalidInput
 from app.manifest import Manifest, Metric
 from app.service import Service
 from app.settings import Settings
-from training.data import DataError, LabelledText, QuestionExample, SummaryExample
-from training.evaluation.arguments import DEFAULT_PERCENT, READERS, READING_SET, add_arguments, check, command
+from training.data import DataError, LabelledText, QuestionExample, SummaryExample, sample
+from training.evaluation.arguments import (
+    DEFAULT_PERCENT,
+    READERS,
+    READING_SET,
+    add_arguments,
+    check,
+    check_suite,
+    command,
+)
 from training.evaluation.calibration import fit_answerability, fit_temperature, halves, rescaled
 from training.evaluation.model_card import record, record_temperature, record_threshold
 from training.evaluation.predictions import (
@@ -111,9 +118,7 @@ def _scored_part(items: Sequence[Item], characters: Callable[[Item], int], args:
     kept = [item for item in items if characters(item) >= args.min_characters]
     if not kept:
         raise DataError(f"There is nothing to score in the data: {len(items)} items, none long enough.")
-    if args.limit is not None and args.limit < len(kept):
-        kept = [kept[index] for index in sorted(random.Random(0).sample(range(len(kept)), args.limit))]
-    return kept
+    return sample(kept, args.limit)
 
 
 async def _ask(args: argparse.Namespace, data: Data) -> Answered:
@@ -177,6 +182,7 @@ def run(args: argparse.Namespace) -> int:
         NagayomiError: the data, the model or the settings cannot be used.
     """
     if args.suite is not None:
+        check_suite(args)
         return jglue_command.evaluate(args, score_served if args.served else jglue_command.score_in_torch)
     check(args)
     data = _read(args)

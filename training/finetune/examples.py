@@ -4,6 +4,7 @@ Text goes through the tokenizer and windows of the service, so training and serv
 not know models or steps.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,14 +63,30 @@ class TrainingSequence:
 
 
 class ExampleSource:
-    """The examples of one data set. `draw(index, rng)` makes one sequence: a random crop when the text is too long."""
+    """The examples of one data set. `draw(index, rng)` makes one sequence: a random crop when the text is too long.
+
+    Args:
+        size: number of examples.
+        read: all that was read from the files; two sources with equal examples have one `digest`.
+    """
 
     labels: tuple[str, ...] = ()
     label_weights: FloatArray | None = None  # weight of each label in the loss; None: equal weights
 
-    def __init__(self, size: int, draw: Callable[[int, np.random.Generator], TrainingSequence]) -> None:
+    def __init__(
+        self, size: int, draw: Callable[[int, np.random.Generator], TrainingSequence], read: Iterable[object]
+    ) -> None:
         self.size = size
         self.draw = draw
+        self.digest = _digest(read)
+
+
+def _digest(values: Iterable[object]) -> str:
+    """SHA-256 of what the values say of themselves."""
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(f"{value!r}\n".encode(errors="backslashreplace"))
+    return digest.hexdigest()
 
 
 class Mixture:
@@ -79,6 +96,7 @@ class Mixture:
         self.sources, self.shares = sources, shares
         self.labels = sources[0].labels
         self.label_weights = sources[0].label_weights
+        self.digest = _digest(source.digest for source in sources)
 
     @property
     def size(self) -> int:
@@ -241,7 +259,7 @@ def _questions(
         end = min(span[1] + shift, len(window.input_ids) - 2)
         return TrainingSequence(document, Target(start=span[0] + shift, end=end))
 
-    return ExampleSource(len(prepared), draw)
+    return ExampleSource(len(prepared), draw, examples)
 
 
 @dataclass(frozen=True)
@@ -315,7 +333,7 @@ def _labelled(
         document = Document(window.input_ids, window.token_type_ids)
         return TrainingSequence(document, Target(label=labels.index(examples[index].label)))
 
-    source = ExampleSource(len(examples), draw)
+    source = ExampleSource(len(examples), draw, examples)
     source.labels = labels
     if config.class_balance:
         counts = np.array([sum(example.label == label for example in examples) for label in labels])
@@ -347,4 +365,4 @@ def _summaries(
             target = Target(starts=window.starts, kept=marked[own], weights=counted[own], features=features[own])
             if counted[own].any():
                 sequences.append(TrainingSequence(Document(window.input_ids, window.token_type_ids), target))
-    return ExampleSource(len(sequences), lambda index, rng: sequences[index])
+    return ExampleSource(len(sequences), lambda index, rng: sequences[index], documents)

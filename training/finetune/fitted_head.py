@@ -18,6 +18,7 @@ from app.packing import pack
 from app.tasks.sentence_features import SENTENCE_FEATURES
 from app.types import DoubleArray, FloatArray, SentenceFeature
 from export.model import BigBird, packed_inputs, tables_from
+from training.data import DataError
 from training.finetune.examples import Target, TrainingSequence
 
 # What is added to the mean loss of a sentence: half of this times the squared weights of standardised values. Chosen by
@@ -61,13 +62,19 @@ def fit_head(
 def fit_regression(
     model: BigBird, means: Iterable[FloatArray], targets: Iterable[Target]
 ) -> dict[SentenceFeature, float]:
-    """Set the classifier to the regression over the mean state of each sentence; see `fit_head`."""
+    """Set the classifier to the regression over the mean state of each sentence; see `fit_head`.
+
+    Raises:
+        DataError: all sentences are marked, or none is.
+    """
     columns, kept = [], []
     for mean, target in zip(means, targets, strict=True):
         counted = target.weights > 0
         columns.append(np.concatenate([mean, target.features], axis=1)[counted])
         kept.append(target.kept[counted])
     x, y = np.concatenate(columns), np.concatenate(kept)  # (sentences, hidden + features)
+    if len(np.unique(y)) < 2:
+        raise DataError("A head cannot be fitted: all sentences of the documents are marked, or none is.")
     hidden = x.shape[1] - len(SENTENCE_FEATURES)
     scale = x.std(0) + 1e-6
     scale[hidden:] *= np.sqrt(FEATURE_PENALTY / STATE_PENALTY)  # one penalty for all then holds the features less

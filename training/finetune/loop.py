@@ -183,9 +183,13 @@ class Run(Trainer):
         save_checkpoint(directory, self.model, self.config, self.mixture.labels, self.sentence_weights)
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "sentence_weights": self.sentence_weights}
+        return {**super().state(), "sentence_weights": self.sentence_weights, "examples": self.mixture.digest}
 
     def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        if state.get("examples", self.mixture.digest) != self.mixture.digest:  # older versions did not store it
+            raise ConfigError(
+                f"The examples differ from those with which the run in {self.out} began. Use another folder."
+            )
         super().restore(weights, state)
         self.sentence_weights = state["sentence_weights"]
 

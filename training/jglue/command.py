@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from training.config import ConfigError, read_values
-from training.data import DataError
+from training.data import DataError, sample
 from training.jglue.config import EncoderConfig, read_encoder_config
 from training.jglue.encoder import read_notes
 from training.jglue.grid_search import Scores, is_first_process, open_encoder, read_valid, score_sets, tune
@@ -22,9 +22,6 @@ from training.jglue.tasks import TASK_NAMES, TASKS, Example, TaskName
 DEFAULT_DATA = Path("data")
 
 Scorer = Callable[[EncoderConfig, Path, dict[str, list[Example]]], Scores]
-
-# Arguments for the evaluation of a model of the store.
-_NOT_OF_A_SUITE = ("task", "model_store", "reader", "record")
 
 _HEADINGS = {"accuracy": "acc", "mcc": "MCC", "pearson": "Pearson", "spearman": "Spearman", "em": "EM", "f1": "F1"}
 
@@ -69,9 +66,6 @@ def evaluate(args: argparse.Namespace, score: Scorer) -> int:
     Raises:
         NagayomiError: there is nothing to evaluate, or the data cannot be read.
     """
-    given = [name for name in _NOT_OF_A_SUITE if getattr(args, name) is not None]
-    if given:
-        raise ConfigError(f"--suite takes no --{', no --'.join(name.replace('_', '-') for name in given)}.")
     directory = Path(args.model)
     data = args.data or DEFAULT_DATA
     folders = {config.task: (config, folder) for folder in _checkpoints(directory) for config in [_noted(folder)]}
@@ -82,7 +76,7 @@ def evaluate(args: argparse.Namespace, score: Scorer) -> int:
         )
     results = {}
     for config in _with_data([config for config, _ in folders.values()], data, ("valid", "out_of_domain")):
-        sets = {prefix: examples[: args.limit] for prefix, examples in read_valid(config, data).items()}
+        sets = {prefix: sample(examples, args.limit) for prefix, examples in read_valid(config, data).items()}
         results[config.task] = score(config, folders[config.task][1], sets)
     _print_results(directory.resolve().name, results)
     return 0

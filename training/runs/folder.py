@@ -101,7 +101,7 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
             f"{out} holds a run of another version, which this one cannot resume: {explain(error)} "
             "Use another folder, or remove this one."
         ) from error
-    # These two keys change no result.
+    # A run may resume with another value of these: the first changes no result, the second only what dropout drops.
     changes = [
         f"{key} was {before[key]!r} and is {now!r}"
         for key, now in config.model_dump(mode="json").items()

@@ -310,3 +310,36 @@ def test_a_package_without_a_body_is_broken() -> None:
         read_docx(pack({"word/document.xml": "<a/>"}), FileLimits())
     with pytest.raises(BrokenFile, match=r"it has no part word/document\.xml"):
         read_docx(pack({"other": "x"}), FileLimits())
+
+
+@pytest.mark.parametrize("indent", ["　" * 14, "\t" * 5, ""])
+def test_a_break_before_the_blanks_of_a_paragraph_begins_the_page_with_it(indent: str) -> None:
+    signed = f"<w:p><w:r>{RENDERED}<w:t xml:space='preserve'>{indent}令和６年４月１日</w:t></w:r></w:p>"
+    document = _read(paragraph("契約期間は三年とする。") + signed)
+    assert [document.page_of(document.text.index(text)) for text in ("契約", "三年", "令和")] == [1, 1, 2]
+
+
+def test_pages_before_an_indented_paragraph_stay_in_order() -> None:
+    part = f"<w:p><w:r>{RENDERED}<w:t>第１部</w:t></w:r></w:p>"
+    signed = f"<w:p><w:r>{RENDERED}<w:t xml:space='preserve'>{'　' * 14}令和６年４月１日</w:t></w:r></w:p>"
+    document = _read(paragraph("序文の本文である。") + part + signed)
+    assert [document.page_of(document.text.index(text)) for text in ("序文", "第１部", "令和")] == [1, 2, 3]
+
+
+def test_a_paragraph_without_an_end_mark_ends_with_its_cell_or_document() -> None:
+    open_end = "<w:rPr><w:del/></w:rPr>"
+    cells = f"<w:tc>{paragraph('甲', open_end)}</w:tc><w:tc>{paragraph('乙')}</w:tc>"
+    document = _read(f"<w:tbl><w:tr>{cells}</w:tr></w:tbl>" + paragraph("最後の段落。", open_end))
+    assert _blocks(document) == [("table-row", "甲\t乙"), ("paragraph", "最後の段落。")]
+
+
+def test_a_number_whose_form_is_overridden_has_the_form_of_the_override() -> None:
+    numbering = (
+        '<w:abstractNum w:abstractNumId="0"><w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/>'
+        '<w:lvlText w:val="%1."/></w:lvl></w:abstractNum><w:num w:numId="1"><w:abstractNumId w:val="0"/>'
+        '<w:lvlOverride w:ilvl="0"><w:lvl w:ilvl="0"><w:start w:val="5"/><w:numFmt w:val="decimalFullWidth"/>'
+        '<w:lvlText w:val="第%1条"/></w:lvl></w:lvlOverride></w:num>'
+    )
+    in_list = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
+    document = _read(paragraph("目的", in_list) + paragraph("定義", in_list), numbering=numbering)
+    assert [text for _, text in _blocks(document)] == ["第５条 目的", "第６条 定義"]

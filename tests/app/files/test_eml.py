@@ -51,6 +51,8 @@ def test_the_subject_is_a_heading_and_the_addresses_are_furniture() -> None:
         ("=?x-unknown?Q?abc?=", "abc"),
         ("=?utf-8?B?!?=", ""),
         ("folded\r\n\tvalue", "folded value"),
+        (r"C:\users\taro\name =?UTF-8?B?44GC?=", r"C:\users\taro\name あ"),
+        (r"C:\users", r"C:\users"),
         ("", ""),
     ],
 )
@@ -118,6 +120,40 @@ def test_the_html_is_read_where_there_is_no_plain_text() -> None:
     assert _blocks(_parts("alternative", _mail(b" \r\n"), HTML)) == [("paragraph", "HTML の本文。")]
     assert _blocks(HTML) == [("paragraph", "HTML の本文。")]
     assert _blocks(_parts("related", HTML, PICTURE)) == [("paragraph", "HTML の本文。")]
+
+
+def test_of_alternatives_without_plain_text_html_is_read_and_no_calendar() -> None:
+    html = "Content-Type: text/html; charset=utf-8\r\n\r\n<p>会議にお越しください。</p>".encode()
+    calendar = b"Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
+    assert read_eml(_parts("alternative", html, calendar)).text == "会議にお越しください。"
+
+
+def test_files_and_no_pictures_of_an_alternative_that_is_not_read_are_named() -> None:
+    plain = "Content-Type: text/plain; charset=utf-8\r\n\r\n契約書をお送りします。".encode()
+    rich = (
+        b'Content-Type: multipart/mixed; boundary="=C"\r\n\r\n'
+        b"--=C\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n"
+        b'--=C\r\nContent-Type: image/png; name="logo.png"\r\nContent-Disposition: inline\r\n\r\nx\r\n'
+        b'--=C\r\nContent-Type: application/pdf; name="keiyaku.pdf"\r\nContent-Disposition: inline\r\n\r\nx\r\n'
+        b"--=C--\r\n"
+    )
+    document = read_eml(_parts("alternative", plain, rich))
+    assert document.text == "契約書をお送りします。"
+    assert list(document.warnings) == ["Attached files were not read: keiyaku.pdf."]
+
+
+def test_the_part_that_start_names_is_read_with_its_pictures_around_it() -> None:
+    picture = b'Content-Type: image/png; name="a.png"\r\nContent-ID: <1>\r\n\r\nx'
+    html = "Content-Type: text/html; charset=utf-8\r\nContent-ID: <2>\r\n\r\n<p>本文です。</p>".encode()
+    data = _parts("related", picture, html).replace(b"multipart/related;", b'multipart/related; start="<2>";')
+    document = read_eml(data)
+    assert document.text == "本文です。"
+    assert list(document.warnings) == ["Attached files were not read: a.png."]
+
+
+@pytest.mark.timeout(60)
+def test_a_header_of_white_space_takes_linear_time() -> None:
+    assert header_text("会議" + " " * 200_000 + "の件").replace(" ", "") == "会議の件"
 
 
 def test_all_texts_of_a_mixed_mail_are_read_and_attached_files_are_named() -> None:

@@ -24,6 +24,8 @@ def _blocks(text: str) -> list[tuple[str, str]]:
         ("&amp; &lt; \\* \\# 2 * 3 * 4", "& < * # 2 * 3 * 4"),
         ("<ruby>汐入<rt>しおいり</rt></ruby>川<br>の<b>岸</b>", "汐入川\nの岸"),
         ("snake_case_name と __init__", "snake_case_name と init"),
+        ("設定はMY__CONFIG__KEYで、関数__init__を呼ぶ", "設定はMY__CONFIG__KEYで、関数__init__を呼ぶ"),
+        (r"\*\*注\*\*と**「A&amp;B」**は", "**注**と「A&B」は"),
         ("葛󠄀城と𠮷野と👨‍👩‍👧とｶﾞ", "葛󠄀城と𠮷野と👨‍👩‍👧とｶﾞ"),
     ],
 )  # fmt: skip

@@ -56,6 +56,14 @@ def test_the_bytes_decide(name: str | None, content_type: str | None, data: byte
     assert kind_of(data, name, content_type, LIMITS) == kind
 
 
+@pytest.mark.parametrize("padding", range(0, 200, 7))
+def test_a_mail_whose_headers_are_longer_than_what_is_looked_at_is_mail(padding: int) -> None:
+    headers = b"From: a@example.jp\r\nTo: b@example.jp\r\nDate: x\r\nMessage-ID: <1@example.jp>\r\nSubject: x\r\n"
+    long = b"".join(b"X-MS-Exchange-Header-Number-%d: %s\r\n" % (n, b"v" * 60) for n in range(300))
+    data = headers + b"X-Padding: " + b"p" * padding + b"\r\n" + long + b"\r\ntext\r\n"
+    assert kind_of(data, "a.eml", "message/rfc822", FileLimits()) == "eml"
+
+
 @pytest.mark.parametrize("name", ["minutes.docx", "slides.pptx", "minutes.html"])
 def test_files_of_real_programs_are_known(name: str) -> None:
     assert kind_of((DATA / name).read_bytes(), "unnamed", None, LIMITS) == name.rpartition(".")[2]

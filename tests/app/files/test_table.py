@@ -2,13 +2,14 @@
 
 import pytest
 
-from app.errors import BrokenFile
+from app.errors import BrokenFile, FileTooLarge
 from app.files import table
+from app.files.limits import FileLimits
 from app.files.table import read_table
 
 
 def _rows(text: str) -> list[list[str]]:
-    document = read_table(text)
+    document = read_table(text, FileLimits())
     assert {block.kind for block in document.blocks} <= {"table-row"}
     return [[document.text[start:end] for start, end in block.cells] for block in document.blocks]
 
@@ -57,4 +58,9 @@ def test_nothing_is_an_empty_document() -> None:
 def test_a_field_that_never_ends_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "MAX_FIELD_CHARACTERS", 100)
     with pytest.raises(BrokenFile, match=r"damaged after 1 rows, perhaps by a lost quotation mark: field larger"):
-        read_table('a,b\n"' + "x" * 200)
+        read_table('a,b\n"' + "x" * 200, FileLimits())
+
+
+def test_a_table_is_read_no_further_than_its_text_may_be_long() -> None:
+    with pytest.raises(FileTooLarge, match="more than the 1,000 characters of text that are allowed"):
+        read_table("長い,表\n" * 1000, FileLimits(max_characters=1000))

@@ -112,7 +112,7 @@ async def test_progress_comes_as_events_in_windows(client: httpx.AsyncClient, ap
     events = events_of(response.text)
 
     assert response.headers["content-type"].startswith("text/event-stream")
-    assert [name for name, _ in events[:-1]] == ["progress"] * (len(events) - 1)
+    assert {name for name, _ in events[:-1]} == {"progress"}
     assert events[-1][0] == "done"
     assert events[-1][1] == (await client.get(f"/jobs/{job['id']}", headers=ONE)).json()
     done = [data["windows_done"] for _, data in events]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.tasks.answer_bounds import AnswerBounds
-from app.tasks.answers import Span, decode_answers, trim_span
+from app.tasks.answers import Answers, Span, best_answers, trim_span
 from app.text.alignment import Tokens
 from app.text.template import bert_template
 from app.text.windows import Window, question_windows
@@ -40,6 +40,28 @@ def windows_of(context: Tokens, question: int, max_tokens: int, doc_stride: int)
         max_tokens=max_tokens,
         doc_stride=doc_stride,
         overlap_token_type=None,
+    )
+
+
+def decode_answers(
+    text: str,
+    windows: list[Window],
+    start_logits: list[FloatArray],
+    end_logits: list[FloatArray],
+    bounds: AnswerBounds,
+    *,
+    max_answer_tokens: int,
+    temperature: float,
+) -> Answers:
+    """The answers in one text, within these bounds alone."""
+    return best_answers(
+        [text],
+        [[bounds]],
+        [windows],
+        [start_logits],
+        [end_logits],
+        max_answer_tokens=max_answer_tokens,
+        temperature=temperature,
     )
 
 

@@ -270,6 +270,10 @@ def test_remarks_in_minutes_are_notes(remark: str) -> None:
     assert kinds(text)[1] == ("note", remark)
 
 
+def test_ruby_in_decomposed_kana_is_not_read() -> None:
+    assert structure_of("漢字《かんし\u3099》を読む。").reading.text == "漢字を読む。"
+
+
 def test_ruby_and_notes_of_aozora_are_not_read() -> None:
     text = (
         "［＃７字下げ］一［＃「一」は中見出し］\n　メロスは激怒《げきど》した。｜邪智《じゃち》の王だ。\n"
@@ -344,3 +348,8 @@ def test_a_sentence_of_thousands_of_characters_is_cut_at_clauses_and_says_so() -
 def test_long_texts_of_what_kinds_are_asked_of_do_not_hang(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     assert sum(block.end - block.start for block in structure_of(text).blocks) > 0
+
+
+@pytest.mark.timeout(60)
+def test_a_marked_line_of_nothing_but_gaps_does_not_hang() -> None:
+    assert kinds("■" + "あ　" * 100_000 + "\n") == [("list-item", "■" + "あ　" * 99_999 + "あ")]

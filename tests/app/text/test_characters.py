@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.tasks.answer_bounds import answer_bounds
 from app.tasks.summarize import join_summary
 from app.text import characters
-from app.text.characters import letters_of, plain_forms
+from app.text.characters import letters_of, plain_forms, widths
 from app.text.segmenter import cut_segments
 from app.text.sentences import Sentence, sentences_of
 from app.text.structure import structure_of
@@ -132,3 +132,7 @@ def test_half_width_punctuation_is_read_as_its_full_width_forms() -> None:
 def test_vertical_writing_is_read_as_horizontal_writing() -> None:
     text = "﹁はい︒﹂と言った︒第三条︵目的︶に︑定める︒"
     assert sentences_of(structure_of(text)) == [Sentence(0, 10), Sentence(10, 23)]
+
+
+def test_marks_and_selectors_have_no_width() -> None:
+    assert widths("か\u3099葛\U000e0100ｶﾞa☺\ufe0f").tolist() == [2, 0, 2, 0, 1, 1, 1, 1, 0]

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,11 +49,11 @@ def test_a_character_of_which_two_spans_have_a_part_belongs_to_the_first() -> No
     assert (starts.tolist(), ends.tolist()) == ([0, 4, 4, 4, 5], [4, 4, 4, 5, 5])
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("text", ["か" + "\u3099" * 100_000, "🇯" * 100_000, "か\u3099" * 50_000, "👨\u200d" * 50_000])
 def test_long_texts_of_nothing_but_joining_characters_take_linear_time(text: str) -> None:
-    begin = time.process_time()
-    around(text, np.arange(len(text), dtype=np.int32))
-    assert time.process_time() - begin < 10
+    lower, upper = around(text, np.arange(len(text), dtype=np.int32))
+    assert (lower[0], upper[-1]) == (0, len(text))
 
 
 def spans(*places: int) -> IntArray:

@@ -57,6 +57,8 @@ def parts(text: str, word_starts: str | None = None) -> list[str]:
         "㍻30年",
         "1×10^5",
         "十数年",
+        "10キロク\u3099ラム",
+        "120ヘ\u309aーシ\u3099",
     ],
 )
 def test_nothing_parts_a_number_from_its_separators_and_its_unit(number: str) -> None:

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -153,6 +155,7 @@ def test_every_line_is_a_sentence_of_its_own() -> None:
         ("楽しい！👨‍👩‍👧‍👦次。", ["楽しい！👨‍👩‍👧‍👦", "次。"]),
         ("楽しい！♪次。", ["楽しい！♪", "次。"]),
         ("m(_ _)m！次。", ["m(_ _)m！", "次。"]),
+        ("すごい！(^!o)と思う。次。", ["すごい！(^!o)と思う。", "次。"]),  # ! is part of the face
     ],
 )
 def test_decoration_belongs_to_the_sentence_before_it(text: str, expected: list[str]) -> None:
@@ -205,3 +208,21 @@ def test_nothing_to_see_no_sentences(text: str) -> None:
 )
 def test_long_texts_of_characters_that_need_look_ahead_do_not_hang(unit: str) -> None:
     check_spans(unit * (160_000 // len(unit)))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("text", ["x" + "(^!）" * 40_000 + "と思う", "x。" + "(^。)" * 40_000 + "の意味"])
+def test_faces_without_end_before_words_that_continue_the_sentence_do_not_hang(text: str) -> None:
+    check_spans(text)
+
+
+def test_wrapped_lines_are_joined_in_decomposed_text_as_in_composed_text() -> None:
+    text = (
+        "どの道具がどこで使われたかは、ともに見つかった土器の年代を一つずつ調べなければならず、学者たちの報告は"
+        "来年の春になってからようやく公開されるはずである。琵琶湖疏水は京都の人びとが造らせた水路で、"
+        "いまでも水が流れているのだが、その図面はどこにもなかった。"
+    )
+    wrapped = "\n".join(text[at : at + 40] for at in range(0, len(text), 40))
+    decomposed = sentences(unicodedata.normalize("NFD", wrapped))
+    assert [unicodedata.normalize("NFC", sentence) for sentence in decomposed] == sentences(wrapped)
+    assert len(decomposed) == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import InvalidInput
 from bench.simulate.__main__ import main
 from bench.simulate.measured import Answered, as_outcome, as_requests, costs_of
 from bench.simulate.simulation import Costs, Request
@@ -28,6 +29,30 @@ def test_an_engine_must_be_named() -> None:
         main(["--rate", "2"])
     with pytest.raises(SystemExit, match="--check needs the address"):
         main(["--check"])
+
+
+@pytest.mark.parametrize("option", [["--target-rate", "40"], ["--plot", "x.png"], ["--check"]])
+def test_recorded_arrivals_go_with_nothing_that_draws_its_own(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--batch-ms", "8", "--token-us", "50", "--arrivals", "x.csv", *option])
+    assert f"{option[0]} draws arrivals of its own; --arrivals does not go with it." in capsys.readouterr().err
+
+
+def test_recorded_arrivals_that_are_none_are_said_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "arrivals.csv"
+    file.write_text("0.5,100\nsoon,100\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="line 2: expected seconds,tokens, found 'soon,100'"):
+        main(["--batch-ms", "8", "--token-us", "50", "--arrivals", str(file)])
+
+
+def test_without_an_answer_there_is_no_latency(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "arrivals.csv"
+    file.write_text("0.5,100\n", encoding="utf-8")
+    main(["--batch-ms", "5000", "--token-us", "50", "--request-timeout-s", "1", "--arrivals", str(file)])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1], parse_constant=pytest.fail)
+    assert (report["answered"], report["expired"], report["p50_ms"]) == (0, 1, None)
 
 
 def test_costs_are_fitted_exactly_to_exact_times() -> None:

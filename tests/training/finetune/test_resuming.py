@@ -138,6 +138,18 @@ def test_another_tokenizer_cannot_resume_a_run(
         train(config, places_data, out)
 
 
+def test_other_examples_cannot_resume_a_run(
+    config_file: Path, places_data: Path, whole_run: tuple[Path, list[float]], tmp_path: Path
+) -> None:
+    out, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(whole_run[0], out)
+    shutil.copytree(places_data, data)
+    file = data / "places.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("どこにあるか", "どこか"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"The examples differ from those with which the run in {out} began"):
+        train(config_file, data, out)
+
+
 def test_two_processes_resume_the_run_of_one(
     config_file: Path, places_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -273,7 +273,11 @@ def test_training_data_of_another_set_must_not_hold_scored_items(data: Path, che
     ("arguments", "message"),
     [
         (["--suite", "jglue", "--model", "nowhere"], "nowhere holds no model that was fine-tuned for a task of JGLUE"),
-        (["--suite", "jglue", "--model", "m", "--task", "qa", "--record", "x"], "--suite takes no --task, no --record"),
+        (
+            ["--suite", "jglue", "--model", "m", "--task", "qa", "--record", "x"],
+            "--suite does not take --task, --record.",
+        ),
+        (["--suite", "jglue", "--model", "m", "--null", "--report", "r"], "--suite does not take --null, --report."),
         (["--model", "tiny-qa"], "--task and --data are needed, or --suite"),
         (["--model", "tiny-qa", "--task", "qa"], "--task and --data are needed, or --suite"),
     ],
