@@ -85,7 +85,7 @@ $(VENV)/.stamp-venv:
 	@touch $@
 
 $(VENV)/.stamp-serve: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
-	@echo "Installing what serving needs (under a minute)"
+	@echo "Installing what serving needs (under 90 seconds)"
 	@$(PIP) install --constraint constraints.txt --editable '.[cpu,files]'
 	@touch $@
 
@@ -93,7 +93,7 @@ $(VENV)/.stamp-serve: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 	@echo "Installing the development set, torch included (a few minutes at most)"
 	@$(PIP) install --no-deps $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') 'torch==$(TORCH_VERSION)$(TORCH_BUILD)' || { \
-	  echo "The package index has no torch $(TORCH_VERSION)$(TORCH_BUILD). Give PyTorch's CPU index with TORCH_INDEX= (see README.md)," >&2; \
+	  echo "The package index has no torch $(TORCH_VERSION)$(TORCH_BUILD). Give PyTorch's CPU index with TORCH_INDEX= (see CONTRIBUTING.md)," >&2; \
 	  echo "or take any build with TORCH_BUILD= (on Linux that is CUDA, several GB)." >&2; exit 1; }
 	@$(PIP) install --constraint constraints.txt --editable '.[$(LOCKED_EXTRAS)]'
 	@touch $@ $(VENV)/.stamp-serve

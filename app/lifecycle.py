@@ -157,8 +157,8 @@ class Lifecycle:
             raise Unavailable(self.why_not_ready())
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count a request that is being read; draining waits for it."""
+    def counted(self) -> Iterator[None]:
+        """Count a request that is being answered; draining waits for it."""
         self._in_flight += 1
         try:
             yield

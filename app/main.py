@@ -81,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
     extractor = Extractor(settings.file_limits, settings.file_processes)
     add_tasks(app, service, extractor, jobs)
-    add_files(app, settings, extractor, ERROR_RESPONSES)
+    add_files(app, service, extractor, ERROR_RESPONSES)
     if jobs is not None:
         add_jobs(app, jobs, settings, ERROR_RESPONSES)
         service.telemetry.jobs.labels("running").set_function(lambda: jobs.running)

@@ -87,13 +87,17 @@ def greeting(url: str, tasks: Mapping[str, str], *, needs_key: bool) -> str:
         needs_key: whether the request needs a key.
     """
     models = ", ".join(f"{name} ({task})" for name, task in tasks.items())
-    task = next(task for task in REQUESTS if task in tasks.values())
-    body = shlex.quote(json.dumps(REQUESTS[task], ensure_ascii=False))
-    key = " -H 'Authorization: Bearer YOUR_KEY'" if needs_key else ""
+    task = next((task for task in REQUESTS if task in tasks.values()), None)
+    if task is None:
+        example = "No endpoint uses these models; nagayomi rerank and nagayomi evidence do."
+    else:
+        body = shlex.quote(json.dumps(REQUESTS[task], ensure_ascii=False))
+        key = " -H 'Authorization: Bearer YOUR_KEY'" if needs_key else ""
+        example = f"  curl -s {url}/{task} -H 'Content-Type: application/json'{key} \\\n    -d {body}"
     return (
         f"\nNagayomi is ready at {url}\n"
         f"Models: {models}\n\n"
-        f"  curl -s {url}/{task} -H 'Content-Type: application/json'{key} \\\n    -d {body}\n\n"
+        f"{example}\n\n"
         f"The web page is at {url}/ and the reference at {url}/docs. Ctrl-C stops the service.\n"
     )
 
@@ -144,7 +148,7 @@ class _Server(uvicorn.Server):
             self._greet()
         elif self._service.unavailable is not None:
             self.should_exit = True  # only a start with other settings can help
-        else:
+        elif health["status"] == "failed":
             logger.error("%s The service answers 503 until it is restarted.", health["reason"])
 
     def _get(self, path: str) -> dict[str, Any]:

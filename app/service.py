@@ -148,7 +148,7 @@ class Service(Lifecycle):
             Unavailable: requests cannot be answered; the message says why.
         """
         self.require_ready()
-        with self._counted():
+        with self.counted():
             yield replace(caller, is_in=True)
 
     async def _run(
@@ -174,7 +174,7 @@ class Service(Lifecycle):
         timeout_s = self.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
         deadline = time.monotonic() + timeout_s
         clock = StageClock()
-        with self._counted():
+        with self.counted():
             try:
                 async with asyncio.timeout(timeout_s) as limit:
                     prepared = await self._texts.tokenize(characters, prepare, model)

@@ -25,7 +25,7 @@ from app.errors import InvalidInput, missing_extra
 from app.service import Service
 from app.settings import Settings, settings_from
 from app.store import model_versions, with_one_model
-from app.types import ServedTask
+from app.types import GpuTarget, ServedTask
 
 # The work that a kill may cost: lines that were answered since the last commit are answered again.
 COMMIT_LINES = 100
@@ -86,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpus-per-worker",
         type=float,
         metavar="X",
-        help="GPUs of each worker on the Ray cluster, fractions allowed (default: 1, or 0 for the provider cpu)",
+        help="GPUs of each worker on the Ray cluster, fractions allowed (default: 1 for the providers cuda and "
+        "tensorrt, else 0)",
     )
 
 
@@ -126,7 +127,7 @@ def _backend(args: argparse.Namespace, settings: Settings) -> AbstractContextMan
         from app.bulk.ray_data import OnRay, Workers
     except ModuleNotFoundError as error:
         raise missing_extra(error, "ray") from error
-    gpus = args.gpus_per_worker if args.gpus_per_worker is not None else float(settings.provider != "cpu")
+    gpus = args.gpus_per_worker if args.gpus_per_worker is not None else float(settings.provider in get_args(GpuTarget))
     return OnRay(args.ray, Workers(args.workers, gpus), settings, args.task, args.model, args.input.parent)
 
 

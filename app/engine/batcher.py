@@ -148,7 +148,8 @@ class Batcher(Generic[D, R]):
         """Refuse new work, fail waiting documents, and wait for the batches in the engine."""
         self._closed = True
         for entry in [*self._alone, *self._queue]:
-            entry.future.set_exception(Unavailable("The service is shutting down."))
+            if not entry.future.done():  # else it was cancelled in this turn of the loop
+                entry.future.set_exception(Unavailable("The service is shutting down."))
             self._drop([entry])
         await asyncio.gather(*self._running)
 

@@ -204,6 +204,8 @@ class Engine:
             except Exception:  # its messages are unusable; no batch may wait for more
                 logger.exception("the engine of %s sent an invalid message", self._name)
             self._process = None
+            if self.state != "closed":
+                self._set("restarting")  # a batch that arrives meanwhile waits for the next process
             code = await _end(process)
             self._fail_waiting()
             if self.state == "closed":

@@ -23,7 +23,7 @@ from app.schemas import (
     RenderFields,
     WarningResult,
 )
-from app.settings import Settings
+from app.service import Service
 from app.tasks.base import offsets_of
 from app.tasks.sources import boxes_of
 from app.validation import validate
@@ -31,13 +31,15 @@ from app.validation import validate
 UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or the file's format is not read."}
 
 
-def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Responses) -> None:
-    """Add the two endpoints."""
+def add_files(app: FastAPI, service: Service, extractor: Extractor, errors: Responses) -> None:
+    """Add the two endpoints. They need no model, but the service waits for their answers before it ends."""
+    settings = service.settings
 
     async def extract(request: Request) -> Response:
         form = await read_form(request, settings, max_files=1)
         fields = validate(values_of(form, ExtractFields), ExtractFields)
-        extracted = await unless_disconnected(request, extractor.read(form.files[0]))
+        with service.counted():
+            extracted = await unless_disconnected(request, extractor.read(form.files[0]))
         offsets = offsets_of(extracted.document.text, fields.offset_unit)
         result = _result(extracted, offsets, with_boxes=fields.boxes)
         return Response(result.model_dump_json(), media_type="application/json")
@@ -45,7 +47,8 @@ def add_files(app: FastAPI, settings: Settings, extractor: Extractor, errors: Re
     async def render(request: Request) -> Response:
         form = await read_form(request, settings, max_files=1)
         fields = validate(values_of(form, RenderFields), RenderFields)
-        picture = await unless_disconnected(request, extractor.draw(form.files[0], fields.page, fields.width))
+        with service.counted():
+            picture = await unless_disconnected(request, extractor.draw(form.files[0], fields.page, fields.width))
         return Response(picture, media_type="image/png")
 
     app.router.add_api_route(

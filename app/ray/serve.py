@@ -12,7 +12,7 @@ import logging
 import logging.config
 import time
 import uuid
-from typing import Any
+from typing import Any, get_args
 
 import ray
 from ray import serve
@@ -35,6 +35,7 @@ from app.ray.forwarding import HttpAnswer, HttpRequest, answer
 from app.service import Service
 from app.settings import Settings, settings_from
 from app.telemetry.logs import log_config
+from app.types import GpuTarget
 
 # A request that was lost this often may be what kills the replicas.
 MOST_LOSSES = 3
@@ -57,7 +58,7 @@ def app(args: dict[str, Any]) -> Application:
             "for it may reach another. Set it to 0, or leave it out."
         )
     settings = settings.model_copy(update={"model_store": settings.model_store.absolute(), "max_jobs": 0})
-    resources = {"num_cpus": settings.intra_op_threads or 1, "num_gpus": 0 if settings.provider == "cpu" else 1}
+    resources = {"num_cpus": settings.intra_op_threads or 1, "num_gpus": int(settings.provider in get_args(GpuTarget))}
     reader = Reader.options(  # type: ignore[attr-defined]
         ray_actor_options=resources,
         graceful_shutdown_timeout_s=settings.drain_timeout_s,
@@ -222,7 +223,8 @@ def _is_lost(answered: HttpAnswer) -> bool:
     """Whether another attempt may succeed: the engine died with the request, or the replica was about to end."""
     if answered.status != 503 or not answered.body.startswith(b"{"):
         return False
-    return json.loads(answered.body).get("error_type") in ("engine_failed", "unavailable")
+    # The last two are what /predict says instead of the first two: see app/http/compat/tei.py.
+    return json.loads(answered.body).get("error_type") in ("engine_failed", "unavailable", "Backend", "Unhealthy")
 
 
 def _retry_after_s(answered: HttpAnswer) -> float:

@@ -42,13 +42,15 @@ class FileSettings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds for reading one PDF. Past it its process is killed and the request gets 413.",
+        description="Seconds for reading one file; plain text and tables have no limit. Past it the process that reads "
+        "the file is killed and the request gets 413.",
     )
     file_memory_bytes: int = Field(
         default=2_000_000_000,
         ge=200_000_000,
-        description="Bytes of memory of the process that reads one PDF. Past it the process ends and the request gets "
-        "422. With file_processes processes at once, the machine needs that many times as much.",
+        description="Bytes of memory of the process that reads one file other than plain text and tables. Past it the "
+        "request gets 413, or 422 if the process is killed. With file_processes processes at once, the machine needs "
+        "that many times as much.",
     )
     file_processes: int = Field(
         default=2,

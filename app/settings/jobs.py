@@ -17,8 +17,8 @@ class JobSettings(BaseSettings):
         default=10_000,
         ge=0,
         description="Bytes of a JSON body, or of the files of a form, from which a request may become a job. A smaller "
-        "one is answered at once even if it asks for a job, because its answer comes about as soon as a job would be "
-        "asked about. With 0 every request may become a job.",
+        "one is answered at once even if it asks for a job, because its answer is ready about as soon as a client "
+        "would first ask how the job is doing. With 0 every request may become a job.",
     )
     max_key_jobs: int = Field(
         default=16,

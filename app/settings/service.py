@@ -36,8 +36,9 @@ class ServiceSettings(BaseSettings):
     )
     provider: Provider = Field(
         default="cpu",
-        description="Where models run. 'cuda' and 'tensorrt' need the extra of that name ('gpu' for both) and a card, "
-        "'openvino' its extra. Where it cannot run, the service stops and says why instead of falling back.",
+        description="Where models run. 'cuda' needs the extra 'gpu' and an NVIDIA GPU, 'tensorrt' also the extra "
+        "'tensorrt', and 'openvino' the extra 'openvino'. Where the provider cannot run, the service stops and says "
+        "why instead of falling back.",
     )
     engine_cache: Path = Field(
         default=Path("engine_cache"),
@@ -84,8 +85,9 @@ class ServiceSettings(BaseSettings):
         default=393_216,
         ge=1,
         description="Tokens that one request may cost, counted over all its windows and questions in whole blocks. "
-        "Past it the request gets 413 with the count. A request that names no overlap of windows gets less of it where "
-        "its text would cost more; the default has room for one question about max_text_characters, a token each.",
+        "Past it the request gets 413 with the count. If a request names no overlap, its windows overlap less where "
+        "the usual overlap would cost more than this. The default has room for one question about a text of "
+        "max_text_characters, at a token for each character.",
     )
     max_text_characters: int = Field(
         default=300_000,
@@ -155,7 +157,8 @@ class ServiceSettings(BaseSettings):
     allow_unauthenticated: bool = Field(
         default=False,
         description="Listen on an address that other machines reach, although no key is required. Without it the "
-        "service refuses to start so; with it, every client that reaches the address may use the service.",
+        "service refuses to start on such an address; with it, every client that reaches the address may use the "
+        "service.",
     )
     max_key_requests: int = Field(
         default=64,
@@ -171,8 +174,8 @@ class ServiceSettings(BaseSettings):
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Origins whose web pages may read answers, separated by commas, such as https://example.jp; * lets "
-        "every page. Empty keeps browsers from showing answers to any page but the service's own.",
+        description="Origins whose web pages may read answers, separated by commas, such as https://example.jp; * "
+        "allows every page. Empty keeps browsers from showing answers to any page but the service's own.",
     )
     log_level: LogLevel = Field(
         default="info", description="Level of the log. Texts are not logged at any level, unless log_texts is set."

@@ -195,6 +195,12 @@ def test_the_example_fits_the_models(task: str) -> None:
     assert f"/{task} " in greeting("http://127.0.0.1:8080", {"only": task}, needs_key=False)
 
 
+def test_models_that_no_endpoint_uses_are_greeted_too() -> None:
+    screen = greeting("http://127.0.0.1:8080", {"reranker": "rerank"}, needs_key=False)
+    assert "Models: reranker (rerank)\n" in screen
+    assert "No endpoint uses these models; nagayomi rerank and nagayomi evidence do." in screen
+
+
 def test_the_printed_request_says_where_a_key_goes() -> None:
     screen = greeting("http://127.0.0.1:8080", {"a": "qa", "b": "classify"}, needs_key=True)
     assert "Models: a (qa), b (classify)\n" in screen

@@ -46,5 +46,5 @@ def test_a_file_that_is_cut_off_is_said_in_words(tmp_path: Path) -> None:
     first, second = (checkpoint(tmp_path / name, "", w=torch.zeros(2)) for name in ("1", "2"))
     file = tmp_path / "2" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
-    with pytest.raises(InvalidInput, match="model.safetensors cannot be read"):
+    with pytest.raises(InvalidInput, match=r"model\.safetensors cannot be read"):
         main([first, second, "--out", str(tmp_path / "mean")])

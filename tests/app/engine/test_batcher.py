@@ -97,6 +97,19 @@ async def test_a_question_does_not_wait_for_anothers_windows() -> None:
     await closing
 
 
+async def test_closing_while_a_request_is_cancelled_ends() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    tasks = [await submit(batcher, (name, 100)) for name in ("running", "next", "waiting", "last")]
+    tasks[2].cancel()
+    closing = asyncio.create_task(batcher.close())
+    while engine.held:
+        await engine.end()
+    await closing
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results[2:]] == [asyncio.CancelledError, Unavailable]
+
+
 async def test_windows_of_one_request_come_back_together_and_in_order() -> None:
     engine = Engine()
     batcher = make(engine)

@@ -1,5 +1,6 @@
 """POST /extract and /render: real files in, structure and pictures out, and wrong forms."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.files.extraction import Extracted, Extractor, SentFile
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import error_of, running
@@ -46,6 +48,26 @@ async def test_offsets_of_an_extract_are_counted_in_utf_16_where_that_is_asked_f
     response = await client.post("/extract", files={"file": ("a", "𠮷野家。".encode())}, data={"offset_unit": "utf16"})
 
     assert [(block["start"], block["end"]) for block in response.json()["blocks"]] == [(0, 5)]
+
+
+async def test_draining_waits_for_a_file_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, read = asyncio.Event(), Extractor.read
+
+    async def held(self: Extractor, sent: SentFile) -> Extracted:
+        await go_on.wait()
+        return await read(self, sent)
+
+    monkeypatch.setattr(Extractor, "read", held)
+    application = create_app(Settings(model_store=tmp_path))
+    async with running(application) as client:
+        asking = asyncio.create_task(client.post("/extract", files={"file": TEXT}))
+        await asyncio.sleep(0.1)
+        draining = asyncio.create_task(application.state.service.drain())
+        await asyncio.sleep(0.1)
+        assert not draining.done()
+        go_on.set()
+        assert (await asking).status_code == 200
+        await draining
 
 
 async def test_a_docx_is_extracted(client: httpx.AsyncClient) -> None:

@@ -99,7 +99,11 @@ async def test_a_request_arrives_whole_and_its_answer_comes_back() -> None:
 
 @pytest.mark.parametrize(
     "loss",
-    [RayActorError(), ActorUnavailableError("gone", None), _error(503, "engine_failed"), _error(503, "unavailable")],
+    [
+        RayActorError(),
+        ActorUnavailableError("gone", None),
+        *(_error(503, error_type) for error_type in ("engine_failed", "unavailable", "Backend", "Unhealthy")),
+    ],
 )
 async def test_a_request_that_was_lost_goes_to_another_replica(loss: Exception | HttpAnswer) -> None:
     replicas = Replicas(loss, loss, DONE)
