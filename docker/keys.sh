@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 name=${1:?"whose key? docker/keys.sh NAME"}
-secrets=${SECRETS:-$(sed -n 's/^SECRETS=//p' .env 2> /dev/null | tail -n 1)}  # Compose reads .env; a shell does not
+secrets=${SECRETS:-$(sed -n 's/^SECRETS=//p' .env 2> /dev/null | tail -n 1 | sed "s/^\([\"']\)\(.*\)\1\$/\2/")}  # Compose reads .env; a shell does not
 secrets=${secrets:-secrets}
 image=nagayomi:gpu
 docker image inspect $image > /dev/null 2>&1 || image=nagayomi:cpu

@@ -27,7 +27,7 @@ from app.errors import BrokenModel, InvalidInput
 from app.manifest import Manifest
 from app.packing import Document
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
-from app.settings import Settings
+from app.settings import settings_from
 from app.store import TOKENIZER_FILE
 from app.streams import run_module
 from app.tasks.classify import CLASSIFY, PreparedLabels
@@ -82,7 +82,7 @@ def prepared_items(directory: Path, manifest: Manifest, data: Path, limit: int) 
     """The first questions of SQuAD files, or only their texts if the model answers none, as the service reads them."""
     if manifest.task not in ("qa", "classify", "summarize"):
         raise InvalidInput(f"{directory} has the task {manifest.task}; only qa, classify and summarize are compared.")
-    settings = Settings()
+    settings = settings_from({})
     tokenizer = Tokenizer.load(directory / TOKENIZER_FILE, normaliser=manifest.normaliser, segmenter=manifest.segmenter)
     for context, question in itertools.islice(_items(data, manifest.task == "qa"), limit):
         if question is not None:
@@ -140,7 +140,7 @@ def compare(directory: Path, data: Path, limit: int, *, rounding: bool = True) -
     manifest = Manifest.read(directory)
     if manifest.gpu_graph is None:
         raise BrokenModel(f"{directory} has no graph for GPUs; nagayomi export --target adds one.")
-    settings = Settings()
+    settings = settings_from({})
     session = Session(directory, manifest, settings)
     gpu = Session(directory, manifest, settings, manifest.gpu_graph.file)
     runs: dict[str, Run] = {"gpu_graph": lambda documents: gpu.run(gpu.pack(documents))}

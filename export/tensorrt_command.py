@@ -13,11 +13,11 @@ from pathlib import Path
 from app.engine.process import Engine, check_provider
 from app.errors import InvalidInput, ModelNotFound
 from app.manifest import Manifest, verify_files
-from app.settings import Settings
+from app.settings import settings_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    settings = Settings()
+    settings = settings_from({})
     actions = parser.add_subparsers(dest="action", required=True, metavar="build|check")
     build = actions.add_parser("build", help="build the engine of a model into the cache; minutes, on a GPU")
     check = actions.add_parser(
@@ -64,7 +64,9 @@ async def _build(args: argparse.Namespace) -> int:
     directory: Path = args.model_store / args.model
     manifest = Manifest.read(directory)
     verify_files(directory, manifest)
-    settings = Settings(provider="tensorrt", engine_cache=args.engine_cache, max_batch_tokens=args.max_batch_tokens)
+    settings = settings_from(
+        {"provider": "tensorrt", "engine_cache": args.engine_cache, "max_batch_tokens": args.max_batch_tokens}
+    )
     before = set(args.engine_cache.glob(f"{manifest.name}-*/*.engine"))
     engine = Engine(directory, manifest, settings)
     await engine.start()

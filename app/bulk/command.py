@@ -6,6 +6,7 @@ This module does not know the engine's batches, which app/engine/batcher.py make
 
 import argparse
 import asyncio
+import math
 import sys
 import time
 from collections import deque
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gpus-per-worker",
-        type=float,
+        type=_not_negative,
         metavar="X",
         help="GPUs of each worker on the Ray cluster, fractions allowed (default: 1 for the providers cuda and "
         "tensorrt, else 0)",
@@ -98,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         InvalidInput: the arguments are wrong, or the files do not belong together.
         NagayomiError: the run cannot continue; its answers so far are safe.
     """
+    if args.ray is None and (args.workers is not None or args.gpus_per_worker is not None):
+        raise InvalidInput("--workers and --gpus-per-worker are for a cluster; give --ray.")
     given: dict[str, Any] = {} if args.model_store is None else {"model_store": args.model_store}
     settings = batch_settings(with_one_model(settings_from(given), args.task, args.model))
     paths = Paths.next_to(args.output)
@@ -115,8 +118,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _positive(value: str) -> int:
-    if (number := int(value)) < 1:
-        raise ValueError
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
+    return int(value)
+
+
+def _not_negative(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of at least 0")
     return number
 
 

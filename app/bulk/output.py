@@ -91,7 +91,7 @@ class Output:
                 fcntl.flock(answers, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 errors = stack.enter_context(paths.errors.open("ab"))
                 progress = _read(paths.progress)
-                if progress is None:
+                if progress is None or (progress.run != run and progress.place == Place()):  # nothing to resume
                     progress = _begin(paths, run)
                 elif progress.run != run:
                     raise InvalidInput(_not_the_same(paths, progress.run, run))
@@ -165,7 +165,8 @@ def _begin(paths: Paths, run: Mapping[str, Any]) -> _Progress:
 def _not_the_same(paths: Paths, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     name = next(name for name in now if before.get(name) != now[name])
     shown = [json.dumps(run.get(name), ensure_ascii=False) for run in (before, now)]
-    return f"{paths.answers} was begun with another {name} ({shown[0]}, now {shown[1]}); {_start_again(paths)}"
+    changed = f"`{name}` was {shown[0]} and is {shown[1]}"
+    return f"{paths.answers} was begun with other settings: {changed}; {_start_again(paths)}"
 
 
 def _start_again(paths: Paths) -> str:

@@ -15,6 +15,8 @@ const running = new Set(); // addresses of jobs
 // A response that is a success. Throws ApiError; an AbortError when its signal was used.
 async function ask(path, options = {}) {
   const key = sessionStorage.getItem("key");
+  // fetch would throw at a header with other characters, as if there were no server.
+  if (key && !/^[\x21-\x7e]+$/.test(key)) throw errorOf({ error_type: "unauthorized" }, 401);
   const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
   let response;
   try {
@@ -108,6 +110,14 @@ function forget(path) {
 
 addEventListener("pagehide", () => running.forEach(forget));
 
+// What the server does that is not ready, by its status.
+const STATES = {
+  loading: "モデルを読み込んでいます。",
+  recovering: "モデルを起動し直しています。",
+  draining: "サーバーを終了しています。",
+  closed: "サーバーを終了しています。",
+};
+
 // The models and limits of the server, once it is ready. Calls `waiting(reason)` while it is not. Throws ApiError when
 // the server does not want to tell, as without its key.
 export async function info(waiting) {
@@ -116,7 +126,7 @@ export async function info(waiting) {
       const response = await fetch("readyz");
       const health = await response.json();
       if (response.ok) return await (await ask("info")).json();
-      waiting(health.status === "loading" ? "モデルを読み込んでいます。" : `モデルを使えません。${health.reason ?? ""}`);
+      waiting(STATES[health.status] ?? "モデルを使えません。");
     } catch (error) {
       if (error instanceof ApiError) throw error;
       waiting("サーバーにつながりません。");

@@ -10,6 +10,7 @@ export class Files {
   #documents;
   #failed;
   #reading = Promise.resolve(); // one file after the other, in the order given
+  #stop = new AbortController(); // of those that are being read or wait for it
 
   // `failed(error)` hears of every error that is shown, too.
   constructor(documents, failed) {
@@ -22,15 +23,27 @@ export class Files {
 
   open(files) {
     $("file-error").hidden = true;
-    for (const file of files) this.#reading = this.#reading.then(() => this.#open(file));
+    $("file-error").replaceChildren();
+    const { signal } = this.#stop;
+    for (const file of files) this.#reading = this.#reading.then(() => this.#open(file, signal));
   }
 
-  async #open(file) {
+  // Forget the files that are not open yet.
+  cancel() {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+  }
+
+  async #open(file, signal) {
+    if (signal.aborted) return;
     $("file-status").textContent = `「${file.name}」を読んでいます…`;
     try {
-      this.#documents.open(file, await api.extract(file));
+      const extracted = await api.extract(file, signal);
+      signal.throwIfAborted();
+      this.#documents.open(file, extracted);
     } catch (error) {
-      $("file-error").replaceChildren(element("p", {}, `「${file.name}」を開けませんでした。`), ...problem(error));
+      if (error.name === "AbortError") return;
+      $("file-error").append(element("p", {}, `「${file.name}」を開けませんでした。`), ...problem(error));
       $("file-error").hidden = false;
       this.#failed(error);
     } finally {
@@ -99,11 +112,11 @@ export class Files {
   }
 }
 
-function warningsOf({ text, pages, warnings }) {
+function warningsOf({ file, text, pages, warnings }) {
   const scanned = pages.filter((page) => page.scanned).map((page) => page.number);
   const found = [];
   if (scanned.length) found.push(element("p", {}, `${scanned.join("、")} ページは画像だけなので、文字を読めません。`));
-  else if (!text.trim()) found.push(element("p", {}, "このファイルには文字がありません。"));
+  else if (file && !text.trim()) found.push(element("p", {}, "このファイルには文字がありません。"));
   if (warnings.length === 0) return found;
   const listed = element("ul", {}, ...warnings.map((warning) => element("li", {}, warningOf(warning))));
   return [...found, element("details", {}, element("summary", {}, "読み取りの注意"), listed)];

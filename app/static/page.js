@@ -94,6 +94,7 @@ $("edit").addEventListener("click", () => {
   $("text").focus();
 });
 offerSamples(documents, (text, questions) => {
+  files.cancel();
   documents.closeAll();
   $("text").value = text;
   documents.type(text);

@@ -49,7 +49,7 @@ export class PagesView {
       figure.dataset.page = number;
       figure.querySelector("svg").setAttribute("viewBox", `0 0 ${width} ${height}`);
       figure.querySelector("canvas").setAttribute("aria-label", `${number} ページ`);
-      figure.querySelector("figcaption").textContent = `${number} / ${document.pages.length}`;
+      figure.querySelector("figcaption").textContent = caption(number, document);
       return figure;
     });
     $("pages").replaceChildren(...this.#figures);
@@ -79,6 +79,7 @@ export class PagesView {
       canvas.height = picture.height;
       canvas.getContext("2d").drawImage(picture, 0, 0);
       classList.add("drawn");
+      figure.querySelector("figcaption").textContent = caption(figure.dataset.page, document);
     } catch (error) {
       figure.querySelector("figcaption").textContent = `${figure.dataset.page} ページを描けませんでした。${error.message}`;
       this.failed(error);
@@ -100,3 +101,5 @@ export class PagesView {
     svg?.append(rect);
   }
 }
+
+const caption = (number, document) => `${number} / ${document.pages.length}`;

@@ -7,6 +7,7 @@ import { problem, usage } from "./results.js";
 
 export class Panel {
   #running = null; // AbortController of the request under way
+  #missing = false; // the server has no model for this task
   #status = element("span", { role: "status" });
   #cancel = element("button", { type: "button", class: "cancel", onclick: () => this.cancel() }, "やめる");
   #bar = element("progress", { "aria-label": "読み終えた区間" });
@@ -28,7 +29,7 @@ export class Panel {
       if (!this.busy) submit();
     });
     this.tabpanel.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.isComposing) this.cancel();
+      if (event.key === "Escape" && !event.isComposing && event.keyCode !== 229) this.cancel();
     });
   }
 
@@ -47,7 +48,9 @@ export class Panel {
     $(`model-${this.task}`).replaceChildren(...names.map((name) => element("option", { value: name }, name)));
     this.form.querySelector(".model").hidden = names.length < 2;
     this.form.querySelector('[type="submit"]').disabled = names.length === 0;
-    if (names.length === 0) this.fail({ message: "この読み方のモデルは、このサーバーにありません。" });
+    this.#missing = names.length === 0;
+    if (this.#missing) this.fail({ message: "この読み方のモデルは、このサーバーにありません。" });
+    else this.clear();
   }
 
   // The response, or null when there is none: it was cancelled, or an error is shown.
@@ -91,7 +94,7 @@ export class Panel {
   }
 
   clear() {
-    this.#error.hidden = true;
+    this.#error.hidden = !this.#missing; // why the button is disabled stays in view
     this.#usage.textContent = "";
   }
 }

@@ -24,8 +24,8 @@ export class Questions {
     this.documents = documents;
     this.show = show;
     $("question").addEventListener("keydown", (event) => {
-      // Enter ends a word in the making before it sends anything.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      // Enter ends a word in the making before it sends anything. In Safari the word has ended by now, and 229 tells.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       panel.form.requestSubmit();
     });
@@ -68,7 +68,10 @@ export class Questions {
     this.panel.cancel();
     this.panel.clear();
     this.#current = null;
-    for (const entry of this.#entries) this.#set(entry, { state: "waiting", result: null });
+    for (const entry of this.#entries) {
+      entry.element.removeAttribute("aria-current");
+      this.#set(entry, { state: "waiting", result: null });
+    }
   }
 
   empty() {

@@ -1,6 +1,8 @@
 // Documents to try the page on, each with a question that it answers.
 
 import { $, element } from "./dom.js";
+import { errorOf, unreachable } from "./errors.js";
+import { problem } from "./results.js";
 
 const SAMPLES = [
   {
@@ -29,13 +31,32 @@ const SAMPLES = [
   },
 ];
 
+async function textOf({ file }) {
+  const response = await fetch(`static/samples/${file}`).catch((error) => {
+    throw unreachable(error);
+  });
+  if (!response.ok) throw errorOf({}, response.status);
+  return (await response.text()).trimEnd();
+}
+
 // `take(text, questions)` is called with the one that was chosen.
 export function offerSamples(documents, take) {
   $("sample").append(...SAMPLES.map(({ file, title }) => element("option", { value: file }, title)));
   $("sample").addEventListener("change", async () => {
     const sample = SAMPLES.find(({ file }) => file === $("sample").value);
     if (!sample) return;
-    take((await (await fetch(`static/samples/${sample.file}`)).text()).trimEnd(), sample.questions);
+    $("file-error").hidden = true;
+    let text;
+    try {
+      text = await textOf(sample);
+    } catch (error) {
+      $("file-error").replaceChildren(...problem(error));
+      $("file-error").hidden = false;
+      $("sample").value = "";
+      return;
+    }
+    if ($("sample").value !== sample.file) return; // another was chosen, or a text was typed meanwhile
+    take(text, sample.questions);
     $("sample").value = sample.file;
     $("about").textContent = `見本：${sample.about}`;
     $("about").hidden = false;

@@ -15,7 +15,7 @@ from typing import TypeVar
 from app.errors import InvalidInput
 from app.manifest import Manifest, Metric
 from app.service import Service
-from app.settings import Settings
+from app.settings import settings_from
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample, sample
 from training.evaluation.arguments import (
     DEFAULT_PERCENT,
@@ -187,7 +187,7 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     data = _read(args)
     answered = asyncio.run(_ask(args, data))
-    directory = (args.model_store or Settings().model_store) / args.model
+    directory = (args.model_store or settings_from({}).model_store) / args.model
     fitted, answered = _fit(args, directory, answered)
     scores = _scores(args, data, answered, Manifest.read(directory).null_score_diff_threshold)
     styles = _by_style(data, answered)

@@ -203,11 +203,11 @@ def test_what_does_not_belong_together_is_refused(
         assert sentence in capsys.readouterr().err
         assert output.read_bytes() == written
 
-    refused('was begun with another task ("qa", now "classify"); use another output', *start, "classify")
-    refused('was begun with another model (null, now "hand-qa")', *start, "qa", "--model", "hand-qa")
+    refused('was begun with other settings: `task` was "qa" and is "classify"; use another output', *start, "classify")
+    refused('was begun with other settings: `model` was null and is "hand-qa"', *start, "qa", "--model", "hand-qa")
     manifest = handmade_store / "hand-qa" / "manifest.json"
     manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    refused("was begun with another models", *start, "qa")
+    refused("was begun with other settings: `models` was", *start, "qa")
     manifest.write_text(manifest.read_text(encoding="utf-8")[:-1], encoding="utf-8")
 
     _write(source, *questions(2), {"question": "別?", "context": "別"})
@@ -263,3 +263,29 @@ def test_progress_on_a_terminal_has_the_time_that_is_left(tmp_path: Path) -> Non
         shown = terminal.read(100_000).decode()
     assert done.returncode == 0, shown
     assert re.search(r"100%\|.*\[\d\d:\d\d<\d\d:\d\d, .*B/s, failed=0, lines=300\]", shown)
+
+
+def test_a_start_that_answered_nothing_does_not_stand_in_the_way(handmade_store: Path, tmp_path: Path) -> None:
+    source, output = _write(tmp_path / "in.jsonl", *questions(1)), tmp_path / "out.jsonl"
+    (tmp_path / "empty").mkdir()
+    start = ["batch", str(source), str(output), "--task", "qa", "--model-store"]
+    assert main([*start, str(tmp_path / "empty")]) == 1
+    assert main([*start, str(handmade_store)]) == 0
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--workers", "0"], "'0' is not a whole number of at least 1"),
+        (["--gpus-per-worker", "nan"], "'nan' is not a number of at least 0"),
+        (["--workers", "2"], "--workers and --gpus-per-worker are for a cluster; give --ray."),
+    ],
+)
+def test_options_of_workers_are_checked(options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: object = main(["batch", "in.jsonl", "out.jsonl", "--task", "qa", *options])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert sentence in capsys.readouterr().err

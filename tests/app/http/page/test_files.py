@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.app.http.page.reading import ask, choose, drop, error, marks, submit
+from tests.app.http.page.reading import ask, choose, drop, error, marks, put, submit
 from tests.app.http.page.webdriver import Browser
 
 COVER = "契約書\n"
@@ -79,6 +79,38 @@ def test_a_file_that_cannot_be_read_is_named(browser: Browser) -> None:
     text = browser.text("#file-error")
     assert text.startswith("「写真.png」を開けませんでした。この種類のファイルは読めません。")
     assert browser.get("$('#files').hidden") is True
+
+
+def test_all_files_that_cannot_be_read_are_named(browser: Browser) -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(40)
+    drop(browser, ("一.png", picture), ("二.png", picture))
+    browser.wait("$('#file-error').textContent.includes('「二.png」')")
+    assert "「一.png」を開けませんでした。" in browser.text("#file-error")
+
+
+def test_a_sample_is_not_covered_by_a_file_that_was_still_being_read(browser: Browser) -> None:
+    browser.run(
+        "const extract = fetch; window.fetch = async (path, options) => {"
+        "  if (path === 'extract') await new Promise((go) => { window.go = go; });"
+        "  return extract(path, options);"
+        "};"
+        "const files = new DataTransfer(); files.items.add(new File(['覚え'], '覚え.txt'));"
+        "$('main').dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));"
+    )
+    browser.wait("window.go && $('#sample').options.length > 1")
+    browser.run("$('#sample').value = 'history.txt'; $('#sample').dispatchEvent(new Event('change'));")
+    browser.wait("!$('#about').hidden")
+    browser.run("window.go()")
+    browser.wait("$('#file-status').textContent === ''")
+    assert browser.texts("#files .name") == []
+    assert browser.get("$('#sample').value") == "history.txt"
+    assert browser.get("$('#file-error').hidden") is True
+
+
+def test_a_text_that_was_deleted_is_no_file_without_characters(browser: Browser) -> None:
+    put(browser, "本文")
+    put(browser, "")
+    assert browser.text("#warnings") == ""
 
 
 def test_the_pasted_text_waits_while_files_are_open(browser: Browser) -> None:

@@ -101,8 +101,9 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(window: Browser, address: Addre
         window.open(url)
         window.wait(asks)
         assert "鍵が要ります" in window.text("#error")
-        enter("wrong")
-        window.wait(asks)
+        for wrong in ("wrong", "nagayomi_…"):  # no header can hold the second
+            enter(wrong)
+            window.wait(asks)
         enter(f" {token} ")
         window.wait(READY)
         assert window.get(asks) is False

@@ -1,5 +1,7 @@
 """Questions on the page: the list, its answers, and their places on the map."""
 
+import pytest
+
 from tests.app.http.page.reading import TEXT, ask, marks, put
 from tests.app.http.page.webdriver import Browser
 
@@ -42,11 +44,12 @@ def test_several_questions_are_asked_at_once_and_kept(browser: Browser) -> None:
     assert browser.get("$('#question').value") == ""
 
 
-def test_enter_asks_unless_it_ends_a_word(browser: Browser) -> None:
+@pytest.mark.parametrize("composing", ["isComposing: true", "keyCode: 229"], ids=["Chromium", "Safari"])
+def test_enter_asks_unless_it_ends_a_word(browser: Browser, composing: str) -> None:
     put(browser, TEXT)
     browser.run(
         "$('#question').value = '何?'; $('#question').focus();"
-        "const options = { key: 'Enter', isComposing: true, bubbles: true, cancelable: true };"
+        f"const options = {{ key: 'Enter', {composing}, bubbles: true, cancelable: true }};"
         "$('#question').dispatchEvent(new KeyboardEvent('keydown', options));"
     )
     assert browser.texts("#questions h3") == []
