@@ -27,6 +27,8 @@ _SKIPPED = frozenset({
     "embed", "video", "audio", "select", "datalist", "textarea", "button", "input", "map", "frameset", "noframes",
     "dialog", "annotation", "annotation-xml",
 })  # fmt: skip
+_HEADING_PARENTS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"})
+_HEADING_REACH = 4  # elements between a heading and the button in it
 _BLOCKS = frozenset({
     "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir", "div",
     "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header",
@@ -113,10 +115,24 @@ def _events(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
 def _is_skipped(node: LexborNode) -> bool:
     if not node.is_element_node:
         return False
-    if node.tag in _SKIPPED:
+    if node.tag in _SKIPPED and not (node.tag == "button" and _is_heading_button(node)):
         return True
     attributes = node.attributes
     return "hidden" in attributes or bool(_DISPLAY_NONE.search(attributes.get("style") or ""))
+
+
+def _is_heading_button(button: LexborNode) -> bool:
+    """Whether a button opens the text below it, and so is its heading, as in an accordion of questions."""
+    if "aria-expanded" in button.attributes:
+        return True
+    parent = button.parent
+    for _ in range(_HEADING_REACH):
+        if parent is None:
+            return False
+        if parent.tag in _HEADING_PARENTS:
+            return True
+        parent = parent.parent
+    return False
 
 
 class _HtmlReader:

@@ -16,6 +16,7 @@ _MAY_STAY_OPEN = frozenset({
     "rb", "rtc", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr", "html", "head", "body", "frame", "basefont", "bgsound", "keygen",
 })  # fmt: skip
+_FOREIGN = frozenset({"svg", "math"})
 _RAW_TEXT = frozenset({
     "script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes",
 })  # fmt: skip
@@ -37,6 +38,8 @@ def declared_charset(data: bytes) -> str | None:
 def check_depth(text: str) -> None:
     """Raise UnsafeFile if more elements are open at once than the limit, before a parser builds them."""
     depth = position = 0
+    foreign = 0  # open elements of SVG and MathML, where a tag that ends in /> has no end tag
+    close = -1  # the next >
     while match := _TAG.search(text, position):
         position = match.end()
         if match.group() == "<!--":
@@ -49,7 +52,15 @@ def check_depth(text: str) -> None:
             continue
         if match.group(1):
             depth = max(depth - 1, 0)
+            foreign = max(foreign - (name in _FOREIGN), 0)
             continue
+        if foreign:
+            if close < position:
+                close = text.find(">", position) if close < len(text) else close
+                close = len(text) if close < 0 else close
+            if text[close - 1] == "/":
+                continue
+        foreign += name in _FOREIGN
         if name in _RAW_TEXT:
             position = text.find("</", position)
             if position < 0:

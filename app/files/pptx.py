@@ -76,7 +76,7 @@ class _PptxReader:
         links = self._package.relationships(part)
         tree = descend(slide, "p:cSld", "p:spTree")
         if tree is not None:
-            shapes = list(read_shapes(tree, self._layout_places(links), lambda id_: self._diagram(links, id_)))
+            shapes = list(read_shapes(tree, self._layout_places(links), lambda id_: self._linked(links, id_)))
             for shape in in_reading_order(shapes):
                 self._add_shape(shape)
         notes = self._package.optional_xml(link_of(links, "notesSlide"))
@@ -125,8 +125,8 @@ class _PptxReader:
             self._places[layout] = places
         return self._places[layout]
 
-    def _diagram(self, links: dict[str, Relationship], id_: str) -> Element | None:
-        """The data of a SmartArt diagram."""
+    def _linked(self, links: dict[str, Relationship], id_: str) -> Element | None:
+        """The part of a chart, or the data of a SmartArt diagram."""
         return self._package.optional_xml(links[id_].target) if id_ in links else None
 
 

@@ -93,14 +93,14 @@ def _bounded(value: float) -> float:
 
 
 def read_shapes(
-    tree: Element, inherited: Mapping[tuple[str, str], Place], diagram: Callable[[str], Element | None]
+    tree: Element, inherited: Mapping[tuple[str, str], Place], linked: Callable[[str], Element | None]
 ) -> Iterator[Shape]:
     """The shapes of a slide in the order of the file, groups opened.
 
     `inherited` gives the place that the layout gives a placeholder of a (type, index); `diagram` the data of a
     SmartArt.
     """
-    yield from _shapes(tree, _Scale(), inherited, diagram)
+    yield from _shapes(tree, _Scale(), inherited, linked)
 
 
 def placeholder_places(tree: Element) -> dict[tuple[str, str], Place]:
@@ -146,23 +146,23 @@ def _shapes(
     parent: Element,
     scale: _Scale,
     inherited: Mapping[tuple[str, str], Place],
-    diagram: Callable[[str], Element | None],
+    linked: Callable[[str], Element | None],
 ) -> Iterator[Shape]:
     for child in parent:
         if child.tag == "mc:AlternateContent":
             choice = child.find("mc:Choice")
             alternative = choice if choice is not None and len(choice) else child.find("mc:Fallback")
             if alternative is not None:
-                yield from _shapes(alternative, scale, inherited, diagram)
+                yield from _shapes(alternative, scale, inherited, linked)
         elif child.tag == "p:grpSp":
             if not _is_hidden(child, "p:nvGrpSpPr"):
-                yield from _shapes(child, _group_scale(child, scale), inherited, diagram)
+                yield from _shapes(child, _group_scale(child, scale), inherited, linked)
         elif child.tag in ("p:sp", "p:cxnSp"):
             body = child.find("p:txBody")
             if body is not None and not _is_hidden(child, "p:nvSpPr"):
                 yield _text_shape(child, body, scale, inherited)
         elif child.tag == "p:graphicFrame" and not _is_hidden(child, "p:nvGraphicFramePr"):
-            content = _graphic(child, diagram)
+            content = _graphic(child, linked)
             if content:
                 place = _own_place(child)
                 yield Shape(content, scale(place) if place else _NOWHERE, None)
@@ -220,17 +220,42 @@ def _integer(element: Element, name: str) -> int:
     return max(min(int(text), 1 << 31), -(1 << 31))
 
 
-def _graphic(frame: Element, diagram: Callable[[str], Element | None]) -> list[Text | Row]:
-    """The rows of a table, or the texts of a SmartArt diagram in the order of its points."""
+def _graphic(frame: Element, linked: Callable[[str], Element | None]) -> list[Text | Row]:
+    """The rows of a table, the title and values of a chart, or the texts of a SmartArt diagram in order of its points."""
     data = descend(frame, "a:graphic", "a:graphicData")
     table = descend(data, "a:tbl")
     if table is not None:
         return [Row(_cells(row)) for row in table.iter("a:tr")]
+    chart = descend(data, "c:chart")
+    if chart is not None:
+        part = linked(chart.get("r:id", ""))
+        return _chart(part) if part is not None else []
     links = descend(data, "dgm:relIds")
-    points = diagram(links.get("r:dm", "")) if links is not None else None
+    points = linked(links.get("r:dm", "")) if links is not None else None
     if points is None:
         return []
     return [text for body in points.iter("dgm:t") for text in _texts(body, bulleted=True)]
+
+
+def _chart(part: Element) -> list[Text | Row]:
+    """The title of a chart, and a row for each category with the values of all series."""
+    body = descend(part, "c:chart", "c:title", "c:tx", "c:rich")
+    title = _texts(body, bulleted=False) if body is not None else []
+    series = list(part.iter("c:ser"))
+    names = ["".join(value.text or "" for value in one.iterfind("c:tx//c:v")) for one in series]
+    categories = [_points(one, "c:cat", "c:xVal") for one in series]
+    values = [_points(one, "c:val", "c:yVal") for one in series]
+    labels = {index: text for one in reversed(categories) for index, text in one.items()}
+    rows = [Row(["", *names])] if any(names) else []
+    for index in sorted(labels.keys() | {index for one in values for index in one}):
+        rows.append(Row([labels.get(index, ""), *(one.get(index, "") for one in values)]))
+    return [*title, *rows]
+
+
+def _points(series: Element, *tags: str) -> dict[int, str]:
+    """What the file remembers of the categories or values of a series, by their numbers."""
+    found = (point for tag in tags for point in series.iterfind(f"{tag}//c:pt"))
+    return {_integer(point, "idx"): point.findtext("c:v") or "" for point in found}
 
 
 def _cells(row: Element) -> list[str]:

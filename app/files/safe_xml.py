@@ -38,6 +38,8 @@ _PREFIXES = {
     "http://purl.oclc.org/ooxml/officeDocument/extendedProperties": "app:",
     "http://schemas.openxmlformats.org/officeDocument/2006/math": "m:",
     "http://purl.oclc.org/ooxml/officeDocument/math": "m:",
+    "http://schemas.openxmlformats.org/drawingml/2006/chart": "c:",
+    "http://purl.oclc.org/ooxml/drawingml/chart": "c:",
     "http://schemas.openxmlformats.org/drawingml/2006/diagram": "dgm:",
     "http://purl.oclc.org/ooxml/drawingml/diagram": "dgm:",
     "http://schemas.openxmlformats.org/markup-compatibility/2006": "mc:",

@@ -11,6 +11,7 @@ import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Union, get_args, get_origin
+from urllib.parse import unquote
 
 import multipart
 from pydantic import BaseModel
@@ -26,6 +27,7 @@ FILE_FIELD = "file"
 
 _MAX_FIELDS = 100  # parts that are no files
 _MAX_NAME = 255
+_EXTENDED_NAME = re.compile(r"filename\*\s*=\s*([\w.:-]*)'[^']*'([^;\s]+)", re.IGNORECASE)
 _CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -141,7 +143,7 @@ def _malformed(error: multipart.MultipartError) -> MalformedBody:
 
 def _check_part(part: multipart.MultipartSegment, form: Form, max_files: int) -> None:
     """Refuse a part before its content is read."""
-    if part.filename is None:
+    if _sent_name(part) is None:
         if part.name == FILE_FIELD:
             raise InvalidInput(f"A part named `{FILE_FIELD}` has no file name; every file must have one.")
         if sum(map(len, form.fields.values())) == _MAX_FIELDS:
@@ -154,8 +156,8 @@ def _check_part(part: multipart.MultipartSegment, form: Form, max_files: int) ->
 
 
 def _add(form: Form, part: multipart.MultipartSegment, content: bytes) -> None:
-    if part.filename is not None:
-        name = _distinct(_file_name(part.filename), form.files)
+    if (sent := _sent_name(part)) is not None:
+        name = _distinct(_file_name(sent), form.files)
         form.files.append(SentFile(name, content, part.content_type, part.charset))
         return
     try:
@@ -164,6 +166,19 @@ def _add(form: Form, part: multipart.MultipartSegment, content: bytes) -> None:
         raise MalformedBody(
             f"The field {part.name[:60]!r} is not UTF-8: byte {error.start} cannot be decoded."
         ) from None
+
+
+def _sent_name(part: multipart.MultipartSegment) -> str | None:
+    """The name of a file, also as old clients of Python send one that is not ASCII (`filename*`, RFC 5987)."""
+    if part.filename is not None:
+        return part.filename
+    match = _EXTENDED_NAME.search(part.header("Content-Disposition", ""))
+    if match is None:
+        return None
+    try:
+        return unquote(match.group(2), encoding=match.group(1) or "utf-8")
+    except LookupError:
+        return unquote(match.group(2))
 
 
 def _file_name(sent: str) -> str:

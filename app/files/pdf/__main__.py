@@ -50,9 +50,21 @@ def _page(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
     if not 0 <= index < len(pdf):
         raise BrokenFile(f"The PDF has no page {index + 1}; it has {len(pdf)}.")
     try:
-        return pdf[index]
+        return _flattened(pdf, index)
     except pdfium.PdfiumError:
         raise BrokenFile(f"Page {index + 1} of the PDF is damaged.") from None
+
+
+def _flattened(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
+    """A page with what was filled into its form and written on it as part of its content."""
+    page = pdf[index]
+    if pdfium_c.FPDFPage_GetAnnotCount(page) < 1:
+        return page
+    done = pdfium_c.FPDFPage_Flatten(page, pdfium_c.FLAT_NORMALDISPLAY)
+    if done != pdfium_c.FLATTEN_SUCCESS:
+        return page
+    page.close()
+    return pdf[index]
 
 
 def _read(pdf: pdfium.PdfDocument, limits: FileLimits) -> Document:
@@ -61,7 +73,7 @@ def _read(pdf: pdfium.PdfDocument, limits: FileLimits) -> Document:
     left = limits.max_characters
     for index in range(len(pdf)):
         try:
-            page = pdf[index]
+            page = _flattened(pdf, index)
         except pdfium.PdfiumError:
             damaged.append(index + 1)
             pages.append(PageLines(0.0, 0.0, [], scanned=False))

@@ -5,7 +5,7 @@ horizontal text. This module does not know paragraphs or other pages.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from app.files.pdf.directions import directions
@@ -19,6 +19,7 @@ _LEAST_COLUMN_LINES = 3
 _LEAST_COLUMN_WIDTH = 8  # em
 _FULL_LINES = 0.5  # of the lines of a column of text reach across most of it
 _MOST_OF_COLUMN = 0.7
+_USUAL_SIZE = 10.0  # points, where only tables say nothing of the size
 
 
 @dataclass(slots=True)
@@ -120,12 +121,12 @@ def _columns(parts: Sequence[Fragment | Table]) -> list[list[Fragment | Table]]:
     Lines are taken together as long as they leave the same gutter free; a heading or a table across the page ends the
     columns above it.
     """
-    bands = _bands(parts)
+    bands = [_Band(band) for band in _bands(parts)]
     found: list[list[Fragment | Table]] = []
     at = 0
     while at < len(bands):
         stop, gutter = _columns_from(bands, at)
-        here = [part for band in bands[at:stop] for part in band]
+        here = [part for band in bands[at:stop] for part in band.parts]
         if gutter is None:
             if found and not _is_split(found[-1]):
                 found[-1] += here
@@ -161,37 +162,107 @@ def _bands(parts: Sequence[Fragment | Table]) -> list[list[Fragment | Table]]:
     return bands
 
 
-def _columns_from(bands: Sequence[Sequence[Fragment | Table]], at: int) -> tuple[int, float | None]:
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What stands on one side of a gap: how much of each line is text, the sizes, and the extent along the line."""
+
+    lines: tuple[float, ...] = ()  # points that are covered by text, gaps left out
+    sizes: tuple[float, ...] = ()
+    start: float = float("inf")
+    end: float = float("-inf")
+
+    @classmethod
+    def of(cls, parts: Sequence[Fragment | Table]) -> "_Side":
+        """The side of a gap in one band."""
+        if not parts:
+            return cls()
+        texts = [part for part in parts if isinstance(part, Fragment)]
+        extent = around(part.flow for part in parts)
+        covered = (sum(part.flow.end - part.flow.start for part in row) for row in rows(texts))
+        return cls((*covered,), (*(part.size for part in texts),), extent.start, extent.end)
+
+    def plus(self, other: "_Side") -> "_Side":
+        """This side with that of one band more."""
+        start, end = min(self.start, other.start), max(self.end, other.end)
+        return _Side(self.lines + other.lines, self.sizes + other.sizes, start, end)
+
+    @property
+    def is_running_text(self) -> bool:
+        """Whether most lines are full; the cells of a table are shorter than their column, and leave gaps."""
+        width = self.end - self.start
+        if len(self.lines) < _LEAST_COLUMN_LINES or width < _LEAST_COLUMN_WIDTH * median(self.sizes):
+            return False
+        full = sum(line_ >= _MOST_OF_COLUMN * width for line_ in self.lines)
+        return full >= _FULL_LINES * len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A range that all bands so far leave free, and what stands before and after it."""
+
+    low: float = float("-inf")
+    high: float = float("inf")
+    before: _Side = field(default_factory=_Side)
+    after: _Side = field(default_factory=_Side)
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+    def within(self, low: float, high: float, band: "_Band") -> "_Gap":
+        """The part of this gap that is free in one band more."""
+        low, high = max(self.low, low), min(self.high, high)
+        before, after = band.sides((low + high) / 2)
+        return _Gap(low, high, self.before.plus(before), self.after.plus(after))
+
+    @property
+    def parts_columns(self) -> bool:
+        inside = self.low > float("-inf") and self.high < float("inf")
+        return inside and self.before.is_running_text and self.after.is_running_text
+
+
+class _Band:
+    """One band of parts: its free ranges, and its two sides of a place, each found once."""
+
+    def __init__(self, parts: Sequence[Fragment | Table]) -> None:
+        self.parts = parts
+        self.gaps = _gaps(parts)
+        self.sizes = [part.size for part in parts if isinstance(part, Fragment)]
+        self.is_table = len(parts) == 1 and isinstance(parts[0], Table)
+        self._sides: dict[int, tuple[_Side, _Side]] = {}
+
+    def sides(self, place: float) -> tuple[_Side, _Side]:
+        """What stands before and after a place in a gap."""
+        before = [part for part in self.parts if part.flow.end <= place]
+        if len(before) not in self._sides:
+            after = [part for part in self.parts if part.flow.end > place]
+            self._sides[len(before)] = _Side.of(before), _Side.of(after)
+        return self._sides[len(before)]
+
+
+def _columns_from(bands: Sequence[_Band], at: int) -> tuple[int, float | None]:
     """How many bands from `at` on are text in columns, and where their gutter is; or one band, and None."""
     best: tuple[int, float | None] = (at + 1, None)
-    gaps: list[tuple[float, float]] = []
-    parts: list[Fragment | Table] = []
+    gaps = [_Gap()]
+    sizes: list[float] = []
     for stop in range(at, len(bands)):
-        parts += bands[stop]
-        if any(isinstance(part, Table) for part in bands[stop]) and len(bands[stop]) == 1:
+        band = bands[stop]
+        if band.is_table:
             break
-        free = _gaps(bands[stop])
-        gaps = (
-            [
-                (max(low, other_low), min(high, other_high))
-                for low, high in (gaps or [(float("-inf"), float("inf"))])
-                for other_low, other_high in free
-            ]
-            if stop > at
-            else free
-        )
-        gaps = [(low, high) for low, high in gaps if high - low >= _GUTTER * _em(parts)]
+        sizes += band.sizes
+        least = _GUTTER * (median(sizes) if sizes else _USUAL_SIZE)
+        gaps = [
+            gap.within(low, high, band)
+            for gap in gaps
+            for low, high in band.gaps
+            if min(gap.high, high) - max(gap.low, low) >= least
+        ]
         if not gaps:
             break
-        for low, high in gaps:
-            if low > float("-inf") and high < float("inf") and _are_columns(parts, (low + high) / 2):
-                best = (stop + 1, (low + high) / 2)
+        for gap in gaps:
+            if gap.parts_columns:
+                best = (stop + 1, gap.middle)
     return best
-
-
-def _em(parts: Iterable[Fragment | Table]) -> float:
-    sizes = [part.size for part in parts if isinstance(part, Fragment)]
-    return median(sizes) if sizes else 10.0
 
 
 def _gaps(band: Sequence[Fragment | Table]) -> list[tuple[float, float]]:
@@ -203,24 +274,6 @@ def _gaps(band: Sequence[Fragment | Table]) -> list[tuple[float, float]]:
             gaps.append((reach, part.flow.start))
         reach = max(reach, part.flow.end)
     return [*gaps, (reach, float("inf"))]
-
-
-def _are_columns(parts: Sequence[Fragment | Table], gutter: float) -> bool:
-    """Whether both sides of the gutter hold running text; the cells of a table are shorter than their column."""
-    for side in ([p for p in parts if p.flow.end <= gutter], [p for p in parts if p.flow.end > gutter]):
-        texts = [part for part in side if isinstance(part, Fragment)]
-        if not texts:
-            return False
-        lines_ = rows(texts)
-        extent = around(part.flow for part in side)
-        width = extent.end - extent.start
-        lengths = [row[-1].flow.end - row[0].flow.start for row in lines_]
-        full = sum(length >= _MOST_OF_COLUMN * width for length in lengths)
-        if len(lines_) < _LEAST_COLUMN_LINES or width < _LEAST_COLUMN_WIDTH * _em(texts):
-            return False
-        if full < _FULL_LINES * len(lines_):
-            return False
-    return True
 
 
 def _in_column(parts: Sequence[Fragment | Table]) -> Iterable[tuple[Line | Table, float, float]]:

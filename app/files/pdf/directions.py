@@ -15,6 +15,7 @@ _NEAR = 2.2  # em between the centres of two glyphs that follow each other
 _ALIGNED = 0.35  # em by which their centres may be off the line
 _SAME_SIZE = 0.75
 _LEAST_VERTICAL_RUN = 4  # glyphs: a column of a table with one character a row is not vertical writing
+_COLUMN_GAP = 0.3  # em, more than between digits that are set side by side
 _LONGEST_UPRIGHT = 1.6  # em: digits set side by side in vertical text (tate-chu-yoko) are no wider
 
 
@@ -55,7 +56,7 @@ def _write_down(glyphs: Sequence[Glyph], steps: Sequence[Direction | None], foun
     """On a vertical page all upright glyphs run down, except for runs to the right that are longer than digit pairs."""
     start = 0
     for end in range(1, len(glyphs) + 1):
-        if end < len(glyphs) and steps[end - 1] is Direction.RIGHT:
+        if end < len(glyphs) and steps[end - 1] is Direction.RIGHT and not _begins_a_column(glyphs, steps, end):
             continue
         run = glyphs[start:end]
         width = run[-1].box.right - run[0].box.left
@@ -67,6 +68,12 @@ def _write_down(glyphs: Sequence[Glyph], steps: Sequence[Direction | None], foun
             if glyphs[index].angle == 0 and not across:
                 found[index] = Direction.DOWN
         start = end
+
+
+def _begins_a_column(glyphs: Sequence[Glyph], steps: Sequence[Direction | None], index: int) -> bool:
+    """Whether a glyph at the right of another is the first of a column, next to a column of one glyph."""
+    gap = glyphs[index].box.left - glyphs[index - 1].box.right
+    return index < len(steps) and steps[index] is Direction.DOWN and gap > _COLUMN_GAP * glyphs[index].size
 
 
 def _find_vertical_runs(

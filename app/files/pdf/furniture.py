@@ -90,7 +90,10 @@ def _candidates(
         extent = size[1] if edge in ("top", "bottom") else size[0]
         places = [_distances(edge, placement.box, size) for placement in placements]
         nearest = min((near for near, _ in places), default=0.0)
-        for index in _outside(places, placements, leading):
+        outside = _outside(places, placements, leading)
+        if len(outside) == len(places) and any(far > _EDGE * extent for _, far in places):
+            continue  # no gap parts lines at this edge from the text: they are text
+        for index in outside:
             near, far = places[index]
             item = placements[index].item
             if far <= _EDGE * extent and isinstance(item, Line):

@@ -40,6 +40,15 @@ class Glyph:
 
 
 SKEW = -1
+# Radicals that fonts give for these ideographs and NFKC leaves or makes traditional ones. The pairs are those of
+# Unicode's EquivalentUnifiedIdeograph.txt, except that Japanese fonts have 戸 and 黒 in place of 戶 and 黑.
+_RADICALS = dict(
+    zip(
+        "⺒⺝⺟⺠⺬⻁⻄⻆⻑⻘⻝⻣⻤⻨⻩⻫⻭⻯⻱⻲⼾⿊",
+        "巳月母民示虎西角長青食骨鬼麦黄斉歯竜龜亀戸黒",
+        strict=True,
+    )
+)
 
 
 @dataclass(slots=True)
@@ -124,6 +133,7 @@ def _glyphs(textpage: pdfium.PdfTextPage, to_page: _PageSpace) -> tuple[list[Gly
     fonts = _Fonts()
     x, y = c_double(), c_double()
     loose, matrix = pdfium_c.FS_RECTF(), pdfium_c.FS_MATRIX()
+    last: tuple[int, Box] | None = None  # the text object and the box of the glyph before
     high = 0  # the first half of a character outside the basic plane, which PDFium gives as two
     for index in range(textpage.count_chars()):
         if pdfium_c.FPDFText_IsGenerated(textpage, index) == 1:
@@ -150,7 +160,11 @@ def _glyphs(textpage: pdfium.PdfTextPage, to_page: _PageSpace) -> tuple[list[Gly
             continue
         corners, size, turn = placed
         box = to_page.box(corners)
-        if to_page.holds(box):
+        text_object = _address(pdfium_c.FPDFText_GetTextObject(textpage, index))
+        if found and last == (text_object, box):  # one glyph that stands for several characters
+            found[-1].text += text
+        elif to_page.holds(box):
+            last = (text_object, box)
             angle = SKEW if turn == SKEW else (turn + to_page.rotation) % 360
             found.append(Glyph(text, box, size, angle, fonts.bold(textpage, index)))
     return found, unmapped
@@ -180,6 +194,8 @@ def _placed(
     if abs(across) < 0.1 * size and below < -0.25 * size:
         return corners, size, quarter % 360  # vertical writing: the loose box hangs from the origin
     advance = (right - left) if ax else (top - bottom)
+    along = across - advance / 2  # 0, but where a replacement text (/ActualText) shares one origin
+    origin = (origin[0] + ax * along, origin[1] + ay * along)
     start = (origin[0] + ux * -_DESCENT * size, origin[1] + uy * -_DESCENT * size)
     end = (origin[0] + ax * advance + ux * _ASCENT * size, origin[1] + ay * advance + uy * _ASCENT * size)
     return [start, end], size, quarter % 360
@@ -194,7 +210,9 @@ def _readable(code: int) -> str:
     if 0xD800 <= code < 0xE000:
         return "\ufffd"
     character = chr(code)
-    if 0x2E80 <= code < 0x2FE0 or 0xFB00 <= code < 0xFB07:  # radicals; Latin ligatures
+    if character in _RADICALS:
+        return _RADICALS[character]
+    if 0x2E80 <= code < 0x2FE0 or 0xFB00 <= code < 0xFB07:  # other radicals; Latin ligatures
         return unicodedata.normalize("NFKC", character)
     return UPRIGHT.get(character, character)
 

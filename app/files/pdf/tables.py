@@ -102,16 +102,22 @@ class Grid:
 
 
 def grids(rules: Iterable[FlowBox]) -> list[Grid]:
-    """The grids of at least two cells that rules form by meeting each other."""
+    """The grids of at least two columns that rules form by meeting each other."""
     across: list[FlowBox] = []
     along: list[FlowBox] = []
     for rule in rules:
         (across if rule.end - rule.start >= rule.after - rule.before else along).append(rule)
     found = []
     for group in _connected(across, along):
-        starts = _positions([(rule.start + rule.end) / 2 for rule in group[1]])
-        befores = _positions([rule.middle for rule in group[0]])
-        if len(starts) > 1 and len(befores) > 1 and (len(starts) - 1) * (len(befores) - 1) > 1:
+        rules_across, rules_along = group
+        if not rules_along:
+            continue
+        # A table may be open at its sides: the ends of the rules bound its outer cells.
+        ends = [min(rule.start for rule in rules_across), max(rule.end for rule in rules_across)]
+        sides = [min(rule.before for rule in rules_along), max(rule.after for rule in rules_along)]
+        starts = _positions([*((rule.start + rule.end) / 2 for rule in rules_along), *ends])
+        befores = _positions([*(rule.middle for rule in rules_across), *sides])
+        if len(starts) > 2 and len(befores) > 1:  # one column is a frame around text
             found.append(Grid(starts, befores, *group))
     return found
 

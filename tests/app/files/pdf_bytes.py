@@ -10,8 +10,17 @@ import numpy.typing as npt
 _FONT = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 
 
-def pdf(contents: Sequence[str | bytes], page: str = "/MediaBox [0 0 300 400]", font: str = _FONT) -> bytes:
-    """A PDF with a page for each content stream; bytes are Flate-compressed already. The font is /F1."""
+def pdf(
+    contents: Sequence[str | bytes],
+    page: str = "/MediaBox [0 0 300 400]",
+    font: str = _FONT,
+    more: Sequence[str] = (),
+) -> bytes:
+    """A PDF with a page for each content stream; bytes are Flate-compressed already. The font is /F1.
+
+    Args:
+        more: other objects; of one page, their numbers begin with 6.
+    """
     objects: list[bytes] = [b"<< /Type /Catalog /Pages 2 0 R >>", b"", font.encode()]
     kids = []
     for content in contents:
@@ -23,6 +32,7 @@ def pdf(contents: Sequence[str | bytes], page: str = "/MediaBox [0 0 300 400]", 
             "/Resources << /Font << /F1 3 0 R >> >> >>".encode()
         )
     objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}] >>".encode()
+    objects += [one.encode() for one in more]
     parts = [b"%PDF-1.7\n"]
     offsets = [len(parts[0])]
     for number, body in enumerate(objects, 1):

@@ -185,3 +185,20 @@ def test_bytes_that_are_hardly_html_have_hardly_any_text(html: str) -> None:
 
 def test_a_span_of_a_billion_columns_is_cut() -> None:
     assert len(_read("<table><tr><td colspan=99999999>広い<td>隣</table>").blocks[0].cells) == 101
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        '<h2><button class="accordion-button" aria-expanded="false">休館日はいつですか。</button></h2>',
+        "<dt><span><button>休館日はいつですか。</button></span></dt>",
+    ],
+)
+def test_the_headings_of_an_accordion_are_read_though_they_are_buttons(heading: str) -> None:
+    assert "休館日はいつですか。" in _read(f"{heading}<p>月曜日です。</p>").text
+
+
+def test_a_drawing_of_many_elements_is_not_deep() -> None:
+    assert _read("<svg>" + '<path d="M0 0"/>' * 20_000 + "</svg><p>本文").text == "本文"
+    with pytest.raises(UnsafeFile, match="more than 10,000 elements"):
+        _read("<svg>" + "<g>" * 20_000 + "</svg><p>本文")

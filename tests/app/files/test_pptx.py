@@ -118,6 +118,30 @@ def test_a_merged_cell_of_a_table_stands_once() -> None:
     assert _blocks(_read(slide)) == [("table-row", "区分\t料金\t"), ("table-row", "\t平日\t休日")]
 
 
+def test_a_chart_is_read_as_its_title_and_a_row_for_each_category() -> None:
+    def cache(tag: str, *values: str) -> str:
+        points = "".join(f'<c:pt idx="{n}"><c:v>{value}</c:v></c:pt>' for n, value in enumerate(values))
+        return f"<c:{tag}><c:strRef><c:strCache>{points}</c:strCache></c:strRef></c:{tag}>"
+
+    slide = (
+        '<p:graphicFrame><a:graphic><a:graphicData><c:chart r:id="rId9"/></a:graphicData></a:graphic></p:graphicFrame>'
+    )
+    title = "<c:title><c:tx><c:rich><a:p><a:r><a:t>来館者数の推移</a:t></a:r></a:p></c:rich></c:tx></c:title>"
+    series = "".join(
+        f"<c:ser>{cache('tx', name)}{cache('cat', '4月', '5月')}{cache('val', *values)}</c:ser>"
+        for name, values in {"本館": ("120", "95"), "分館": ("40", "38")}.items()
+    )
+    chart = f"<c:chart>{title}<c:plotArea><c:barChart>{series}</c:barChart></c:plotArea></c:chart>"
+    more = {
+        "ppt/slides/_rels/slide1.xml.rels": relationships({"rId9": ("chart", "../charts/chart1.xml")}),
+        "ppt/charts/chart1.xml": xml("c:chartSpace", chart),
+    }
+    assert [text for _, text in _blocks(_read(slide, more=more))] == [
+        "来館者数の推移", "\t本館\t分館", "4月\t120\t40", "5月\t95\t38"
+    ]  # fmt: skip
+    assert _read(slide).text == ""
+
+
 def test_the_texts_of_a_smartart_diagram_are_read() -> None:
     slide = (
         '<p:graphicFrame><a:graphic><a:graphicData><dgm:relIds r:dm="rId9"/></a:graphicData></a:graphic>'

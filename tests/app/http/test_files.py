@@ -70,6 +70,14 @@ async def test_draining_waits_for_a_file_that_is_read(tmp_path: Path, monkeypatc
         await draining
 
 
+async def test_a_name_that_old_clients_send_in_percent_signs_is_decoded(client: httpx.AsyncClient) -> None:
+    header = "Content-Disposition: form-data; name=\"file\"; filename*=utf-8''%E5%A0%B1%E5%91%8A.txt"
+    body = f"--b\r\n{header}\r\n\r\n本文。\r\n--b--\r\n".encode()
+    response = await client.post("/extract", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
+
+    assert (response.json()["document"], response.json()["text"]) == ("報告.txt", "本文。")
+
+
 async def test_a_docx_is_extracted(client: httpx.AsyncClient) -> None:
     response = await client.post("/extract", files={"file": ("a.docx", docx(paragraph("本文です。")))})
 

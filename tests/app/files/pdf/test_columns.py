@@ -65,3 +65,18 @@ def test_text_that_is_turned_by_an_angle_is_furniture() -> None:
 
 def test_a_page_without_glyphs_has_no_text() -> None:
     assert texts(page(), page(across("本文", 50, 50)), page()) == ["本文"]
+
+
+def test_a_column_of_one_character_takes_no_character_from_the_column_next_to_it() -> None:
+    columns = [*LEFT[:2], "二", *RIGHT[:2]]
+    # In the file the next column follows, at the right of the short one.
+    order = [0, 2, 1, 3, 4]
+    parts = [down(columns[n], 350 - 17 * n, 50) for n in order]
+
+    assert "".join(texts(page(*parts))) == "".join(columns)
+
+
+def test_many_columns_of_numbers_are_looked_through_in_time() -> None:
+    rows = [across(f"{n}{c}", 40 + 28 * c, 20 + 9 * n, size=7) for n in range(60) for c in range(12)]
+
+    assert len(blocks(page(*rows))) == 60

@@ -175,3 +175,11 @@ def test_lines_of_a_table_of_contents_stay_apart() -> None:
     lines = [f"第{n}章　測量の話{'…' * 20}{n}" for n in "123"]
 
     assert blocks(body(*lines)) == [("list-item", line) for line in lines]
+
+
+def test_a_short_line_where_all_lines_begin_is_text_though_it_stands_on_two_pages() -> None:
+    pages = [
+        page(across("質問", 50, 200), across(f"図書室は{n}曜日も開いていますか。", 50, 218), across("回答", 50, 260))
+        for n in "月火"
+    ]
+    assert "furniture" not in [kind for kind, _ in blocks(*pages)]

@@ -165,6 +165,37 @@ async def test_a_damaged_page_is_named_and_the_others_are_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["株式会社", "office", "Staff", "いいえ、いいえ", "各各"])
+async def test_a_replacement_text_is_read_in_its_order(text: str) -> None:
+    span = f"/Span <</ActualText <FEFF{text.encode('utf-16-be').hex()}>>> BDC (ABCD) Tj EMC"
+    document = await read_pdf(pdf_bytes.pdf([f"BT /F1 10 Tf 50 300 Td {span} ET"]), LIMITS)
+    assert document.text == text
+    lefts = [document.boxes_of(at, at + 1)[0].left for at in range(len(text))]
+    assert lefts == sorted(lefts)
+
+
+async def test_radicals_are_read_as_the_ideographs_that_they_stand_for() -> None:
+    text = "神⼾の⻑期、⺠間と⻄暦、⻘と⿊"
+    span = f"/Span <</ActualText <FEFF{text.encode('utf-16-be').hex()}>>> BDC (ABCDEFGHIJKLMNOP) Tj EMC"
+    document = await read_pdf(pdf_bytes.pdf([f"BT /F1 10 Tf 50 300 Td {span} ET"]), LIMITS)
+    assert document.text == "神戸の長期、民間と西暦、青と黒"
+
+
+async def test_what_was_written_on_a_page_is_read_with_it() -> None:
+    shown = "BT /F1 10 Tf 2 5 Td (written) Tj ET"
+    appearance = (
+        "<< /Type /XObject /Subtype /Form /BBox [0 0 100 20] /Resources << /Font << /F1 3 0 R >> >> "
+        f"/Length {len(shown)} >>\nstream\n{shown}\nendstream"
+    )
+    note = "<< /Type /Annot /Subtype /FreeText /Rect [150 296 250 316] /F 4 /AP << /N 6 0 R >> >>"
+    data = pdf_bytes.pdf(
+        ["BT /F1 10 Tf 50 300 Td (Name:) Tj ET"],
+        page=f"/MediaBox [0 0 300 400] /Annots [{note}]",
+        more=[appearance],
+    )
+    assert (await read_pdf(data, LIMITS)).text.split() == ["Name:", "written"]
+
+
 async def test_limits_of_bytes_pages_and_characters_are_named() -> None:
     data = (DATA / "chromium-horizontal.pdf").read_bytes()
 

@@ -86,3 +86,33 @@ def test_rows_of_a_table_in_vertical_text_follow_from_right_to_left() -> None:
         "品名\t数量",
         "机\t三台",
     ]
+
+
+def test_a_table_that_is_open_at_its_sides_keeps_its_outer_columns() -> None:
+    rules = [rule(60, top, 360, top) for top in (50, 80, 110)] + [rule(left, 50, left, 110) for left in (160, 260)]
+    cells = text(
+        ("品名", 65, 60), ("数量", 165, 60), ("金額", 265, 60), ("机", 65, 90), ("2", 165, 90), ("9円", 265, 90)
+    )
+
+    assert [block[1] for block in blocks(page(cells, rules=rules))] == ["品名\t数量\t金額", "机\t2\t9円"]
+
+
+def test_a_frame_with_a_band_for_its_title_is_no_table() -> None:
+    rules = [*grid([40, 360], [50, 350]), rule(40, 90, 360, 90)]
+    content = text(("学習会の計画", 60, 65), ("町の人の学びを助ける。", 60, 110), ("費用は会費でまかなう。", 60, 160))
+
+    assert [block[1] for block in blocks(page(content, rules=rules))] == [
+        "学習会の計画", "町の人の学びを助ける。", "費用は会費でまかなう。"
+    ]  # fmt: skip
+
+
+def test_rows_without_rules_of_four_columns_are_one_table() -> None:
+    names = ["科目", "現金及び預金", "受取手形", "売掛金", "商品", "前払費用", "流動資産合計"]
+    rows = []
+    for n, name in enumerate(names):
+        rows.append(across(name, 40, 50 + 18 * n))
+        for right in (220, 280, 340):
+            number = f"{right},{n}00"
+            rows.append(across(number, right - 5 * len(number), 50 + 18 * n))
+
+    assert [block[1].count("\t") for block in blocks(page(*rows))] == [3] * len(names)
