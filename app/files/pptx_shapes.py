@@ -221,7 +221,7 @@ def _integer(element: Element, name: str) -> int:
 
 
 def _graphic(frame: Element, linked: Callable[[str], Element | None]) -> list[Text | Row]:
-    """The rows of a table, the title and values of a chart, or the texts of a SmartArt diagram in order of its points."""
+    """The rows of a table, the title and values of a chart, or the texts of the points of a SmartArt diagram."""
     data = descend(frame, "a:graphic", "a:graphicData")
     table = descend(data, "a:tbl")
     if table is not None:
@@ -242,7 +242,7 @@ def _chart(part: Element) -> list[Text | Row]:
     body = descend(part, "c:chart", "c:title", "c:tx", "c:rich")
     title = _texts(body, bulleted=False) if body is not None else []
     series = list(part.iter("c:ser"))
-    names = ["".join(value.text or "" for value in one.iterfind("c:tx//c:v")) for one in series]
+    names = ["".join(_points(one, "c:tx").values()) for one in series]
     categories = [_points(one, "c:cat", "c:xVal") for one in series]
     values = [_points(one, "c:val", "c:yVal") for one in series]
     labels = {index: text for one in reversed(categories) for index, text in one.items()}
@@ -254,8 +254,8 @@ def _chart(part: Element) -> list[Text | Row]:
 
 def _points(series: Element, *tags: str) -> dict[int, str]:
     """What the file remembers of the categories or values of a series, by their numbers."""
-    found = (point for tag in tags for point in series.iterfind(f"{tag}//c:pt"))
-    return {_integer(point, "idx"): point.findtext("c:v") or "" for point in found}
+    found = [point for part in series if part.tag in tags for point in part.iter("c:pt")]
+    return {_integer(point, "idx"): "".join(value.text or "" for value in point.iter("c:v")) for point in found}
 
 
 def _cells(row: Element) -> list[str]:

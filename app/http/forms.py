@@ -170,8 +170,9 @@ def _add(form: Form, part: multipart.MultipartSegment, content: bytes) -> None:
 
 def _sent_name(part: multipart.MultipartSegment) -> str | None:
     """The name of a file, also as old clients of Python send one that is not ASCII (`filename*`, RFC 5987)."""
-    if part.filename is not None:
-        return part.filename
+    name: str | None = part.filename
+    if name is not None:
+        return name
     match = _EXTENDED_NAME.search(part.header("Content-Disposition", ""))
     if match is None:
         return None
