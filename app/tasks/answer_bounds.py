@@ -35,6 +35,8 @@ from app.types import BoolArray, IntArray, LongArray
 _MARKED_KINDS = frozenset(("clause", "list-item"))
 _COLONS = "".join(char for char in COLONS if not char.isascii())  # in code, :name and name: are words
 _BLANK = re.compile(r"\s*")
+# Where a noun may end inside a word of the segmenter, which takes 必要です, 順に and 日付け for one.
+_NOUN_END = re.compile("(?<=[一-鿿々ァ-ヺー]{2})(?=[でだにな])|(?<=[年月日])(?=付け)")
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ def block_bounds(structure: Structure, tokens: Tokens) -> AnswerBounds:
 def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> AnswerBounds:
     """The rules for the answers in one text.
 
-    1. An answer begins and ends at a word of the segmenter, or next to punctuation. Without a segmenter it may begin
-       and end at any piece.
+    1. An answer begins and ends at a word of the segmenter, or next to punctuation; it may also end before the ending
+       of a word (必要 in 必要です). Without a segmenter it may begin and end at any piece.
     2. A number keeps its digits, separators, sign and unit; a name in Latin letters and digits is one word.
     3. An answer lies in one sentence, and so in one block, and in one cell of a table. The number of a clause or the
        bullet of an item is apart from what it numbers.
@@ -95,6 +97,9 @@ def answer_bounds(structure: Structure, tokens: Tokens, *, segmented: bool) -> A
     inside = inside_numbers(text, word_begins)
     for place in numbered:  # ２　本契約は: the word after the number of a clause is not its unit
         inside[place : _BLANK.match(text, place).end() + 1] = False  # type: ignore[union-attr]
+    inside[_in_reading(structure, _edges_of_cells(structure))] = False  # りんご,100,200 in CSV are three cells
+    noun_ends = np.array([match.start() for match in _NOUN_END.finditer(text)], dtype=np.int32)
+    ends |= may_end & _marked(noun_ends, len(text))[last]
     begins &= ~inside[first]
     ends &= ~inside[last]
 
@@ -170,6 +175,11 @@ def _marked(places: IntArray, length: int) -> BoolArray:
     marked = np.zeros(length + 1, dtype=np.bool_)
     marked[places] = True
     return marked
+
+
+def _edges_of_cells(structure: Structure) -> IntArray:
+    """Where cells begin and end in the text as sent."""
+    return np.array([place for block in structure.blocks for cell in block.cells for place in cell], dtype=np.int32)
 
 
 def _cuts(structure: Structure) -> IntArray:

@@ -12,7 +12,8 @@ import numpy as np
 from app.text.characters import KANJI_NUMERALS
 from app.types import BoolArray
 
-# Counters as JumanDIC and common usage have them. Katakana after a number always counts something.
+# Counters as JumanDIC and common usage have them. Katakana right after a number always counts something; after a space
+# it is often the next word (12:00 ランチ), so there only units count.
 _COUNTERS = """
 年間 年度 年生 年代 年目 年 か月間 ヶ月間 カ月間 箇月間 か月 ヶ月 カ月 ヵ月 ケ月 箇月 か年 カ年 ヶ年 箇年 月 週間 週
 日間 日目 日 時間 時 分間 分 秒間 秒 世紀 世代 代 歳 才 期生 期 回生 回目 回 度目 度 倍 割 厘 か所 ヶ所 カ所 ヵ所 ケ所
@@ -22,6 +23,11 @@ _COUNTERS = """
 試合 戦 勝 敗 連勝 連敗 打席 打数 打 球 周 往復 列 行 語 文字 字 角形 次 段階 発 丁 挺 基 門 輛 騎 体 柱 親等 単位
 寸 尺 里 丈 間 升 合 石 斤 貫 匁 円 銭 文 元 余り 余 平方キロメートル 平方メートル 立方メートル 平方キロ 平米 立米 光年
 """
+_KATAKANA_UNITS = (
+    "(?:ミリ|センチ|デシ|キロ|メガ|ギガ|テラ|ナノ|マイクロ|ヘクト)?(?:メートル|グラム|リットル|トン|バイト|ビット|ワット|ボルト|アンペア"
+    "|ヘルツ|パスカル|カロリー|ジュール|アール|ベル|ミクロン|マイル|ヤード|フィート|インチ|ポンド|オンス|ガロン|ノット|カラット|ダース"
+    "|パーセント|ポイント|ページ|ドル|セント|ユーロ|ウォン|ルピー|ペソ|フラン)|ミリ|センチ|キロ|メガ|ギガ|テラ"
+)
 # After a space only words that are units and nothing else count.
 _SI = "[kKMGTmμµndc]?(?:m[23²³]?|g|l|L|B|b|Hz|W|Wh|V|A|Ah|Pa|J|mol|cal|bps|dB|ppm|rpm|ha|s|min|h)"
 _SIGNS = "%％﹪٪‰℃℉°º′″円¢￠µμΩ㋿㌀-㍗㍱-㏟"
@@ -32,25 +38,35 @@ _LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\uff21-\uff3a\uff41-\uff
 _MYRIADS = "十百千万億兆"
 _D, _A, _K, _KATAKANA = f"[{_DIGIT}]", f"[{_DIGIT}{_LATIN}]", f"[{KANJI_NUMERALS}]", "[ァ-ヴーｦ-ﾟ\u3099\u309a]"
 
+_HYPHEN = "[-‐‑–－−]"
+_CLOCK = f"[:：]{_D}{_D}"  # the end of a time of day
+
 _JOINED = (
-    rf"(?<={_D})[,，:：/／×^＾](?={_D})"  # 3,000 and 10:30 and 2024/5/1 and 1×10^5
+    rf"(?<={_D})[,，:：×^＾](?={_D})"  # 3,000 and 10:30 and 1×10^5
+    # 2024/5/1, but 10:00/13:00, 1,200/600 and 03-1234-5678/03-1234-5679 are two
+    rf"|(?<={_D})(?<!{_CLOCK})(?<![,，]{_D}{_D}{_D})(?!(?<={_HYPHEN}{_D}{_D}{_D}{_D})[/／]{_D}+{_HYPHEN})[/／](?={_D})"
     rf"|[.．_@＠&＆'’+＋](?={_A})"  # 14.6 and v1.2 and a_b@example.com and R&B
-    rf"|(?<![:：]{_D}{_D})[-‐‑–－−](?={_A})"  # COVID-19 and 03-1234-5678, but 10:00-17:00 are two
+    # COVID-19 and 03-1234-5678, but 10:00-17:00 and 4/1-4/30 are two
+    rf"|(?<!{_CLOCK})(?!(?:(?<=[/／]{_D})|(?<=[/／]{_D}{_D})){_HYPHEN}{_D}{{1,4}}[/／]{_D}){_HYPHEN}(?={_A})"
     rf"|[/／](?=[{_LATIN}]{{1,3}}(?!{_A}))"  # km/h
 )
 _ALL_COUNTERS = sorted(_COUNTERS.split(), key=len, reverse=True)
 _COUNTER = f"(?=[{''.join({counter[0] for counter in _ALL_COUNTERS})}])(?:{'|'.join(_ALL_COUNTERS)})"
 _UNIT = (
     rf"(?:[{_SIGNS}]|{_COUNTER}|{_KATAKANA}+"
-    rf"|[ \u3000](?:[{_SIGNS}]|{_COUNTER}(?![一-鿿])|{_KATAKANA}+|{_SI}(?:[/／][{_LATIN}]{{1,3}})?(?!{_A})))"
+    rf"|[ \u3000](?:[{_SIGNS}]|{_COUNTER}(?![一-鿿])|(?:{_KATAKANA_UNITS})(?!{_KATAKANA})"
+    rf"|{_SI}(?:[/／][{_LATIN}]{{1,3}})?(?!{_A})))"
 )
 _SIGN = rf"第[ \u3000]?|[$＄¥￥€£№〒㍻-㍾㋿]|(?<![{_DIGIT}{_LATIN}年月日時分])[+＋\-－−±▲△]"
 _NUMBER = re.compile(
     rf"(?=[{_DIGIT}{_LATIN}第$＄¥￥€£№〒㍻-㍾㋿+＋\-－−±▲△])(?<!{_A})(?:{_SIGN})?{_A}++(?:(?:{_JOINED}){_A}++)*+"
-    rf"(?:(?<={_D})[{_MYRIADS}]++(?:{_D}{_A}*+(?:(?:{_JOINED}){_A}++)*+)?)*+(?:(?<=[{_DIGIT}{_MYRIADS}])[数余]?{_UNIT})?"
+    rf"(?:(?<={_D})[{_MYRIADS}]++(?:{_D}{_A}*+(?:(?:{_JOINED}){_A}++)*+)?)*+(?:(?<=[{_DIGIT}{_MYRIADS}])(?<!{_CLOCK})[数余]?{_UNIT})?"
     rf"|[第数何幾]?(?P<kanji>{_K})(?:{_K}++)?(?:[・．]{_K}++)?(?:分の{_K}++)?(?:[数余](?={_COUNTER}))?"
     rf"(?:{_COUNTER}|(?<![一-鿿][{KANJI_NUMERALS}]){_KATAKANA}+)?"
 )
+
+_MINUS = re.compile("[-－−]")
+_TELEPHONE = re.compile(rf"(?:tel|fax|ＴＥＬ|ＦＡＸ)[.．]?(?={_D})", re.IGNORECASE)
 
 
 def inside_numbers(text: str, word_starts: BoolArray) -> BoolArray:
@@ -61,8 +77,16 @@ def inside_numbers(text: str, word_starts: BoolArray) -> BoolArray:
             beginning of a word, as in 統一, is no number.
     """
     inside = np.zeros(len(text) + 1, dtype=np.bool_)
+    end = 0
     for match in _NUMBER.finditer(text):
+        previous = end
         start, end = match.span()
+        if start == previous and _MINUS.match(text, start):  # 1,000円-3,000円 is a range
+            start += 1
+        elif (label := _TELEPHONE.match(text, start, end)) is not None:  # TEL03-1234-5678: the label is a word
+            inside[start + 1 : label.end()] = True
+            start = label.end()
+            inside[start] = False
         if end - start > 1 and ((kanji := match.start("kanji")) < 0 or word_starts[kanji]):
             inside[start + 1 : end] = True
     return inside

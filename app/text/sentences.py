@@ -69,9 +69,12 @@ _GOES_ON = re.compile(
     "|おも|さ[れえ]|し[てたま]|す[るれ])|って(?!き)|など|なんて"
 )
 _NO_AND_NOUN = re.compile(f"の[一-鿿ァ-ヺ{QUOTES}]")
-_LIST_NUMBER = re.compile(r"\s*[（(\[]?[0-9０-９]+(?:[.．][0-9０-９]+)*[.．]\Z")
+# 1. 概要 and Q1. 料金は and 図2. 配線
+_LIST_NUMBER = re.compile(r"\s*[^\s0-9０-９。ぁ-ゖ]{0,5}\s?[0-9０-９]+(?:[.．][0-9０-９]+)*[.．]\Z")
+# Yahoo! JAPANは
+_NAME_WITH_MARK = re.compile("! [A-Z][A-Za-z]*(?: [A-Za-z]+){0,2}[ぁ-ゖァ-ヺ一-鿿]")
 _ABBREVIATION = re.compile(
-    r"(?<![A-Za-z])(?:[A-Za-z]|Dr|Mr|Mrs|Ms|St|[Nn]o|[Vv]ol|vs|Prof|[Ff]ig|Inc|Ltd|Co|Jr|Sr|pp|cf|etc)\Z"
+    r"(?<![A-Za-z])(?:[A-Za-z]|Dr|Mr|Mrs|Ms|St|[Nn]o|[Vv]ol|vs|Prof|[Ff]ig|Inc|Ltd|Co|Jr|Sr|pp|cf|etc|[Vv]er|al|[Tt]el|TEL|[Ff]ax|FAX|Corp|Univ|Rev|Ave)\Z"
 )
 # The longest list number and abbreviation: looking back further at every full stop would be quadratic.
 _LOOK_BACK = 16
@@ -264,6 +267,8 @@ def _ends_sentence(text: str, start: int, match: re.Match[str], tail: re.Match[s
         return _point_ends(text, start, match, before, after, at_gap)
     if set(run) == {"."}:  # an ellipsis in ASCII
         return at_gap
+    if run == "!" and _LATIN.match(before) and _NAME_WITH_MARK.match(text, match.start(), stop):
+        return False
     # Yahoo!ニュース, http://example.com/?q=1
     return at_gap or not _NAME_OR_URL.match(text, max(start, match.start() - 2), match.start())
 

@@ -60,6 +60,20 @@ def test_no_answer_begins_or_ends_inside_a_word_or_a_number(
     assert cut not in answers
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("予約は必要です。", "必要"),
+        ("先着順に受け付けます。", "先着順"),
+        ("2月9日付けで任命する。", "2月9日"),
+        ("品名,前年,今年,来年\nりんご,100,200,300\nみかん,80,90,100", "200"),
+        ("10:30発の船に乗る。", "10:30"),
+    ],
+)
+def test_a_noun_a_date_a_cell_and_a_time_can_be_answers(tokenizer: Tokenizer, text: str, answer: str) -> None:
+    assert answer in answers_in(tokenizer, text)
+
+
 def test_without_a_segmenter_any_piece_bounds_an_answer(tokenizer: Tokenizer) -> None:
     text = "東京都"
     starts, ends = np.array([(0, 1), (1, 2), (2, 3)], dtype=np.int32).T

@@ -165,6 +165,18 @@ def test_a_title_and_a_line_under_it_are_two_headings_over_wrapped_text() -> Non
     ]
 
 
+def test_the_one_line_under_a_marked_heading_is_no_heading() -> None:
+    text = "盆踊り\n\n■日時\n8月2日（土）17時\n■場所\n若葉公園の広場\n■参加費\n無料\n■問い合わせ\n自治会の事務局\n"
+    assert [line for kind, line in kinds(text) if kind == "heading"] == [
+        "盆踊り", "■日時", "■場所", "■参加費", "■問い合わせ"
+    ]  # fmt: skip
+
+
+def test_a_first_row_of_a_key_and_its_value_is_no_head() -> None:
+    assert [kind for kind, _ in kinds("対象\t全社員\n場所\t会議室\n日時\t4月1日\n")] == ["table-row"] * 3
+    assert next(kind for kind, _ in kinds("氏名\t金額\n山田\t1,000円\n佐藤\t900円\n")) == "table-head"
+
+
 def test_a_short_line_between_a_sentence_and_a_series_is_its_heading() -> None:
     assert kinds("飲用に適しません。\n助言\n1. 使わないでください。\n2. 再検査をしてください。\n")[1] == (
         "heading",

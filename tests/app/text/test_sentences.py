@@ -123,6 +123,10 @@ def test_a_long_quotation_is_cut_at_its_sentences() -> None:
         "２．方法",
         "(3.1.2) 結果",
         "Dr. Smith and J. R. R. Tolkien",
+        "Q1. 申し込みはいつからですか",
+        "図2. 配線のしかた",
+        "Yahoo! JAPANの検索を使う。",
+        "Smith et al. (2019) と ver. 2.0 の話。",
     ],
 )
 def test_not_the_end_of_a_sentence(text: str) -> None:
