@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from app.text.line_shapes import PAGE_AT_EDGE
 from app.text.lines import Line
@@ -31,8 +32,8 @@ def mark_furniture(text: str, lines: Sequence[Line], visible: Sequence[int]) -> 
     pages = {place for place, index in enumerate(visible) if lines[index].shape == "page"}
     title = _key(text, lines[visible[0]]) if visible else ""
     for key, places in same.items():
-        if not key:
-            continue
+        if not key or any(after - before == 1 for before, after in pairwise(places)):
+            continue  # lines right after one another are a list
         numbered = [
             place
             for place in places

@@ -114,7 +114,7 @@ def structure_of(text: str) -> Structure:
         line = lines[index]
         line.gaps = gaps_of(text, line)
         if line.gaps and not line.shape and line.gaps[0][0] - line.first <= MAX_LABEL_CHARACTERS:
-            line.shape = "label"
+            line.shape = "" if "。" in text[line.first : line.gaps[0][0]] else "label"
     mark_csv(text, lines, visible)
     body = [index for index in visible if lines[index].shape not in ("page", "head")]
     goes_on = continued(text, lines, body, sent_widths)

@@ -52,7 +52,10 @@ def find_furniture(
         for candidate in _candidates(page, placements, sizes[page], leading)
         if candidate.size <= _LARGEST * body_size
     ]
-    found = {(c.page, c.index) for c in candidates if _repeated(c, candidates) or _is_page_number(c)}
+    alike: dict[tuple[str, str], list[_Candidate]] = {}
+    for candidate in candidates:
+        alike.setdefault((candidate.edge, _key(candidate.text)), []).append(candidate)
+    found = {(c.page, c.index) for group in alike.values() for c in group if _repeated(c, group) or _is_page_number(c)}
     known = [c for c in candidates if (c.page, c.index) in found]
     found |= {(c.page, c.index) for c in candidates if _in_place_of(c, known)}
     for page, placements in enumerate(pages):
@@ -134,14 +137,10 @@ def _outside(places: Sequence[tuple[float, float]], placements: Sequence[Placeme
     return outside  # nothing else stands on the page
 
 
-def _repeated(candidate: _Candidate, candidates: Sequence[_Candidate]) -> bool:
-    """Whether the same text, except for its numbers, stands at the same place of another page."""
+def _repeated(candidate: _Candidate, alike: Sequence[_Candidate]) -> bool:
+    """Whether one of the lines of the same text, except for its numbers, stands at the same place of another page."""
     return any(
-        other.page != candidate.page
-        and other.edge == candidate.edge
-        and abs(other.distance - candidate.distance) <= _SAME_PLACE
-        and _key(other.text) == _key(candidate.text)
-        for other in candidates
+        other.page != candidate.page and abs(other.distance - candidate.distance) <= _SAME_PLACE for other in alike
     )
 
 
