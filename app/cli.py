@@ -1,6 +1,7 @@
 """The `nagayomi` command.
 
-`qa`, `summarize` and `classify` (app/task_commands.py) run the service in this process on files or on standard input;
+`qa`, `summarize`, `classify`, `rerank` and `evidence` (app/task_commands.py) run the service in this process on files
+or on standard input;
 `extract` prints the text of files; `batch` answers many texts, here or on a Ray cluster; `serve` starts the service
 behind HTTP and `keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`, `warm-start` and
 `vocabulary` run the packages export and training, which need more packages. Only the modules that the chosen command

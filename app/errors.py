@@ -1,6 +1,6 @@
-"""Exceptions of the service and the one table that turns them into HTTP answers.
+"""Exceptions of the service, each with the HTTP status and the error type of its answer.
 
-This module does not know FastAPI: an error handler in main.py reads `status` and `error_type` from the exception. Every
+This module does not know FastAPI: app/http/responses.py reads `status` and `error_type` from the exception. Every
 message is a sentence for the caller: what was wrong and what is allowed.
 """
 

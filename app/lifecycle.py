@@ -29,7 +29,7 @@ logger = logging.getLogger("nagayomi.service")
 
 
 class Lifecycle:
-    """What a service is from its start to its end. `load` makes it ready and `close` ends it; `open` does both."""
+    """A service from its start to its end. `load` makes it ready and `close` ends it; `open` does both."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.settings = settings

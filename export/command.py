@@ -1,4 +1,4 @@
-"""`nagayomi export`: its arguments, and the export that they ask for. What an export does stands in to_onnx.py."""
+"""`nagayomi export`: its arguments, and the export that they ask for. The export itself is in to_onnx.py."""
 
 import argparse
 import json

@@ -126,7 +126,7 @@ def _refuse_other_forms(source: Source, path: Path) -> None:
 
 
 def content_of(line: bytes) -> bytes:
-    """A line without what means nothing around JSON; nothing of a blank line. `cat` puts marks between lines."""
+    """A line without white space around it and without a byte order mark, which `cat` leaves between two files."""
     return line.removeprefix(codecs.BOM_UTF8).strip(b" \t\r\n\x0b\x0c")
 
 

@@ -109,7 +109,7 @@ class _MailReader:
     def _add_best(self, alternatives: list[Message]) -> None:
         """Of the same text in several forms, the plain one, unless it is empty; else the last that is HTML.
 
-        Files that hang on one of the other forms, as Apple's Mail sends them, are named as those of the mail.
+        Files attached to one of the other forms, as Apple's Mail sends them, count as attachments of the mail.
         """
         plain = [part for part in alternatives if part.get_content_type() == "text/plain" and _payload(part).strip()]
         html = [part for part in alternatives if part.get_content_type() == "text/html" or part.is_multipart()]

@@ -11,6 +11,6 @@ class FileLimits:
     max_unpacked_bytes: int = 200_000_000  # of all parts of a DOCX or PPTX that are read, and of all parts of a mail
     max_characters: int = 5_000_000  # of the Document's text
     max_pages: int = 2_000  # of a PDF
-    max_seconds: float = 60.0  # of wall time, for a PDF
-    max_memory_bytes: int = 2_000_000_000  # address space of the process that reads a PDF
+    max_seconds: float = 60.0  # of wall time, for a file that is read in a process of its own
+    max_memory_bytes: int = 2_000_000_000  # address space of that process
     max_pixels: int = 8_000_000  # of the picture of one page; a larger page is drawn smaller

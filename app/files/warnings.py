@@ -1,4 +1,4 @@
-"""Warnings about a file that was read: what of it is missing or not as it was, in a sentence and by a stable type."""
+"""Warnings about a file that was read: the parts that are missing or changed, as a sentence with a stable type."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args

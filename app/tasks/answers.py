@@ -76,7 +76,8 @@ def best_answers(
     """The n-best answers to one question over all texts, within the first bounds that leave one in any text.
 
     Args:
-        bounds: of each text, as many as of the others; windows and logits are those of each text as well.
+        bounds: for each text, the bounds to try in order, the same number for every text.
+        windows, start_logits, end_logits: for each text, its windows and the logits of each window.
     """
     found: list[Candidates] = []
     for within in zip(*bounds, strict=True):

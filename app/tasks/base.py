@@ -98,8 +98,8 @@ class Prepared(Protocol[T_co]):
 
     @property
     def stretches(self) -> Sequence[Stretch]:
-        """What is cut into windows with the usual doc stride; none where the request names one, or windows do not
-        overlap."""
+        """The texts that are cut into windows with the usual doc stride. There are none where the request names a
+        stride, or where windows do not overlap."""
         ...
 
     def cut(self, stride: int) -> None:
@@ -177,7 +177,7 @@ class Budget:
 
 
 def packed_tokens(documents: Sequence[Document], block_size: int) -> int:
-    """What windows cost: their tokens, in whole blocks."""
+    """The cost of windows: their tokens, in whole blocks."""
     return sum(packed_length(len(document.input_ids), block_size) for document in documents)
 
 
@@ -216,10 +216,10 @@ def encode(tokenizer: Tokenizer, text: str, called: str, structure: Structure | 
 def usual_stride(manifest: Manifest, stretches: Sequence[Stretch], allowed_tokens: int) -> int:
     """The doc stride where a request names none: the manifest's, or a larger one where windows would cost too much.
 
-    All texts of a request share what is allowed, and get the same stride, which `Stretch.stride` fits to each.
+    All texts of a request share the allowed tokens and get the same stride, which `Stretch.stride` fits to each.
 
     Args:
-        allowed_tokens: what all windows may cost. Where windows without overlap cost more, they have no overlap.
+        allowed_tokens: the most that all windows may cost. If they cost more even without overlap, they have none.
     """
 
     def cost(stride: int) -> int:

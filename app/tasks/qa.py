@@ -162,7 +162,7 @@ class PreparedQa:
 
 
 def bounds_in_turn(structure: Structure, tokens: Tokens, *, segmented: bool) -> tuple[AnswerBounds, ...]:
-    """What the answers in one text keep to: the rules, and blocks alone where the rules leave no answer."""
+    """The bounds of the answers in one text: the rules, then blocks alone where the rules leave no answer."""
     return answer_bounds(structure, tokens, segmented=segmented), block_bounds(structure, tokens)
 
 

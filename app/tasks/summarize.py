@@ -127,7 +127,8 @@ def sentence_probabilities(
 ) -> DoubleArray:
     """How probable it is that a summary keeps each sentence. (sentences,)
 
-    It is the sigmoid of the mean logit of the tokens and of what the length and the place of the sentence add.
+    It is the sigmoid of (mean logit of the tokens + `added`) / temperature. `added` comes from the length and the place
+    of the sentence.
     The mean of logits that are linear in the states is the logit of the mean state, as encoders of sentences pool them.
     """
     means = [

@@ -60,7 +60,7 @@ QUOTES = "".join(
     if unicodedata.category(char) == "Pi" or "CORNER BRACKET" in unicodedata.name(char) or char == "〝"
 )
 CLOSING_QUOTES = "".join(dict.fromkeys([*(BRACKETS[char] for char in QUOTES), "〞"]))
-# Brackets of what is no speech: （ 【 《 〔.
+# Brackets of text that is not quoted speech: （ 【 《 〔.
 OTHER_OPENERS = "".join(char for char in OPENERS if char not in QUOTES)
 OTHER_CLOSERS = "".join(BRACKETS[char] for char in OTHER_OPENERS)
 ROUND_CLOSERS = "".join(BRACKETS[char] for char in ROUND_OPENERS)
@@ -150,8 +150,8 @@ def widths(text: str) -> npt.NDArray[np.uint8]:
     return result
 
 
-# What two sentences that say the same may differ in. Kept are signs that change what is said (% ○ △), and the points,
-# hyphens and the like in front of a digit.
+# Characters in which two sentences that say the same may differ. Signs that change the meaning (% ○ △) are no such
+# characters, nor are the points, hyphens and the like in front of a digit.
 _NO_LETTER = regex.compile(
     r"[\p{Z}\p{C}\p{Variation_Selector}]|[[\p{P}\p{So}]--[%‰&@#○◯△▲.,:/\-‐‑–・]]|[.,:/\-‐‑–・](?!\p{Nd})", regex.V1
 )

@@ -1,7 +1,7 @@
 """Grapheme clusters: what a reader takes for one character, of however many code points it consists (UAX #29).
 
-葛 with its variation selector, か with a combining voiced mark, ｶﾞ, a flag, a family joined of emoji. Only the places
-asked for and the clusters around them are looked at. Knows characters only.
+Examples are 葛 with its variation selector, か with a combining voiced mark, ｶﾞ, a flag, a family joined of emoji.
+The functions look only at the places asked for and at the clusters around them. This module knows only characters.
 """
 
 import functools

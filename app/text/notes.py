@@ -30,7 +30,7 @@ _REMARK = re.compile(
     r"[〔［\[][^〔〕［］\[\]]{1,60}[〕］\]]\Z|[（(][^（）()]{0,40}と(?:呼|叫)[ぶび][^（）()]{0,12}[）)]\Z"
     r"|[（(](?:拍手|笑い?|笑声|略|中略|後略|以下略|了|終わり?|完|続く|つづく|以上|(?:起立|挙手|賛成者)[^（）()、。]{0,8}|文責.{0,20})[）)]\Z"
 )
-# Of the head of a mail: a memo has 宛先 and 件名 as well.
+# Header lines that only mail has. 宛先 and 件名 are missing here, because a memo has them too.
 _SENT = re.compile("From|差出人|送信者|送信日時|Sent|Date|受信日時|Message-ID")
 _COLOPHON = re.compile("(?:底本|底本の親本|初出|入力|校正|公開)[：:]")
 # The beginning of the last line of a text when that line names the person responsible.

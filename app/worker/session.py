@@ -30,7 +30,7 @@ TASK_OUTPUTS: dict[Task, dict[str, bool]] = {
     "evidence": {"logits": False, "token_logits": True},
 }
 OPTIONS: dict[Provider, dict[str, str]] = {
-    "cuda": {"use_tf32": "0"},  # what the graph keeps in fp32 is meant to be
+    "cuda": {"use_tf32": "0"},  # TF32 would round the parts that the graph keeps in fp32
     "openvino": {
         "device_type": "CPU",
         # A CPU without bf16 goes on in fp32.
@@ -48,8 +48,8 @@ class Session:
         graph: the file to run instead of the provider's own; for those who compare graphs.
 
     Raises:
-        BrokenModel: the graph is not a packed one, has not the outputs of its task, is not made for the provider, or
-            ONNX Runtime cannot load it.
+        BrokenModel: the graph is not a packed one, lacks outputs of its task, is not made for the provider, or ONNX
+            Runtime cannot load it.
         ProviderUnavailable: the provider does not run all of the graph, or cannot keep its engine.
     """
 

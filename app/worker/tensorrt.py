@@ -99,9 +99,9 @@ class Profile:
 
 
 def profile(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int) -> Profile:
-    """What the scheduler can form: whole blocks up to `max_batch_tokens`, or one window of `max_tokens` alone.
+    """The batches that the scheduler can form: whole blocks up to `max_batch_tokens`, or one window of `max_tokens`.
 
-    Tuned for a full batch that is half one long document and half short ones.
+    Engines are tuned for a full batch of which one long document is half and short documents are the other half.
     """
     size = layout.block_size
     longest = packed_length(max_tokens, size) // size
@@ -208,7 +208,7 @@ class EngineCache:
 
     @classmethod
     def of(cls, manifest: Manifest, layout: AttentionLayout, settings: Settings, version: str) -> "EngineCache":
-        """`version`: of what builds engines; another version builds another engine."""
+        """`version` is that of the libraries that build engines; another version builds another engine."""
         shapes = profile(layout, manifest.max_tokens, settings.max_batch_tokens)
         key = json.dumps([manifest.files, asdict(shapes), version], sort_keys=True)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -233,7 +233,7 @@ class EngineCache:
     def options(self, inputs: Collection[str], layout: AttentionLayout) -> dict[str, str]:
         """Options of TensorRT's execution provider for a graph with these inputs."""
         return {
-            "trt_fp16_enable": "1",  # a graph with fp16 in it needs the permission; which tensors, the graph says
+            "trt_fp16_enable": "1",  # allows fp16; the types in the graph decide which tensors are fp16
             "trt_layer_norm_fp32_fallback": "1",
             "trt_engine_cache_enable": "1",
             "trt_engine_cache_path": str(self.directory),

@@ -1,4 +1,4 @@
-"""The first batches of a session: the shapes that take the most memory, so that later ones find it there.
+"""The first batches of a session: the shapes that take the most memory, so that later batches need no more.
 
 Readiness waits for them. They also prove that a model can run its own sizes.
 """
@@ -16,7 +16,7 @@ def warm(session: Session, manifest: Manifest, max_batch_tokens: int, *, smalles
     """Run every batch of `warm_lengths`, or only the last of them, which takes next to no time.
 
     Raises:
-        BrokenModel: one of them fails, or the graph has not the labels of the manifest.
+        BrokenModel: one of them fails, or the graph does not have the labels of the manifest.
     """
     batches = warm_lengths(session.layout, manifest.max_tokens, max_batch_tokens)
     for lengths in batches[-1:] if smallest_only else batches:

@@ -26,7 +26,10 @@ from export.model import Intermediate, ResidualOutput
 
 
 def bucket(distance: Tensor, buckets: int, longest: int) -> Tensor:
-    """Distances up to half the buckets have their own, farther ones share by logarithm, rounded as in transformers."""
+    """Distances up to half of `buckets` have a bucket each. Greater ones share buckets on a logarithmic scale.
+
+    The result is rounded as in transformers.
+    """
     if buckets <= 0:
         return distance
     middle = buckets // 2

@@ -1,6 +1,6 @@
 """Calibration: is a score the probability of being right? Measures the error, and fits the temperature that reduces it.
 
-Works on the probabilities of the service, so the fit is for exactly what is served. This module does not know texts.
+The module works on the probabilities of the service, so the fit holds for the served scores. It does not know texts.
 """
 
 from collections.abc import Sequence

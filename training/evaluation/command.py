@@ -1,7 +1,7 @@
 """`nagayomi evaluate`: scores a model with the service's own code, from tokenizer to decoding.
 
-Progress goes to standard error; the last line of standard output is one JSON object. Reads the data and hands it to
-predictions.py, scores.py and the writers of reports; knows nothing of tensors or measures.
+Progress goes to standard error; the last line of standard output is one JSON object. This module reads the
+data and hands it to predictions.py, scores.py and the writers of reports. It does not know tensors or measures.
 """
 
 import argparse

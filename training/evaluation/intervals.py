@@ -1,7 +1,7 @@
 """95 % bootstrap intervals: how far a figure would move with other documents.
 
-Draws documents, not items, because questions about one text are easy or hard together. This module knows arrays, and
-does not know models.
+The draws are of documents, not of items, because questions about one text are easy or hard together. This module knows
+arrays, and does not know models.
 """
 
 import itertools

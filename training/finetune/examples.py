@@ -82,7 +82,7 @@ class ExampleSource:
 
 
 def _digest(values: Iterable[object]) -> str:
-    """SHA-256 of what the values say of themselves."""
+    """SHA-256 of the `repr` of the values, in hexadecimal."""
     digest = hashlib.sha256()
     for value in values:
         digest.update(f"{value!r}\n".encode(errors="backslashreplace"))

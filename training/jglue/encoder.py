@@ -1,7 +1,8 @@
 """Any encoder of the hub, through the Auto classes of transformers: BigBird, BERT, RoBERTa, DeBERTa-v2, LUKE, ...
 
-Fine-tuned and run in torch. Text is read by the tokenizer that `nagayomi export` gives the service, so that a served
-model reads the ids that it learned from. This module knows models and their tokenizers, and does not know data sets.
+The encoder is fine-tuned and run in torch. Text is read by the tokenizer that `nagayomi export` gives the service, so
+that a served model reads the ids that it learned from. This module knows models and their tokenizers, and does not know
+data sets.
 """
 
 import json
