@@ -34,7 +34,8 @@ def read_table(text: str, limits: FileLimits, warnings: tuple[FileWarning, ...] 
             builder.add_row(row)
             if builder.length > limits.max_characters:
                 raise FileTooLarge(
-                    f"The table has more than the {limits.max_characters:,} characters of text that are allowed."
+                    f"The table has more than {limits.max_characters:,} characters of text; "
+                    f"{limits.max_characters:,} are allowed."
                 )
     except csv.Error as error:
         rows = len(builder.blocks)

@@ -103,6 +103,7 @@ def is_head(text: str, row: Spans, following: list[Spans]) -> bool:
     if any(_DIGIT.search(cell) for cell in filled):
         return named > 1 and named * 2 >= len(filled)
     below = any(_DIGIT.search(text[start:end]) for cells in following[:3] for start, end in cells)
-    if len(filled) == 2:  # 対象 | 全社員 is a key and its value
-        return named == 2
+    if len(filled) == 2:  # 対象 | 全社員 is a key and its value, 品名 | 数 stands over numbers
+        values = [text[start:end] for cells in following[:3] for start, end in cells[-1:] if start < end]
+        return named == 2 or (named > 0 and bool(values) and all(map(_DIGIT.search, values)))
     return below or (named > 0 and named * 2 >= len(filled))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import InvalidInput
 from app.text.blocks import BlockKind
 from app.text.sentences import split_sentences
 from bench.sentences import (
@@ -101,7 +102,7 @@ def test_a_document_counts_for_each_of_its_styles(tmp_path: Path) -> None:
 
 
 def test_a_gold_set_without_documents_and_an_unknown_kind_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"has no \*\.json"):
+    with pytest.raises(InvalidInput, match=r"has no \*\.json"):
         read_gold(tmp_path)
     blocks = [{"kind": "poem", "sentences": ["あ"]}]
     record = {"document": "1", "held_out": False, "text": "あ", "blocks": blocks}

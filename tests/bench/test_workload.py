@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import InvalidInput
 from bench.simulate.simulation import Request, recorded, windows_of
 from bench.workload import LONGEST, SHORTEST, log_normal, poisson
 
@@ -38,5 +39,5 @@ def test_recorded_arrivals(tmp_path: Path) -> None:
     file.write_text("2.5,10\n0.5,150\n", encoding="utf-8")
     assert recorded(file, 100, 100) == [Request(0.5, (100, 50)), Request(2.5, (10,))]
     file.write_text("2.5,10\nsoon,10\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="line 2: expected seconds,tokens, found 'soon,10'"):
+    with pytest.raises(InvalidInput, match="line 2: expected seconds,tokens, found 'soon,10'"):
         recorded(file, 100, 100)
