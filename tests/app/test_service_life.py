@@ -118,6 +118,7 @@ async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCapt
     with caplog.at_level(logging.CRITICAL, "nagayomi"), stopped(service, "hand-classify") as pid:
         lost = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="上")))
         while not service.store.models["hand-classify"].engine.busy:
+            assert not lost.done(), lost
             await asyncio.sleep(0.01)
         waiting = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="下")))
         os.kill(pid, signal.SIGKILL)
