@@ -71,7 +71,7 @@ def test_no_thread_of_the_group_outlives_it_and_can_abort_the_process_at_exit(tm
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(launcher, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n") == ["[]", "[]", ""]
+    assert done.stdout.replace("\n", "") == "[][]"  # the two write into one pipe, line ends last
 
 
 CPUINFO = "processor\t: {number}\nmodel name\t: CPU @ 2.00GHz\nflags\t\t: fpu sse2 {flag}\nbugs\t\t: amx_bf16_bug\n\n"
