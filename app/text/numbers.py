@@ -55,12 +55,12 @@ _COUNTER = f"(?=[{''.join({counter[0] for counter in _ALL_COUNTERS})}])(?:{'|'.j
 _UNIT = (
     rf"(?:[{_SIGNS}]|{_COUNTER}|{_KATAKANA}+"
     rf"|[ \u3000](?:[{_SIGNS}]|{_COUNTER}(?![一-鿿])|(?:{_KATAKANA_UNITS})(?!{_KATAKANA})"
-    rf"|{_SI}(?:[/／][{_LATIN}]{{1,3}})?(?!{_A})))"
+    rf"|{_SI}(?:[/／][{_LATIN}]{{1,3}})?(?![{_DIGIT}{_LATIN}{_SIGNS}])))"
 )
 _SIGN = rf"第[ \u3000]?|[$＄¥￥€£№〒㍻-㍾㋿]|(?<![{_DIGIT}{_LATIN}年月日時分])[+＋\-－−±▲△]"
 _NUMBER = re.compile(
     rf"(?=[{_DIGIT}{_LATIN}第$＄¥￥€£№〒㍻-㍾㋿+＋\-－−±▲△])(?<!{_A})(?:{_SIGN})?{_A}++(?:(?:{_JOINED}){_A}++)*+"
-    rf"(?:(?<={_D})[{_MYRIADS}]++(?:{_D}{_A}*+(?:(?:{_JOINED}){_A}++)*+)?)*+(?:(?<=[{_DIGIT}{_MYRIADS}])(?<!{_CLOCK})[数余]?{_UNIT})?"
+    rf"(?:(?<={_D})[{_MYRIADS}]++(?:{_D}{_A}*+(?:(?:{_JOINED}){_A}++)*+)?)*+(?:(?<=[{_DIGIT}{_MYRIADS}])(?:[{_SIGNS}]|(?<!{_CLOCK})[数余]?{_UNIT}))?"
     rf"|[第数何幾]?(?P<kanji>{_K})(?:{_K}++)?(?:[・．]{_K}++)?(?:分の{_K}++)?(?:[数余](?={_COUNTER}))?"
     rf"(?:{_COUNTER}|(?<![一-鿿][{KANJI_NUMERALS}]){_KATAKANA}+)?"
 )
@@ -81,7 +81,7 @@ def inside_numbers(text: str, word_starts: BoolArray) -> BoolArray:
     for match in _NUMBER.finditer(text):
         previous = end
         start, end = match.span()
-        if start == previous and _MINUS.match(text, start):  # 1,000円-3,000円 is a range
+        if start == previous > 0 and _MINUS.match(text, start):  # 1,000円-3,000円 is a range
             start += 1
         elif (label := _TELEPHONE.match(text, start, end)) is not None:  # TEL03-1234-5678: the label is a word
             inside[start + 1 : label.end()] = True

@@ -88,6 +88,7 @@ def test_nothing_parts_a_number_from_its_separators_and_its_unit(number: str) ->
         ("2024/4/1-2024/4/30", ["2024/4/1", "-", "2024/4/30"]),
         ("1,000円－3,000円", ["1,000円", "－", "3,000円"]),
         ("20℃-30℃", ["20℃", "-", "30℃"]),
+        ("-5℃から", ["-5℃", "か", "ら"]),  # nothing before the sign
         ("TEL03-1234-5678", ["TEL", "03-1234-5678"]),
         ("Fax.03-1234-5678", ["Fax.", "03-1234-5678"]),
     ],
@@ -104,6 +105,8 @@ def test_a_numeral_inside_a_word_is_no_number() -> None:
 @given(text=st.text(alphabet="0123９.,:年人第一万 %mA-ア本。", max_size=40))
 @example(text="3万0A00")
 @example(text="3万0,0A00")
+@example(text=":00%")
+@example(text="0 m2%")
 def test_no_place_between_two_digits_or_before_a_percent_sign_is_outside(text: str) -> None:
     inside = inside_numbers(text, np.ones(len(text) + 1, dtype=np.bool_))
     for place in range(1, len(text)):
