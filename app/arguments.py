@@ -2,13 +2,15 @@
 
 argparse fills a positional that may be empty, or that takes several, with the words before the first option, and then
 refuses the words after it (cpython 59317; parse_intermixed_args loses `--` on some versions). Here the options are put
-first, and argparse reads the rest. This module does not know commands.
+first, and argparse reads the rest. Arguments that several commands share are here too. This module does not know
+commands.
 """
 
 import argparse
 import re
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 _MANY = 1_000_000
@@ -56,3 +58,24 @@ class CommandParser(argparse.ArgumentParser):
         if argument in self._option_string_actions or argument == "--":
             return True
         return len(argument) > 1 and argument[0] == "-" and " " not in argument and not _NUMBER.fullmatch(argument)
+
+
+def positive_integer(text: str) -> int:
+    """The `type` of an argument that is a count.
+
+    Raises:
+        argparse.ArgumentTypeError: with the sentence that argparse shows.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def add_model_store(parser: argparse.ArgumentParser) -> None:
+    """--model-store, the same for every command that opens the service."""
+    parser.add_argument(
+        "--model-store",
+        type=Path,
+        metavar="DIR",
+        help="folder of the models (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
+    )

@@ -1,11 +1,11 @@
 """The `nagayomi` command.
 
 `qa`, `summarize`, `classify`, `rerank` and `evidence` (app/task_commands.py) run the service in this process on files
-or on standard input;
-`extract` prints the text of files; `batch` answers many texts, here or on a Ray cluster; `serve` starts the service
-behind HTTP and `keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`, `warm-start` and
-`vocabulary` run the packages export and training, which need more packages. Only the modules that the chosen command
-needs are imported. Exit codes: 0 the command is done, 1 it failed, 2 the input or the arguments are wrong.
+or on standard input; `extract` prints the text of files; `batch` answers many texts, here or on a Ray cluster; `serve`
+starts the service behind HTTP and `keys` makes a key for it; `export`, `engine`, `evaluate`, `pretrain`, `finetune`,
+`warm-start` and `vocabulary` run the packages export and training, which need more packages. Only the modules that the
+chosen command needs are imported. Exit codes: 0 the command is done, 1 it failed, 2 the input or the arguments are
+wrong.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-# --- qa, summarize, classify ---------------------------------------------------------------------------------------
+# --- qa, summarize, classify, rerank, evidence ---------------------------------------------------------------------
 
 
 def _of_task(help: str, task: "AnsweredTask") -> Command:

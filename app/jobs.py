@@ -131,7 +131,7 @@ class Jobs:
             )
         return job
 
-    def remove(self, owner: str, job_id: str) -> Job:
+    def remove(self, owner: str, job_id: str) -> None:
         """Cancel a job if it runs, and forget it.
 
         Raises:
@@ -143,7 +143,6 @@ class Jobs:
             self._end(job, "cancelled")
             if job._task is not None:
                 job._task.cancel()
-        return job
 
     async def close(self) -> None:
         """Cancel all running jobs, and forget all jobs."""

@@ -20,9 +20,8 @@ from app.settings import Settings
 from app.store import Model, Store, load_store
 from app.telemetry.metrics import Telemetry
 from app.text.pool import TextThreads
-from app.types import Outputs, Task
+from app.types import Outputs, ServiceState, Task
 
-State = Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
 _Phase = Literal["loading", "loaded", "draining", "closed"]
 
 logger = logging.getLogger("nagayomi.service")
@@ -44,7 +43,7 @@ class Lifecycle:
         self.telemetry.in_flight.set_function(lambda: self._in_flight)
 
     @property
-    def state(self) -> State:
+    def state(self) -> ServiceState:
         """The state for readiness: "ready" only while every engine runs."""
         if self._phase != "loaded":
             return self._phase

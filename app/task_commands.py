@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.arguments import add_model_store
 from app.errors import FileError, InvalidInput
 from app.files.extraction import Extracted, Extractor
 from app.files.inputs import STANDARD_INPUT, named_files, read_named
@@ -26,7 +27,7 @@ from app.store import with_one_model
 from app.tasks.base import DocumentsResponse, Fields, TaskSpec
 from app.tasks.registry import ANSWERED
 from app.tasks.sources import Source, sources_of_files
-from app.terminal import show_answers, show_evidence, show_labels, show_scores, show_summaries, show_usage
+from app.terminal import show_answers, show_evidence, show_labels, show_scores, show_summaries, show_usage, shown_name
 from app.types import AnsweredTask
 from app.validation import explain
 
@@ -92,11 +93,7 @@ def add_arguments(task: AnsweredTask, parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME", help="a model of the store (default: the first for the task by name)"
     )
-    parser.add_argument(
-        "--model-store",
-        metavar="DIR",
-        help="folder of the models (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
-    )
+    add_model_store(parser)
 
 
 def _add_qa_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,16 +155,12 @@ async def _read(names: Sequence[str], charset: str | None) -> tuple[list[Extract
             file = await asyncio.to_thread(read_named, name, limits)
             found.append(await extractor.read(replace(file, charset=charset)))
         except (FileError, InvalidInput) as error:
-            print(f"nagayomi: {_called(name)}: {error}", file=sys.stderr)
+            print(f"nagayomi: {shown_name(name)}: {error}", file=sys.stderr)
             all_read = False
             continue
         for warning in found[-1].document.warnings:
-            print(f"nagayomi: {_called(name)}: {warning}", file=sys.stderr)
+            print(f"nagayomi: {shown_name(name)}: {warning}", file=sys.stderr)
     return found, all_read
-
-
-def _called(name: str) -> str:
-    return "standard input" if name == STANDARD_INPUT else name
 
 
 def _settings(args: argparse.Namespace) -> Settings:

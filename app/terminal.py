@@ -63,7 +63,7 @@ def show_labels(response: ClassifyDocumentsResponse, *, colour: bool) -> str:
 
 def show_scores(response: RerankDocumentsResponse) -> str:
     """Every document with its score, best first."""
-    return "\n".join(f"{result.score:.3f}  {_printable(_called(result.document))}" for result in response.results)
+    return "\n".join(f"{result.score:.3f}  {_printable(shown_name(result.document))}" for result in response.results)
 
 
 def show_evidence(response: EvidenceDocumentsResponse, sources: Sequence[Source]) -> str:
@@ -91,10 +91,11 @@ def _by_document(parts: Sequence[tuple[str, list[str]]]) -> str:
     """Lines of each document, below its name if there are several."""
     if len(parts) == 1:
         return "\n".join(parts[0][1])
-    return "\n\n".join("\n".join([f"==> {_printable(_called(name))} <==", *lines]) for name, lines in parts)
+    return "\n\n".join("\n".join([f"==> {_printable(shown_name(name))} <==", *lines]) for name, lines in parts)
 
 
-def _called(name: str) -> str:
+def shown_name(name: str) -> str:
+    """The name of a file, as messages have it."""
     return "standard input" if name == STANDARD_INPUT else name
 
 

@@ -18,6 +18,7 @@ Outputs = dict[str, FloatArray]  # the outputs of a graph for one document, by n
 Task = Literal["qa", "classify", "summarize", "rerank", "evidence", "multiple-choice", "token-classification"]
 AnsweredTask = Literal["qa", "classify", "summarize", "rerank", "evidence"]  # those that the service answers
 ServedTask = Literal["qa", "classify", "summarize"]  # those with an endpoint
+ServiceState = Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
 Layout = Literal["packed", "padded"]
 LayerKind = Literal["full", "local", "bigbird"]  # how a layer attends, see app/block_tables.py
 AttentionPattern = Literal["hf-eval", "random"]  # of layers of the kind "bigbird"

@@ -32,12 +32,13 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
+from onnxruntime import InferenceSession
 from tqdm import tqdm
 
 from app.block_tables import AttentionLayout
 from app.packing import Document, pack
 from app.streams import run_module
+from app.worker.providers import open_session
 
 Run = Callable[[], object]
 Attention = Literal["block_sparse", "original_full"]
@@ -82,17 +83,15 @@ def build(layers: int, hidden: int, directory: Path) -> Any:
     """Export a model with random weights; returns the model of transformers with the same ones."""
     import transformers
 
-    from export.check_parity import reference_of, sharp_config
-    from export.model import BigBird
+    from export.check_parity import reference_of
+    from export.sharp import sharp_model
     from export.trace import write_graph
-    from export.weights import initialise
 
     transformers.logging.set_verbosity_error()
-    config = sharp_config(hidden, layers, num_labels=2)
-    config.vocab_size, config.type_vocab_size = VOCABULARY, 2
-    model = BigBird(config, "qa")
-    initialise(model, seed=0)
-    write_graph(model.eval(), directory, "packed")
+    model = sharp_model(
+        "big_bird", "qa", hidden, layers, heads=hidden // 64, std=0.02, vocab_size=VOCABULARY, type_vocab_size=2
+    )
+    write_graph(model, directory, "packed")
     return reference_of(model)
 
 
@@ -104,18 +103,7 @@ def document(tokens: int) -> Document:
     return Document(ids, types, QUESTION_LENGTH)
 
 
-def open_session(model: Path, threads: int) -> ort.InferenceSession:
-    """A session with the same options as in the service."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 3  # ONNX Runtime warns of every initializer it folds
-    options.intra_op_num_threads = threads
-    # As the service does: threads spin within a run, not between two.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-
-
-def graph_inputs(session: ort.InferenceSession, tokens: int) -> dict[str, npt.NDArray[Any]]:
+def graph_inputs(session: InferenceSession, tokens: int) -> dict[str, npt.NDArray[Any]]:
     batch = pack([document(tokens)], AttentionLayout())
     return {node.name: batch.inputs[node.name] for node in session.get_inputs()}
 
@@ -160,7 +148,7 @@ def measure(reference: Any, model: Path, repeats: int, threads: int) -> dict[tup
     import torch
 
     torch.set_num_threads(threads)
-    session = open_session(model, threads)
+    session = open_session(model, "cpu", threads)
     runs: dict[tuple[str, int], Run] = {}
     for tokens in LENGTHS:
         inputs = graph_inputs(session, tokens)
@@ -189,7 +177,7 @@ def memory_in_child(model: Path, tokens: int, threads: int) -> dict[str, int]:
 
 def run_memory(model: Path, tokens: int, threads: int) -> dict[str, int]:
     """Resident bytes of this process: before the first run of a loaded model, and the peak during it."""
-    session = open_session(model, threads)
+    session = open_session(model, "cpu", threads)
     inputs = graph_inputs(session, tokens)
     before = status_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak: loading the model may have set it

@@ -26,7 +26,8 @@ def family_figures(family: str, layers: int, hidden: int, repeats: int, threads:
     import torch
     import transformers
 
-    from bench.forward import Run, open_session
+    from app.worker.providers import open_session
+    from bench.forward import Run
     from export.check_parity import document, reference_logits, reference_of
     from export.sharp import sharp_model
     from export.trace import attention_layout, write_graph
@@ -41,7 +42,7 @@ def family_figures(family: str, layers: int, hidden: int, repeats: int, threads:
     runs: dict[tuple[str, int], Run] = {}
     with tempfile.TemporaryDirectory() as folder:
         write_graph(model, Path(folder), "packed")
-        session = open_session(Path(folder) / "model.onnx", threads)
+        session = open_session(Path(folder) / "model.onnx", "cpu", threads)
         for tokens in lengths:
             one = document(tokens, "qa")
             batch = pack([one], attention_layout(model, "hf-eval"))

@@ -13,8 +13,9 @@ import onnxruntime as ort
 import torch
 import transformers
 
+from app.types import Task
 from export.check_parity import Subject, check, reference_of
-from export.encoder import PackedModel, Task
+from export.encoder import PackedModel
 from export.families.registry import FAMILIES
 from export.sharp import sharp_model
 from export.trace import attention_layout, write_graph

@@ -30,11 +30,12 @@ from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.settings import settings_from
 from app.store import TOKENIZER_FILE
 from app.streams import run_module
+from app.tasks.base import sigmoid, softmax
 from app.tasks.classify import CLASSIFY, PreparedLabels
 from app.tasks.qa import QA, PreparedQa
 from app.tasks.summarize import SUMMARIZE, PreparedSummary
 from app.text.tokenizer import Tokenizer
-from app.types import FloatArray, Outputs
+from app.types import DoubleArray, FloatArray, Outputs
 from app.worker.session import Session
 from export.encoder import PackedModel
 from export.gpu_graph import mixed_precision
@@ -61,12 +62,10 @@ class Comparison:
         self.same_results += _result(prepared, ours) == _result(prepared, theirs)
 
 
-def probabilities(logits: FloatArray) -> FloatArray:
+def probabilities(logits: FloatArray) -> DoubleArray:
     """Probabilities of one output of one document: over its tokens or labels, or of each token's single logit."""
-    if logits.ndim == 2:  # (tokens, 1)
-        return np.asarray(1 / (1 + np.exp(-logits)))
-    shifted = np.exp(logits - logits.max())
-    return np.asarray(shifted / shifted.sum())
+    doubles = logits.astype(np.float64)
+    return sigmoid(doubles) if logits.ndim == 2 else softmax(doubles)  # (tokens, 1), or (tokens or labels,)
 
 
 def _result(prepared: AnyPrepared, outputs: list[Outputs]) -> Any:

@@ -25,23 +25,21 @@ import torch
 import transformers
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import BigBirdConfig
 
 from app.block_tables import AttentionLayout
 from app.packing import Document, PackedBatch, pack
 from app.streams import run_module
-from app.types import AttentionPattern, FloatArray
-from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel, Task
+from app.types import AttentionPattern, FloatArray, Task
+from export.encoder import PER_DOCUMENT, TASKS, EncoderModel, PackedModel
 from export.families.open_provence import OpenProvence
 from export.families.registry import FAMILIES
 from export.model import BigBird, Layer
 from export.random_plan import random_plan
+from export.sharp import CLS, SEP, sharp_model
 from export.trace import write_graph
-from export.weights import initialise
 
 LENGTHS = (1, 63, 64, 65, 704, 705, 768, 1024, 1500, 3072, 4095, 4096)
 PACKED_TOGETHER = ((1, 4096, 63), (705, 64, 65, 704), (1500, 768, 1024), (65, 3072, 1), (4095, 63))
-CLS, SEP = 2, 3
 QUESTION_LENGTH = 12
 UNREAD = ("pooler", "entity_embeddings", "w2e_query", "e2w_query", "e2e_query")  # weights that no export reads
 
@@ -55,38 +53,6 @@ class Subject:
     packed: PackedModel
     session: ort.InferenceSession
     layout: AttentionLayout
-
-
-def sharp_config(hidden: int, layers: int, num_labels: int, heads: int | None = None) -> BigBirdConfig:
-    return BigBirdConfig(
-        vocab_size=1000,
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=heads or hidden // 64,
-        intermediate_size=4 * hidden,
-        max_position_embeddings=4096,
-        type_vocab_size=3,
-        num_labels=num_labels,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        pad_token_id=0,
-        bos_token_id=CLS,
-        eos_token_id=SEP,
-        cls_token_id=CLS,
-        sep_token_id=SEP,
-    )
-
-
-def sharpen(model: BigBird) -> None:
-    """Scale queries and keys so that attention is far from uniform: a wrong key then changes the logits.
-
-    Scores get a deviation of 11 at base width. With sharper attention rounding dominates: at 20, the logits of
-    transformers in fp32 are 6e-5 away from its own in fp64.
-    """
-    for layer in model.bert.encoder.layer:
-        assert isinstance(layer, Layer)
-        for projection in (layer.attention.self.query, layer.attention.self.key):
-            projection.weight.data.mul_(3.0)
 
 
 def largest_weight(model: BigBird, doc: Document) -> float:
@@ -104,16 +70,12 @@ def largest_weight(model: BigBird, doc: Document) -> float:
 
 
 def build(task: Task, pattern: AttentionPattern, hidden: int, layers: int, folder: Path) -> Subject:
-    config = sharp_config(hidden, layers, {"summarize": 1, "qa": 2}.get(task, 3))
-    model = BigBird(config, task)
-    initialise(model, seed=TASKS.index(task), std=0.04)
-    sharpen(model)
-    model.eval()
+    model = sharp_model("big_bird", task, hidden, layers, heads=hidden // 64, std=0.04)
     write_graph(model, folder, "packed", pattern)
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-    plan = random_plan(config, 4096) if pattern == "random" else None
+    plan = random_plan(model.config, 4096) if pattern == "random" else None
     return Subject(task, reference_of(model), PackedModel(model), session, AttentionLayout(64, 3, pattern, plan))
 
 

@@ -7,8 +7,7 @@ from typing import Any, get_args
 
 from app.errors import InvalidInput
 from app.manifest import FILE_NAME
-from app.types import NormaliserName, SegmenterName
-from export.encoder import Task
+from app.types import NormaliserName, SegmenterName, Task
 from export.families.registry import FAMILIES
 from export.stored_weights import WeightType
 from export.to_onnx import TARGETS, ExportOptions, add_gpu_graph, export

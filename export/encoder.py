@@ -9,18 +9,17 @@ Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d he
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 from app.block_tables import MASKED
-from app.types import AttentionPattern, LayerKind
+from app.types import AttentionPattern, LayerKind, Task
 from export.attention import Tables, rows_of
 from export.spans import Spans
 
-Task = Literal["qa", "classify", "multiple-choice", "token-classification", "summarize", "rerank", "evidence"]
 # The tasks for which transformers has a head. A reranker is a classifier with one label; evidence has a reranker's
 # label, and two labels for every token.
 TASKS: tuple[Task, ...] = ("qa", "classify", "multiple-choice", "token-classification", "summarize")

@@ -7,16 +7,15 @@ Shapes: T tokens of a packed batch, N = T / b blocks, D documents, H heads, d he
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import BigBirdConfig, PretrainedConfig
 
 from app.block_tables import ROW_KINDS
-from app.types import AttentionPattern
+from app.types import AttentionPattern, Task
 from export.attention import BlockTables, Tables, block_attention, rows_of, wide
-from export.encoder import PER_DOCUMENT, EncoderModel, Task, activation
+from export.encoder import PER_DOCUMENT, EncoderModel, activation
 
 # The class of transformers that reads the same checkpoint. A summariser is a token classifier with one label, the
 # logit of keeping the token in a summary.
@@ -257,10 +256,3 @@ def tables_from(inputs: Mapping[str, Tensor]) -> BlockTables:
         flat = random_table.reshape(-1)
         random_bias = key_bias.index_select(0, flat).reshape(layers, heads, count, -1)  # (layers, H, R, r * b)
     return BlockTables(dense, global_, sparse, inputs["merge"], key_bias.shape[1], random_table, random_bias)
-
-
-def config_dict(config: BigBirdConfig, task: Task) -> dict[str, Any]:
-    """config.json of a checkpoint of this module, with which transformers loads it as `ARCHITECTURES[task]`."""
-    document: dict[str, Any] = config.to_dict()
-    document["architectures"] = [ARCHITECTURES[task]]
-    return document

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from export.encoder import EncoderModel, Task
+from app.types import Task
+from export.encoder import EncoderModel
 from export.families.open_provence import OpenProvence, OpenProvenceConfig
 from export.families.registry import FAMILIES
 from export.weights import initialise
@@ -93,7 +94,11 @@ def sharp_model(
 
 @torch.no_grad()
 def sharpen(model: EncoderModel) -> None:
-    """Scale queries and keys. With sharper attention rounding dominates: transformers in fp32 differs from itself."""
+    """Scale queries and keys, so that a wrong key changes the logits.
+
+    Scores get a deviation of 11 at base width. With sharper attention rounding dominates: at 20, the logits of
+    transformers in fp32 are 6e-5 away from its own in fp64.
+    """
     for name, parameter in model.named_parameters():
         if name.endswith(_QUERIES_AND_KEYS):
             parameter.mul_(3.0)

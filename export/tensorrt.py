@@ -59,7 +59,6 @@ AVOIDED = {
     "ScatterND": "results are put back with a Gather",
     "Shape": "shapes are constants, with 0 and -1 for sizes that vary",
 }
-INDICES = {"Gather": 1, "GatherND": 1, "GatherElements": 1}  # which input
 
 
 def check(graph: onnx.ModelProto, layout: AttentionLayout, shapes: Profile) -> list[str]:
@@ -107,9 +106,8 @@ def _node(node: onnx.NodeProto, types: dict[str, str], constant: set[str]) -> It
         yield f"{node.op_type} of {data}: TensorRT takes {', '.join(sorted(OPERATORS[node.op_type]))}."
     if node.op_type == "Reshape" and node.input[1] not in constant:
         yield f"Reshape ({node.name}) has a shape that is computed."
-    place = INDICES.get(node.op_type)
-    if place is not None and types.get(node.input[place]) == "INT64":
-        yield f"{node.op_type} ({node.name}) has 64-bit indices; use 32 bits."
+    if node.op_type == "Gather" and types.get(node.input[1]) == "INT64":
+        yield f"Gather ({node.name}) has 64-bit indices; use 32 bits."
 
 
 def _types(model: onnx.ModelProto) -> dict[str, str]:

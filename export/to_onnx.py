@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from app.errors import BrokenModel
 from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
 from app.text.tokenizer import Tokenizer
-from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName
+from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName, Task
 from app.validation import explain
 from export.checkpoint import CheckpointError, locate, read_config
-from export.encoder import EncoderModel, Task, output_names
+from export.encoder import EncoderModel, output_names
 from export.families.registry import read_model
 from export.folder import written_whole
 from export.padded import padded_inputs

@@ -15,6 +15,7 @@ from app.validation import explain
 
 TrainingTask = Literal["qa", "classify", "summarize"]
 ContextUnit = Literal["paragraph", "article"]
+HELD_OUT_PERCENT = 10  # of a data set without a split
 SHORTEST = 8  # tokens of the shortest sequence: [CLS], [SEP] and some words
 
 Count = Annotated[int, Field(ge=1)]
@@ -89,7 +90,9 @@ class DataSet(_Part):
     # about their own text after the sentence with the answer was removed.
     unrelated_share: Share = 0.0
     removed_share: Share = 0.0
-    held_out_percent: int = Field(default=10, ge=0, le=99)  # kept for evaluation when the set has no split
+    held_out_percent: int = Field(
+        default=HELD_OUT_PERCENT, ge=0, le=99
+    )  # kept for evaluation; for sets without a split
 
 
 class FinetuneConfig(TrainingConfig):

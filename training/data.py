@@ -23,6 +23,7 @@ from training.config import ContextUnit
 Item = TypeVar("Item")
 
 _TITLE_MARK = " [SEP] "
+SUMMARY_SENTENCES = 3  # sentences in the summaries that are scored against a reference
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,23 @@ def kyoto_text(article: dict[str, Any]) -> str:
         paragraph["heading"] if "heading" in paragraph else "".join(paragraph["sentences"])
         for paragraph in article["paragraphs"]
     )
+
+
+def held_out_summaries(reader: str, path: Path, percent: int) -> list[SummaryExample]:
+    """The held-out documents of `summaries` or `kyoto-leads`; no training reads the others.
+
+    Of a Kyoto article, the body is the text and the lead the reference summary.
+    """
+    if reader == "summaries":
+        return [example for index, example in enumerate(read_summaries(path)) if in_held_out_split(str(index), percent)]
+    held_out = []
+    for article in kyoto_articles(path):
+        lead, body = kyoto_sections(article)
+        sentences = tuple(sentence for paragraph in body for sentence in paragraph if sentence.strip())
+        is_long = len(sentences) > 2 * SUMMARY_SENTENCES and len("".join(lead)) >= 40
+        if is_long and in_held_out_split(article["id"], percent):
+            held_out.append(SummaryExample(sentences, "".join(lead)))
+    return held_out
 
 
 # Lines that every article of a livedoor site contains, and that give its class away.

@@ -19,6 +19,7 @@ from typing import Any, Protocol, get_args
 
 from tqdm import tqdm
 
+from app.arguments import add_model_store, positive_integer
 from app.bulk.lines import AnsweredLine, LineAnswerer, Place, batch_settings, read_lines
 from app.bulk.output import Output, Paths
 from app.bulk.source import Source
@@ -66,11 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a model of the store (default: the one a line names, or the first for the task by name)",
     )
-    parser.add_argument(
-        "--model-store",
-        metavar="DIR",
-        help="folder of the models (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
-    )
+    add_model_store(parser)
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -79,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=_positive,
+        type=positive_integer,
         metavar="N",
         help="maximum number of workers on the Ray cluster (default: all that fit)",
     )
@@ -115,12 +112,6 @@ def run(args: argparse.Namespace) -> int:
     if failed:
         print(f"{failed:,} failed; the reasons are in {paths.errors}.", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _positive(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
-    return int(value)
 
 
 def _not_negative(value: str) -> float:

@@ -209,7 +209,7 @@ class Batcher(Generic[D, R]):
         speed = self.tokens_per_second
         if speed is None:
             return 1
-        seconds = (self.queued_tokens + sum(self._running.values())) / speed
+        seconds = self.outstanding_tokens / speed
         return min(max(math.ceil(seconds), 1), _MAX_RETRY_AFTER_S)
 
     def _drop(self, entries: Sequence[_Entry[D, R]]) -> None:

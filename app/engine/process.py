@@ -29,7 +29,7 @@ from app.packing import Document
 from app.settings import Settings
 from app.types import Outputs, Provider
 
-State = Literal["new", "up", "restarting", "down", "closed"]
+EngineState = Literal["new", "up", "restarting", "down", "closed"]
 
 logger = logging.getLogger("nagayomi.engine")
 
@@ -79,7 +79,7 @@ class Engine:
         self._start = Start(directory, manifest, settings)
         self._name = manifest.name
         self._batch_timeout_s = settings.batch_timeout_s
-        self.state: State = "new"
+        self.state: EngineState = "new"
         self.restarts = 0
         self.on_restart: Callable[[], None] = lambda: None
         self.provider = ""
@@ -94,11 +94,6 @@ class Engine:
     def pid(self) -> int | None:
         """Process id of the running engine; None between two processes."""
         return self._process.pid if self._process is not None else None
-
-    @property
-    def busy(self) -> bool:
-        """Whether the engine holds a batch."""
-        return bool(self._waiting)
 
     async def start(self) -> None:
         """Start the process; it is warm when this returns.
@@ -126,9 +121,8 @@ class Engine:
             self._set_alarm()
         assert self._process.stdin is not None
         self._process.stdin.write(protocol.encode_batch(documents))
-        with contextlib.suppress(
-            ConnectionError
-        ):  # the process has just died: `_keep` notices too, and fails the batch
+        # The process may have just died: `_keep` notices too, and fails the batch.
+        with contextlib.suppress(ConnectionError):
             await self._process.stdin.drain()
         return await result
 
@@ -144,7 +138,7 @@ class Engine:
                 _hang_up(self._process)
             await asyncio.gather(self._keeper, return_exceptions=True)
 
-    def _set(self, state: State, why_down: str = "") -> None:
+    def _set(self, state: EngineState, why_down: str = "") -> None:
         self.state, self._why_down = state, why_down
         if state == "restarting":
             self._settled.clear()

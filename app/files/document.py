@@ -72,13 +72,6 @@ class Document:
         if self.boxes is not None and self.boxes.shape != (len(self.text), 4):
             raise ValueError(f"The boxes have the shape {self.boxes.shape}, the text has {len(self.text)} characters.")
 
-    def block_at(self, offset: int) -> Block | None:
-        """The block that holds the character at `offset`; None between two blocks."""
-        index = bisect_right(self._block_starts, offset) - 1
-        if index < 0 or offset >= self.blocks[index].end:
-            return None
-        return self.blocks[index]
-
     def page_of(self, offset: int) -> int | None:
         """The number of the page that the character at `offset` stands on; None for files without pages.
 
@@ -109,10 +102,6 @@ class Document:
                 right, bottom = boxes[:, 2:].max(axis=0).tolist()
                 found.append(PageBox(page, left, top, right, bottom))
         return found
-
-    @cached_property
-    def _block_starts(self) -> list[int]:
-        return [block.start for block in self.blocks]
 
     @cached_property
     def _page_starts(self) -> list[int]:

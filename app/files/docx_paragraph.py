@@ -31,7 +31,7 @@ _UNKNOWN_SYMBOL = "〓"  # Japanese printers set it for a character that they di
 
 @dataclass(frozen=True, slots=True)
 class PageBreak:
-    """The next page begins at `offset` in the paragraph's text. `wished`: the author set the break, not Word."""
+    """The next page begins at `offset` in the paragraph's text. `is_wished`: the author set the break, not Word."""
 
     offset: int
     is_wished: bool

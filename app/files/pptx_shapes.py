@@ -97,8 +97,8 @@ def read_shapes(
 ) -> Iterator[Shape]:
     """The shapes of a slide in the order of the file, groups opened.
 
-    `inherited` gives the place that the layout gives a placeholder of a (type, index); `diagram` the data of a
-    SmartArt.
+    `inherited` gives the place that the layout gives a placeholder of a (type, index); `linked` gives the part of a
+    relationship's id, the data of a SmartArt or a chart, or None if it cannot be read.
     """
     yield from _shapes(tree, _Scale(), inherited, linked)
 

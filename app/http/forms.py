@@ -20,7 +20,7 @@ from starlette.requests import Request
 from app.errors import BodyTimeout, BodyTooLarge, InvalidInput, MalformedBody, NagayomiError, UnsupportedMediaType
 from app.files.extraction import SentFile
 from app.http.openapi import FORM
-from app.http.request import drain_body, refuse_compressed
+from app.http.request import announced_length, drain_body, refuse_compressed, too_large, waits_for_continue
 from app.settings import Settings
 
 FILE_FIELD = "file"
@@ -60,10 +60,10 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
         raise UnsupportedMediaType(f"The body is {shown}; send the file as a part named `{FILE_FIELD}` of {FORM}.")
     await refuse_compressed(request)
     reading = _Reading(request, max_files)
-    too_large = _announced(request) > settings.max_upload_bytes
-    if too_large and request.headers.get("expect", "").lower() == "100-continue":
-        raise _too_large(settings.max_upload_bytes)
-    failure: NagayomiError | None = _too_large(settings.max_upload_bytes) if too_large else None
+    limit = settings.max_upload_bytes
+    failure: NagayomiError | None = too_large(limit) if announced_length(request) > limit else None
+    if failure is not None and waits_for_continue(request):
+        raise failure
     size = 0
     try:
         async with asyncio.timeout(settings.upload_timeout_s):
@@ -71,14 +71,14 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
                 size += len(chunk)
                 if failure is None:
                     try:
-                        if size > settings.max_upload_bytes:
-                            raise _too_large(settings.max_upload_bytes)
+                        if size > limit:
+                            raise too_large(limit)
                         reading.feed(chunk)
                     except (BodyTooLarge, InvalidInput, MalformedBody) as error:
                         # Clients read the response only after sending the body, so drain it, within limits.
                         failure = error
                         reading.form.files.clear()
-                elif size > 2 * settings.max_upload_bytes:
+                elif size > 2 * limit:
                     break
     except TimeoutError:
         raise failure or BodyTimeout(
@@ -129,11 +129,6 @@ class _Reading:
                 f"The form holds no file; send each document as a part named `{FILE_FIELD}` with a file name."
             )
         return self.form
-
-
-def _announced(request: Request) -> int:
-    length = request.headers.get("content-length", "")
-    return int(length[:20]) if length.isdigit() else 0
 
 
 def _malformed(error: multipart.MultipartError) -> MalformedBody:
@@ -234,7 +229,3 @@ def _scalar(text: str) -> Any:
     except (ValueError, RecursionError):
         return text
     return text if isinstance(value, str | list | dict) else value
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body is larger than {limit} bytes, the limit for one upload.")

@@ -113,32 +113,30 @@ async def read_body(request: Request, settings: Settings, *, is_form: bool = Fal
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    too_large = announced.isdigit() and int(announced[:20]) > limit
-    waits_for_leave = request.headers.get("expect", "").lower() == "100-continue"
-    if too_large and waits_for_leave:
-        raise _too_large(limit)
+    is_too_large = announced_length(request) > limit
+    if is_too_large and waits_for_continue(request):
+        raise too_large(limit)
     chunks: list[bytes] = []
     size = 0
     drain_until = 0.0
     async for chunk in request.stream():
         size += len(chunk)
-        if too_large or size > limit:
+        if is_too_large or size > limit:
             chunks.clear()
-            too_large = True
+            is_too_large = True
             drain_until = drain_until or time.monotonic() + _DRAIN_SECONDS
             if size > _DRAIN_BYTES or time.monotonic() > drain_until:
                 break
         else:
             chunks.append(chunk)
-    if too_large:
-        raise _too_large(limit)
+    if is_too_large:
+        raise too_large(limit)
     return b"".join(chunks)
 
 
 async def drain_body(request: Request) -> None:
     """Let a client that is still sending finish, so that it reads the response, within limits. Keeps nothing of it."""
-    if request.headers.get("expect", "").lower() == "100-continue":
+    if waits_for_continue(request):
         return  # the client has not begun to send
     size = 0
     with suppress(TimeoutError, ClientDisconnect):
@@ -149,7 +147,19 @@ async def drain_body(request: Request) -> None:
                     return
 
 
-def _too_large(limit: int) -> BodyTooLarge:
+def announced_length(request: Request) -> int:
+    """Content-Length in bytes; 0 where none is stated, or where it is no number."""
+    length = request.headers.get("content-length", "")
+    return int(length[:20]) if length.isascii() and length.isdigit() else 0
+
+
+def waits_for_continue(request: Request) -> bool:
+    """Whether the client sends its body only after a response with the status 100."""
+    return request.headers.get("expect", "").lower() == "100-continue"
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """The refusal of a body of more than `limit` bytes."""
     return BodyTooLarge(f"The body is larger than {limit} bytes, the limit for one request.")
 
 

@@ -1,12 +1,12 @@
 """The answers of /info and /health about an installation."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import Field
 
 from app.schemas.qa import MAX_ANSWER_TOKENS, MAX_TOP_K
 from app.schemas.results import Response
+from app.types import ServiceState
 
 
 class ModelInfo(Response):
@@ -36,7 +36,7 @@ class BrokenInfo(Response):
 class Health(Response):
     """State of the process; the status code says the same."""
 
-    status: Literal["loading", "ready", "recovering", "failed", "draining", "closed"]
+    status: ServiceState
     models: list[str]
     broken: list[BrokenInfo]
     reason: str | None = Field(default=None, description="The reason why the service is not ready.")

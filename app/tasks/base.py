@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from app.errors import InvalidInput, RequestTooLarge, naming_member
 from app.manifest import Manifest
@@ -54,7 +53,7 @@ from app.text.normalizer import LONGEST_EXPANSION
 from app.text.structure import Structure
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import Window
-from app.types import AnsweredTask, IntArray, Outputs
+from app.types import AnsweredTask, DoubleArray, IntArray, Outputs
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -237,7 +236,11 @@ def usual_stride(manifest: Manifest, stretches: Sequence[Stretch], allowed_token
 
 
 def stride_with(overlap: int, room: int) -> int:
-    """The doc stride that gives an overlap."""
+    """The doc stride that gives an overlap.
+
+    Raises:
+        InvalidInput: the overlap leaves a window no room for new tokens.
+    """
     if room < 1:
         return 1
     if overlap >= room:
@@ -249,6 +252,7 @@ def stride_with(overlap: int, room: int) -> int:
 
 
 def offsets_of(text: str, unit: OffsetUnit) -> Sequence[int]:
+    """For every code-point offset of `text`, its end included, the same place counted in `unit`."""
     return range(len(text) + 1) if unit == "codepoint" else utf16_offsets(text).tolist()
 
 
@@ -259,10 +263,17 @@ def utf16_offsets(text: str) -> IntArray:
 
 
 def documents_of(windows: Sequence[Window]) -> list[Document]:
+    """The windows as the engine takes them."""
     return [Document(window.input_ids, window.token_type_ids, window.question_length) for window in windows]
 
 
-def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def sigmoid(logits: DoubleArray) -> DoubleArray:
+    """1 / (1 + exp(-x)) of each, for logits of any size."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -500, 500))), dtype=np.float64)
+
+
+def softmax(logits: DoubleArray) -> DoubleArray:
+    """Probabilities along the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float64)
 

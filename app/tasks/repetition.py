@@ -12,12 +12,9 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from app.text.characters import KANJI_NUMERALS, code_points, letters_of
-from app.types import BoolArray, DoubleArray
-
-Integers = npt.NDArray[np.int64]
+from app.types import BoolArray, DoubleArray, LongArray
 
 # A sentence adds nothing when the summary holds this share of its bigrams and all its numbers.
 NOTHING_NEW = 0.9
@@ -82,7 +79,7 @@ class _Parts:
         lengths: how many of these each sentence has.
     """
 
-    def __init__(self, parts: Integers, lengths: Integers) -> None:
+    def __init__(self, parts: LongArray, lengths: LongArray) -> None:
         kinds, kind = np.unique(parts, return_inverse=True)
         # Each (sentence, part) once, in the order of sentences and in the order of parts.
         owner = np.repeat(np.arange(len(lengths)), lengths)

@@ -19,7 +19,17 @@ from app.schemas import (
     RerankResponse,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, Stretch, TaskSpec, check_characters, documents_of, encode, usual_stride
+from app.tasks.base import (
+    Budget,
+    PreparedEach,
+    Stretch,
+    TaskSpec,
+    check_characters,
+    documents_of,
+    encode,
+    sigmoid,
+    usual_stride,
+)
 from app.tasks.sources import Source
 from app.text.tokenizer import Tokenizer
 from app.text.windows import context_room, question_windows
@@ -70,7 +80,7 @@ class PreparedScore(PreparedPair):
 def best_score(outputs: Sequence[Outputs]) -> float:
     """The sigmoid of the best window's logit: a text fits a query if a part of it does."""
     logit = max(float(output["logits"][0]) for output in outputs)
-    return float(1 / (1 + np.exp(-np.clip(logit, -500, 500))))
+    return float(sigmoid(np.asarray(logit)))
 
 
 def _of_documents(results: Sequence[float | None], sources: Sequence[Source]) -> list[DocumentScore]:

@@ -24,7 +24,7 @@ from app.schemas import (
     SummarizeResponse,
 )
 from app.settings import Settings
-from app.tasks.base import Budget, PreparedEach, Stretch, TaskSpec, check_characters, encode, offsets_of
+from app.tasks.base import Budget, PreparedEach, Stretch, TaskSpec, check_characters, encode, offsets_of, sigmoid
 from app.tasks.repetition import NOTHING_NEW, Repetition
 from app.tasks.sentence_features import sentence_features, weights_of_features
 from app.tasks.sources import Source
@@ -135,7 +135,7 @@ def sentence_probabilities(
         np.add.reduceat(of.astype(np.float64), window.starts) / np.diff(window.starts, append=len(of))
         for window, of in zip(windows, logits, strict=True)
     ]
-    return np.asarray(1 / (1 + np.exp(-np.clip((np.concatenate(means) + added) / temperature, -500, 500))))
+    return sigmoid((np.concatenate(means) + added) / temperature)
 
 
 def decode_summary(

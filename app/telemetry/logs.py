@@ -11,7 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 from uvicorn.logging import DefaultFormatter
 
 from app.settings import Settings
-from app.telemetry.request_context import RequestContext, current_request
+from app.telemetry.request_context import STAGES, RequestContext, current_request
 
 # Monitors ask these every few seconds, so they are logged at level debug only.
 _PROBED = frozenset({"/health", "/livez", "/metrics", "/readyz", "/v2/health/live", "/v2/health/ready"})
@@ -84,8 +84,8 @@ def log_request(context: RequestContext) -> None:
     words = [f"{context.method} {context.endpoint} {context.status}", f"{fields['ms']} ms"]
     if context.reads:
         fields["tokens"] = sum(read.tokens for read in context.reads)
-        for stage in ("tokenize_ms", "queue_ms", "infer_ms", "decode_ms"):
-            fields[stage] = round(sum(getattr(read.timings, stage) for read in context.reads), 1)
+        for stage in STAGES:
+            fields[f"{stage}_ms"] = round(sum(getattr(read.timings, f"{stage}_ms") for read in context.reads), 1)
         words.append(f"{fields['tokens']} tokens")
     if context.error_type:
         fields["error_type"] = context.error_type

@@ -15,7 +15,7 @@ from app import __version__
 from app.engine.batcher import BatchReport
 from app.packing import Document
 from app.schemas import Timings
-from app.telemetry.request_context import Read, RequestContext, current_request
+from app.telemetry.request_context import STAGES, Read, RequestContext, current_request
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _TOKENS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
@@ -129,10 +129,8 @@ class Telemetry:
             self._count(read)
 
     def _count(self, read: Read) -> None:
-        self.stages.labels(read.task, "tokenize").observe(read.timings.tokenize_ms / 1000)
-        self.stages.labels(read.task, "queue").observe(read.timings.queue_ms / 1000)
-        self.stages.labels(read.task, "infer").observe(read.timings.infer_ms / 1000)
-        self.stages.labels(read.task, "decode").observe(read.timings.decode_ms / 1000)
+        for stage in STAGES:
+            self.stages.labels(read.task, stage).observe(getattr(read.timings, f"{stage}_ms") / 1000)
         self.tokens.labels(read.task).inc(read.tokens)
         self.windows.labels(read.task).inc(read.windows)
 

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from app.schemas import Timings
 
 Stage = Literal["tokenize", "queue", "infer", "decode"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class StageClock:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._begun = self._last = clock()
-        self.seconds: dict[Stage, float] = {"tokenize": 0.0, "queue": 0.0, "infer": 0.0, "decode": 0.0}
+        self.seconds: dict[Stage, float] = dict.fromkeys(STAGES, 0.0)
 
     def lap(self, stage: Stage) -> None:
         """Count the time since the last lap as `stage`."""

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from app import __version__
 from app.errors import Unavailable
-from app.telemetry.request_context import Read, RequestContext
+from app.telemetry.request_context import STAGES, Read, RequestContext
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 _SWITCHES = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_STAGES = ("tokenize", "queue", "infer", "decode")
 
 
 def traces_wanted(environment: Mapping[str, str]) -> bool:
@@ -116,7 +115,7 @@ def _stages(read: Read) -> list[tuple[str, int, int]]:
     """(stage, start, end) in nanoseconds since the epoch, consecutive, up to the end of the read."""
     spans = []
     end = read.ended_ns
-    for stage in reversed(_STAGES):
+    for stage in reversed(STAGES):
         start = end - round(getattr(read.timings, f"{stage}_ms") * 1e6)
         spans.append((stage, start, end))
         end = start

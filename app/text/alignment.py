@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from app.text.characters import code_points
 from app.text.normalizer import Normalised, joins_previous, normalise
 from app.text.segmenter import Segmenter, cut_words
-from app.types import BoolArray, IntArray, NormaliserName
-
-Places = npt.NDArray[np.int64]
+from app.types import BoolArray, IntArray, LongArray, NormaliserName
 
 _WHITE_SPACE = np.array([code for code in range(0x3001) if chr(code).isspace()], dtype=np.uint32)
 
@@ -50,7 +47,7 @@ class PreparedText:
     normalised: Normalised
     words: Sequence[tuple[int, int]] | None  # spans of the normalised text; None: no segmenter
 
-    def align(self, ids: Sequence[int] | IntArray, spans: Places, is_mark: BoolArray | None = None) -> Tokens:
+    def align(self, ids: Sequence[int] | IntArray, spans: LongArray, is_mark: BoolArray | None = None) -> Tokens:
         """Tokens with spans of the text that was prepared.
 
         A token that covers white space alone is empty and stands where the next word begins, or at the end.
@@ -85,7 +82,7 @@ class PreparedText:
         word_starts[0] = True
         return Tokens(np.asarray(ids, dtype=np.int32), starts, ends, word_starts)
 
-    def _with_marks(self, begins: Places, lasts: Places) -> Places:
+    def _with_marks(self, begins: LongArray, lasts: LongArray) -> LongArray:
         """The last characters of tokens, moved over the marks behind them that no token has (か and its voiced mark).
 
         The Rust normalizers join several characters to one and let it cover the first.
@@ -99,7 +96,7 @@ class PreparedText:
         moved = np.minimum(reach, following) - 1
         return np.where(lasts < begins, lasts, np.maximum(lasts, moved))
 
-    def _characters(self) -> tuple[BoolArray, Places, BoolArray]:
+    def _characters(self) -> tuple[BoolArray, LongArray, BoolArray]:
         """For each character of `joined`: is it a space, its place when normalised, is it the first of a word."""
         opens_word = np.zeros(len(self.joined), dtype=np.bool_)
         opens_word[0] = True
@@ -131,12 +128,12 @@ def prepare(text: str, normaliser: NormaliserName, segmenter: Segmenter | None) 
     return PreparedText(" ".join([normalised.text[start:end] for start, end in words]), normalised, words)
 
 
-def pairs(spans: Sequence[tuple[int, int]]) -> Places:
+def pairs(spans: Sequence[tuple[int, int]]) -> LongArray:
     """(spans, 2); np.array takes more than twice as long over a list of tuples."""
     return np.fromiter(itertools.chain.from_iterable(spans), dtype=np.int64, count=2 * len(spans)).reshape(-1, 2)
 
 
-def place_bytes(spans: Places, values: IntArray) -> Places:
+def place_bytes(spans: LongArray, values: IntArray) -> LongArray:
     """The spans of tokens, in which a token for one byte of UTF-8 covers the character to which the byte belongs.
 
     The unigram model gives all bytes of a run of unknown characters the whole run.

@@ -1,7 +1,7 @@
 """The shape of a single line, without its neighbours: a numbered clause, a bullet, a page number, a row.
 
 A shape is a first guess from the first characters of a line, or from all of it. This module does not know other lines;
-`app.text.structure` decides what the line is in its text.
+`app.text.block_kinds` decides the kind of the line in its text.
 """
 
 import re

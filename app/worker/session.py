@@ -79,8 +79,6 @@ class Session:
                 f"The provider {settings.provider!r} does not run every node of {path}, and ONNX Runtime would leave "
                 "the rest to the CPU. `nagayomi engine check` lists what TensorRT does not know."
             ) from error
-        except ProviderUnavailable:
-            raise
         except Exception as error:  # ONNX Runtime's own exceptions have no common base
             raise BrokenModel(f"ONNX Runtime cannot load {path}: {error}") from error
         self.inputs = tuple(node.name for node in self.graph.get_inputs())

@@ -13,14 +13,21 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.engine.batcher import Batcher, BatchReport
 from app.errors import DeadlineExceeded, InvalidInput, Overloaded
 from app.packing import packed_length
+from app.settings import Settings
 from bench.simulate import virtual_time
 from bench.workload import percentile
 
 BLOCK = 64
+
+
+def _default(setting: str) -> Any:
+    """The service's own default of a setting."""
+    return Settings.model_fields[setting].default
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,9 @@ class Costs:
 class Limits:
     """The settings of the service that the scheduler obeys; see app/settings/."""
 
-    max_batch_tokens: int = 4096
-    max_queue_tokens: int = 524_288
-    request_timeout_s: float = 60.0
+    max_batch_tokens: int = _default("max_batch_tokens")
+    max_queue_tokens: int = _default("max_queue_tokens")
+    request_timeout_s: float = _default("request_timeout_s")
     text_threads: int = 2
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, PretrainedConfig
 
+from app.types import Task
 from export.attention import Tables, wide
-from export.encoder import PER_DOCUMENT, EncoderModel, Task
+from export.encoder import PER_DOCUMENT, EncoderModel
 from export.model import Layers
 
 

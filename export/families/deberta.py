@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from transformers import DebertaV2Config, PretrainedConfig
 
 from app.block_tables import MASKED
+from app.types import Task
 from export.attention import Rows, probabilities, wide
-from export.encoder import LONGEST_TABLE, PER_DOCUMENT, EncoderModel, Task, activation
+from export.encoder import LONGEST_TABLE, PER_DOCUMENT, EncoderModel, activation
 from export.model import Intermediate, ResidualOutput
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from transformers import LukeConfig, PretrainedConfig
 
-from export.encoder import Task
+from app.types import Task
 from export.families.bert import Bert
 
 

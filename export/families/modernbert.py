@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from transformers import ModernBertConfig, PretrainedConfig
 
 from app.block_tables import MASKED
-from app.types import LayerKind
+from app.types import LayerKind, Task
 from export.attention import Rows, Tables, block_attention, parts, wide
-from export.encoder import PER_DOCUMENT, EncoderModel, Task, activation
+from export.encoder import PER_DOCUMENT, EncoderModel, activation
 
 _NAMES: dict[str, LayerKind] = {"full_attention": "full", "sliding_attention": "local"}  # of transformers 5
 

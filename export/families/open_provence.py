@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
+from app.types import Task
 from export.attention import wide
-from export.encoder import EncoderModel, Task
+from export.encoder import EncoderModel
 
 
 class OpenProvenceConfig(PretrainedConfig):

@@ -7,8 +7,9 @@ from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 
+from app.types import Task
 from export.checkpoint import CheckpointError, read_config, read_weights
-from export.encoder import EncoderModel, Task
+from export.encoder import EncoderModel
 from export.families.bert import Bert
 from export.families.deberta import DebertaV2
 from export.families.luke import Luke

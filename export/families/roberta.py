@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, RobertaConfig, XLMRobertaConfig
 
+from app.types import Task
 from export.attention import wide
-from export.encoder import Task
 from export.families.bert import Bert
 
 

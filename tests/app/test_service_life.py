@@ -117,7 +117,8 @@ async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCapt
     """The service is not ready, running requests get 503, waiting and new ones are answered, and it is ready again."""
     with caplog.at_level(logging.CRITICAL, "nagayomi"), stopped(service, "hand-classify") as pid:
         lost = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="上")))
-        while not service.store.models["hand-classify"].engine.busy:
+        batcher = service._batchers["hand-classify"]
+        while batcher.outstanding_tokens == batcher.queued_tokens:  # until the engine has the batch
             assert not lost.done(), lost
             await asyncio.sleep(0.01)
         waiting = asyncio.create_task(service.answer(CLASSIFY, ClassifyRequest(text="下")))

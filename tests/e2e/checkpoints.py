@@ -13,7 +13,7 @@ import sentencepiece
 from safetensors.torch import save_file
 from tokenizers import processors
 
-from export.encoder import Task
+from app.types import Task
 from export.sentencepiece_files import read_sentencepiece
 from export.sharp import sharp_model
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from export.encoder import Task
+from app.types import Task
 from export.model import BigBird
 from export.to_onnx import ExportOptions, export
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint, tiny_model

@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from app.block_tables import AttentionLayout
 from app.manifest import Manifest, verify_files
 from app.packing import pack
+from app.types import Task
 from export.check_gpu_graph import TOLERANCE, probabilities
 from export.check_parity import document
 from export.checkpoint import CheckpointError
-from export.encoder import EncoderModel, PackedModel, Task
+from export.encoder import EncoderModel, PackedModel
 from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird, packed_inputs
 from export.sharp import sharp_model

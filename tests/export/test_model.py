@@ -8,11 +8,12 @@ from transformers import BigBirdConfig
 from app.block_tables import AttentionLayout
 from app.packing import pack
 from app.types import AttentionPattern
-from export.check_parity import SEP, cut, difference, document, reference_logits, reference_of, sharp_config
+from export.check_parity import cut, difference, document, reference_logits, reference_of
 from export.encoder import TASKS, PackedModel, activation
-from export.model import BigBird, config_dict, packed_inputs
+from export.model import BigBird, packed_inputs
 from export.padded import PaddedBigBird
 from export.random_plan import random_plan
+from export.sharp import SEP
 from export.weights import initialise, load_weights
 from tests.export.tiny import tiny_model
 
@@ -126,6 +127,6 @@ def test_an_unknown_activation_is_named() -> None:
 
 
 def test_the_configuration_names_the_class_of_transformers() -> None:
-    saved = config_dict(sharp_config(64, 1, 1), "summarize")
+    saved = tiny_model("summarize").saved_config()
     assert saved["architectures"] == ["BigBirdForTokenClassification"]
     assert BigBirdConfig(**saved).num_labels == 1

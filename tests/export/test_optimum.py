@@ -9,8 +9,8 @@ import pytest
 import torch
 import transformers
 
+from app.types import Task
 from export.check_parity import difference, document
-from export.encoder import Task
 
 LENGTHS = (128, 704, 1024, 4096)
 # optimum and the parts of transformers that it calls announce deprecations of their own.

@@ -15,11 +15,11 @@ from tokenizers import models
 from app.block_tables import AttentionLayout
 from app.manifest import Manifest, verify_files
 from app.packing import pack
-from app.types import AnsweredTask
+from app.types import AnsweredTask, Task
 from export.check_parity import cut, difference, document, reference_logits
 from export.checkpoint import CheckpointError
 from export.command import add_arguments
-from export.encoder import TASKS, Task
+from export.encoder import TASKS
 from export.model import BigBird, packed_inputs
 from export.to_onnx import ExportOptions, export
 from tests.export.graphs import Inputs, quadratic_tensors, session

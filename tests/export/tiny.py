@@ -8,27 +8,24 @@ import tokenizers
 from safetensors.torch import save_file
 from tokenizers import models
 
-from export.check_parity import sharp_config, sharpen
-from export.encoder import Task
-from export.model import BigBird, config_dict
-from export.weights import initialise
+from app.types import Task
+from export.model import BigBird
+from export.sharp import sharp_model
 
 TEXT_SETTINGS = {"segmenter": "none", "normaliser": "nfkc"}
 
 
 def tiny_model(task: Task, *, layers: int = 2) -> BigBird:
     """`layers` x 64 with two heads, 4,096 positions and a vocabulary of 1,000, in eval mode."""
-    config = sharp_config(64, layers, {"qa": 2, "summarize": 1}.get(task, 3), heads=2)
-    model = BigBird(config, task)
-    initialise(model, seed=11, std=0.1)
-    sharpen(model)
-    return model.eval()
+    model = sharp_model("big_bird", task, layers=layers)
+    assert isinstance(model, BigBird)
+    return model
 
 
 def save_tiny_checkpoint(directory: Path, model: BigBird, own: dict[str, Any] | None = None) -> Path:
     """A transformers directory; `own` is what training notes in config.json about text."""
     directory.mkdir(parents=True, exist_ok=True)
-    document = config_dict(model.config, model.task) | ({"nagayomi": own} if own else {})
+    document = model.saved_config() | ({"nagayomi": own} if own else {})
     (directory / "config.json").write_text(json.dumps(document), encoding="utf-8")
     save_file(model.state_dict(), directory / "model.safetensors", metadata={"format": "pt"})
     vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "東京": 4}

@@ -7,24 +7,19 @@ import argparse
 import shlex
 from pathlib import Path
 
+from app.arguments import add_model_store, positive_integer
 from app.errors import InvalidInput
+from training.config import HELD_OUT_PERCENT
 
 READING_SET = "reading-set"
-DEFAULT_PERCENT = 10  # the share that training holds out
 # The readers of each task; without --reader, the first.
 READERS = {
     "qa": ("squad", READING_SET),
     "classify": ("labelled", "kyoto-categories", "livedoor"),
     "summarize": ("summaries", "kyoto-leads", READING_SET),
 }
-# Readers of data sets without a split: training holds out a part of these.
+# Readers of data sets without a split: --held-out-percent says which part is scored.
 SPLIT_READERS = ("labelled", "kyoto-categories", "livedoor", "summaries", "kyoto-leads")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="name of a model in the model store; with --suite, the folder of the fine-tuned models",
     )
-    parser.add_argument(
-        "--model-store",
-        type=Path,
-        metavar="DIR",
-        help="folder of the models (default: NAGAYOMI_MODEL_STORE, or model_store in the working directory)",
-    )
+    add_model_store(parser)
     parser.add_argument("--task", choices=("qa", "classify", "summarize"))
     parser.add_argument(
         "--data",
@@ -69,10 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--held-out-percent",
-        type=_count,
+        type=positive_integer,
         metavar="PERCENT",
         help="with a --reader of a data set without a split: the share that training held out, which is scored "
-        f"(default: {DEFAULT_PERCENT})",
+        f"(default: {HELD_OUT_PERCENT})",
     )
     parser.add_argument(
         "--min-characters",
@@ -82,7 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="score only documents of at least this many characters",
     )
     parser.add_argument(
-        "--limit", type=_count, metavar="N", help="score only a sample of this many items, always the same sample"
+        "--limit",
+        type=positive_integer,
+        metavar="N",
+        help="score only a sample of this many items, always the same sample",
     )
     parser.add_argument(
         "--null",

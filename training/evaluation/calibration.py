@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
+from app.types import DoubleArray
 from training.data import DataError, in_held_out_split
 from training.evaluation.predictions import Scored
 
 BINS = 15  # of equal width, as in Guo et al. 2017
 FITTING_PERCENT = 50  # share of the documents to fit on; the calibration error is measured on the others
 TEMPERATURES = (0.05, 20.0)
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def reliability(items: Sequence[Scored]) -> list[Bin]:
     return bins
 
 
-def calibration_error(confidence: Floats, right: Floats) -> float:
+def calibration_error(confidence: DoubleArray, right: DoubleArray) -> float:
     """Mean over the items of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017).
 
     Args:
@@ -70,7 +69,7 @@ def calibration_error(confidence: Floats, right: Floats) -> float:
     return float(np.abs(np.bincount(places, right - confidence)).sum() / len(confidence))
 
 
-def _bins(confidence: Floats) -> npt.NDArray[np.int64]:
+def _bins(confidence: DoubleArray) -> npt.NDArray[np.int64]:
     return np.asarray(np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1), dtype=np.int64)
 
 
@@ -138,7 +137,7 @@ def fit_answerability(items: Sequence[Scored]) -> float:
     return round(float(low + high) / 2, 3)
 
 
-def _logarithms(items: Sequence[Scored]) -> Floats:
+def _logarithms(items: Sequence[Scored]) -> DoubleArray:
     """Log-probabilities, one row for each item; rows end in -inf where an item has fewer."""
     width = max(len(item.probabilities) for item in items)
     rows = np.full((len(items), width), -np.inf)
@@ -147,6 +146,6 @@ def _logarithms(items: Sequence[Scored]) -> Floats:
     return rows
 
 
-def _tempered(logarithms: Floats, factor: float) -> Floats:
+def _tempered(logarithms: DoubleArray, factor: float) -> DoubleArray:
     shifted = np.exp((logarithms - logarithms.max(axis=1, keepdims=True)) / factor)
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

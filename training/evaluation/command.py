@@ -16,9 +16,9 @@ from app.errors import InvalidInput
 from app.manifest import Manifest, Metric
 from app.service import Service
 from app.settings import settings_from
-from training.data import DataError, LabelledText, QuestionExample, SummaryExample, sample
+from training.config import HELD_OUT_PERCENT
+from training.data import DataError, LabelledText, QuestionExample, SummaryExample, held_out_summaries, sample
 from training.evaluation.arguments import (
-    DEFAULT_PERCENT,
     READERS,
     READING_SET,
     add_arguments,
@@ -50,7 +50,7 @@ from training.evaluation.served_jglue import score_served
 from training.evaluation.style_scores import Groups, StyleScores, marks_by_style, questions_by_style
 from training.evaluation.summary_scores import mark_baselines, mark_scores, summary_baselines, summary_scores
 from training.evaluation.unanswerable import unrelated
-from training.finetune.examples import labelled_split, question_examples, summary_split
+from training.finetune.examples import labelled_split, question_examples
 from training.jglue import command as jglue_command
 from training.reading_set import MarkedText, grouped_by_style, marked_texts, read_reading_set
 
@@ -91,9 +91,9 @@ def _read(args: argparse.Namespace) -> Data:
     if args.reader == READING_SET:
         marked = marked_texts(args.data)
         return Data(marked=_scored_part(marked, lambda document: len(document.text), args), styles=_styles(args))
-    # A user's file is scored whole; of a data set without a split, only the part that training held out.
+    # A user's file is scored whole; of a data set without a split, only the held-out part.
     reader = args.reader or READERS[args.task][0]
-    percent = (args.held_out_percent or DEFAULT_PERCENT) if args.reader else 100
+    percent = (args.held_out_percent or HELD_OUT_PERCENT) if args.reader else 100
     if args.task == "classify":
         training, texts = labelled_split(reader, args.data, percent)
         if args.baselines and not training:
@@ -101,7 +101,7 @@ def _read(args: argparse.Namespace) -> Data:
                 "--baselines needs texts to learn from: give a --reader, and a --held-out-percent below 100."
             )
         return Data(texts=_scored_part(texts, lambda example: len(example.text), args), training=training)
-    documents = summary_split(reader, args.data, percent)[1]
+    documents = held_out_summaries(reader, args.data, percent)
     return Data(documents=_scored_part(documents, lambda example: sum(map(len, example.sentences)), args))
 
 

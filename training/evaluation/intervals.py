@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
+from app.types import LongArray
+
 Interval = tuple[float, float]
 # The figure of the items at these indices, which may repeat; nan where the items give none.
-Statistic = Callable[[IntArray], float]
+Statistic = Callable[[LongArray], float]
 
 DRAWS = 1_000
 LEVEL = 0.95

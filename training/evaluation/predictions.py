@@ -20,8 +20,7 @@ from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
 from app.tasks.summarize import SUMMARIZE
 from app.validation import explain
-from training.data import DataError, LabelledText, QuestionExample, SummaryExample
-from training.finetune.examples import ORACLE_SENTENCES
+from training.data import SUMMARY_SENTENCES, DataError, LabelledText, QuestionExample, SummaryExample
 from training.metrics import best_over_references, rouge_n
 from training.reading_set import MarkedText
 
@@ -229,7 +228,7 @@ async def ask_summaries(service: Service, model: str, examples: Sequence[Summary
     async def summarize(example: SummaryExample) -> Scored:
         text = "\n".join(example.sentences)
         what = f"The document {text[:20]!r}"
-        request = service_request(SummarizeRequest, what, text=text, max_sentences=ORACLE_SENTENCES, model=model)
+        request = service_request(SummarizeRequest, what, text=text, max_sentences=SUMMARY_SENTENCES, model=model)
         summary = (await service.answer(SUMMARIZE, request)).summary
         return Scored(
             asked=text[:ASKED_CHARACTERS],

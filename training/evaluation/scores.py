@@ -9,20 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import f1_score
 
+from app.types import BoolArray, DoubleArray, LongArray
 from training.data import LabelledText, QuestionExample
 from training.evaluation.baselines import overlap_answer, random_answer, random_labels, tfidf_labels
 from training.evaluation.calibration import calibration_error, is_fitted_on
-from training.evaluation.intervals import IntArray, Interval, Statistic, bootstrap, measured
+from training.evaluation.intervals import Interval, Statistic, bootstrap, measured
 from training.evaluation.predictions import Scored
 from training.evaluation.unanswerable import auroc
 from training.metrics import best_over_references
 
 Figures = dict[str, float]
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
 
 QUARTERS = 4
 LENGTH_EDGES = (500, 1000, 2000, 4000, 8000, 16000)  # characters
@@ -112,7 +110,7 @@ def _question_statistics(items: Sequence[Scored]) -> dict[str, Statistic]:
     position = _array(-1.0 if item.position is None else item.position for item in items)
     null_score, score_diff = (_array(getattr(item, name) for item in items) for name in ("null_score", "score_diff"))
 
-    def worst_best_quarter(places: IntArray) -> float:
+    def worst_best_quarter(places: LongArray) -> float:
         quarters = np.floor(position[places] * QUARTERS)
         means = _array(mean_where(f1, position >= 0)(places[quarters == quarter]) for quarter in range(QUARTERS))
         # nan also where a quarter has no answer.
@@ -134,7 +132,7 @@ def _threshold_statistics(items: Sequence[Scored], threshold: float) -> dict[str
     told = _array(refused != has_answer)
     right = _array(np.where(refused, ~has_answer, [item.right and bool(item.wanted) for item in items]))
 
-    def balanced(places: IntArray) -> float:
+    def balanced(places: LongArray) -> float:
         return (mean_where(told, here & has_answer)(places) + mean_where(told, here & ~has_answer)(places)) / 2
 
     return {
@@ -152,7 +150,7 @@ def _pair_statistics(items: Sequence[Scored], about_others: Sequence[Scored]) ->
         own, other = _array(getattr(item, name) for item in items), np.full(len(items), np.nan)
         other[has_answer] = [getattr(item, name) for item in about_others]
 
-        def of(places: IntArray) -> float:
+        def of(places: LongArray) -> float:
             asked = places[has_answer[places]]
             return auroc(own[asked], other[asked])
 
@@ -161,7 +159,7 @@ def _pair_statistics(items: Sequence[Scored], about_others: Sequence[Scored]) ->
     return {f"{name}_auroc": statistic(name) for name in ("null_score", "score_diff")}
 
 
-def _auroc_within(values: FloatArray, has_answer: BoolArray) -> Statistic:
+def _auroc_within(values: DoubleArray, has_answer: BoolArray) -> Statistic:
     return lambda places: auroc(values[places[has_answer[places]]], values[places[~has_answer[places]]])
 
 
@@ -210,7 +208,7 @@ def label_scores(items: Sequence[Scored]) -> Scores:
     return Scores(values, bootstrap(documents, statistics))
 
 
-def _macro_f1(wanted: Sequence[str] | IntArray, given: Sequence[str] | IntArray) -> float:
+def _macro_f1(wanted: Sequence[str] | LongArray, given: Sequence[str] | LongArray) -> float:
     """Mean F1 over the classes that occur in the data."""
     return float(f1_score(wanted, given, labels=np.unique(wanted), average="macro", zero_division=0))
 
@@ -235,17 +233,17 @@ def _calibration(items: Sequence[Scored]) -> Statistic:
     confidence = _array(item.probabilities[0] if item.probabilities else 0.0 for item in items)
     right = _array(item.right for item in items)
 
-    def error(places: IntArray) -> float:
+    def error(places: LongArray) -> float:
         inside = places[counted[places]]
         return calibration_error(confidence[inside], right[inside]) if len(inside) else np.nan
 
     return error
 
 
-def mean_where(values: FloatArray, mask: BoolArray) -> Statistic:
+def mean_where(values: DoubleArray, mask: BoolArray) -> Statistic:
     """The mean of the values that the mask selects."""
 
-    def statistic(places: IntArray) -> float:
+    def statistic(places: LongArray) -> float:
         inside = places[mask[places]]
         return float(values[inside].mean()) if len(inside) else np.nan
 
@@ -256,7 +254,7 @@ def _has_answer(items: Sequence[Scored]) -> BoolArray:
     return np.array([bool(item.wanted) for item in items])
 
 
-def _array(values: Iterable[float]) -> FloatArray:
+def _array(values: Iterable[float]) -> DoubleArray:
     return np.array(list(values), dtype=np.float64)
 
 

@@ -18,8 +18,7 @@ from app.schemas import ClassifyRequest, RerankRequest
 from app.service import Service
 from app.tasks.classify import CLASSIFY
 from app.tasks.rerank import RERANK
-from app.types import AnsweredTask
-from export.encoder import Task
+from app.types import AnsweredTask, Task
 from export.to_onnx import ExportOptions, export
 from training.data import QuestionExample
 from training.evaluation.predictions import ask_questions, each, evaluation_settings, service_request

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from training.data import SummaryExample
+from app.types import LongArray
+from training.data import SUMMARY_SENTENCES, SummaryExample
 from training.evaluation.baselines import centroid, lead_sentences, lexrank, random_sentences, textrank
-from training.evaluation.intervals import IntArray, Statistic, bootstrap, measured
+from training.evaluation.intervals import Statistic, bootstrap, measured
 from training.evaluation.predictions import Choice, Scored, Span
 from training.evaluation.scores import Figures, Scores, by_length, mean
 from training.evaluation.scraps import is_scrap
-from training.finetune.examples import ORACLE_SENTENCES
 from training.metrics import greedy_oracle, rouge_l, rouge_n
 
 _MARK_BASELINES = {"lead": lead_sentences, "centroid": centroid, "random": random_sentences}
@@ -26,8 +26,8 @@ def summary_scores(items: Sequence[Scored], examples: Sequence[SummaryExample]) 
     """
     summaries = [item.given for item in items]
     ends = {
-        "lead": [lead_sentences(example.sentences, ORACLE_SENTENCES) for example in examples],
-        "oracle": [greedy_oracle(example.sentences, example.summary, ORACLE_SENTENCES) for example in examples],
+        "lead": [lead_sentences(example.sentences, SUMMARY_SENTENCES) for example in examples],
+        "oracle": [greedy_oracle(example.sentences, example.summary, SUMMARY_SENTENCES) for example in examples],
     }
     own = np.array(_bigram_f1(summaries, examples))
     lead, oracle = (np.array(_bigram_f1(_joined(examples, ends[name]), examples)) for name in ("lead", "oracle"))
@@ -36,7 +36,7 @@ def summary_scores(items: Sequence[Scored], examples: Sequence[SummaryExample]) 
     def rouge(measure: Callable[[str, str], float]) -> float:
         return mean(measure(summary, reference) for summary, reference in zip(summaries, references, strict=True))
 
-    def share(places: IntArray) -> float:
+    def share(places: LongArray) -> float:
         return _share(*(float(values[places].mean()) for values in (own, lead, oracle)))
 
     statistics: dict[str, Statistic] = {"bigram_f1": lambda places: float(own[places].mean()), "share_to_oracle": share}
@@ -57,7 +57,7 @@ def summary_baselines(examples: Sequence[SummaryExample], model: Figures) -> Fig
     """LexRank, TextRank and chance; `model` holds the figures of the lead and the oracle."""
     figures: Figures = {}
     for name, method in {"lexrank": lexrank, "textrank": textrank, "random": random_sentences}.items():
-        chosen = [method(example.sentences, ORACLE_SENTENCES) for example in examples]
+        chosen = [method(example.sentences, SUMMARY_SENTENCES) for example in examples]
         value = mean(_bigram_f1(_joined(examples, chosen), examples))
         share = _share(value, model["lead.bigram_f1"], model["oracle.bigram_f1"])
         figures[f"{name}.bigram_f1"] = value
@@ -99,7 +99,7 @@ def _mark_statistics(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]
     sizes = np.array([len(spans) for spans in chosen])
     scraps = np.array([sum(is_scrap(choice.document.text, *span) for span in spans) for choice, spans in pairs])
 
-    def share_of_scraps(places: IntArray) -> float:
+    def share_of_scraps(places: LongArray) -> float:
         taken = sizes[places].sum()
         return float(scraps[places].sum() / taken) if taken else np.nan
 
@@ -116,7 +116,7 @@ def share_of_marks(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]) 
     return lambda places: float(found[places].sum() / marks[places].sum())
 
 
-def _marks(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]) -> tuple[IntArray, IntArray]:
+def _marks(choices: Sequence[Choice], chosen: Sequence[Sequence[Span]]) -> tuple[LongArray, LongArray]:
     """(marks, marks that the chosen sentences hold) of each document."""
     found = [choice.found(spans) for choice, spans in zip(choices, chosen, strict=True)]
     return np.array([len(choice.document.marks) for choice in choices]), np.array(found)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from app.text.tokenizer import Tokenizer
 from app.types import SentenceFeature
-from export.model import BigBird, config_dict
+from export.model import BigBird
 from training.config import ConfigError, FinetuneConfig
 from training.runs.initial_model import start_model
 
@@ -58,7 +58,7 @@ def save_checkpoint(
     if labels:
         shape.id2label = dict(enumerate(labels))
         shape.label2id = {label: index for index, label in enumerate(labels)}
-    document = config_dict(shape, config.task)
+    document = model.saved_config()
     document["nagayomi"] = {
         "task": config.task,
         "segmenter": config.segmenter,

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from app.packing import Document
@@ -18,28 +17,21 @@ from app.tasks.sentence_features import SENTENCE_FEATURES, sentence_features
 from app.text.sentences import read_sentences, split_sentences
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import context_room, question_windows, sentence_windows, text_windows, tokens_of_sentences
-from app.types import DoubleArray
+from app.types import DoubleArray, FloatArray, IntArray
 from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
 from training.data import (
     DataError,
     LabelledText,
     QuestionExample,
-    SummaryExample,
     in_held_out_split,
     kyoto_articles,
-    kyoto_sections,
     kyoto_text,
     livedoor_articles,
     read_labelled,
     read_squad,
-    read_summaries,
     title_on_its_own,
 )
 from training.reading_set import MarkedText, marked_texts, reading_questions
-
-IntArray = npt.NDArray[np.int32]
-FloatArray = npt.NDArray[np.float32]
-ORACLE_SENTENCES = 3
 
 
 @dataclass(frozen=True)
@@ -176,22 +168,6 @@ def labelled_split(reader: str, path: Path, percent: int) -> tuple[list[Labelled
             if text.strip():
                 held_out = in_held_out_split(article["id"], percent)
                 split[held_out].append(LabelledText(text, article["category"]))
-    return split
-
-
-def summary_split(reader: str, path: Path, percent: int) -> tuple[list[SummaryExample], list[SummaryExample]]:
-    """(training, held-out) documents; of a Kyoto article, the body is the text and the lead the reference summary."""
-    split: tuple[list[SummaryExample], list[SummaryExample]] = ([], [])
-    if reader == "summaries":
-        for index, example in enumerate(read_summaries(path)):
-            split[in_held_out_split(str(index), percent)].append(example)
-        return split
-    for article in kyoto_articles(path):
-        lead, body = kyoto_sections(article)
-        sentences = tuple(sentence for paragraph in body for sentence in paragraph if sentence.strip())
-        if len(sentences) > 2 * ORACLE_SENTENCES and len("".join(lead)) >= 40:
-            held_out = in_held_out_split(article["id"], percent)
-            split[held_out].append(SummaryExample(sentences, "".join(lead)))
     return split
 
 

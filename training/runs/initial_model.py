@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import BigBirdConfig
 
 from app.text.tokenizer import Tokenizer
+from app.types import Task
 from export.checkpoint import CheckpointError, read_checkpoint
-from export.encoder import Task
 from export.model import BigBird
 from export.weights import initialise
 from training.config import ConfigError, TrainingConfig

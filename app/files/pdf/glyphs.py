@@ -1,8 +1,8 @@
 """The content of a page from PDFium: its glyphs with their places, and the straight lines drawn on it.
 
-Only this module and drawing.py import pypdfium2, and both run only in the child process. Coordinates are points
-from the top left corner of the page as it is shown, so rotation and crop are dealt with here. This module does not know
-lines of text, reading order or blocks.
+Only this module, drawing.py and __main__.py import pypdfium2, and all run only in the child process. Coordinates are
+points from the top left corner of the page as it is shown, so rotation and crop are dealt with here. This module does
+not know lines of text, reading order or blocks.
 """
 
 import math

@@ -108,14 +108,6 @@ def test_heading_path_before_the_first_heading_is_empty() -> None:
     assert builder.build().heading_path(4) == ("見出し",)
 
 
-def test_block_at_is_none_between_blocks_and_past_the_end() -> None:
-    document = contract()
-
-    assert document.block_at(0) == document.blocks[0]
-    assert document.block_at(document.blocks[0].end) is None
-    assert document.block_at(len(document.text)) is None
-
-
 def lined_document() -> Document:
     """Two lines of three characters on page 1 and one on page 2; the white space between has no box."""
     nan = [float("nan")] * 4

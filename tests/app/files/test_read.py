@@ -7,18 +7,16 @@ import pytest
 
 from app.errors import BrokenFile, FileError, FileTooLarge, UnsafeFile, UnsupportedFile
 from app.files.document import Document
+from app.files.extraction import Extractor, SentFile
 from app.files.limits import FileLimits
-from app.files.read import read_file
 from tests.app.files.packages import docx, pack, paragraph
 
 DATA = Path(__file__).parent / "data"
 LIMITS = FileLimits()
 
 
-def _read(
-    data: bytes, name: str | None = None, content_type: str | None = None, limits: FileLimits = LIMITS
-) -> Document:
-    return asyncio.run(read_file(data, name, content_type, None, limits))
+def _read(data: bytes, name: str = "", charset: str | None = None, limits: FileLimits = LIMITS) -> Document:
+    return asyncio.run(Extractor(limits, at_once=1).read(SentFile(name, data, charset=charset))).document
 
 
 def _body(document: Document) -> str:
@@ -40,15 +38,15 @@ def test_the_same_text_as_docx_html_and_mail_comes_back_the_same() -> None:
 
 def test_a_text_keeps_its_characters_and_gets_its_structure() -> None:
     text = "第１章　総則\r\n\r\n　この規則は、図書室の使い方を定める。\r\n"
-    document = _read(text.encode("cp932"), "a.txt", "text/plain; charset=Shift_JIS")
+    document = _read(text.encode("cp932"), "a.txt", "Shift_JIS")
     assert document.text == text
     assert [block.kind for block in document.blocks] == ["heading", "paragraph"]
     assert document.warnings == ()
 
 
-def test_the_charset_of_the_content_type_reaches_the_child() -> None:
+def test_the_stated_charset_reaches_the_child() -> None:
     data = "<p>안녕하세요</p>".encode("cp949")
-    assert _read(data, None, "text/html; charset=EUC-KR").text == "안녕하세요"
+    assert _read(data, "a.html", "EUC-KR").text == "안녕하세요"
 
 
 def test_quotes_in_a_mail_keep_their_marks_out_of_the_reading_through_the_child() -> None:
@@ -68,25 +66,25 @@ def test_a_text_longer_than_allowed_is_refused() -> None:
         ("<p>長い文章です。それでも。", "a.html"),
     ):
         with pytest.raises(FileTooLarge, match="characters of text; 10 are allowed"):
-            _read(data.encode(), name, None, limits)
+            _read(data.encode(), name, limits=limits)
 
 
 def test_a_file_larger_than_allowed_is_refused_before_it_is_looked_at() -> None:
     with pytest.raises(FileTooLarge, match="The file has 1,001 bytes; 1,000 are allowed"):
-        _read(b"x" * 1_001, None, None, FileLimits(max_file_bytes=1_000))
+        _read(b"x" * 1_001, limits=FileLimits(max_file_bytes=1_000))
 
 
 def test_html_that_unfolds_to_gigabytes_costs_the_memory_allowed() -> None:
     fonts = "".join(f"<font color={number}>" for number in range(3_000))
     html = f"<!doctype html><p>{fonts}</p>" + "<p>x</p>" * 3_000
     with pytest.raises(FileTooLarge, match=r"memory (than is|that are) allowed"):
-        _read(html.encode(), None, None, FileLimits(max_memory_bytes=500_000_000))
+        _read(html.encode(), limits=FileLimits(max_memory_bytes=500_000_000))
 
 
 def test_html_that_takes_too_long_is_ended() -> None:
     html = "<!doctype html>" + "<div>" * 9_000 + "<p>x" * 1_000_000
     with pytest.raises(FileTooLarge, match=r"not read within 0\.5 seconds"):
-        _read(html.encode(), None, None, FileLimits(max_seconds=0.5))
+        _read(html.encode(), limits=FileLimits(max_seconds=0.5))
 
 
 @pytest.mark.parametrize(

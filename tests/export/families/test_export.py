@@ -14,10 +14,10 @@ from app.main import create_app
 from app.manifest import Manifest
 from app.packing import pack
 from app.settings import Settings
+from app.types import Task
 from app.worker.session import Session
 from export.check_gpu_graph import probabilities
 from export.check_parity import difference, document, reference_logits, reference_of
-from export.encoder import Task
 from export.sharp import sharp_model
 from export.to_onnx import ExportOptions, Target, add_gpu_graph, export
 from tests.app.asgi import running

@@ -9,9 +9,10 @@ import pytest
 import torch
 import transformers
 
+from app.types import Task
 from export.check_parity import difference, document
 from export.checkpoint import CheckpointError
-from export.encoder import PER_DOCUMENT, Task, output_names
+from export.encoder import PER_DOCUMENT, output_names
 from export.to_onnx import ExportOptions, export
 from tests.export.families.tiny import save_checkpoint, save_evidence_checkpoint
 

@@ -7,8 +7,9 @@ import torch
 from transformers import ModernBertConfig
 
 from app.packing import pack
+from app.types import Task
 from export.check_parity import cut, difference, document, reference_logits, reference_of
-from export.encoder import EncoderModel, PackedModel, Task
+from export.encoder import EncoderModel, PackedModel
 from export.families.deberta import DebertaV2
 from export.families.modernbert import ModernBert, layer_kinds, rope_thetas, window_bias
 from export.families.open_provence import OpenProvence

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from app.text.tokenizer import Tokenizer
-from export.encoder import EncoderModel, Task
+from app.types import Task
+from export.encoder import EncoderModel
 from export.sharp import sharp_model
 
 TEXT_SETTINGS = {"segmenter": "mecab-jumandic", "normaliser": "nfkc"}

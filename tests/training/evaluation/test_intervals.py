@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from training.evaluation.intervals import IntArray, bootstrap, measured
+from app.types import LongArray
+from training.evaluation.intervals import bootstrap, measured
 
 
 def test_figures_that_the_items_cannot_give_are_left_out() -> None:
@@ -28,7 +29,7 @@ def test_documents_are_drawn_with_all_their_items() -> None:
     documents = ["甲", "乙", "甲", "丙", "甲", "乙"]
     drawn: list[list[int]] = []
 
-    def looking(places: IntArray) -> float:
+    def looking(places: LongArray) -> float:
         drawn.append(sorted(places.tolist()))
         return 0.0
 

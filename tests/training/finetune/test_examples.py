@@ -11,8 +11,8 @@ from app.text.tokenizer import Tokenizer
 from tests.hostile import HOSTILE_TEXTS
 from tests.training.conftest import reading_file, squad, write_json, write_jsonl
 from training.config import ConfigError, DataSet, FinetuneConfig
-from training.data import DataError, in_held_out_split
-from training.finetune.examples import TrainingSequence, build_mixture, labelled_split, summary_split
+from training.data import DataError, SummaryExample, held_out_summaries, in_held_out_split
+from training.finetune.examples import TrainingSequence, build_mixture, labelled_split
 
 LONG = "".join(f"{place}は{number}にある。" for number, place in enumerate("駅寺城川山町村島森橋"))
 QUESTIONS = [("駅はどこにあるか", "0"), ("城はどこか", "城は2にある"), ("橋はどこにあるか", "9"), ("ないか", "")]
@@ -271,10 +271,7 @@ def test_splits_share_no_document(tmp_path: Path) -> None:
         {"id": "empty", "category": "BDS", "paragraphs": []},
     ]
     kyoto = write_jsonl(tmp_path / "k.jsonl", articles)
-    summaries = summary_split("kyoto-leads", kyoto, 10)
-    assert len(summaries[1]) == len(held_out)
-    assert len(summaries[0]) + len(summaries[1]) == 200
-    assert summaries[0][0].summary == "導入" * 20
+    assert held_out_summaries("kyoto-leads", kyoto, 10) == [SummaryExample(("甲。",) * 8, "導入" * 20)] * len(held_out)
     categories = labelled_split("kyoto-categories", kyoto, 10)
     assert len(categories[0]) + len(categories[1]) == 202  # a text without characters has no class to learn
 

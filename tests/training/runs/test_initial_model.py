@@ -11,7 +11,7 @@ from transformers import BigBirdConfig
 from app.block_tables import AttentionLayout
 from app.packing import Document, pack
 from app.text.tokenizer import Tokenizer
-from export.model import BigBird, config_dict, packed_inputs, tables_from
+from export.model import BigBird, packed_inputs, tables_from
 from export.weights import initialise
 from tests.training.conftest import write_json
 from training.config import ConfigError, FinetuneConfig
@@ -37,7 +37,7 @@ def checkpoint(tmp_path: Path, tokenizer: Tokenizer) -> Path:
     save_file(
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, tmp_path / "model.safetensors"
     )
-    write_json(tmp_path / "config.json", config_dict(shape, "qa"))
+    write_json(tmp_path / "config.json", model.saved_config())
     return tmp_path
 
 
