@@ -8,9 +8,10 @@ module decides about separators. This module does not know file formats.
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from app.files.warnings import FileWarning
 from app.text.blocks import Block as Block
 from app.text.blocks import BlockKind as BlockKind
+from app.text.blocks import Spans
+from app.text.tables import is_head
 
 BLOCK_SEPARATOR = "\n\n"
 ROW_SEPARATOR = "\n"  # between the rows of a table and between the items of a list
@@ -209,8 +212,13 @@ class DocumentBuilder:
         return tuple(self._blocks)
 
     def build(self, warnings: Sequence[FileWarning] = ()) -> Document:
-        """The Document of all blocks added so far. A page ends where its last block does."""
-        return Document(self.text, self.blocks, self._built_pages(), warnings=tuple(warnings))
+        """The Document of all blocks added so far. A page ends where its last block does.
+
+        The first row of a table without a marked head is its head if its words name the columns.
+        """
+        text = self.text
+        blocks = tuple(_with_heads(text, self._blocks))
+        return Document(text, blocks, self._built_pages(), warnings=tuple(warnings))
 
     def _built_pages(self) -> tuple[Page, ...]:
         ends = [block.end for block in self._blocks]
@@ -240,6 +248,26 @@ class DocumentBuilder:
         self._blocks.append(block)
         self._same_list = True
         return block
+
+
+def _with_heads(text: str, blocks: Sequence[Block]) -> Iterator[Block]:
+    end = 0
+    for place, block in enumerate(blocks):
+        is_first = text[end : block.start] != ROW_SEPARATOR
+        end = block.end
+        if block.kind == "table-row" and is_first:
+            following = list(_rows_below(text, blocks[place : place + 4]))
+            if len(following) > 1 and is_head(text, block.cells, following):
+                block = replace(block, kind="table-head")
+        yield block
+
+
+def _rows_below(text: str, blocks: Sequence[Block]) -> Iterator[Spans]:
+    """The cells of the rows after the first of these blocks, as far as its table goes."""
+    for above, block in pairwise(blocks):
+        if block.kind != "table-row" or text[above.end : block.start] != ROW_SEPARATOR:
+            return
+        yield block.cells
 
 
 def _check_blocks(text: str, blocks: Sequence[Block]) -> None:

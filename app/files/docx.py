@@ -13,9 +13,10 @@ from xml.etree.ElementTree import Element
 from app.errors import BrokenFile
 from app.files.document import BlockKind, Document, DocumentBuilder, Page
 from app.files.docx_paragraph import PageBreak, Paragraph, chosen, read_paragraph
-from app.files.docx_styles import Styles, value
+from app.files.docx_styles import Styles, is_on, value
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, link_of
+from app.files.raised import STRUCK_OUT
 from app.files.safe_xml import descend
 from app.files.warnings import FileWarning
 
@@ -28,6 +29,7 @@ _NOT_BLOCKS = ("w:sectPr", "w:tblPr", "w:tblGrid", "w:trPr", "w:tcPr", "w:del", 
 class _Table:
     rows: list[list[str]]
     breaks: list[list[PageBreak]]  # of each row
+    heads: list[bool]  # whether a row repeats on every page that the table reaches
 
 
 def read_docx(data: bytes, limits: FileLimits) -> Document:
@@ -104,7 +106,7 @@ class _DocxReader:
 
     def build(self, stated_pages: int | None) -> Document:
         pages = _pages(self._builder.text, self._breaks, stated_pages)
-        return Document(self._builder.text, self._builder.blocks, pages, warnings=tuple(self._warnings))
+        return replace(self._builder.build(self._warnings), pages=pages)
 
     # --- from elements to items --------------------------------------------------------------------------------------
 
@@ -138,6 +140,8 @@ class _DocxReader:
 
     def _paragraph_items(self, element: Element) -> Iterator[Paragraph | _Table]:
         paragraph = read_paragraph(element, self._styles)
+        if paragraph.has_struck and STRUCK_OUT not in self._warnings:
+            self._warnings.append(STRUCK_OUT)
         section = descend(element, "w:pPr", "w:sectPr")
         if section is not None and id(section) in self._ends_page:
             mark = PageBreak(len(paragraph.text), is_wished=True)
@@ -151,7 +155,9 @@ class _DocxReader:
             yield from self._all_items(box)
 
     def _table(self, element: Element) -> _Table:
-        rows, breaks = [], []
+        rows: list[list[str]] = []
+        breaks: list[list[PageBreak]] = []
+        heads: list[bool] = []
         for row in _descendants(element, "w:tr"):
             if descend(row, "w:trPr", "w:del") is not None:
                 continue
@@ -163,9 +169,11 @@ class _DocxReader:
                 cells.append("" if _continues(properties) else "\n".join(texts))
                 cells += [""] * (min(_count(value(properties, "w:gridSpan")), MAX_SPAN) - 1)
                 row_breaks = max(row_breaks, cell_breaks, key=len)  # each cell of a row over two pages has a break
+            header = descend(row, "w:trPr", "w:tblHeader")
+            heads.append(header is not None and is_on(header.get("w:val", "1")))
             rows.append(cells)
             breaks.append(row_breaks)
-        return _Table(rows, breaks)
+        return _Table(rows, breaks, heads)
 
     def _cell(self, cell: Element) -> tuple[list[str], list[PageBreak]]:
         """The texts of a cell's paragraphs and of the rows of tables in it."""
@@ -203,8 +211,8 @@ class _DocxReader:
 
     def _add_table(self, table: _Table) -> None:
         self._builder.end_list()
-        for cells, breaks in zip(table.rows, table.breaks, strict=True):
-            row = self._builder.add_row(cells)
+        for cells, breaks, is_head in zip(table.rows, table.breaks, table.heads, strict=True):
+            row = self._builder.add_row(cells, head=is_head)
             self._breaks += [(row.start if row else self._end, mark) for mark in breaks]
             self._end = row.end if row else self._end
         self._builder.end_list()

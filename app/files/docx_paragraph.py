@@ -1,13 +1,15 @@
 """One paragraph of Word: its text, its role, the page breaks in it and the text boxes that are anchored to it.
 
-Deleted, moved and hidden text, the small characters of ruby, the codes of fields and the marks of notes are left out.
-This module does not know the paragraphs around it.
+Deleted, moved, struck-out and hidden text, the small characters of ruby, the codes of fields and the marks of notes are
+left out. This module does not know the paragraphs around it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
-from app.files.docx_styles import ParagraphRole, Styles, is_on
+from app.files.docx_styles import ParagraphRole, Styles, is_on, value
+from app.files.raised import fraction, lowered, raised
 from app.files.safe_xml import descend
 
 # Elements without text of their own, or with invisible text.
@@ -16,6 +18,7 @@ _SKIPPED = (
     "w:rubyPr", "w:sdtPr", "w:footnoteReference", "w:endnoteReference", "w:commentReference", "w:annotationRef",
 )  # fmt: skip
 _TEXT_OF = {"w:tab": "\t", "w:ptab": "\t", "w:cr": "\n", "w:noBreakHyphen": "\u2011"}
+_SCRIPTS: dict[str, Callable[[str], str]] = {"superscript": raised, "subscript": lowered, "baseline": str}
 # Characters of symbol fonts without Unicode, in the private use area or below it.
 _SYMBOLS = {
     "symbol": dict(zip(range(0xB0, 0xBC), "°±″≥×∝∂•÷≠≡≈", strict=True)) | {0x2D: "−", 0xDE: "⇒", 0xAE: "→"},
@@ -43,6 +46,7 @@ class Paragraph:
     role: ParagraphRole
     breaks: tuple[PageBreak, ...]
     text_boxes: tuple[Element, ...]
+    has_struck: bool  # a part of it is struck out, and was left out
     goes_on: bool  # its end mark was deleted: the next paragraph continues in the same line
 
     def after(self, carried: "Paragraph | None") -> "Paragraph":
@@ -50,7 +54,12 @@ class Paragraph:
         if carried is None:
             return self
         moved = (PageBreak(mark.offset + len(carried.text), mark.is_wished) for mark in self.breaks)
-        return replace(self, text=carried.text + self.text, breaks=(*carried.breaks, *moved))
+        return replace(
+            self,
+            text=carried.text + self.text,
+            breaks=(*carried.breaks, *moved),
+            has_struck=carried.has_struck or self.has_struck,
+        )
 
 
 @dataclass(slots=True)
@@ -60,6 +69,8 @@ class _Found:
     length: int = 0
     breaks: list[PageBreak] = field(default_factory=list)
     text_boxes: list[Element] = field(default_factory=list)
+    script: Callable[[str], str] = str  # of the open run: plain, raised or lowered
+    has_struck: bool = False
 
     def add(self, text: str) -> None:
         self.parts.append(text)
@@ -84,7 +95,7 @@ def read_paragraph(element: Element, styles: Styles) -> Paragraph:
             for mark in found.breaks
         ]
     goes_on = descend(properties, "w:rPr", "w:del") is not None
-    return Paragraph(text, role, tuple(found.breaks), tuple(found.text_boxes), goes_on)
+    return Paragraph(text, role, tuple(found.breaks), tuple(found.text_boxes), found.has_struck, goes_on)
 
 
 def chosen(alternate: Element) -> Element:
@@ -103,12 +114,13 @@ def _read_inline(parent: Element, found: _Found) -> None:
     for child in parent:
         tag = child.tag
         if tag in ("w:t", "m:t"):
-            found.add(child.text or "")
+            found.add(found.script(child.text or ""))
         elif tag in _SKIPPED:
             continue
         elif tag == "w:r":
-            if not found.styles.is_hidden(child.find("w:rPr")):
-                _read_inline(child, found)
+            _read_run(child, found)
+        elif tag in _MATHS:
+            found.add(_MATHS[tag](child, found.styles))
         elif tag == "w:br":
             _read_break(child, found)
         elif tag == "w:lastRenderedPageBreak":
@@ -123,6 +135,42 @@ def _read_inline(parent: Element, found: _Found) -> None:
             _read_inline(chosen(child), found)
         else:  # links, content controls, inserted text, drawings, the base of ruby
             _read_inline(child, found)
+
+
+def _read_run(run: Element, found: _Found) -> None:
+    properties = run.find("w:rPr")
+    if found.styles.is_hidden(properties):
+        return
+    if found.styles.is_struck(properties):
+        found.has_struck = found.has_struck or _has_text(run)
+        return
+    outer = found.script
+    found.script = _SCRIPTS.get(value(properties, "w:vertAlign") or "", outer)
+    _read_inline(run, found)
+    found.script = outer
+
+
+def _part(formula: Element, tag: str, styles: Styles) -> str:
+    """The text of one part of a formula: the numerator, the exponent and so on."""
+    found = _Found(styles)
+    if (part := formula.find(tag)) is not None:
+        _read_inline(part, found)
+    return "".join(found.parts)
+
+
+def _fraction(formula: Element, styles: Styles) -> str:
+    return fraction(_part(formula, "m:num", styles), _part(formula, "m:den", styles))
+
+
+def _power(formula: Element, styles: Styles) -> str:
+    return _part(formula, "m:e", styles) + raised(_part(formula, "m:sup", styles))
+
+
+def _index(formula: Element, styles: Styles) -> str:
+    return _part(formula, "m:e", styles) + lowered(_part(formula, "m:sub", styles))
+
+
+_MATHS = {"m:f": _fraction, "m:sSup": _power, "m:sSub": _index}
 
 
 def _read_break(element: Element, found: _Found) -> None:

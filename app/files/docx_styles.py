@@ -96,6 +96,11 @@ class Styles:
             number=number or "",
         )
 
+    def is_struck(self, run_properties: Element | None) -> bool:
+        """Whether a run with these `w:rPr` is struck out by itself; character styles are not asked."""
+        strikes = (descend(run_properties, tag) for tag in ("w:strike", "w:dstrike"))
+        return any(strike is not None and is_on(strike.get("w:val", "1")) for strike in strikes)
+
     def is_hidden(self, run_properties: Element | None) -> bool:
         """Whether a run with these `w:rPr` is hidden text."""
         if run_properties is None:

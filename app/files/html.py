@@ -1,10 +1,10 @@
 """HTML -> Document: the headings, paragraphs, list items and rows of tables that a browser shows as text.
 
-Scripts, styles, templates, form controls, hidden elements and the small characters of ruby are left out. Navigation,
-and the header and footer of the page, are furniture; asides are notes. The tree is walked without recursion, because it
-may be as deep as the file is long. Lexbor, which builds it, is C and repeats unclosed formatting elements in every
-later paragraph (a file of 74 kB can need 3 GB): files of strangers must be read in a process with limits. This module
-does not know CSS.
+Scripts, styles, templates, form controls, hidden and struck-out elements and the small characters of ruby are left out.
+Navigation, and the header and footer of the page, are furniture; asides are notes. The tree is walked without
+recursion, because it may be as deep as the file is long. Lexbor, which builds it, is C and repeats unclosed formatting
+elements in every later paragraph (a file of 74 kB can need 3 GB): files of strangers must be read in a process with
+limits. This module does not know CSS.
 """
 
 import re
@@ -17,6 +17,7 @@ from app.errors import FileTooLarge
 from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.encoding import decode
 from app.files.html_source import check_depth, declared_charset
+from app.files.raised import STRUCK_OUT, lowered, raised
 from app.files.spacing import collapsed
 from app.files.warnings import FileWarning
 
@@ -27,6 +28,10 @@ _SKIPPED = frozenset({
     "embed", "video", "audio", "select", "datalist", "textarea", "button", "input", "map", "frameset", "noframes",
     "dialog", "annotation", "annotation-xml",
 })  # fmt: skip
+_STRUCK = frozenset({
+    "del", "s", "strike",
+})  # fmt: skip
+_SCRIPTS = {"sup": raised, "sub": lowered}
 _HEADING_PARENTS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"})
 _HEADING_REACH = 4  # elements between a heading and the button in it
 _BLOCKS = frozenset({
@@ -68,6 +73,7 @@ class _Table:
     """The open row and cell, and the columns that cells of earlier rows still fill."""
 
     cells: list[str] | None = None
+    is_head: bool = True  # of the row: it has no cell of data
     texts: list[str] = field(default_factory=list)
     span: int = 1
     rows_below: int = 0
@@ -115,6 +121,8 @@ def _events(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
 def _is_skipped(node: LexborNode) -> bool:
     if not node.is_element_node:
         return False
+    if node.tag in _STRUCK:
+        return True
     if node.tag in _SKIPPED and not (node.tag == "button" and _is_heading_button(node)):
         return True
     attributes = node.attributes
@@ -144,12 +152,13 @@ class _HtmlReader:
         self._regions: list[_Region] = []
         self._counts: dict[str, int] = {}  # open elements by tag
         self._tables: list[_Table] = []
+        self._has_struck = False
 
     def read(self, root: LexborNode) -> None:
         for node, enters in _events(root):
             if node.is_text_node:
                 if enters:
-                    self._parts.append((node.text_content or "", any(self._counts.get(tag) for tag in _PREFORMATTED)))
+                    self._add_text(node.text_content or "")
             elif node.is_element_node:
                 if enters:
                     self._enter(node, node.tag or "")
@@ -158,12 +167,20 @@ class _HtmlReader:
         self._flush()
 
     def build(self, warnings: tuple[FileWarning, ...]) -> Document:
-        return self._builder.build(warnings)
+        return self._builder.build((*warnings, STRUCK_OUT) if self._has_struck else warnings)
+
+    def _add_text(self, text: str) -> None:
+        for tag, script in _SCRIPTS.items():
+            if self._counts.get(tag):
+                text = script(text)
+        self._parts.append((text, any(self._counts.get(tag) for tag in _PREFORMATTED)))
 
     def _enter(self, node: LexborNode, tag: str) -> None:
         if tag in _BLOCKS:
             self._flush()
         region = _Region(tag)
+        if tag in _STRUCK and (node.text_content or "").strip():
+            self._has_struck = True
         if tag == "br":
             self._parts.append(("\n", True))
         elif tag == "table":
@@ -229,10 +246,12 @@ class _HtmlReader:
         if tag == "tr":
             self._end_row()
             table.cells = []
+            table.is_head = True
             return
         if table.cells is None:
             table.cells = []
         self._fill(table)
+        table.is_head = table.is_head and (tag == "th" or bool(self._counts.get("thead")))
         table.span = _span(node.attributes.get("colspan"))
         table.rows_below = _span(node.attributes.get("rowspan")) - 1
         table.texts = []
@@ -261,7 +280,7 @@ class _HtmlReader:
         if kind:
             self._builder.add(kind, " ".join(filter(None, table.cells)))
         else:
-            self._builder.add_row(table.cells)
+            self._builder.add_row(table.cells, head=table.is_head)
         table.cells = None
 
     @staticmethod

@@ -7,7 +7,7 @@ as on GitHub.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -16,6 +16,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 
 from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.html import read_html_text
+from app.files.raised import STRUCK_OUT, lowered, raised
 from app.files.spacing import collapsed
 from app.files.warnings import FileWarning
 
@@ -23,7 +24,8 @@ from app.files.warnings import FileWarning
 MAX_NESTING = 100
 
 _TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
-_UNREAD_TAGS = ("rt", "rp", "script", "style")
+_UNREAD_TAGS = ("rt", "rp", "script", "style", "del", "s", "strike")
+_SCRIPT_TAGS = {"sup": raised, "sub": lowered}
 # CommonMark sees no emphasis in ** next to 「 or 。, but authors of Japanese mean it.
 _ESCAPED_STAR = "\0"  # the parser leaves no NUL in a text
 _LEFT_EMPHASIS = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
@@ -41,6 +43,8 @@ def read_markdown(text: str, warnings: tuple[FileWarning, ...] = ()) -> Document
     reader = _MarkdownReader()
     for token in tokens:
         reader.take(token)
+    if any(child.type == "s_open" for token in tokens for child in token.children or ()):
+        warnings = (*warnings, STRUCK_OUT)
     return reader.builder.build(warnings)
 
 
@@ -53,6 +57,7 @@ class _MarkdownReader:
         self._number = ""  # of the item whose first text comes next
         self._level = 0  # of the open heading
         self._cells: list[str] | None = None  # of the open row
+        self._in_head = False
         self._in_notes = False
 
     def take(self, token: Token) -> None:
@@ -75,6 +80,8 @@ class _MarkdownReader:
                 self._cells = []
             case "tr_close":
                 self._add_row()
+            case "thead_open" | "thead_close":
+                self._in_head = token.nesting > 0
             case "fence" | "code_block" | "math_block":
                 self._add(token.content)
             case "html_block":
@@ -105,7 +112,7 @@ class _MarkdownReader:
         if self._cells and self._in_notes:
             self.builder.add("note", " ".join(self._cells))
         elif self._cells:
-            self.builder.add_row(self._cells)
+            self.builder.add_row(self._cells, head=self._in_head)
         self._cells = None
 
 
@@ -114,18 +121,23 @@ def _inline_text(tokens: Sequence[Token]) -> str:
     parts: list[str] = []
     run: list[str] = []  # text whose white space and left-over emphasis are not yet decided
     unread = 0
+    script: Callable[[str], str] = str
     for token in tokens:
+        if token.type in ("s_open", "s_close"):
+            unread += token.nesting
         if token.type == "html_inline":
             match = _TAG_NAME.match(token.content)
             name = match.group(2).lower() if match else ""
             if match and name in _UNREAD_TAGS:
                 unread = max(unread + (-1 if match.group(1) else 1), 0)
+            if match and name in _SCRIPT_TAGS:
+                script = str if match.group(1) else _SCRIPT_TAGS[name]
             if name != "br":
                 continue
         if unread:
             continue
         if token.type == "text":
-            run.append(token.content)
+            run.append(script(token.content))
         elif token.type == "text_special":  # \\* and entities
             run.append(token.content.replace("*", _ESCAPED_STAR))
         elif token.type == "softbreak":

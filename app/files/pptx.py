@@ -11,7 +11,8 @@ from app.errors import FileTooLarge
 from app.files.document import Document, DocumentBuilder
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, Relationship, link_of
-from app.files.pptx_shapes import Place, Row, Shape, Text, in_reading_order, placeholder_places, read_shapes
+from app.files.pptx_shapes import Place, Row, Shape, Text, in_reading_order, is_struck, placeholder_places, read_shapes
+from app.files.raised import STRUCK_OUT
 from app.files.safe_xml import descend
 from app.files.warnings import FileWarning
 
@@ -61,6 +62,7 @@ class _PptxReader:
         self._package = package
         self._builder = DocumentBuilder()
         self._places: dict[str, dict[tuple[str, str], Place]] = {}  # of layouts and masters
+        self._has_struck = False
         self._hidden: list[int] = []
         self._missing: list[int] = []
 
@@ -76,6 +78,7 @@ class _PptxReader:
         links = self._package.relationships(part)
         tree = descend(slide, "p:cSld", "p:spTree")
         if tree is not None:
+            self._has_struck = self._has_struck or any(map(is_struck, tree.iter("a:rPr")))
             shapes = list(read_shapes(tree, self._layout_places(links), lambda id_: self._linked(links, id_)))
             for shape in in_reading_order(shapes):
                 self._add_shape(shape)
@@ -96,6 +99,8 @@ class _PptxReader:
         if self._missing:
             sentence = f"Slides are missing from the file: {_numbers(self._missing)}."
             warnings.append(FileWarning("missing_slides", sentence, self._missing))
+        if self._has_struck:
+            warnings.append(STRUCK_OUT)
         return self._builder.build(warnings)
 
     def _add_shape(self, shape: Shape) -> None:

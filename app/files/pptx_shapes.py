@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from app.files.numbering import format_number
+from app.files.raised import lowered, raised
 from app.files.safe_xml import descend
 
 Place = tuple[int, int, int, int]  # left, top, right, bottom
@@ -297,10 +298,21 @@ def _line(paragraph: Element) -> str:
         if child.tag == "a:br":
             parts.append("\n")
         elif child.tag in ("a:r", "a:fld"):
-            parts.append(child.findtext("a:t") or "")
+            properties = child.find("a:rPr")
+            text = child.findtext("a:t") or ""
+            if properties is None:
+                parts.append(text)
+            elif not is_struck(properties):
+                offset = properties.get("baseline", "0")
+                parts.append(lowered(text) if offset.startswith("-") else raised(text) if offset.strip("0%") else text)
         elif child.tag not in ("a:pPr", "a:endParaRPr"):  # a formula, in one of two forms
             parts += [text.text or "" for text in child.iter("m:t")]
     return "".join(parts)
+
+
+def is_struck(run_properties: Element) -> bool:
+    """Whether a run with these `a:rPr` is struck out."""
+    return run_properties.get("strike", "noStrike") != "noStrike"
 
 
 def _number(count: int, kind: str) -> str:

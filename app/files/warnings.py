@@ -15,6 +15,7 @@ WarningType = Literal[
     "mail_part",
     "header_cut",
     "nested_text",
+    "struck_out_text",
     "unknown_charset",
     "wrong_charset",
     "damaged_text",

@@ -113,7 +113,7 @@ class Traces:
 
 def _stages(read: Read) -> list[tuple[str, int, int]]:
     """(stage, start, end) in nanoseconds since the epoch, consecutive, up to the end of the read."""
-    spans = []
+    spans: list[tuple[str, int, int]] = []
     end = read.ended_ns
     for stage in reversed(STAGES):
         start = end - round(getattr(read.timings, f"{stage}_ms") * 1e6)

@@ -37,6 +37,7 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
     "separator": "furniture",
     "page": "furniture",
     "head": "furniture",
+    "contents": "furniture",
     "copyright": "furniture",
     "mail-header": "furniture",
     "markdown-heading": "heading",
@@ -64,6 +65,7 @@ class _Settler:
         self._copied = "底本" in text
 
     def settle(self) -> None:
+        self._settle_mail_dates()
         for place, group in enumerate(self._groups):
             group.kind = self._kind(place, group)
         settle_signatures(self._around)
@@ -71,6 +73,14 @@ class _Settler:
             if group.kind == "heading" and not group.level:
                 group.level = 1 if place == 0 else 2
         self._settle_tables()
+
+    def _settle_mail_dates(self) -> None:
+        """日付 and 日時 next to a line of a mail's header are one too; elsewhere they are the key of a fact."""
+        for place, group in enumerate(self._groups):
+            if group.shape == "key" and self._around.content(group).startswith(("日付", "日時")):
+                near = (self._around.near_shape(place, -1), self._around.near_shape(place, 1))
+                if len(group.lines) == 1 and "mail-header" in near:
+                    group.shape = "mail-header"
 
     def _kind(self, place: int, group: Group) -> BlockKind:
         line, shape = self._around.first_line(group), group.shape

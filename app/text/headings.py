@@ -20,6 +20,8 @@ _MAX_CONTINUED_LINES = 20
 
 # No heading ends with these.
 _CANNOT_END = COMMAS + COLONS + ELLIPSES + CLOSING_QUOTES + "→＝="
+_NUMBER = re.compile("[0-9０-９]+")
+_PARTS_OF_NUMBER = re.compile(r"[0-9０-９]+(?:[.．\-－‐―－][0-9０-９]+)*")
 _COMMA = re.compile(f"[{WIDE_COMMAS}](?![0-9０-９])")
 _DATE = re.compile(r"(?:令和|平成|昭和|大正|西暦)?\s*[0-9０-９元一二三四五六七八九十〇]{1,4}\s*[年/.／]")
 _ADDRESSED = re.compile(r"(?:宛て?|行き?|印|㊞|へ|記)\Z")
@@ -42,9 +44,16 @@ def is_numbered_heading(groups: Groups, place: int, group: Group, width: int) ->
     if groups.first_line(group).gaps or _COMMA.search(content, 6) or "。" in content or VALUE.search(content):
         return False
     after, before = groups.all[place + 1], _number_before(groups, place, group)
-    if after.shape == group.shape or after.kind == "furniture":
+    if after.kind == "furniture" or (after.shape == group.shape and not _is_part(content, groups.content(after))):
         return False
     return not (before is not None and before.shape == group.shape and before.kind == "clause")
+
+
+def _is_part(chapter: str, part: str) -> bool:
+    """Whether the number of one line is a part of the number of another: 2.1 of 2."""
+    numbers = [_PARTS_OF_NUMBER.match(content) for content in (chapter, part)]
+    whole, own = (_NUMBER.findall(match.group()) if match else [] for match in numbers)
+    return 0 < len(whole) < len(own) and own[: len(whole)] == whole
 
 
 def _number_before(groups: Groups, place: int, group: Group) -> Group | None:

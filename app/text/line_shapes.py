@@ -30,9 +30,9 @@ _ORDINAL = f"第{_SPACE}?(?:{_NUMBER}{{1,4}}|{_KANJI_NUMBER}{{1,6}}|[Ｎn○])"
 _ARTICLE = rf"{_ORDINAL}{_SPACE}?条(?:の(?:{_NUMBER}|{_KANJI_NUMBER}){{1,3}})*"
 _OPENERS, _ROUND_OPENERS, _ROUND_CLOSERS = map(re.escape, (OPENERS, ROUND_OPENERS, ROUND_CLOSERS))
 _RULE = r"[─━―ー－‐–—=＝_＿~〜～*＊+＋\-|｜┌┬┐├┼┤└┴┘│┃┏┳┓┣╋┫┗┻┛═║╔╗╚╝╠╣╦╩╬◇◆□■☆★○●◎△▽×:：.・…‥]"
-# The word after a number that only counts something: 12 月, 3 件.
 # A label is the text before a wide gap at the beginning of a line: 所在地　　東京都.
 MAX_LABEL_CHARACTERS = 12
+# The word after a number that only counts something: 12 月, 3 件.
 _COUNTER = "[月日年時分秒円人名個件回台本枚つか％%℃℉万千百億歳度倍割階番号頁kmgcKMGC]"
 # (1)は、 or (1)又は(2)の: a number that the sentence speaks of, and no mark.
 _NOT_SPOKEN_OF = (
@@ -77,7 +77,7 @@ _STRONG = {
     ),
     "copyright": r"(?:©|Ⓒ|\([cC]\) ?[0-9]|Copyright\b|COPYRIGHT\b)",
     "mail-header": (
-        r"(?:From|To|Cc|CC|Bcc|Subject|Date|Sent|Reply-To|Message-ID|差出人|宛先|送信者|送信日時|受信日時|件名)\s?[:：]"
+        r"(?:From|To|Cc|CC|Bcc|Subject|Date|Sent|Reply-To|Message-ID|差出人|宛先|送信者|送信元|返信先|送信日時|受信日時|件名)\s?[:：]"
     ),
 }
 # Weak marks begin a block unless the line before is full and its sentence goes on.
@@ -93,7 +93,7 @@ _WEAK = {
 }
 _SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.values(), *_WEAK.values()))))
 _NAMES = (*_STRONG, *_WEAK)
-STRONG = frozenset((*_STRONG, "row", "message", "csv", "page", "head", "label"))
+STRONG = frozenset((*_STRONG, "row", "message", "csv", "page", "contents", "head", "label"))
 NUMBERED = frozenset(("article", "bracket-number", "number", "kana-number", "kanji-number", "latin-number"))
 # Shapes whose mark stands in front of a text and is no part of it.
 _BEFORE_TEXT = NUMBERED | {"half-bracket-number", "bullet", "symbol", "circle", "question"}
@@ -104,6 +104,10 @@ _PAGE = re.compile(
     rf"(?:[-‐－―—–ー─━~〜]{{1,40}}|[<＜]|[pPｐＰ]{{1,2}}[.．]?|ページ|頁|Page|PAGE){_SPACE}*{_NUMBER}{{1,4}}(?:-{_NUMBER}{{1,3}})?"
     rf"(?:{_SPACE}*[/／]{_SPACE}*{_NUMBER}{{1,4}})?{_SPACE}*(?:[-‐－―—–ー─━~〜]{{1,40}}|[>＞]|ページ|頁)?\Z"
     rf"|{_NUMBER}{{1,4}}{_SPACE}*(?:[/／]{_SPACE}*{_NUMBER}{{1,4}}{_SPACE}*(?:ページ|頁)?|ページ|頁)\Z"
+)
+# A line of a table of contents: a title, a leader of dots and a page number.
+_CONTENTS = re.compile(
+    rf"[^\s.．・…‥]{_SPACE}*(?:(?:[.．・][ \u3000]?){{4,}}|[…‥]{{2,}}){_SPACE}*(?:[pPｐＰ][.．]?)?{_NUMBER}{{1,3}}\Z"
 )
 # A running head or foot with the page number in it.
 PAGE_AT_EDGE = re.compile(
@@ -129,6 +133,8 @@ def shape_of(text: str, line: Line) -> str:
         return "row" if any(char not in "─━│┃|-＋+┌┬┐├┼┤└┴┘┏┳┓┣╋┫┗┻┛:= \u3000" for char in content) else "separator"
     if last - first <= 80 and (content[0] in _PAGE_BEGINS or content[0].isdecimal()) and _PAGE.match(content):
         return "page"
+    if last - first <= 200 and content[-1].isdecimal() and _CONTENTS.search(content):
+        return "contents"
     match = _SHAPE.match(text, first, last)
     if match is not None:
         assert match.lastgroup is not None

@@ -33,7 +33,11 @@ def settle_signatures(groups: Groups) -> None:
         last = (
             after is None
             or after.shape == "mail-header"
-            or (after.shape == "separator" and groups.all[run[0] - 1].shape == "separator")
+            # A blank line, or a line that names the sender of the quoted mail, ends what a rule begins.
+            or (
+                groups.all[run[0] - 1].shape == "separator"
+                and (after.shape == "separator" or groups.near(place, 1) is None)
+            )
             or not groups.same_quotes(group, after)
         )
         if last:

@@ -40,7 +40,7 @@ _MIN_MARK_COLUMNS = 3
 _MAX_MARK_CHARACTERS = 40
 # Shapes of lines that are complete by themselves.
 _WHOLE = frozenset(
-    ("row", "message", "csv", "separator", "markdown-heading", "mail-header", "bracketed", "article-title")
+    ("row", "message", "csv", "separator", "markdown-heading", "mail-header", "contents", "bracketed", "article-title")
 )
 
 
