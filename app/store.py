@@ -116,8 +116,7 @@ async def load_store(
         for missing in sorted(set(settings.models) - {*found, *(info.name for info in broken)}):
             broken.append(BrokenInfo(name=missing, reason=f"{settings.model_store} holds no model of that name."))
     if not found and not broken:
-        kind = "holds no model" if settings.model_store.is_dir() else "is not a directory"
-        broken.append(BrokenInfo(name=str(settings.model_store), reason=f"{settings.model_store} {kind}."))
+        broken.append(BrokenInfo(name=str(settings.model_store), reason=_why_empty(settings, tasks)))
     # TensorRT times kernels while it builds an engine, and other work on the GPU would mislead it.
     turns = asyncio.Semaphore(1 if settings.provider == "tensorrt" else LOADED_AT_ONCE)
 
@@ -165,6 +164,17 @@ def _manifests(
             if not settings.models or name in settings.models:
                 broken.append(_broken(directory, name, error))
     return found, broken
+
+
+def _why_empty(settings: Settings, tasks: Collection[Task] | None) -> str:
+    if not settings.model_store.is_dir():
+        return "The path is not a directory."
+    others, _ = _manifests(settings, None)
+    if tasks is None or not others:
+        return "The folder holds no model."
+    task = " or ".join(tasks)
+    names = ", ".join(f"{name} ({manifest.task})" for name, (_, manifest) in sorted(others.items()))
+    return f"The folder holds no model for {task}, only {names}; make one with `nagayomi export --task {task}`."
 
 
 def _broken(directory: Path, name: str, error: NagayomiError) -> BrokenInfo:

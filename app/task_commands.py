@@ -74,6 +74,7 @@ def add_arguments(task: AnsweredTask, parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE",
         nargs="*",
+        default=[],
         help=f"{ACCEPTED}; a folder; a pattern such as '*.pdf'; without any, or with -, standard input",
     )
     if task == "qa":

@@ -127,8 +127,13 @@ class Document:
             while open_ and open_[-1].level >= heading.level:
                 open_.pop()
             open_.append(heading)
-            paths.append(tuple(self.text[block.start : block.end] for block in open_))
+            paths.append(tuple(map(self._read, open_)))
         return paths
+
+    def _read(self, block: Block) -> str:
+        """The text of a block without ruby and markup."""
+        bounds = [block.start, *(bound for span in block.omitted for bound in span), block.end]
+        return "".join(self.text[start:end] for start, end in zip(bounds[::2], bounds[1::2], strict=True)).strip()
 
 
 class DocumentBuilder:

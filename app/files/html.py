@@ -121,12 +121,20 @@ def _events(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
 def _is_skipped(node: LexborNode) -> bool:
     if not node.is_element_node:
         return False
-    if node.tag in _STRUCK:
+    if node.tag in _STRUCK or (node.tag == "sup" and _is_note_mark(node)):
         return True
     if node.tag in _SKIPPED and not (node.tag == "button" and _is_heading_button(node)):
         return True
     attributes = node.attributes
     return "hidden" in attributes or bool(_DISPLAY_NONE.search(attributes.get("style") or ""))
+
+
+def _is_note_mark(raised: LexborNode) -> bool:
+    """Whether raised characters are the mark of a note, which links into the page (Wikipedia, office programs)."""
+    return any(
+        link is not None and link.tag == "a" and (link.attributes.get("href") or "").startswith("#")
+        for link in (raised.parent, raised.css_first("a"))
+    )
 
 
 def _is_heading_button(button: LexborNode) -> bool:
@@ -179,7 +187,7 @@ class _HtmlReader:
         if tag in _BLOCKS:
             self._flush()
         region = _Region(tag)
-        if tag in _STRUCK and (node.text_content or "").strip():
+        if tag in _STRUCK and node.text().strip():
             self._has_struck = True
         if tag == "br":
             self._parts.append(("\n", True))

@@ -65,6 +65,14 @@ _NUMBER = re.compile(
     rf"(?:{_COUNTER}|(?<![一-鿿][{KANJI_NUMERALS}]){_KATAKANA}+)?"
 )
 
+# With a number in brackets before its unit, and telephone numbers with their area code in brackets.
+_AMOUNT = rf"{_D}(?:[,，.．]?{_D})*+"
+_BRACKETED = re.compile(
+    rf"(?<!{_D})(?<!{_D}[,，.．]){_AMOUNT}[（(](?:明治|大正|昭和|平成|令和|[MTSHRＭＴＳＨＲ])?(?:{_AMOUNT}|元)[)）]{_UNIT}"
+    rf"|[（(][0０]{_D}{{1,4}}[)）][ \u3000]?{_D}{{1,4}}{_HYPHEN}?{_D}{{3,4}}"
+    rf"|[0０]{_D}{{1,4}}[（(]{_D}{{1,4}}[)）]{_D}{{3,4}}"
+)
+
 _MINUS = re.compile("[-－−]")
 _TELEPHONE = re.compile(rf"(?:tel|fax|ＴＥＬ|ＦＡＸ)[.．]?(?={_D})", re.IGNORECASE)
 
@@ -89,4 +97,6 @@ def inside_numbers(text: str, word_starts: BoolArray) -> BoolArray:
             inside[start] = False
         if end - start > 1 and ((kanji := match.start("kanji")) < 0 or word_starts[kanji]):
             inside[start + 1 : end] = True
+    for match in _BRACKETED.finditer(text):  # 2003（平成15）年, 1,200（1,000）円, （0277）76-2111
+        inside[match.start() + 1 : match.end()] = True
     return inside

@@ -65,8 +65,10 @@ class GivenTexts:
         """Read JSONL of {"text": …}; other fields are ignored.
 
         Raises:
-            ValueError: names the first invalid line, or says that the file holds none.
+            ValueError: names the first invalid line, or says that the file holds none, or is none.
         """
+        if file.is_dir():
+            raise ValueError(f'{file} is a folder; name a file of lines with {{"text": "…"}}.')
         documents = []
         with file.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):

@@ -50,9 +50,13 @@ async def test_a_broken_model_stops_no_other(handmade_store: Path) -> None:
             await service.answer(QA, QaRequest(question="何", context="文", model="hand-qa"))
 
 
-async def test_no_model_at_all(tmp_path: Path) -> None:
-    with pytest.raises(BrokenModel, match="holds no model"):
+async def test_no_model_at_all(tmp_path: Path, handmade_models: Path) -> None:
+    with pytest.raises(BrokenModel, match=r"The folder holds no model\.$"):
         async with Service.open(Settings(model_store=tmp_path)):
+            pass
+    reason = r"The folder holds no model for rerank, only hand-classify \(classify\), .*export --task rerank`"
+    with pytest.raises(BrokenModel, match=reason):
+        async with Service.open(Settings(model_store=handmade_models), ["rerank"]):
             pass
     with pytest.raises(BrokenModel, match="is not a directory"):
         async with Service.open(Settings(model_store=tmp_path / "missing")):

@@ -99,6 +99,23 @@ def test_heading_path_names_the_headings_above_the_highest_first(inside: str, pa
     assert document.heading_path(document.text.index(inside)) == path
 
 
+def test_the_first_row_of_a_table_is_its_head_where_its_words_name_the_columns() -> None:
+    builder = DocumentBuilder()
+    for rows in (("品名", "単価"), ("皿", "300"), ("碗", "400")), (("甲", "1"), ("乙", "2"), ("丙", "3")):
+        builder.end_list()
+        for row in rows:
+            builder.add_row(row)
+
+    kinds = [block.kind for block in builder.build().blocks]
+    assert kinds == ["table-head", "table-row", "table-row", "table-row", "table-row", "table-row"]
+
+
+def test_heading_path_has_no_ruby_and_no_markup() -> None:
+    text = "老人《ろうじん》の朝［＃「老人の朝」は中見出し］"
+    heading = Block("heading", 0, len(text), 1, omitted=((2, 8), (10, len(text))))
+    assert Document(text, (heading,)).heading_path(0) == ("老人の朝",)
+
+
 def test_heading_path_before_the_first_heading_is_empty() -> None:
     builder = DocumentBuilder()
     builder.add("paragraph", "前文")

@@ -101,6 +101,38 @@ def test_deleted_moved_and_hidden_text_is_left_out_and_inserted_text_is_kept() -
     assert _read(body, styles=styles).text == "残る。足した。移した。見える。"
 
 
+def test_struck_out_text_is_left_out_with_a_warning() -> None:
+    def run(properties: str, text: str) -> str:
+        return f"<w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r>"
+
+    strike, off = run("<w:strike/>", "1,980円"), run('<w:strike w:val="0"/>', "980円")
+    cell = f"<w:tc><w:p>{run('<w:dstrike/>', '旧')}{off}</w:p></w:tc>"
+    for body in (f"<w:p>{strike}{off}</w:p>", f"<w:tbl><w:tr>{cell}{cell}</w:tr></w:tbl>"):
+        document = _read(body)
+        assert document.text in ("980円", "980円\t980円")
+        assert document.warnings == ("Text that is struck out was not read.",)
+    assert _read(f"<w:p>{off}</w:p>").warnings == ()
+
+
+def test_raised_digits_and_formulas_keep_their_meaning() -> None:
+    body = (
+        '<w:p><w:r><w:t>10</w:t></w:r><w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>6</w:t></w:r>'
+        "<w:r><w:t>個の</w:t></w:r><m:oMath><m:f><m:num><m:r><m:t>2</m:t></m:r></m:num><m:den><m:r><m:t>3</m:t></m:r>"
+        "</m:den></m:f><m:sSup><m:e><m:r><m:t>x</m:t></m:r></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup>"
+        "<m:sSub><m:e><m:r><m:t>a</m:t></m:r></m:e><m:sub><m:r><m:t>1</m:t></m:r></m:sub></m:sSub></m:oMath></w:p>"
+    )
+    assert _read(body).text == "10⁶個の2/3x²a₁"
+
+
+def test_a_row_that_repeats_on_every_page_is_the_head_of_its_table() -> None:
+    def row(properties: str, *cells: str) -> str:
+        inner = "".join(f"<w:tc>{paragraph(cell)}</w:tc>" for cell in cells)
+        return f"<w:tr><w:trPr>{properties}</w:trPr>{inner}</w:tr>"
+
+    body = f"<w:tbl>{row('<w:tblHeader/>', '品', '色')}{row('', '皿', '白')}</w:tbl>"
+    assert _blocks(_read(body)) == [("table-head", "品\t色"), ("table-row", "皿\t白")]
+
+
 def test_paragraphs_whose_end_was_deleted_are_one() -> None:
     assert _read(paragraph("前半、", "<w:rPr><w:del/></w:rPr>") + paragraph("後半。")).text == "前半、後半。"
 

@@ -30,7 +30,7 @@ def test_a_page_written_by_libreoffice_comes_back_whole() -> None:
     assert blocks[1:4] == [
         ("paragraph", "図書館協議会議事録"),
         ("heading", "開会"),
-        ("paragraph", "委員長の葛󠄀西𠮷江が開会を告げ、欠席の届けが二件あったと報告した。傍聴は七人である1。"),
+        ("paragraph", "委員長の葛󠄀西𠮷江が開会を告げ、欠席の届けが二件あったと報告した。傍聴は七人である。"),
     ]
     assert ("table-row", "費目\t金額\t") in blocks
     assert ("table-row", "\t今年度\t来年度") in blocks
@@ -115,6 +115,34 @@ def test_merged_cells_stand_once_and_columns_stay_below_each_other() -> None:
     ]  # fmt: skip
     cells = document.blocks[2].cells
     assert [document.text[start:end] for start, end in cells] == ["", "平日", "休日"]
+
+
+def test_struck_out_text_is_left_out_with_a_warning() -> None:
+    document = _read("<p>大人<del>1,980円</del><ins>980円</ins>、締切は<s>9月30日</s>10月15日。<strike> </strike></p>")
+    assert document.text == "大人980円、締切は10月15日。"
+    assert document.warnings == ("Text that is struck out was not read.",)
+    assert _read("<p>大人<s> </s>980円</p>").warnings == ()
+
+
+def test_raised_and_lowered_digits_stay_so_and_marks_of_notes_are_no_text() -> None:
+    html = (
+        "<p>2.8×10<sup>10</sup>立方メートル、H<sub>2</sub>O、1<sup>st</sup>、30名<sup>2</sup>、"
+        '城<sup class="reference"><a href="#cite-1">[1]</a></sup>。<a href="#n"><sup>2</sup></a></p>'
+    )
+    assert _read(html).text == "2.8×10¹⁰立方メートル、H₂O、1st、30名²、城。"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "<thead><tr><td>品名<td>色</thead>",
+        "<tr><th>品名<th>色",
+    ],
+    ids=["thead", "th"],
+)
+def test_the_head_of_a_table_is_marked_by_its_element(rows: str) -> None:
+    html = f"<table>{rows}<tr><th>皿<td>白<tr><td>碗<td>黒</table>"
+    assert _blocks(html) == [("table-head", "品名\t色"), ("table-row", "皿\t白"), ("table-row", "碗\t黒")]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ def _blocks(text: str) -> list[tuple[str, str]]:
         ("これは**「重要」**です。**注意。**次へ。", "これは「重要」です。注意。次へ。"),
         ("[案内](http://example.jp/a_b \"題\")と<http://example.jp>と![図](a.png)。", "案内とhttp://example.jpと。"),
         ("`a * b`と``c ` d``", "a * bとc ` d"),
-        ("~~旧~~新", "旧新"),
+        ("大人は~~1,980円~~980円", "大人は980円"),
+        ("10<sup>6</sup>とCO<sub>2</sub>と<del>旧</del>新", "10⁶とCO₂と新"),
         ("１行目の\n２行目 and\nmore", "１行目の２行目 and more"),
         ("上\\\n下  \n底", "上\n下\n底"),
         ("&amp; &lt; \\* \\# 2 * 3 * 4", "& < * # 2 * 3 * 4"),
@@ -72,12 +73,16 @@ x = "**y**"
     assert _blocks(source) == [
         ("furniture", "title: 手引き"), ("heading", "大見出し"), ("paragraph", "段落。"), ("heading", "中見出し"),
         ("list-item", "1. 一つ目"), ("list-item", "2. 二つ目"), ("list-item", "その続き"), ("list-item", "子"),
-        ("paragraph", "引用文。"), ("table-row", "区分\t料金"), ("table-row", "大人\t300"),
+        ("paragraph", "引用文。"), ("table-head", "区分\t料金"), ("table-row", "大人\t300"),
         ("paragraph", 'x = "**y**"'), ("table-row", "甲\t乙"), ("paragraph", "本文。"), ("note", "注釈です。"),
     ]  # fmt: skip
     document = read_markdown(source)
     assert [block.level for block in document.blocks if block.kind == "heading"] == [1, 2]
     assert document.heading_path(document.text.index("子")) == ("大見出し", "中見出し")
+
+
+def test_struck_out_text_is_named_in_a_warning() -> None:
+    assert read_markdown("~~旧~~新").warnings == ("Text that is struck out was not read.",)
 
 
 def test_text_that_is_nested_too_deep_is_named_in_a_warning() -> None:

@@ -24,6 +24,17 @@ def _blocks(document: Document) -> list[tuple[str, str]]:
     return [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
 
 
+def test_struck_out_text_is_left_out_and_raised_digits_stay_raised() -> None:
+    line = (
+        '<a:r><a:rPr strike="sngStrike"/><a:t>旧</a:t></a:r><a:r><a:rPr strike="noStrike"/><a:t>10</a:t></a:r>'
+        '<a:r><a:rPr baseline="30000"/><a:t>6</a:t></a:r><a:r><a:rPr baseline="-25000"/><a:t>2</a:t></a:r>'
+        '<a:r><a:rPr baseline="0"/><a:t>個</a:t></a:r>'
+    )
+    document = _read(f"<p:sp><p:txBody><a:p>{line}</a:p></p:txBody></p:sp>")
+    assert document.text == "10⁶₂個"
+    assert document.warnings == ("Text that is struck out was not read.",)
+
+
 def test_slides_written_by_libreoffice_come_back_whole_with_their_pages() -> None:
     document = read_pptx((DATA / "slides.pptx").read_bytes(), FileLimits())
     assert _blocks(document) == [

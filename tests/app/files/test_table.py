@@ -10,7 +10,7 @@ from app.files.table import read_table
 
 def _rows(text: str) -> list[list[str]]:
     document = read_table(text, FileLimits())
-    assert {block.kind for block in document.blocks} <= {"table-row"}
+    assert {block.kind for block in document.blocks} <= {"table-head", "table-row"}
     return [[document.text[start:end] for start, end in block.cells] for block in document.blocks]
 
 

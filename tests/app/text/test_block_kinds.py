@@ -244,6 +244,50 @@ def test_a_signature_with_an_address_after_a_rule_needs_no_head_of_mail() -> Non
     ]
 
 
+def test_a_signature_after_a_rule_ends_at_the_quoted_mail_below() -> None:
+    text = (
+        "承知しました。\n\n-- \n鈴木一郎\n株式会社オオゾラ 営業二課\nTEL: 045-987-6543\n\n"
+        "2024年9月27日(金) 17:42 田中 <tanaka@example.jp>:\n\n> 鈴木様\n>\n> 単価は次のとおりです。\n"
+    )
+    assert kinds(text)[2:5] == [
+        ("note", "鈴木一郎"),
+        ("note", "株式会社オオゾラ 営業二課"),
+        ("note", "TEL: 045-987-6543"),
+    ]
+
+
+@pytest.mark.parametrize("key", ["日付", "日時", "返信先"])
+def test_a_date_next_to_the_head_of_a_mail_is_one_of_its_lines(key: str) -> None:
+    text = f"差出人: 田中\n{key}: 2024年9月27日\n宛先: 鈴木\n\n承知しました。\n"
+    assert kinds(text)[1] == ("furniture", f"{key}: 2024年9月27日")
+    assert kinds("日時: 9月27日\n場所: 会議室\n\n集まってください。\n")[0] == ("paragraph", "日時: 9月27日")
+
+
+def test_lines_of_a_table_of_contents_are_furniture() -> None:
+    text = (
+        "目次\n1 はじめに ........................ 3\n２．点検の方法　・・・・・・　10\n第３章　故障のとき……１２\n"
+        "\n1 はじめに\n本書の目的を述べる。\n"
+    )
+    assert kinds(text) == [
+        ("heading", "目次"),
+        ("furniture", "1 はじめに ........................ 3"),
+        ("furniture", "２．点検の方法　・・・・・・　10"),
+        ("furniture", "第３章　故障のとき……１２"),
+        ("heading", "1 はじめに"),
+        ("paragraph", "本書の目的を述べる。"),
+    ]
+
+
+def test_a_numbered_line_over_its_first_section_is_a_heading() -> None:
+    text = "1. はじめに\n本機の説明です。\n\n2. お手入れ\n2.1 毎日\n中性洗剤で洗います。\n\n3. 仕様\n電源は100Vです。\n"
+    assert [content for kind, content in kinds(text) if kind == "heading"] == [
+        "1. はじめに",
+        "2. お手入れ",
+        "2.1 毎日",
+        "3. 仕様",
+    ]
+
+
 def test_lines_after_a_rule_without_an_address_are_no_signature() -> None:
     assert kinds("ご確認ください。\n----------\n持ち物\n筆記用具\n")[2:] == [
         ("paragraph", "持ち物"),
