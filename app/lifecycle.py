@@ -1,4 +1,4 @@
-"""The life of a service: its models are loaded, are up or are started again, are drained and closed.
+"""The life of a service: it loads the models, starts a lost engine again, drains and closes.
 
 It holds what lives as long as the service does: the store, a batcher for each model, the threads for text, and how many
 requests run. This module does not know tasks or FastAPI.

@@ -1,6 +1,6 @@
 """The HTTP application: `create_app(settings)` puts endpoints, middleware and error handlers together.
 
-It also loads the models in the background of the process's start and closes them at its end. The endpoints are in
+It also loads the models in the background when the process starts, and closes them when it ends. The endpoints are in
 app/http/endpoints.py. This module knows HTTP and the service, and does not know how a text is read.
 """
 
@@ -121,7 +121,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         return error_response(request_id, 404, "not_found", "There is nothing at this path; /docs lists all paths.")
     if error.status_code == 405:
         allowed = ", ".join(_allowed_methods(request))
-        message = f"{request.method} is not allowed at this path; allowed is {allowed}."
+        message = f"{request.method} is not allowed at this path; allowed: {allowed}."
         return error_response(request_id, 405, "method_not_allowed", message, {"Allow": allowed})
     return error_response(request_id, error.status_code, "http", f"{error.detail}.", error.headers)
 

@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]  # windows that are done, and all windows
 # none.
 _SHORT = 500
 
-# `request_timeout_s` is the time for so many tokens; a request that costs more has it again for each further so many.
+# A request of up to this many tokens may take `request_timeout_s`, and that again for every further piece of this size.
 _TOKENS_OF_A_TIMEOUT = 16_384
 
 texts_logger = logging.getLogger("nagayomi.texts")

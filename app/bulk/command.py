@@ -44,7 +44,7 @@ class Backend(Protocol):
         """The models that answer; see `model_versions`."""
 
     def open(self) -> AbstractAsyncContextManager[Answers]:
-        """Models loaded."""
+        """Load the models, and close them at the end."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

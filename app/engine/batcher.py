@@ -246,7 +246,9 @@ class Batcher(Generic[D, R]):
             now = self._clock()
             for entry in batch:
                 if entry.deadline <= now and not entry.future.done():
-                    entry.future.set_exception(DeadlineExceeded("The request's time was over before it could be run."))
+                    entry.future.set_exception(
+                        DeadlineExceeded("The time limit of the request passed before it could run.")
+                    )
                     self._drop(entry.siblings)
             if alive := [entry for entry in batch if not entry.future.done()]:
                 return alive

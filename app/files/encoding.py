@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from app.errors import NotText, UnknownEncoding
 from app.files.decoders import decode_replacing, decode_strictly, is_iso_2022_jp
 from app.files.plausibility import japanese_plausibility, share_of_controls
+from app.files.sniff import ACCEPTED
 from app.files.warnings import FileWarning
 
 # One undecodable place in so many characters is damage (U+FFFD and a warning). More means another encoding.
@@ -233,8 +234,8 @@ def _refusal(data: bytes) -> NotText | UnknownEncoding:
         return _not_text()
     if fitting := [name for name in ("cp932", "euc-jp") if decode_strictly(data, name) is not None]:
         return UnknownEncoding(
-            f"The encoding of the text is uncertain: its bytes are valid {' and '.join(fitting)}, but read so, "
-            "the text is hardly Japanese. Save it as UTF-8, or state its charset."
+            f"The encoding of the text is uncertain: its bytes are valid {' and '.join(fitting)}, but the "
+            "text they give does not look like Japanese. Save it as UTF-8, or state its charset."
         )
     return UnknownEncoding(
         "The text is in an encoding that is not known here: it is not valid UTF-8, CP932 (Shift_JIS), EUC-JP, "
@@ -250,6 +251,5 @@ def _checked(text: str) -> str:
 
 def _not_text() -> NotText:
     return NotText(
-        "The file is no text and no kind of file that is read: its bytes are binary data. Accepted are PDF, DOCX, "
-        "PPTX, HTML, Markdown, EML, CSV, TSV and plain text."
+        f"The file is neither text nor of another kind that is read: its bytes are binary data. Accepted are {ACCEPTED}."
     )

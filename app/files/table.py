@@ -34,8 +34,7 @@ def read_table(text: str, limits: FileLimits, warnings: tuple[FileWarning, ...] 
             builder.add_row(row)
             if builder.length > limits.max_characters:
                 raise FileTooLarge(
-                    f"The table has more than {limits.max_characters:,} characters of text; "
-                    f"{limits.max_characters:,} are allowed."
+                    f"The table has more than {limits.max_characters:,} characters of text, which is the limit."
                 )
     except csv.Error as error:
         rows = len(builder.blocks)

@@ -48,7 +48,7 @@ export async function render(file, page, width, signal) {
   return (await ask("render", { method: "POST", body: form({ page, width }, [file]), signal })).blob();
 }
 
-// What a task answers, asked as a job: `progress(done, windows)` hears how far it is. Aborting cancels the job.
+// What a task answers, asked as a job: `progress(done, windows)` is called as it proceeds. Aborting cancels the job.
 // `request`: as requestOf makes it.
 export async function work({ task, fields, files }, progress, signal) {
   const options = files.length
@@ -110,7 +110,7 @@ function forget(path) {
 
 addEventListener("pagehide", () => running.forEach(forget));
 
-// What the server does that is not ready, by its status.
+// What a server that is not ready is doing, by its status.
 const STATES = {
   loading: "モデルを読み込んでいます。",
   recovering: "モデルを起動し直しています。",
@@ -119,7 +119,7 @@ const STATES = {
 };
 
 // The models and limits of the server, once it is ready. Calls `waiting(reason)` while it is not. Throws ApiError when
-// the server does not want to tell, as without its key.
+// the server refuses to say, for example without a key.
 export async function info(waiting) {
   for (;;) {
     try {

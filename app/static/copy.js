@@ -45,7 +45,7 @@ async function copy(text) {
     // Missing where the page came over plain HTTP from another machine.
     await navigator.clipboard.writeText(text);
     $("copied").textContent = "";
-    $("copied").textContent = "写しました。";
+    $("copied").textContent = "コピーしました。";
     $("copied").classList.add("shown");
     setTimeout(() => $("copied").classList.remove("shown"), 2000);
   } catch {

@@ -13,7 +13,7 @@ export class DocumentView {
   #target = null;
   #pages;
 
-  // `failed(error)` hears when a page cannot be drawn.
+  // `failed(error)` is called when a page cannot be drawn.
   constructor(failed) {
     this.#pages = new PagesView(failed);
     $("as-text").addEventListener("click", () => {
@@ -70,7 +70,7 @@ export class DocumentView {
     $("pages").hidden = !this.#paged;
     $("edit").hidden = this.#writing || this.#document.file !== null;
     $("as-text").hidden = this.#writing || this.#document.kind !== "pdf";
-    $("as-text").textContent = this.#asText ? "ページで見る" : "文字で見る";
+    $("as-text").textContent = this.#asText ? "ページで表示" : "テキストで表示";
     if (this.#writing) return;
     if (this.#paged) this.#pages.show(this.#document, this.#spans);
     else $("reading").replaceChildren(blocksOf(this.#document, this.#spans));

@@ -12,7 +12,7 @@ export class Files {
   #reading = Promise.resolve(); // one file after the other, in the order given
   #stop = new AbortController(); // of those that are being read or wait for it
 
-  // `failed(error)` hears of every error that is shown, too.
+  // `failed(error)` is also called for every error that is shown.
   constructor(documents, failed) {
     this.#documents = documents;
     this.#failed = failed;

@@ -12,7 +12,7 @@ export class PagesView {
   #near = null; // IntersectionObserver
   #drawing = Promise.resolve(); // one picture at a time: each costs the service a process
 
-  // `failed(error)` hears when a page cannot be drawn.
+  // `failed(error)` is called when a page cannot be drawn.
   constructor(failed) {
     this.failed = failed;
   }

@@ -15,7 +15,7 @@ export class Panel {
   #error = element("div", { class: "error", role: "alert", hidden: true });
   #usage = element("p", { class: "note usage" });
 
-  // `failed(error)` hears of every error that is shown, too.
+  // `failed(error)` is also called for every error that is shown.
   constructor(task, submit, failed) {
     this.task = task;
     this.failed = failed;
@@ -49,7 +49,7 @@ export class Panel {
     this.form.querySelector(".model").hidden = names.length < 2;
     this.form.querySelector('[type="submit"]').disabled = names.length === 0;
     this.#missing = names.length === 0;
-    if (this.#missing) this.fail({ message: "この読み方のモデルは、このサーバーにありません。" });
+    if (this.#missing) this.fail({ message: "この処理に使うモデルがサーバーにありません。" });
     else this.clear();
   }
 

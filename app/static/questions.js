@@ -63,7 +63,7 @@ export class Questions {
     if (first) this.#choose(first, false);
   }
 
-  // The documents are others: every question waits to be asked again.
+  // The documents have changed: every question waits to be asked again.
   forget() {
     this.panel.cancel();
     this.panel.clear();
@@ -149,7 +149,7 @@ const targetOf = (entry, index) => `question-${entry.id}-${index}`;
 
 function bodyOf(entry) {
   if (entry.state === "asked") return [element("p", { class: "note" }, "読んでいます…")];
-  if (entry.state === "waiting") return [element("p", { class: "note" }, "まだたずねていません。")];
+  if (entry.state === "waiting") return [element("p", { class: "note" }, "まだ質問していません。")];
   const { result, documents, request } = entry;
   const best = shownOf(result);
   const shown = best.map((one, index) => answer(one, documents.get(one.document), targetOf(entry, index)));
@@ -157,7 +157,7 @@ function bodyOf(entry) {
   const foot = (title, rest) => element("div", { class: "foot" }, ...others(title, rest), buttons);
   if (isStated(result)) return [shown[0], foot("ほかの候補", shown.slice(1))];
   const verdict = element("p", { class: "absent" }, "この文書には書かれていません");
-  return [verdict, score(result.null_score, "書かれていない確からしさ"), foot("それでも近いところ", shown)];
+  return [verdict, score(result.null_score, "書かれていない確率"), foot("それでも近いところ", shown)];
 }
 
 function others(title, shown) {

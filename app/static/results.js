@@ -86,7 +86,7 @@ export function usage({ model, usage: { tokens, windows }, timings: t }) {
   const parts = windows > 1 ? `（${windows} 区間に分けて、すべて読みました）` : "";
   return (
     `${model}　${tokens.toLocaleString("ja-JP")} トークン${parts}　${seconds(t.total_ms)} 秒` +
-    `（語に分ける ${seconds(t.tokenize_ms)}、待つ ${seconds(t.queue_ms)}、読む ${seconds(t.infer_ms)}、まとめる ${seconds(t.decode_ms)}）`
+    `（単語分割 ${seconds(t.tokenize_ms)}、待ち ${seconds(t.queue_ms)}、推論 ${seconds(t.infer_ms)}、後処理 ${seconds(t.decode_ms)}）`
   );
 }
 

@@ -170,7 +170,7 @@ class Budget:
 
     def _refuse(self, tokens: int) -> None:
         raise RequestTooLarge(
-            f"Prepared this request takes at least {tokens} tokens over all its windows; {self._limit} are allowed. "
+            f"The request needs at least {tokens} tokens over all its windows; {self._limit} are allowed. "
             f"{self._advice}"
         )
 

@@ -112,11 +112,11 @@ async def test_unknown_models_paths_and_methods(client: httpx.AsyncClient) -> No
     error_of(await client.get("/qa/"), 404, "not_found")
     error_of(await client.get("/static/nothing.js"), 404, "not_found")
     response = await client.get("/qa")
-    assert "GET is not allowed at this path; allowed is POST." in error_of(response, 405, "method_not_allowed")
+    assert "GET is not allowed at this path; allowed: POST." in error_of(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
     for path, allowed in (("/", "GET, HEAD, POST"), ("/docs", "GET, HEAD"), ("/static/page.css", "GET, HEAD")):
         response = await client.delete(path)
-        words = f"DELETE is not allowed at this path; allowed is {allowed}."
+        words = f"DELETE is not allowed at this path; allowed: {allowed}."
         assert words in error_of(response, 405, "method_not_allowed")
         assert response.headers["allow"] == allowed
 

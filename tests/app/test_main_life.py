@@ -25,7 +25,7 @@ def settings(handmade_models: Path) -> Settings:
 
 
 async def test_a_client_that_waits_for_100_continue_is_refused_before_it_sends(settings: Settings) -> None:
-    """Expect: 100-continue: reading the body would ask for it."""
+    """With `Expect: 100-continue`, reading the body would make the client send it."""
     application = create_app(settings)
     sent: list[dict[str, Any]] = []
 

@@ -143,7 +143,7 @@ def _follows(last: Placed, extent: FlowBox, glyph: Placed) -> bool:
     """Whether a glyph continues the fragment that ends with `last` and takes up `extent`."""
     small, large = sorted((last.size, glyph.size))
     gap = glyph.flow.start - last.flow.end
-    near = -0.6 * large <= gap <= _WIDE_GAP * large or _beside(last, glyph)
+    near = -0.6 * large <= gap <= _WIDE_GAP * large or _next_to(last, glyph)
     return near and small >= _SAME_SIZE * large and extent.overlap(glyph.flow) >= _SAME_LINE
 
 
@@ -185,13 +185,13 @@ def _upright_in_order(glyphs: list[Placed]) -> list[Placed]:
     ordered: list[Placed] = []
     for glyph in glyphs:
         at = len(ordered)
-        while at and _beside(ordered[at - 1], glyph) and glyph.box.left < ordered[at - 1].box.left:
+        while at and _next_to(ordered[at - 1], glyph) and glyph.box.left < ordered[at - 1].box.left:
             at -= 1
         ordered.insert(at, glyph)
     return ordered
 
 
-def _beside(first: Placed, second: Placed) -> bool:
+def _next_to(first: Placed, second: Placed) -> bool:
     """Whether two glyphs of a vertical line stand next to each other across it."""
     shared = min(first.flow.end, second.flow.end) - max(first.flow.start, second.flow.start)
     apart = first.flow.before >= second.flow.after - 0.2 or second.flow.before >= first.flow.after - 0.2
@@ -213,7 +213,7 @@ def _space(last: Placed, glyph: Placed, usual: float) -> str:
     em = max(last.size, glyph.size)
     gap = (glyph.reach[0] - last.reach[1]) / em
     if is_latin(last.text[-1]) and is_latin(glyph.text[0]):
-        if _beside(last, glyph):
+        if _next_to(last, glyph):
             return ""
         return " " if glyph.space or gap > _LATIN_GAP else ""
     if glyph.space:

@@ -62,5 +62,5 @@ def test_a_field_that_never_ends_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_table_is_read_no_further_than_its_text_may_be_long() -> None:
-    with pytest.raises(FileTooLarge, match="more than 1,000 characters of text; 1,000 are allowed"):
+    with pytest.raises(FileTooLarge, match="more than 1,000 characters of text, which is the limit"):
         read_table("長い,表\n" * 1000, FileLimits(max_characters=1000))

@@ -117,7 +117,7 @@ async def test_a_page_is_rendered_at_the_width_asked_for(client: httpx.AsyncClie
     ("sent", "status", "error_type", "words"),
     [
         ({"files": {"file": ("a.txt", b"")}}, 422, "unreadable_file", "The file is empty: it has no bytes."),
-        ({"files": {"file": ("a.txt", b"\x00\x01\x02\xff\xfe\x80" * 9)}}, 415, "not_text", "no text"),
+        ({"files": {"file": ("a.txt", b"\x00\x01\x02\xff\xfe\x80" * 9)}}, 415, "not_text", "neither text nor"),
         ({"files": {"file": ("a.txt", b"a" * 200_001)}}, 413, "file_too_large", "200,001 bytes; 200,000 are allowed"),
         (
             {"files": {"file": ("a.txt", b"a" * 9001)}},

@@ -43,7 +43,7 @@ def test_results_of_another_text_are_gone(browser: Browser) -> None:
     put(browser, TEXT + "続き。")
     assert browser.texts("#summaries > *") == []
     assert browser.texts("#questions h3") == ["何?"]
-    assert browser.texts("#questions .note") == ["まだたずねていません。"]
+    assert browser.texts("#questions .note") == ["まだ質問していません。"]
     submit(browser)
     assert browser.texts("#questions .passage") == ["ここに《答え😀》があります。"]
 
@@ -100,7 +100,7 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(window: Browser, address: Addre
 
         window.open(url)
         window.wait(asks)
-        assert "鍵が要ります" in window.text("#error")
+        assert "API キーが必要です" in window.text("#error")
         for wrong in ("wrong", "nagayomi_…"):  # no header can hold the second
             enter(wrong)
             window.wait(asks)
