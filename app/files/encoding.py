@@ -251,5 +251,6 @@ def _checked(text: str) -> str:
 
 def _not_text() -> NotText:
     return NotText(
-        f"The file is neither text nor of another kind that is read: its bytes are binary data. Accepted are {ACCEPTED}."
+        "The file is neither text nor of another kind that is read: its bytes are binary data. "
+        f"Accepted are {ACCEPTED}."
     )
