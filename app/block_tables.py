@@ -11,7 +11,7 @@ ways, the kind of a layer, and every kind that a model has comes with tables of 
              global  first and last block of a longer document: all its blocks
              sparse  the blocks between: 0, i-1, i, i+1, n-1 (and r random blocks per head and layer, pattern "random")
 
-A table index out of range is a silent zero on some engines, so every table is validated here before an engine sees it.
+A table index out of range is a silent zero on some providers, so every table is validated here before one runs it.
 This module does not know documents, tokens, text or ONNX: app/packing.py lays documents on the token axis.
 """
 
@@ -112,7 +112,7 @@ def _stack(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Stack tables of different widths; a missing key block is block 0 of the batch, switched off by its bias.
 
-    A kind without rows gets one idle row, whose result nothing reads: engines dislike empty tensors.
+    A kind without rows gets one idle row, whose result nothing reads: some providers fail on empty tensors.
     """
     count = max(1, sum(len(rows) for rows, _, _ in parts))
     width = max(1, width)
@@ -252,7 +252,7 @@ def _merge_order(inputs: dict[str, npt.NDArray[Any]], real: list[int], blocks: i
 
 
 def validate_tables(inputs: dict[str, npt.NDArray[Any]], block_counts: Sequence[int]) -> None:
-    """Refuse tables that an engine would read wrongly.
+    """Refuse tables that a provider would read wrongly.
 
     Raises:
         ImpossibleTable: a block has no row, an index lies outside the batch, or a row attends to another document.

@@ -152,7 +152,7 @@ class ProviderUnavailable(NagayomiError):
 
 
 class ImpossibleTable(NagayomiError):
-    """A block table names a block that does not exist; raised on the host, before the engine sees it."""
+    """A block table names a block that does not exist; raised on the host, before a provider runs it."""
 
     status = 500
     error_type = "impossible_table"

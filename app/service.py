@@ -53,7 +53,7 @@ class Caller:
     name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`, and more for long work
     hold_tokens: Callable[[int], AbstractContextManager[object]] = nullcontext  # entered while tokens wait or run
-    is_in: bool = False  # the request was let in before, by `Service.entered`
+    entered: bool = False  # the request was let in before, by `Service.entered`
 
 
 ANYBODY = Caller()
@@ -149,7 +149,7 @@ class Service(Lifecycle):
         """
         self.require_ready()
         with self.counted():
-            yield replace(caller, is_in=True)
+            yield replace(caller, entered=True)
 
     async def _run(
         self,
@@ -163,7 +163,7 @@ class Service(Lifecycle):
 
         When it is cancelled or runs out of time, the windows that have not started are dropped.
         """
-        if not caller.is_in:
+        if not caller.entered:
             self.require_ready()
         if self.settings.log_texts:
             for fields, sources in asked:

@@ -19,6 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from app.manifest import Manifest
+from app.schemas import QaRequest
 from app.settings import Settings
 from app.streams import run_module
 from app.tasks.answer_bounds import AnswerBounds
@@ -38,7 +39,7 @@ SETS = {
     "jaquad": ("squad", "jaquad/dev"),
     "jsquad": ("squad", "jglue/jsquad-v1.3/valid-v1.3.json"),
 }
-MAX_ANSWER_TOKENS = 30  # the service's default
+MAX_ANSWER_TOKENS: int = QaRequest.model_fields["max_answer_length"].default
 _EDGES = " \t\n\u3000。"  # what exact match does not count, at the edge of an answer
 
 
@@ -61,7 +62,7 @@ def is_reachable(example: QuestionExample, bounds: AnswerBounds) -> bool:
     return False
 
 
-class Reader:
+class BoundsMeasurement:
     """The contexts of a set, tokenized once each, and a model that answers about them."""
 
     def __init__(self, model: Path) -> None:
@@ -140,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--contexts", type=int, default=300, help="of each set, whose questions are looked at")
     parser.add_argument("--questions", type=int, default=200, help="of each set, which the model answers; 0: none")
     args = parser.parse_args(arguments)
-    reader = Reader(args.model)
+    reader = BoundsMeasurement(args.model)
     result = {}
     for name in args.sets:
         kind, path = SETS[name]

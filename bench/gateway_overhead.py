@@ -172,7 +172,7 @@ class Connection:
 
 
 async def measure(args: argparse.Namespace) -> dict[str, Any]:
-    name = args.model or first_reader(args.model_store)
+    name = args.model or first_qa_model(args.model_store)
     settings = Settings(
         host="127.0.0.1", port=0, model_store=args.model_store, models=(name,), intra_op_threads=args.threads,
         request_timeout_s=600, log_level="error",
@@ -205,7 +205,7 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
         await serving
 
 
-def first_reader(store: Path) -> str:
+def first_qa_model(store: Path) -> str:
     for file in sorted(store.glob("*/manifest.json")):
         if (manifest := Manifest.read(file.parent)).task == "qa":
             return manifest.name

@@ -72,10 +72,9 @@ def rows_of(rows: Tensor | None, table: Tensor, block_bias: Tensor, key_bias: Te
     """Join the bias of a table's blocks (R, W) with the bias of the tokens in them, key_bias (N, b)."""
     count, width = table.shape
     size = key_bias.shape[1]
-    bias = key_bias.index_select(0, table.reshape(-1)).reshape(count, width, size) + block_bias.unsqueeze(
-        -1
-    )  # (R, W, b)
-    return Rows(rows, table, bias.reshape(count, width * size), size)
+    tokens = key_bias.index_select(0, table.reshape(-1)).reshape(count, width, size)  # (R, W, b)
+    bias = tokens + block_bias.unsqueeze(-1)  # (R, W, b)
+    return Rows(rows, table, bias.reshape(count, width * size), size)  # bias: (R, W * b)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
@@ -96,7 +95,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rows: Rows) -> Tensor:
     flat = rows.table.reshape(-1)  # (R * W,)
     queries = q if rows.rows is None else q.index_select(1, rows.rows)  # (H, R, b, d)
     keys = k.index_select(1, flat).reshape(heads, count, width * size, head_size)  # (H, R, W * b, d)
-    values = v.index_select(1, flat).reshape(heads, count, width * size, head_size)
+    values = v.index_select(1, flat).reshape(heads, count, width * size, head_size)  # (H, R, W * b, d)
     scores = wide(torch.matmul(queries, keys.transpose(-1, -2)))  # (H, R, b, W * b)
     scores = scores + rows.bias.to(scores.dtype).unsqueeze(0).unsqueeze(2)
     if rows.within is not None:
@@ -114,12 +113,12 @@ def attend_random(q: Tensor, k: Tensor, v: Tensor, rows: Rows, random_table: Ten
     count, width = rows.table.shape
     extra = random_table.shape[-1]
     # Blocks in the order (block, head), so that the place of a pair depends on no size that the batch decides.
-    head = torch.arange(heads, device=rows.table.device, dtype=rows.table.dtype).reshape(heads, 1, 1)
+    head = torch.arange(heads, device=rows.table.device, dtype=rows.table.dtype).reshape(heads, 1, 1)  # (H, 1, 1)
     table = torch.cat([rows.table.unsqueeze(0) * heads + head, random_table * heads + head], dim=-1)  # (H, R, W + r)
-    flat = table.reshape(-1)
+    flat = table.reshape(-1)  # (H * R * (W + r),)
     every_head = torch.zeros(heads, 1, 1, device=random_bias.device, dtype=random_bias.dtype)
     bias = torch.cat([rows.bias.unsqueeze(0) + every_head, random_bias], dim=-1)  # (H, R, (W + r) * b)
-    shape = (heads, count, (width + extra) * size, head_size)
+    shape = (heads, count, (width + extra) * size, head_size)  # of keys and values: (H, R, (W + r) * b, d)
     keys = k.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
     values = v.transpose(0, 1).reshape(-1, size, head_size).index_select(0, flat).reshape(shape)
     assert rows.rows is not None

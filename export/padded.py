@@ -109,6 +109,7 @@ def _kept(outputs: Sequence[Tensor], documents: int, length: int, padded: int) -
     They are selected by index: for torch.export the length of a slice would be Min(length, 64 * ceil(length / 64)).
     """
     kept = torch.arange(length, device=outputs[0].device)
+    # (1, B * padded, ...) -> (B, L, ...)
     return tuple(x.reshape(documents, padded, *x.shape[2:]).index_select(1, kept) for x in outputs)
 
 
@@ -121,8 +122,8 @@ def _spans(documents: int, blocks: int, size: int, each: Tensor, first: Tensor) 
     bounds = torch.stack([query, query + SPAN_BLOCKS, start + numbers * 0, start + numbers * 0 + blocks], dim=-1)
     document = torch.arange(documents, device=each.device).unsqueeze(1)
     return {
-        "full_spans": (bounds.reshape(-1, 4) * size).to(torch.int32),
-        "full_merge": (document * count * SPAN_BLOCKS + each).reshape(-1),
+        "full_spans": (bounds.reshape(-1, 4) * size).to(torch.int32),  # (B * S, 4)
+        "full_merge": (document * count * SPAN_BLOCKS + each).reshape(-1),  # (N,)
     }
 
 
@@ -147,26 +148,26 @@ class PaddedBigBird(Padded):
         documents, length = input_ids.shape
         blocks = (length + size - 1) // size  # n, blocks of a document
         packed = _Packing(length, blocks * size)
-        key_bias = (1.0 - packed(attention_mask).to(torch.float32)).reshape(-1, size) * -1e4  # (N, b)
+        key_bias = (1.0 - packed(attention_mask).to(torch.float32)).reshape(-1, size) * MASKED  # (N, b)
         positions = torch.arange(blocks * size, device=input_ids.device)
         positions = positions.clamp(max=config.max_position_embeddings - 1).repeat(documents).unsqueeze(0)
 
         each = torch.arange(blocks, device=input_ids.device)  # (n,)
         is_edge = (each == 0) | (each == blocks - 1)
         is_dense = is_edge | ((each * 0 + blocks) <= 5 + 2 * r)
-        dense, sparse = is_dense.nonzero().reshape(-1), (~is_dense).nonzero().reshape(-1)
+        dense, sparse = is_dense.nonzero().reshape(-1), (~is_dense).nonzero().reshape(-1)  # (D,), (S,)
         first = (torch.arange(documents, device=input_ids.device) * blocks).reshape(-1, 1, 1)  # (B, 1, 1)
         dense_table = (first + each.reshape(1, 1, -1) + dense.reshape(1, -1, 1) * 0).flatten(0, 1)  # (B * D, n)
-        dense_rows = (first.squeeze(-1) + dense).reshape(-1)
-        columns = torch.stack([sparse * 0, sparse - 1, sparse, sparse + 1, sparse * 0 + blocks - 1], dim=1)  # (R, 5)
+        dense_rows = (first.squeeze(-1) + dense).reshape(-1)  # (B * D,)
+        columns = torch.stack([sparse * 0, sparse - 1, sparse, sparse + 1, sparse * 0 + blocks - 1], dim=1)  # (S, 5)
         sparse_table = (first + columns.unsqueeze(0)).flatten(0, 1)  # (B * S, 5)
-        sparse_rows = (first.squeeze(-1) + sparse).reshape(-1)
-        again_first = (sparse == 1).to(torch.float32) * -1e4
-        again_last = (sparse == blocks - 2).to(torch.float32) * -1e4
+        sparse_rows = (first.squeeze(-1) + sparse).reshape(-1)  # (B * S,)
+        again_first = (sparse == 1).to(torch.float32) * MASKED
+        again_last = (sparse == blocks - 2).to(torch.float32) * MASKED
         zero = again_first * 0
         log_count = zero + torch.log(torch.tensor(1.0 + r))
-        sparse_bias = torch.stack([log_count, again_first, zero, again_last, zero], dim=1)  # (R, 5)
-        sparse_bias = (sparse_bias.unsqueeze(0) + first.to(torch.float32) * 0).flatten(0, 1)
+        sparse_bias = torch.stack([log_count, again_first, zero, again_last, zero], dim=1)  # (S, 5)
+        sparse_bias = (sparse_bias.unsqueeze(0) + first.to(torch.float32) * 0).flatten(0, 1)  # (B * S, 5)
 
         # Dense rows of all documents come first, then sparse rows: where block i of document j stands among them.
         counted = is_dense.to(torch.int64)  # ONNX sums no booleans
@@ -174,7 +175,7 @@ class PaddedBigBird(Padded):
         document = torch.arange(documents, device=input_ids.device).unsqueeze(1)  # (B, 1)
         among_dense = document * dense_count + counted.cumsum(0) - 1  # (B, n)
         among_sparse = documents * dense_count + document * (blocks - dense_count) + (1 - counted).cumsum(0) - 1
-        merge = torch.where(is_dense, among_dense, among_sparse).reshape(-1)
+        merge = torch.where(is_dense, among_dense, among_sparse).reshape(-1)  # (N,)
         # The first and last row of a document are dense rows here.
         none = Rows(dense_rows[:0], dense_table[:0, :1], key_bias[:0], size)
         tables = BlockTables(

@@ -45,7 +45,9 @@ def span_attention(q: Tensor, k: Tensor, v: Tensor, spans: Spans) -> Tensor:
     """
     heads, _, size, head_size = q.shape
     room = (SPAN_BLOCKS - 1) * size
-    queries = F.pad(q.reshape(heads, -1, head_size), (0, 0, 0, room))  # the last span may reach past the batch
+    queries = F.pad(
+        q.reshape(heads, -1, head_size), (0, 0, 0, room)
+    )  # (H, T + room, d): the last span may reach past the batch
     keys, values = (x.reshape(heads, -1, head_size) for x in (k, v))  # (H, T, d)
     inputs = (queries, keys, values, spans.key_bias, spans.spans)
     if torch.onnx.is_in_onnx_export():
@@ -54,7 +56,7 @@ def span_attention(q: Tensor, k: Tensor, v: Tensor, spans: Spans) -> Tensor:
     else:
         context = _attend_spans(*inputs)
     context = context.reshape(-1, heads, SPAN_BLOCKS, size, head_size).transpose(1, 2)  # (S, blocks, H, b, d)
-    return context.reshape(-1, heads, size, head_size).index_select(0, spans.merge).transpose(0, 1)
+    return context.reshape(-1, heads, size, head_size).index_select(0, spans.merge).transpose(0, 1)  # (H, N, b, d)
 
 
 def _attend_spans(q: Tensor, k: Tensor, v: Tensor, key_bias: Tensor, spans: Tensor) -> Tensor:

@@ -254,8 +254,7 @@ def _pages(text: str, breaks: Sequence[tuple[int, PageBreak]], stated: int | Non
     """The pages between the breaks; none where the file does not say where its pages begin.
 
     Word notes where it began each page, also after a break that the author set: the two are one. Where the file has
-        only breaks of the author, they are all the breaks if the file's own count of pages agrees, or if it has no
-        count.
+    only breaks of the author, they are all the breaks if the file's own count of pages agrees, or if it has no count.
     """
     starts = [0]
     wished_at: int | None = None

@@ -1,7 +1,6 @@
 """The role of a paragraph of Word, by its properties and style: heading and level, list item with number, hidden.
 
-This module reads styles.xml and numbering.xml once and keeps the counters of the numbered lists. This module does not
-know text.
+This module reads styles.xml and numbering.xml once, keeps the counters of the numbered lists, and does not know text.
 """
 
 import re

@@ -26,8 +26,8 @@ MAX_NESTING = 100
 _TAG_NAME = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 _UNREAD_TAGS = ("rt", "rp", "script", "style", "del", "s", "strike")
 _SCRIPT_TAGS = {"sup": raised, "sub": lowered}
-# CommonMark sees no emphasis in ** next to 「 or 。, but authors of Japanese mean it.
 _ESCAPED_STAR = "\0"  # the parser leaves no NUL in a text
+# CommonMark sees no emphasis in ** next to 「 or 。, but authors of Japanese mean it.
 _LEFT_EMPHASIS = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 
 

@@ -194,12 +194,12 @@ def _enclosing(text: str, spans: Sequence[tuple[int, int]]) -> LongArray:
     """For each place, the number of the innermost pair of brackets around it; 0 for none. (characters + 1,)"""
     opens = [pair for span in spans for pair in sorted(bracket_pairs(text, *span).items())]
     places, numbers = [0], [0]
-    around: list[tuple[int, int]] = []  # (number, closing bracket) of the pairs that are open
+    open_pairs: list[tuple[int, int]] = []  # (number, closing bracket) of the pairs that are open
     for number, (opened, closed) in enumerate([*opens, (len(text), len(text))], start=1):
-        while around and around[-1][1] < opened:
-            places.append(around.pop()[1] + 1)
-            numbers.append(around[-1][0] if around else 0)
-        around.append((number, closed))
+        while open_pairs and open_pairs[-1][1] < opened:
+            places.append(open_pairs.pop()[1] + 1)
+            numbers.append(open_pairs[-1][0] if open_pairs else 0)
+        open_pairs.append((number, closed))
         places.append(opened + 1)
         numbers.append(number)
     return np.repeat(np.array(numbers[:-1], dtype=np.int64), np.diff(places))

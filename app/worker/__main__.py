@@ -29,9 +29,8 @@ _IN_HAND = 3
 def main() -> None:
     """Serve until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(
-            number, signal.SIG_IGN
-        )  # a terminal sends it to the whole group, but the service decides when to end
+        # A terminal sends it to the whole group, but the service decides when to end.
+        signal.signal(number, signal.SIG_IGN)
     source, sink = _channel()
     if sys.argv[1:2] == ["--probe"]:
         _send(sink, protocol.encode(_probe(sys.argv[2])))

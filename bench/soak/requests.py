@@ -9,10 +9,10 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-SAMPLE = Path(__file__).parents[2] / "app" / "static" / "samples" / "history.txt"
+from bench.workload import SAMPLE
+
 CHARACTERS = (64, 500, 1500, 4000, 12_000)  # of a text; the longest are read in windows
 LONGEST_REQUEST = f"summarize {CHARACTERS[-1]}"  # has the longest answer too: it holds every sentence with its score
 # Scores may differ this much: matrix products of another shape may add in another order.

@@ -70,7 +70,7 @@ def of_pairs(products: Tensor, left: Tensor) -> Tensor:
     heads, _, size, _ = products.shape
     count, width = left.shape
     segments = products.reshape(heads, -1, size, products.shape[-1] // size, size).transpose(2, 3)  # (H, N, G, b, b)
-    segments = segments.reshape(heads, -1, size, size)
+    segments = segments.reshape(heads, -1, size, size)  # (H, N * G, b, b)
     both = torch.cat(
         [
             segments.index_select(1, index.reshape(-1)).reshape(heads, count, width, size, size)
@@ -80,6 +80,7 @@ def of_pairs(products: Tensor, left: Tensor) -> Tensor:
     )  # (H, N, W, b, 2b)
     # Row i needs the b places from b - i on: laid flat, and cut into rows that are one place shorter, they start there.
     flat = both.reshape(heads, count, width, 2 * size * size)[..., size : size + size * (2 * size - 1)]
+    # (H, N, W, b * (2b - 1)) -> (H, N, W, b, b)
     return flat.reshape(heads, count, width, size, 2 * size - 1)[..., :size]
 
 
@@ -115,14 +116,14 @@ class SelfAttention(nn.Module):
         def blocks(x: Tensor) -> Tensor:
             return x.reshape(-1, size, heads, head_size).permute(2, 0, 1, 3)  # (H, N, b, d)
 
-        def by_distance(projected: Tensor, index: Tensor) -> Tensor:
+        def by_distance(projected: Tensor, index: Tensor) -> Tensor:  # (H, 1, d, G * b)
             return projected.index_select(0, index).reshape(-1, heads, head_size).permute(1, 2, 0).unsqueeze(1)
 
         q = blocks(self.query_proj(hidden) * self.scale)
         k, v = blocks(self.key_proj(hidden)), blocks(self.value_proj(hidden))
-        table = rows.table.reshape(-1)
-        keys = k.index_select(1, table).reshape(heads, count, width * size, head_size)
-        values = v.index_select(1, table).reshape(heads, count, width * size, head_size)
+        table = rows.table.reshape(-1)  # (N * W,)
+        keys = k.index_select(1, table).reshape(heads, count, width * size, head_size)  # (H, N, W * b, d)
+        values = v.index_select(1, table).reshape(heads, count, width * size, head_size)  # (H, N, W * b, d)
         scores = wide(torch.matmul(q, keys.transpose(-1, -2))) + rows.bias.unsqueeze(0).unsqueeze(2)
         if self.reads_keys:
             projected = (self.key_proj if self.shares else self.pos_key_proj)(embedded)
@@ -133,7 +134,7 @@ class SelfAttention(nn.Module):
             products = torch.matmul(k, by_distance(projected, at.for_queries))
             scores = scores + wide(_in_rows(of_pairs(products, inputs["distance_keys"]).transpose(-1, -2)))
         context = torch.matmul(probabilities(scores).to(values.dtype), values)  # (H, N, b, d)
-        return context.permute(1, 2, 0, 3).reshape(1, -1, heads * head_size)
+        return context.permute(1, 2, 0, 3).reshape(1, -1, heads * head_size)  # (1, T, H * d)
 
 
 class Attention(nn.Module):

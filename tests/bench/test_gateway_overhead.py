@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.gateway_overhead import CHARACTERS, SHORT, first_reader, main, texts
+from bench.gateway_overhead import CHARACTERS, SHORT, first_qa_model, main, texts
 
 
 def test_documents() -> None:
@@ -17,7 +17,7 @@ def test_documents() -> None:
 
 def test_a_store_without_a_reader(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="holds no model that answers questions"):
-        first_reader(tmp_path)
+        first_qa_model(tmp_path)
 
 
 def test_gateway_and_bare_session(tiny_store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ from training.jglue.tasks import (
     score_similarities,
 )
 
-MAX_ANSWER_TOKENS = 30  # as in the SQuAD scripts
+SQUAD_ANSWER_TOKENS = 30  # as in the SQuAD scripts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _answers(encoder: Encoder, questions: Sequence[WindowedQuestion], what: str)
             [question.windows],
             [[both[0] for both in own]],
             [[both[1] for both in own]],
-            max_answer_tokens=MAX_ANSWER_TOKENS,
+            max_answer_tokens=SQUAD_ANSWER_TOKENS,
             temperature=1.0,
         )
         answers.append(context[best.spans[0].start : best.spans[0].end] if best.spans else "")
