@@ -218,12 +218,12 @@ class ApiKeyMiddleware:
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or _is_open(scope):
+        if scope["type"] == "lifespan" or is_open(scope):
             await self._app(scope, receive, send)
             return
         with ExitStack() as running:
             try:
-                holder = self._keys.find(_token(Headers(scope=scope)))
+                holder = self._keys.find(token_of(Headers(scope=scope)))
                 if (context := current_request.get()) is not None:
                     context.key = holder.name
                 scope["state"][KEY_HOLDER] = holder
@@ -235,13 +235,17 @@ class ApiKeyMiddleware:
             await self._app(scope, receive, send)
 
 
-def _is_open(scope: Scope) -> bool:
+def is_open(scope: Scope) -> bool:
+    """Whether a request needs no key."""
     path = local_path(scope)
     return scope.get("method") in ("GET", "HEAD") and (path in OPEN_PATHS or path.startswith(OPEN_FOLDER))
 
 
-def _token(headers: Headers) -> bytes | None:
-    """The token. `X-API-Key`, where it is sent, counts before `Authorization`, which may be meant for a proxy."""
+def token_of(headers: Headers) -> bytes | None:
+    """The token of a request.
+
+    `X-API-Key`, where it is sent, counts before `Authorization`, which may be meant for a proxy.
+    """
     if (token := headers.get("x-api-key")) is not None:
         return token.strip().encode("latin-1")
     scheme, _, token = headers.get("authorization", "").partition(" ")

@@ -21,14 +21,23 @@ from ray.serve import Application
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 from ray.serve.metrics import Gauge
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from app.errors import BrokenModel, DeadlineExceeded, EngineFailed, InvalidInput, NagayomiError, Overloaded
+from app.errors import (
+    BrokenModel,
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidInput,
+    NagayomiError,
+    Overloaded,
+    Unauthorized,
+)
+from app.http.auth import KeyRing, is_open, read_keys, token_of
 from app.http.forms import media_type
 from app.http.openapi import FORM
-from app.http.request import TIMEOUT_HEADER, read_body, timeout_of
-from app.http.responses import answer_error
+from app.http.request import TIMEOUT_HEADER, drain_body, read_body, timeout_of
+from app.http.responses import CLIENT_GONE, answer_error
 from app.main import create_app
 from app.ray.autoscaling import METRIC
 from app.ray.forwarding import HttpAnswer, HttpRequest, answer
@@ -144,12 +153,18 @@ class Ingress:
     """Takes HTTP requests and gives each to a replica; when that dies, to another one, until the deadline."""
 
     def __init__(self, reader: DeploymentHandle[Any], settings: Settings) -> None:
+        """
+        Raises:
+            InvalidInput: the keys of the settings cannot be used.
+        """
         self._reader = reader
         self._settings = settings
+        self._keys = KeyRing(read_keys(settings), settings) if settings.needs_key else None
 
     async def __call__(self, request: Request) -> Response:
         request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
         try:
+            await self._check_key(request)
             asked_s = timeout_of(request.headers.get(TIMEOUT_HEADER), self._settings)
             timeout_s = self._settings.max_request_timeout_s if asked_s is None else asked_s
             deadline = time.monotonic() + timeout_s
@@ -161,9 +176,25 @@ class Ingress:
             return _response(await self._answer(whole, deadline, timeout_s, limited=asked_s is not None))
         except NagayomiError as error:
             return answer_error(request_id, error)
+        except ClientDisconnect:  # while it sent the body
+            return Response(status_code=CLIENT_GONE)
         except Exception:
             logger.exception("request %s failed", request_id)
             return answer_error(request_id, NagayomiError("Something went wrong on the server; the log says more."))
+
+    async def _check_key(self, request: Request) -> None:
+        """Refuse a request without a known key before its body is held. The replica counts what each key uses.
+
+        Raises:
+            Unauthorized: see `KeyRing.find`.
+        """
+        if self._keys is None or is_open(request.scope):
+            return
+        try:
+            self._keys.find(token_of(request.headers))
+        except Unauthorized:
+            await drain_body(request)
+            raise
 
     async def _answer(self, request: HttpRequest, deadline: float, timeout_s: float, *, limited: bool) -> HttpAnswer:
         """

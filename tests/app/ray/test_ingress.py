@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import InvalidInput
+from app.http.auth import new_key
 from app.ray.forwarding import HttpAnswer, HttpRequest
 from app.ray.serve import Ingress, app
 from app.settings import Settings
@@ -189,6 +190,36 @@ async def test_a_wrong_request_is_refused_before_any_replica_is_asked() -> None:
     ingress = _ingress(Replicas(), max_body_bytes=10)
     assert _type_of(await ingress(_request()), 413) == "body_too_large"
     assert _type_of(await ingress(_request((b"x-timeout-ms", b"soon"))), 422) == "invalid_input"
+
+
+@pytest.mark.parametrize("headers", [(), ((b"authorization", b"Bearer nagayomi_other"),)])
+async def test_without_a_known_key_no_byte_of_the_body_is_held_and_no_replica_is_asked(
+    headers: tuple[tuple[bytes, bytes], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hold(*_: Any, **__: Any) -> bytes:
+        raise AssertionError("the body is read")
+
+    monkeypatch.setattr("app.ray.serve.read_body", hold)
+    response = await _ingress(Replicas(), api_keys=(new_key("web")[1],))(_request(*headers))
+    assert _type_of(response, 401) == "unauthorized"
+    assert response.headers["www-authenticate"].startswith('Bearer realm="nagayomi"')
+
+
+@pytest.mark.parametrize(("method", "path", "with_key"), [("POST", "/classify", True), ("GET", "/readyz", False)])
+async def test_requests_with_a_key_and_open_paths_are_passed_on(method: str, path: str, with_key: bool) -> None:
+    token, entry = new_key("web")
+    request = _request(*([(b"x-api-key", token.encode())] if with_key else []))
+    request.scope.update(method=method, path=path, raw_path=path.encode())
+    assert (await _ingress(Replicas(DONE), api_keys=(entry,))(request)).body == DONE.body
+
+
+async def test_a_client_that_leaves_while_it_sends_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async def leave() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    response = await _ingress(Replicas())(Request(_request().scope, leave))
+    assert (response.status_code, response.body) == (499, b"")
+    assert caplog.records == []
 
 
 async def test_a_fault_of_ours_is_one_sentence() -> None:
