@@ -19,8 +19,8 @@ LOST = "connection lost"
 UNREADABLE = "unreadable answer"  # 200, but not from this service
 
 CONNECT_S = 10.0
-DEFAULT_TIMEOUT_S = 60.0  # assumed when the service does not report its timeout
-# Waited beyond the timeout of the service, in which it should have answered, at least with 504.
+DEFAULT_TIMEOUT_S = 600.0  # assumed when the service does not report its longest timeout
+# Waited beyond the longest timeout of the service, in which it should have answered, at least with 504.
 GRACE_S = 10.0
 # Idle connections are closed before the service closes them (after 5 s), so that it never closes one under a request.
 KEEP_ALIVE_S = 2.0
@@ -106,7 +106,9 @@ def open_client(target: Target, transport: httpx.AsyncBaseTransport | None = Non
 
 
 async def describe(client: httpx.AsyncClient, target: Target, tasks: Iterable[str]) -> dict[str, Any]:
-    """Version and models of the service, as far as it tells; also sets the client's timeout to the service's own.
+    """Version and models of the service, as far as it tells; also sets the client's timeout to the service's longest.
+
+    The service gives a request more time the more tokens it costs, so the longest is the one to wait for.
 
     Raises:
         Unusable: nothing answers, the service requires a key, or it has no model for one of the tasks.
@@ -120,7 +122,7 @@ async def describe(client: httpx.AsyncClient, target: Target, tasks: Iterable[st
     try:
         info = response.json()
         models = [{name: model[name] for name in _MODEL_FIELDS} for model in info["models"]]
-        version, timeout_s = str(info["version"]), float(info["limits"]["request_timeout_s"])
+        version, timeout_s = str(info["version"]), float(info["limits"]["max_request_timeout_s"])
     except (ValueError, KeyError, TypeError):
         # A proxy in front of the service may hide /info.
         _be_patient(client, target, DEFAULT_TIMEOUT_S)

@@ -16,7 +16,8 @@ Answer = Callable[[httpx.Request], httpx.Response]
 TARGET = Target("http://service.example/base", api_key="secret", timeout_ms=500)
 REQUEST = Request("/qa", 2, b"{}")
 MODEL = {"name": "m", "task": "qa", "provider": "cpu", "precision": "fp32"}
-INFO = {"version": "1.2.3", "models": [{**MODEL, "licence": "x"}], "limits": {"request_timeout_s": 30.0}}
+LIMITS = {"request_timeout_s": 30.0, "max_request_timeout_s": 90.0}
+INFO = {"version": "1.2.3", "models": [{**MODEL, "licence": "x"}], "limits": LIMITS}
 HEADERS = {"x-tokenization-time": "1.5", "x-queue-time": "2.0", "x-inference-time": "30.0", "x-total-time": "34.0"}
 BODY = {"usage": {"tokens": 7, "windows": 1}, "timings": {"decode_ms": 0.5}}
 
@@ -106,10 +107,10 @@ def described(answer: Answer, target: Target = TARGET) -> tuple[dict[str, Any], 
     return asyncio.run(main())
 
 
-def test_the_service_describes_itself_and_the_client_is_as_patient_as_it_is() -> None:
+def test_the_service_describes_itself_and_the_client_waits_for_its_longest_timeout() -> None:
     service, timeout = described(lambda _: httpx.Response(200, json=INFO), Target("http://service.example"))
     assert service == {"version": "1.2.3", "models": [MODEL]}
-    assert timeout == httpx.Timeout(40.0, connect=10.0)
+    assert timeout == httpx.Timeout(100.0, connect=10.0)
     _, timeout = described(lambda _: httpx.Response(200, json=INFO))
     assert timeout == httpx.Timeout(10.5, connect=10.0)
 
@@ -120,7 +121,7 @@ def test_the_service_describes_itself_and_the_client_is_as_patient_as_it_is() ->
 def test_a_service_that_does_not_describe_itself(response: httpx.Response) -> None:
     service, timeout = described(lambda _: response, Target("http://service.example"))
     assert service == {}
-    assert timeout == httpx.Timeout(70.0, connect=10.0)
+    assert timeout == httpx.Timeout(610.0, connect=10.0)
 
 
 @pytest.mark.parametrize(
