@@ -108,6 +108,7 @@ class Lifecycle:
         self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)
         self.telemetry.queue_requests.labels(model.name).set_function(lambda: batcher.queued_requests)
         self.telemetry.model_load_seconds.labels(model.name).set(model.load_seconds)
+        self.telemetry.engines.watch(model.name, lambda: model.engine.pid)
         restarts = self.telemetry.engine_restarts.labels(model.name)
         restarts.inc(model.engine.restarts)
         model.engine.on_restart = restarts.inc

@@ -15,6 +15,7 @@ from app import __version__
 from app.engine.batcher import BatchReport
 from app.packing import Document
 from app.schemas import Timings
+from app.telemetry.engines import EngineProcesses
 from app.telemetry.request_context import STAGES, Read, RequestContext, current_request
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -35,6 +36,8 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.engines = EngineProcesses()
+        self.registry.register(self.engines)
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)

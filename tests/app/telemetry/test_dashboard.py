@@ -1,6 +1,8 @@
 """The Grafana dashboard of docker/grafana: whole, and asking only for metrics and labels that there are."""
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,9 @@ import promql_parser
 import pytest
 
 from app.engine.batcher import BatchReport
-from app.http.auth import KeyHolder
+from app.http.auth import OPEN_PATHS, KeyHolder
 from app.schemas import Timings
+from app.tasks.registry import TASKS
 from app.telemetry.metrics import Telemetry
 from app.telemetry.request_context import RequestContext
 
@@ -23,6 +26,11 @@ QUERIES = [
 ]
 VARIABLES = {"$__rate_interval": "5m", "$instance": ".+", "$job": ".+"}
 SCRAPED = {"instance", "job"}  # labels that Prometheus adds itself
+PROBES = {
+    "/metrics",
+    *(path for path in OPEN_PATHS if path.endswith(("z", "health", "live", "ready"))),
+    *(f"/{task}/health" for task in TASKS),
+}
 
 
 def labels_of_samples() -> dict[str, set[str]]:
@@ -42,6 +50,7 @@ def labels_of_samples() -> dict[str, set[str]]:
     )
     for gauge in by_label:
         gauge.labels("one")
+    telemetry.engines.watch("one", os.getpid)
     return {sample.name: set(sample.labels) for metric in telemetry.registry.collect() for sample in metric.samples}
 
 
@@ -53,8 +62,8 @@ def test_the_service_has_what_the_dashboard_is_compared_with() -> None:
     assert LABELS["nagayomi_stage_seconds_bucket"] == {"task", "stage", "le"}
 
 
-@pytest.mark.parametrize(("title", "expression", "legend"), QUERIES)
-def test_every_query_asks_for_what_there_is(title: str, expression: str, legend: str) -> None:
+def parts_of(expression: str) -> tuple[list[promql_parser.VectorSelector], set[str]]:
+    """The selectors of a query, and the labels by which it groups."""
     for name, value in VARIABLES.items():
         expression = expression.replace(name, value)
     selectors: list[promql_parser.VectorSelector] = []
@@ -69,6 +78,12 @@ def test_every_query_asks_for_what_there_is(title: str, expression: str, legend:
             grouped.update(node.modifier.labels)
 
     promql_parser.walk(promql_parser.parse(expression), visit)
+    return selectors, grouped
+
+
+@pytest.mark.parametrize(("title", "expression", "legend"), QUERIES)
+def test_every_query_asks_for_what_there_is(title: str, expression: str, legend: str) -> None:
+    selectors, grouped = parts_of(expression)
     assert selectors
     for selector in selectors:
         assert selector.name in LABELS, title
@@ -88,6 +103,25 @@ def test_every_metric_of_the_service_is_on_the_dashboard() -> None:
         if metric.name.startswith("nagayomi_") and metric.name not in everything
     ]
     assert unseen == []
+
+
+@pytest.mark.parametrize(
+    ("title", "expression"), [(title, text) for title, text, _ in QUERIES if "nagayomi_requests_total" in text]
+)
+def test_requests_are_shown_without_the_probes(title: str, expression: str) -> None:
+    selectors, _ = parts_of(expression)
+    for selector in selectors:
+        (excluded,) = [matcher.value for matcher in selector.matchers.matchers if matcher.name == "endpoint"]
+        endpoints = {*PROBES, "/", "/docs", *(f"/{task}" for task in TASKS)}
+        assert {path for path in endpoints if re.fullmatch(excluded, path)} == PROBES, title
+
+
+def test_no_refused_request_is_a_share_of_zero() -> None:
+    """Without a failure there is no series with such a status, and a panel without a value looks broken."""
+    (expression,) = [text for title, text, _ in QUERIES if title == "Refused or failed"]
+    refused, _, requests = expression.partition(" / ")
+    assert refused.endswith(" or vector(0))")
+    assert "vector" not in requests
 
 
 def test_panels_stand_next_to_one_another() -> None:

@@ -150,6 +150,9 @@ async def test_every_metric_equals_what_the_client_counted(handmade_models: Path
     assert set(metrics["nagayomi_model_load_seconds"]) == set(by_model)
     assert min(metrics["nagayomi_model_load_seconds"].values()) > 0
     assert metrics["process_resident_memory_bytes"][()] > 0
+    for name in ("nagayomi_engine_resident_memory_bytes", "nagayomi_engine_cpu_seconds_total"):
+        assert set(metrics[name]) == set(by_model)
+        assert min(metrics[name].values()) > 0
 
 
 async def test_what_waits_is_seen(handmade_models: Path) -> None:
