@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Unavailable
@@ -48,7 +49,11 @@ _COUNTED = frozenset(
 )
 
 # Headers that a web page of another origin may send and read, where cors_origins allows that origin.
-_CORS_SENT = ("Authorization", "Content-Type", "Prefer", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms")
+_CORS_METHODS = ("GET", "POST", "DELETE")
+_CORS_SENT = (
+    *("Authorization", "Content-Type", "Prefer", "X-Api-Key", "X-Request-Id", "X-Timeout-Ms"),
+    *_TRACE_HEADERS,
+)
 _CORS_SHOWN = (
     *("Location", "Preference-Applied"),
     *("Retry-After", "WWW-Authenticate", "X-Request-Id"),
@@ -73,13 +78,32 @@ def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, trace
         app.add_middleware(ApiKeyMiddleware, keys=keys)
     if settings.cors_origins:
         app.add_middleware(
-            CORSMiddleware,
+            Cors,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST", "DELETE"),
+            allow_methods=_CORS_METHODS,
             allow_headers=_CORS_SENT,
             expose_headers=_CORS_SHOWN,
         )
     app.add_middleware(Gate, paths=_COUNTED, reports=reports)
+
+
+class Cors(CORSMiddleware):
+    """Answers the preflights of browsers; a refusal has the form of every other error."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a preflight."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code == 200:
+            return answer
+        context = current_request.get()
+        assert context is not None, "the gate stands before this"
+        reasons = bytes(answer.body).decode().removeprefix("Disallowed CORS ")
+        message = (
+            f"A page of this origin may not send this request; not allowed is: {reasons}. Allowed are the origins in "
+            f"cors_origins, the methods {', '.join(_CORS_METHODS)} and the headers {', '.join(_CORS_SENT)}."
+        )
+        headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        return error_response(context.request_id, answer.status_code, "preflight_refused", message, headers)
 
 
 class HeadAsGet:

@@ -164,7 +164,13 @@ async def test_pages_of_named_origins_may_read_answers(settings: Settings) -> No
         assert response.headers["access-control-allow-origin"] == "https://example.jp"
         assert response.headers["x-request-id"]
         response = await client.options("/qa", headers={**asks, "Origin": "https://example.com"})
-        assert response.status_code == 400
+        assert "not allowed is: origin. Allowed are the origins in" in error_of(response, 400, "preflight_refused")
+        assert "access-control-allow-origin" not in response.headers
+        response = await client.options("/qa", headers={**asks, "Access-Control-Request-Headers": "x-other"})
+        assert "not allowed is: headers. Allowed are" in error_of(response, 400, "preflight_refused")
+        assert response.headers["access-control-allow-origin"] == "https://example.jp", "the page must see why"
+        traced = {**asks, "Access-Control-Request-Headers": "traceparent,tracestate"}
+        assert (await client.options("/qa", headers=traced)).status_code == 200
         response = await client.post("/classify", json={"text": "上"}, headers={**bearer(WEB), **asks})
         assert response.headers["access-control-allow-origin"] == "https://example.jp"
         assert "access-control-allow-credentials" not in response.headers
