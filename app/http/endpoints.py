@@ -20,8 +20,9 @@ from app.files.extraction import Extractor
 from app.http.compat import hugging_face
 from app.http.compat.hugging_face_schemas import ANSWERS, PAYLOADS
 from app.http.examples import ANSWERED, JOB_STARTED, form_of, of_task
-from app.http.forms import FILE_FIELD, media_type, read_form, values_of
+from app.http.forms import FILE_FIELD, read_form, values_of
 from app.http.jobs import becomes_job, start_job
+from app.http.media_types import is_json, media_type
 from app.http.openapi import ERROR_RESPONSES, FORM, prefer_parameter, task_body, timeout_parameter
 from app.http.request import add_model_of_query, caller_of, drain_body, read_body, unless_disconnected
 from app.http.responses import stage_headers
@@ -42,14 +43,6 @@ _SUMMARIES: dict[Task, str] = {
     "summarize": "Summarise texts or files",
     "classify": "Classify texts or files",
 }
-
-# Media types of a body that is read as JSON. Some clients send one of the others when their user states no type.
-_JSON_TYPES = frozenset(
-    (
-        *("", "application/json", "text/json", "text/plain"),
-        *("application/x-www-form-urlencoded", "application/octet-stream"),
-    )
-)
 
 
 class _BareRoute(APIRoute):
@@ -98,7 +91,7 @@ def _endpoint(
         caller = caller_of(request, settings)
         if (sent := media_type(request)) == FORM:
             asked = await _asked_in_form(request)
-        elif sent in _JSON_TYPES or sent.endswith("+json"):
+        elif is_json(sent):
             body = await read_body(request, settings)
             fields = parse_object(body)
             if hugging_face.is_payload(fields):

@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from app.errors import BodyTimeout, BodyTooLarge, InvalidInput, MalformedBody, NagayomiError, UnsupportedMediaType
 from app.files.extraction import SentFile
+from app.http.media_types import media_type
 from app.http.openapi import FORM
 from app.http.request import announced_length, drain_body, refuse_compressed, too_large, waits_for_continue
 from app.settings import Settings
@@ -37,11 +38,6 @@ class Form:
 
     files: list[SentFile] = field(default_factory=list)
     fields: dict[str, list[str]] = field(default_factory=dict)
-
-
-def media_type(request: Request) -> str:
-    """The media type of a body without its parameters, in lower case; empty where none is stated."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_form(request: Request, settings: Settings, max_files: int) -> Form:

@@ -4,7 +4,7 @@ Bodies are read by hand for their errors and their limits. This module knows sch
 the endpoints.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,11 +29,13 @@ ERRORS: dict[int, str] = {
     404: "No such model.",
     408: "The body was not sent in time.",
     413: "The body or the texts are too large.",
+    415: "The body is compressed, or its media type is not read.",
     422: "The request is not valid for this endpoint.",
     429: "The queue is full, or the key's other requests use up what one key may have; see Retry-After.",
     503: "The service is not ready or is shutting down, or the engine failed.",
     504: "The request was not answered in time.",
 }
+_OF_KEYS = {401: ERRORS[401], 429: "The key's other requests use up what one key may have; see Retry-After."}
 ERROR_RESPONSES: Responses = {status: {"model": ErrorResponse, "description": text} for status, text in ERRORS.items()}
 
 
@@ -50,9 +52,12 @@ def prefer_parameter(settings: Settings) -> dict[str, Any]:
     }
 
 
-def json_body(*models: type[BaseModel], examples: Examples) -> dict[str, Any]:
-    """`openapi_extra` of a route that takes any one of these models as its JSON body."""
-    return {"requestBody": {"required": True, "content": _json_content(*models, examples=examples)}}
+def json_body(
+    *models: type[BaseModel], examples: Examples, parameters: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes any one of these models as its JSON body, and these parameters."""
+    content = _json_content(*models, examples=examples)
+    return {"requestBody": {"required": True, "content": content}, "parameters": list(parameters)}
 
 
 def task_body(
@@ -136,7 +141,10 @@ def describe(app: FastAPI, settings: Settings, served: Callable[[], Mapping[str,
 
 
 def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:
-    """The two ways to send a key, whether or not this server asks for one; ApiKeyMiddleware does."""
+    """The two ways to send a key and the errors about it, whether or not this server asks for one.
+
+    ApiKeyMiddleware stands before every route, so they hold for the routes that do not name them as well.
+    """
     how = "A key that was made with `nagayomi keys`. A server without keys needs none."
     schema["components"]["securitySchemes"] = {
         "HTTPBearer": {"type": "http", "scheme": "bearer", "description": how},
@@ -147,6 +155,9 @@ def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:
         for method, operation in operations.items():
             if method != "get" or path not in OPEN_PATHS:
                 operation["security"] = with_key if settings.needs_key else [{}, *with_key]
+                for status, text in _OF_KEYS.items():
+                    content = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="ErrorResponse")}}}
+                    operation["responses"].setdefault(str(status), {"description": text, "content": content})
 
 
 def _name_a_model(schema: dict[str, Any], served: Mapping[str, Task]) -> None:

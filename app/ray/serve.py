@@ -34,7 +34,7 @@ from app.errors import (
     Unauthorized,
 )
 from app.http.auth import KeyRing, is_open, read_keys, token_of
-from app.http.forms import media_type
+from app.http.media_types import media_type
 from app.http.openapi import FORM
 from app.http.request import TIMEOUT_HEADER, drain_body, read_body, timeout_of
 from app.http.responses import CLIENT_GONE, answer_error

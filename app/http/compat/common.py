@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.http.request import caller_of, read_body, unless_disconnected
+from app.errors import UnsupportedMediaType
+from app.http.media_types import is_json, media_type
+from app.http.request import caller_of, drain_body, read_body, unless_disconnected
 from app.http.responses import stage_headers
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Reply, Service
@@ -23,7 +25,15 @@ def as_list(inputs: T | list[T]) -> list[T]:
 
 
 async def body_of(request: Request, service: Service) -> bytes:
-    """The body, within the limits of the settings."""
+    """The body of JSON, within the limits of the settings.
+
+    Raises:
+        UnsupportedMediaType: the body has another media type, or is compressed.
+        BodyTooLarge, BodyTimeout: see `read_body`.
+    """
+    if not is_json(sent := media_type(request)):
+        await drain_body(request)
+        raise UnsupportedMediaType(f"The body is {sent[:100]!r}; send application/json.")
     return await read_body(request, service.settings)
 
 

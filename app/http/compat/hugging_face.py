@@ -28,7 +28,7 @@ from app.http.compat.hugging_face_schemas import (
     TextInputs,
 )
 from app.http.examples import ROOT
-from app.http.openapi import Responses, json_body
+from app.http.openapi import Responses, json_body, timeout_parameter
 from app.http.request import model_in_query
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
@@ -53,7 +53,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         summary="Hugging Face's payload, for the task that its inputs show",
         response_model=functools.reduce(operator.or_, ANSWERS.values()),
         responses=responses,
-        openapi_extra=json_body(*PAYLOADS.values(), examples=ROOT),
+        openapi_extra=json_body(*PAYLOADS.values(), examples=ROOT, parameters=[timeout_parameter(service.settings)]),
         name="infer_hugging_face",
     )
     async def root(request: Request) -> Response:

@@ -17,7 +17,7 @@ from app.http.compat.common import ask, body_of
 from app.http.compat.kserve_tasks import TASKS
 from app.http.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
 from app.http.examples import TENSORS
-from app.http.openapi import Responses, json_body
+from app.http.openapi import Responses, json_body, timeout_parameter
 from app.http.request import model_in_query
 from app.http.responses import stage_headers
 from app.service import Reply, Service
@@ -27,7 +27,7 @@ VERSION = "1"
 JSON_LENGTH = "Inference-Header-Content-Length"
 
 # The path parameters are documented by hand: FastAPI would add an error in its own format for a name it cannot read.
-_NAME = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]}
+_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 class ServerMetadata(BaseModel):
@@ -97,7 +97,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         "/models/{name}/ready",
         summary="Whether a model is served",
         responses=_pick(responses, 404, 503),
-        openapi_extra=_NAME,
+        openapi_extra={"parameters": [_NAME]},
     )
     async def kserve_model_ready(request: Request) -> ModelReady:
         _check_ready(service)
@@ -108,7 +108,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         "/models/{name}",
         summary="Inputs and outputs of a model",
         responses=_pick(responses, 404, 503),
-        openapi_extra=_NAME,
+        openapi_extra={"parameters": [_NAME]},
     )
     async def kserve_model(request: Request) -> ModelMetadata:
         return _metadata(_find(service, request))
@@ -120,7 +120,9 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         description=f"With the header `{JSON_LENGTH}` the body is that many bytes of JSON and then binary data.",
         response_model=InferResponse,
         responses=responses,
-        openapi_extra=json_body(InferRequest, examples=TENSORS) | _NAME,
+        openapi_extra=json_body(
+            InferRequest, examples=TENSORS, parameters=[_NAME, timeout_parameter(service.settings)]
+        ),
     )
     async def kserve_infer(request: Request) -> Response:
         body = await body_of(request, service)

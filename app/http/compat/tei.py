@@ -15,7 +15,7 @@ from starlette.responses import Response
 from app.errors import NagayomiError, Overloaded, Unavailable
 from app.http.compat.common import body_of, exchange
 from app.http.examples import PREDICT
-from app.http.openapi import Responses, json_body
+from app.http.openapi import Responses, json_body, timeout_parameter
 from app.http.request import model_in_query
 from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
@@ -85,7 +85,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         summary="Classify texts, in the format of Text Embeddings Inference",
         response_model=list[Prediction] | list[list[Prediction]],
         responses=responses,
-        openapi_extra=json_body(PredictRequest, examples=PREDICT),
+        openapi_extra=json_body(PredictRequest, examples=PREDICT, parameters=[timeout_parameter(service.settings)]),
     )
     async def predict(request: Request) -> Response:
         try:

@@ -49,6 +49,7 @@ _COMPRESSED = {"content": gzip.compress(b'{"text": "a"}')}
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({**_COMPRESSED, "headers": {"Content-Encoding": "gzip"}}, 415, "send it without compression."),
     ({"content": b"x", "headers": {"Content-Encoding": "identity, BR"}}, 415, "The body is compressed as 'br'"),
+    ({"headers": {"Content-Type": "application/xml"}}, 415, "The body is 'application/xml'; send application/json"),
     (_COMPRESSED, 422, "The body is compressed with gzip"),
     ({"content": b""}, 422, "The body is empty"),
     ({"content": b"\xef\xbb\xbf{}"}, 422, "starts with a byte order mark"),

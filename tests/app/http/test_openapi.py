@@ -141,13 +141,41 @@ def test_the_ways_to_send_a_key_stand_there_whether_one_is_asked_for_or_not(
         assert operation.get("security") == (None if is_open else expected), path
 
 
+async def test_every_operation_that_may_ask_for_a_key_names_its_errors(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    error = {"$ref": "#/components/schemas/ErrorResponse"}
+    for method, path, operation in _operations(document):
+        responses = operation["responses"]
+        if method == "get" and path in OPEN_PATHS:
+            assert not {"401", "429"} & set(responses), path
+        else:
+            shown = [responses[status]["content"]["application/json"]["schema"] for status in ("401", "429")]
+            assert shown == [error, error], (method, path)
+
+
+async def test_every_operation_with_a_json_body_names_its_timeout_and_the_refusal_of_media_types(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    found = []
+    for _, path, operation in _operations(document):
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            assert "415" in operation["responses"], path
+            assert [part["name"] for part in operation["parameters"]].count("X-Timeout-Ms") == 1, path
+            found.append(path)
+    assert sorted(found) == ["/", "/classify", "/predict", "/qa", "/summarize", "/v2/models/{name}/infer"]
+
+
 def test_two_bodies_cannot_have_one_name() -> None:
     def body(kind: Any) -> type[BaseModel]:
         return type("TestBody", (BaseModel,), {"__annotations__": {"a": kind}, "model_config": ConfigDict()})
 
     reference = {"$ref": "#/components/schemas/TestBody"}
     content = {"application/json": {"schema": reference, "examples": {}}}
-    assert json_body(body(int), examples={}) == {"requestBody": {"required": True, "content": content}}
+    assert json_body(body(int), examples={}) == {
+        "requestBody": {"required": True, "content": content},
+        "parameters": [],
+    }
     assert json_body(body(int), examples={})
     with pytest.raises(ValueError, match="two schemas are named TestBody"):
         json_body(body(str), examples={})
