@@ -48,9 +48,9 @@ class TrainingConfig(_Part):
 
     dropout: Share = 0.1  # applies to runs from a checkpoint too
 
-    # Input of the model.
-    normaliser: NormaliserName = "nfkc"
-    segmenter: SegmenterName = "mecab-jumandic"
+    # Input of the model. Default: as the checkpoint was trained, or nfkc and mecab-jumandic where it says nothing.
+    normaliser: NormaliserName | None = None
+    segmenter: SegmenterName | None = None
     # Share of sequences whose positions start at a random place, so that late positions are trained too.
     shifted_share: Share = 0.0
 

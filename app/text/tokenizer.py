@@ -88,10 +88,16 @@ class Tokenizer:
         pieces = tokenizers.Tokenizer.from_file(str(file))
         return cls(pieces, normaliser=normaliser, segmenter=segmenter, token_types=token_types)
 
-    def _special(self, *names: str) -> int:
+    def id_of(self, *names: str) -> int | None:
+        """The token of the first of these names that the vocabulary has."""
         for name in names:
             if (token_id := self._pieces.token_to_id(name)) is not None:
                 return int(token_id)
+        return None
+
+    def _special(self, *names: str) -> int:
+        if (token_id := self.id_of(*names)) is not None:
+            return token_id
         raise BrokenModel(f"The tokenizer has none of the special tokens {', '.join(names)}.")
 
     def _unknown(self) -> int:

@@ -22,7 +22,7 @@ from training.finetune.checkpoint import new_model, save_checkpoint
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
 from training.finetune.fitted_head import fit_head
 from training.runs.distributed import Processes
-from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint
+from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, whole_checkpoint, with_words
 from training.runs.trainer import Trainer, build_optimiser
 
 POOL_BATCHES = 16  # sequences of this many batches are sorted by length before packing, so that block tables are narrow
@@ -129,6 +129,7 @@ class Run(Trainer):
             ConfigError: the configuration does not fit the checkpoint, the reader, or the content of the folder.
             DataError: the data cannot be read, or there is nothing in it to learn from.
         """
+        config = with_words(config)
         super().__init__(config, out, processes or Processes())
         check_same_config(config, out)
         tokenizer = load_tokenizer(config)

@@ -25,7 +25,14 @@ from training.pretrain.masked_lm import MaskedLanguageModel, new_masked_lm, save
 from training.pretrain.masking import MaskedSequence, Schedule, Vocabulary, draw_sequence
 from training.pretrain.token_stream import open_stream
 from training.runs.distributed import Processes, joined
-from training.runs.folder import adopt_tokenizer, check_same_config, load_tokenizer, tokenizer_file, write_losses
+from training.runs.folder import (
+    adopt_tokenizer,
+    check_same_config,
+    load_tokenizer,
+    tokenizer_file,
+    with_words,
+    write_losses,
+)
 from training.runs.trainer import Trainer, build_optimiser
 
 
@@ -43,6 +50,7 @@ class Pretraining(Trainer):
                 the folder; or the processes have different configurations or texts.
             DataError: the texts cannot be read, or are too few.
         """
+        config = with_words(config)
         super().__init__(config, out, processes)
         _check_processes(config, processes)
         check_same_config(config, out)

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -19,8 +19,16 @@ from torch import Tensor
 
 from app.errors import NagayomiError
 from app.text.tokenizer import Tokenizer
+from app.types import NormaliserName, SegmenterName
 from app.validation import explain
+from export.checkpoint import CheckpointError, read_config
 from training.config import ConfigError, TrainingConfig
+
+Config = TypeVar("Config", bound=TrainingConfig)
+
+# How text is prepared where neither the configuration nor the checkpoint says it.
+NORMALISER: NormaliserName = "nfkc"
+SEGMENTER: SegmenterName = "mecab-jumandic"
 
 
 def whole_checkpoint(out: Path) -> Path | None:
@@ -114,17 +122,46 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
         )
 
 
+def with_words(config: Config) -> Config:
+    """The configuration with a normaliser and a segmenter: those of the checkpoint where it names none itself.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or was trained with others.
+    """
+    notes: Any = None
+    if config.checkpoint:
+        try:
+            notes = read_config(Path(config.checkpoint)).get("nagayomi")
+        except CheckpointError as error:
+            raise ConfigError(f"The checkpoint cannot be used: {error}") from error
+    words: dict[str, str] = {}
+    for key, names, default in (
+        ("normaliser", get_args(NormaliserName), NORMALISER),
+        ("segmenter", get_args(SegmenterName), SEGMENTER),
+    ):
+        wanted, noted = getattr(config, key), notes.get(key) if isinstance(notes, dict) else None
+        if noted not in (None, *names):
+            raise ConfigError(f"{config.checkpoint} names the {key} {noted!r}; known are {', '.join(names)}.")
+        if wanted and noted and wanted != noted:
+            raise ConfigError(
+                f"{config.checkpoint} was trained with {key} = {noted}, not {wanted}: --set {key}={noted}."
+            )
+        words[key] = wanted or noted or default
+    return config.model_copy(update=words)
+
+
 def tokenizer_file(config: TrainingConfig) -> Path:
     return Path(config.tokenizer or Path(config.checkpoint) / "tokenizer.json")
 
 
 def load_tokenizer(config: TrainingConfig) -> Tokenizer:
-    """The tokenizer that the configuration names.
+    """The tokenizer that the configuration names, over the words that `with_words` gave it.
 
     Raises:
         ConfigError: it cannot be read.
     """
     file = tokenizer_file(config)
+    assert config.normaliser is not None and config.segmenter is not None
     try:
         return Tokenizer.load(file, normaliser=config.normaliser, segmenter=config.segmenter)
     except NagayomiError:

@@ -60,7 +60,8 @@ def start_model(
         hidden_dropout_prob=config.dropout,
         attention_probs_dropout_prob=config.dropout,
         num_labels=num_labels,
-        pad_token_id=0,
+        # No sequence holds it, and its row stays 0. Without it, no row does.
+        pad_token_id=tokenizer.id_of("[PAD]", "<pad>"),
         cls_token_id=tokenizer.cls_id,
         bos_token_id=tokenizer.cls_id,
         eos_token_id=tokenizer.sep_id,

@@ -65,6 +65,18 @@ def test_errors_name_the_fault(
     assert message in capsys.readouterr().err
 
 
+def test_a_run_from_a_checkpoint_prepares_text_as_the_checkpoint_says(
+    config_file: Path, places_data: Path, whole_run: tuple[Path, list[float]], tmp_path: Path
+) -> None:
+    lines = config_file.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith(("tokenizer", "normaliser", "segmenter"))]
+    config_file.write_text("\n".join(kept), encoding="utf-8")
+    assert train(config_file, places_data, tmp_path / "run", f"checkpoint={whole_run[0]}", "epochs=0") == 0
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())["nagayomi"]
+    assert (saved["normaliser"], saved["segmenter"]) == ("none", "none")
+    assert (saved["training"]["normaliser"], saved["training"]["segmenter"]) == ("none", "none")
+
+
 def test_a_run_from_a_checkpoint_takes_its_weights(
     config_file: Path, whole_run: tuple[Path, list[float]], character_tokenizer: Tokenizer
 ) -> None:

@@ -1,11 +1,13 @@
-"""The layer that a run puts on top of the layers of its checkpoint (`pooling_layer`)."""
+"""The model that a run starts from: the row of the padding token, and the layer on top of those of a checkpoint."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 from safetensors.torch import save_file
+from tokenizers import models
 from transformers import BigBirdConfig
 
 from app.block_tables import AttentionLayout
@@ -83,6 +85,31 @@ def test_queries_of_the_pooling_layer_can_learn(checkpoint: Path, tokenizer: Tok
     weights = top.bert.encoder.layer[-1].state_dict()
     assert torch.count_nonzero(weights["attention.self.query.weight"]) == 0
     assert torch.count_nonzero(weights["attention.self.key.weight"]) == 16 * 16
+
+
+@pytest.mark.parametrize(
+    ("special", "row_of_zeros"),
+    [
+        (("[PAD]", "[UNK]", "[CLS]", "[SEP]"), 0),
+        (("<s>", "<pad>", "</s>", "<unk>"), 1),
+        (("[CLS]", "[SEP]", "[UNK]"), None),
+    ],
+)
+def test_only_the_row_of_the_padding_token_is_never_learned(special: tuple[str, ...], row_of_zeros: int | None) -> None:
+    pieces = tokenizers.Tokenizer(
+        models.WordLevel({piece: row for row, piece in enumerate((*special, "駅"))}, unk_token=special[-1])
+    )
+    tokenizer = Tokenizer(pieces, normaliser="none", segmenter="none")
+    config = FinetuneConfig.model_validate(
+        {"task": "qa", "tokenizer": "t", "hidden": 16, "heads": 2, "sets": [{"reader": "squad", "data": "d.json"}]}
+    )
+    model = start_model(config, "qa", tokenizer, 2, token_types=2)
+    words = model.bert.embeddings.word_embeddings
+    words(torch.arange(tokenizer.vocab_size)).sum().backward()
+    assert words.weight.grad is not None
+    untrained = [row for row, gradient in enumerate(words.weight.grad) if not gradient.any()]
+    assert untrained == ([] if row_of_zeros is None else [row_of_zeros])
+    assert model.saved_config()["pad_token_id"] == row_of_zeros
 
 
 def test_a_pooling_layer_without_a_checkpoint_is_refused(tokenizer: Tokenizer) -> None:
