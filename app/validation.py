@@ -112,16 +112,26 @@ def explain(error: ValidationError, name_of: Callable[[str], str] | None = None,
         most: the most errors to show; without it, all.
     """
     parts = []
-    for item in error.errors(include_url=False, include_input=False)[:most]:
+    for item in _own_errors(error.errors(include_url=False, include_input=False))[:most]:
         message = item["msg"].removeprefix("Value error, ")
         where = ".".join(map(str, item["loc"])) if name_of is None else name_of(str(next(iter(item["loc"]), "")))
         parts.append(f"{where}: {message}" if item["loc"] else message)
     return "; ".join(parts) + "."
 
 
+def _own_errors(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are too short only because pydantic does not count a wrong item, which has an error itself."""
+    places = [item["loc"] for item in details]
+
+    def holds_another(place: tuple[int | str, ...]) -> bool:
+        return any(len(other) > len(place) and other[: len(place)] == place for other in places)
+
+    return [item for item in details if item["type"] != "too_short" or not holds_another(item["loc"])]
+
+
 def _explain_request(error: ValidationError, model: type[BaseModel], place: str) -> str:
     """The first few errors in a request, each as a sentence."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
+    details = _own_errors(error.errors(include_url=False, include_context=False, include_input=False))
     sentences = [_sentence(detail, model, place) for detail in details[:_MAX_SHOWN]]
     if len(details) > _MAX_SHOWN:
         sentences.append(f"There are {len(details) - _MAX_SHOWN} more errors like these.")

@@ -94,6 +94,15 @@ class DataSet(_Part):
         default=HELD_OUT_PERCENT, ge=0, le=99
     )  # kept for evaluation; for sets without a split
 
+    @model_validator(mode="after")
+    def _shares_are_parts_of_one(self) -> Self:
+        if self.unrelated_share + self.removed_share > 1 + 1e-9:
+            raise ValueError(
+                f"unrelated_share ({self.unrelated_share}) and removed_share ({self.removed_share}) are shares of the "
+                "same questions; their sum must be at most 1"
+            )
+        return self
+
 
 class FinetuneConfig(TrainingConfig):
     """A fine-tuning run."""

@@ -31,9 +31,9 @@ def text_files(path: Path) -> list[Path]:
 def read_texts(file: Path) -> Iterator[str]:
     """Texts for pre-training: JSONL of {text}, or plain text in which a blank line ends a text."""
     if file.name.endswith((".jsonl", ".jsonl.gz")):
-        for number, record in enumerate(read_jsonl(file), start=1):
+        for where, record in read_jsonl(file):
             if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-                raise DataError(f'{file}, record {number}: every line is an object with a text under "text".')
+                raise DataError(f'{where}: every line is an object with a text under "text".')
             yield record["text"]
         return
     lines: list[str] = []

@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any, TextIO, TypeGuard, TypeVar
 
 from app.errors import InvalidInput
+from app.text.characters import SURROGATE
+from app.text.normalizer import refuse_surrogates
 from app.text.sentences import split_sentences
 from training.config import ContextUnit
 
 Item = TypeVar("Item")
 
 _TITLE_MARK = " [SEP] "
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # UTF-8 has no other way to write one
 SUMMARY_SENTENCES = 3  # sentences in the summaries that are scored against a reference
 
 
@@ -68,14 +71,20 @@ def read_json(path: Path) -> Any:
             raise DataError(f"{path} is not JSON: {error}.") from error
 
 
-def read_jsonl(path: Path) -> Iterator[Any]:
+def read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
+    """(where, record) of every line that is not empty; `where` is the file and the line, for errors."""
     with opened(path) as file:
         for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DataError(f"{path}, line {number}: not JSON ({error}).") from error
+            where = f"{path}, line {number}"
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{where}: not JSON ({error}).") from error
+            if _ESCAPED_SURROGATE.search(line) and SURROGATE.search(json.dumps(record, ensure_ascii=False)):
+                raise DataError(f"{where}: a text holds a lone surrogate; only Unicode characters are allowed.")
+            yield where, record
 
 
 @contextmanager
@@ -111,7 +120,8 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
     """SQuAD JSON (JaQuAD, JSQuAD and a user's own): a file or a folder of files.
 
     With `context="article"` the paragraphs of one title, over all files, are joined by blank lines to one context,
-    and the start of every answer is moved accordingly.
+    and the start of every answer is moved accordingly. The `title [SEP] ` of JSQuAD's paragraphs stands once, in front.
+    An answer without text is none, as some writers of SQuAD 2 mark questions without an answer.
     """
     articles: dict[str, list[dict[str, Any]]] = {}
     for file in files_under(path, "*.json"):
@@ -124,16 +134,33 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
             articles.setdefault(article.get("title") or f"{file} {number}", []).extend(article["paragraphs"])
     examples = []
     for title, paragraphs in articles.items():
-        joined = "\n\n".join(paragraph["context"] for paragraph in paragraphs)
-        offset = 0
-        for paragraph in paragraphs:
-            text = joined if context == "article" else paragraph["context"]
-            shift = offset if context == "article" else 0
+        texts = [paragraph["context"] for paragraph in paragraphs]
+        joined, moves = _joined(title, texts)
+        for paragraph, text, (first, shift) in zip(paragraphs, texts, moves, strict=True):
             for qa in paragraph["qas"]:
-                answers = tuple((answer["text"], answer["answer_start"] + shift) for answer in qa.get("answers", []))
+                answers = tuple((one["text"], one["answer_start"]) for one in qa.get("answers", []) if one["text"])
+                if context == "article":
+                    text = joined
+                    answers = tuple((answer, at + shift if at >= first else at) for answer, at in answers)
                 examples.append(QuestionExample(str(qa["id"]), qa["question"], text, answers, title))
-            offset += len(paragraph["context"]) + 2
     return examples
+
+
+def _joined(title: str, texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The paragraphs of one article as one text, and (first, shift) of each: from `first` on, characters move by shift.
+
+    What stands before `first` is the title in front of the paragraph, which stands in front of the article too.
+    """
+    mark = title + _TITLE_MARK
+    bodies = [text.removeprefix(mark) for text in texts]
+    head = mark if bodies != list(texts) else ""
+    moves = []
+    at = len(head)
+    for text, body in zip(texts, bodies, strict=True):
+        first = len(text) - len(body)
+        moves.append((first, at - first))
+        at += len(body) + len("\n\n")
+    return head + "\n\n".join(bodies), moves
 
 
 def title_on_its_own(example: QuestionExample) -> QuestionExample:
@@ -151,21 +178,32 @@ def title_on_its_own(example: QuestionExample) -> QuestionExample:
 
 def _check_article(article: Any, where: str) -> None:
     """Refuse records that are not SQuAD, and answers that are not at their `answer_start`."""
-    if isinstance(article, dict) and not isinstance(article.get("title", ""), str | None):
+    title = article.get("title") if isinstance(article, dict) else None
+    if not isinstance(title, str | None):
         raise DataError(f"{where}: the title is a text.")
+    _check_characters(title or "", where)
     for paragraph in _list_in(article, "paragraphs", where):
         if not isinstance(paragraph, dict) or not isinstance(paragraph.get("context"), str):
             raise DataError(f'{where}: every paragraph is an object with a text under "context".')
+        _check_characters(paragraph["context"], where)
         for qa in _list_in(paragraph, "qas", where):
             if not isinstance(qa, dict) or not isinstance(qa.get("question"), str) or "id" not in qa:
                 raise DataError(f'{where}: every entry of "qas" has "id", "question" and "answers".')
             name = f"{where}, question {qa['id']}"
+            _check_characters(qa["question"], name)
             for answer in _list_in(qa, "answers", name) if "answers" in qa else []:
                 text, start = (answer.get("text"), answer.get("answer_start")) if isinstance(answer, dict) else (0, 0)
-                if not isinstance(text, str) or not isinstance(start, int) or start < 0:
+                if not isinstance(text, str) or not isinstance(start, int) or (start < 0 and text):
                     raise DataError(f'{name}: an answer has "text" and "answer_start", a count of code points.')
                 if paragraph["context"][start : start + len(text)] != text:
                     raise DataError(f"{name}: the answer {text!r} is not at character {start} of its context.")
+
+
+def _check_characters(text: str, where: str) -> None:
+    try:
+        refuse_surrogates(text)
+    except InvalidInput as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def _list_in(record: Any, key: str, where: str) -> list[Any]:
@@ -178,24 +216,27 @@ def _list_in(record: Any, key: str, where: str) -> list[Any]:
 def read_labelled(path: Path) -> list[LabelledText]:
     """JSONL of {text, label}."""
     examples = []
-    for record in read_jsonl(path):
+    for where, record in read_jsonl(path):
         if not isinstance(record, dict) or not isinstance(record.get("text"), str) or "label" not in record:
-            raise DataError(f'{path}: every line is an object with "text" and "label".')
-        examples.append(LabelledText(record["text"], str(record["label"])))
+            raise DataError(f'{where}: every line is an object with "text" and "label".')
+        label = record["label"]
+        if not isinstance(label, str | int) or isinstance(label, bool):
+            raise DataError(f"{where}: the label is {json.dumps(label)}; it must be a text or a whole number.")
+        examples.append(LabelledText(record["text"], str(label)))
     return examples
 
 
 def read_summaries(path: Path) -> list[SummaryExample]:
     """JSONL of {sentences or text, summary}; the service's sentence splitter cuts texts."""
     examples = []
-    for record in read_jsonl(path):
+    for where, record in read_jsonl(path):
         if not isinstance(record, dict) or not isinstance(record.get("summary"), str):
-            raise DataError(f'{path}: every line is an object with "summary" and "sentences" or "text".')
+            raise DataError(f'{where}: every line is an object with "summary" and "sentences" or "text".')
         sentences, text = record.get("sentences"), record.get("text")
         if sentences is None and isinstance(text, str):
             sentences = [text[span.start : span.end] for span in split_sentences(text)]
         if not _is_strings(sentences):
-            raise DataError(f'{path}: "sentences" is a list of texts, or "text" is a text.')
+            raise DataError(f'{where}: "sentences" is a list of texts, or "text" is a text.')
         examples.append(SummaryExample(tuple(sentences), record["summary"]))
     return examples
 
@@ -211,8 +252,7 @@ def in_held_out_split(key: str, percent: int) -> bool:
 
 def kyoto_articles(path: Path) -> Iterator[dict[str, Any]]:
     """The Kyoto articles: JSONL of {id, category, title, paragraphs: [{heading} or {sentences}]}."""
-    for number, article in enumerate(read_jsonl(path), start=1):
-        where = f"{path}, article {number}"
+    for where, article in read_jsonl(path):
         for paragraph in _list_in(article, "paragraphs", where):
             if not isinstance(paragraph, dict) or not (
                 isinstance(paragraph["heading"], str)

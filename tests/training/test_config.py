@@ -56,6 +56,12 @@ def test_values_and_overrides(tmp_path: Path) -> None:
         (MINIMAL, ["dropout=1.5"], "dropout: Input should be less than or equal to 1"),
         (MINIMAL, ["sets.0.share=0"], "sets.0.share: Input should be greater than 0"),
         (MINIMAL, ["sets.0.removed_share=2"], "sets.0.removed_share: Input should be less than or equal to 1"),
+        (
+            MINIMAL,
+            ["sets.0.unrelated_share=0.8", "sets.0.removed_share=0.7"],
+            "sets.0: unrelated_share (0.8) and removed_share (0.7) are shares of the same questions; their sum must be "
+            "at most 1",
+        ),
         (MINIMAL, ["sets.0.held_out_percent=100"], "sets.0.held_out_percent: Input should be less than or equal to 99"),
         (MINIMAL, ["sets.0.max_tokens=7"], "sets.0.max_tokens: Input should be greater than or equal to 8"),
         (MINIMAL, ["seed=-1"], "seed: Input should be greater than or equal to 0"),
@@ -79,6 +85,12 @@ def test_errors_are_sentences(text: str, overrides: list[str], message: str, tmp
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^run\.toml: layers: .* greater than or equal to 1; sets\.0\.data: "):
         read_config(_config(tmp_path, MINIMAL), ["layers=0", "sets.0.data=3"])
+
+
+def test_a_wrong_key_of_a_data_set_is_all_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(_config(tmp_path, MINIMAL + "share_ = 3\n"), [])
+    assert str(caught.value) == "run.toml: sets.0.share_: Extra inputs are not permitted."
 
 
 def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:

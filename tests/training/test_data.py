@@ -1,12 +1,14 @@
 import gzip
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from tests.training.conftest import livedoor_archive, squad, write_json, write_jsonl
+from training.config import ContextUnit
 from training.data import (
     DataError,
     LabelledText,
@@ -67,6 +69,41 @@ def test_the_title_of_jsquad_is_a_paragraph_of_its_own() -> None:
     )
     for without in ("梅雨は6月に来る。", "梅雨は\n6月 [SEP] に来る。"):
         assert title_on_its_own(replace(example, context=without, answers=())).context == without
+
+
+def test_the_title_in_every_paragraph_of_jsquad_stands_once_in_front_of_the_article(tmp_path: Path) -> None:
+    paragraphs = [
+        ("梅雨 [SEP] 雨が降る。", [("何?", "雨が")]),
+        ("梅雨 [SEP] 6月に来る。", [("いつ?", "6月"), ("名は?", "梅雨")]),
+        ("梅の実がなる。", [("何の実?", "梅")]),
+    ]
+    file = write_json(tmp_path / "a.json", squad({"梅雨": paragraphs}))
+    joined = "梅雨\n\n雨が降る。\n\n6月に来る。\n\n梅の実がなる。"
+    wanted = [("雨が", 4), ("6月", 11), ("梅雨", 0), ("梅", 19)]
+    examples = [title_on_its_own(example) for example in read_squad(file, "article")]
+    assert [(example.context, example.answers) for example in examples] == [(joined, (one,)) for one in wanted]
+    assert _mistakes(examples) == []
+
+
+@pytest.mark.parametrize("start", [0, -1])
+def test_an_answer_without_text_is_none(start: int, tmp_path: Path) -> None:
+    qa = {"id": 1, "question": "何?", "is_impossible": True, "answers": [{"text": "", "answer_start": start}]}
+    file = write_json(tmp_path / "a.json", {"data": [{"paragraphs": [{"context": "京都", "qas": [qa]}]}]})
+    for unit in get_args(ContextUnit):
+        assert [example.answers for example in read_squad(file, unit)] == [()]
+
+
+@pytest.mark.parametrize(
+    ("context", "question", "place"),
+    [("京\ud800都", "何?", "article 0"), ("京都", "何\ud800?", "article 0, question 1")],
+)
+def test_a_lone_surrogate_is_said_with_its_record(context: str, question: str, place: str, tmp_path: Path) -> None:
+    record = {"data": [{"paragraphs": [{"context": context, "qas": [{"id": 1, "question": question}]}]}]}
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_squad(file)
+    assert str(caught.value).startswith(f"{file}, {place}: The text holds a lone surrogate (U+D800) at character 1; ")
 
 
 def test_squad_by_article_moves_the_answers(tmp_path: Path) -> None:
@@ -133,12 +170,31 @@ def _bytes(path: Path, content: bytes) -> Path:
         (lambda path: list(read_jsonl(path)), "a.jsonl", b'{}\n\n{"a"\n', "line 3: not JSON"),
         (lambda path: list(read_jsonl(path)), "a.jsonl.gz", b"no gzip", "cannot be read"),
         (lambda path: list(read_jsonl(path)), "a.jsonl.gz", _CUT_OFF, "cannot be read"),
+        (
+            lambda path: list(read_jsonl(path)),
+            "a.jsonl",
+            b'\n{"a": ["\\ud83d\\ude00", "\\uDC00"]}\n',
+            "line 2: a text holds a lone surrogate; only Unicode characters are allowed.",
+        ),
         (read_labelled, "a.jsonl", b'{"text": "a"}\n', '"text" and "label"'),
+        (
+            read_labelled,
+            "a.jsonl",
+            b'{"text": "a", "label": 1}\n\n{"text": 1, "label": 1}\n',
+            'line 3: every line is an object with "text" and "label".',
+        ),
+        (
+            read_labelled,
+            "a.jsonl",
+            b'{"text": "a", "label": null}\n',
+            "line 1: the label is null; it must be a text or a whole number.",
+        ),
+        (read_labelled, "a.jsonl", b'{"text": "a", "label": true}\n', "the label is true"),
         (read_labelled, "a.jsonl", b"[]\n", '"text" and "label"'),
         (read_summaries, "a.jsonl", b'{"text": "a"}\n', '"summary"'),
         (read_summaries, "a.jsonl", b'{"summary": "a"}\n', '"sentences" is a list'),
         (read_summaries, "a.jsonl", b'{"summary": "a", "sentences": [1]}\n', '"sentences" is a list'),
-        (lambda path: list(kyoto_articles(path)), "a.jsonl", b"{}\n", 'article 1: there is no list under "paragraphs"'),
+        (lambda path: list(kyoto_articles(path)), "a.jsonl", b"{}\n", 'line 1: there is no list under "paragraphs"'),
         (lambda path: list(kyoto_articles(path)), "a.jsonl", b'{"paragraphs": [{}]}\n', 'a "heading" or a list'),
         (lambda path: list(kyoto_articles(path)), "a.jsonl", b'{"paragraphs": []}\n', 'an "id" and a "category"'),
         (lambda path: list(livedoor_articles(path)), "a.tar.gz", b"no archive", "cannot be read as a tar archive"),

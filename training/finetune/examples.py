@@ -63,7 +63,7 @@ class ExampleSource:
     """
 
     labels: tuple[str, ...] = ()
-    label_weights: FloatArray | None = None  # weight of each label in the loss; None: equal weights
+    label_counts: IntArray = np.zeros(0, dtype=np.int32)  # examples of each label
 
     def __init__(
         self, size: int, draw: Callable[[int, np.random.Generator], TrainingSequence], read: Iterable[object]
@@ -82,12 +82,19 @@ def _digest(values: Iterable[object]) -> str:
 
 
 class Mixture:
-    """The data sets of a run. An epoch reads the configured share of each set, drawn again for every epoch."""
+    """The data sets of a run. An epoch reads the configured share of each set, drawn again for every epoch.
 
-    def __init__(self, sources: Sequence[ExampleSource], shares: Sequence[float]) -> None:
+    `label_weights` holds the weight of each label in the loss; None: equal weights.
+    """
+
+    def __init__(self, sources: Sequence[ExampleSource], shares: Sequence[float], class_balance: float = 0.0) -> None:
         self.sources, self.shares = sources, shares
         self.labels = sources[0].labels
-        self.label_weights = sources[0].label_weights
+        self.label_weights: FloatArray | None = None
+        if class_balance and self.labels:
+            of_sets = [source.label_counts * share for source, share in zip(sources, shares, strict=True)]
+            counts = np.sum(of_sets, axis=0)  # (labels,), of one epoch
+            self.label_weights = ((counts.mean() / counts) ** class_balance).astype(np.float32)
         self.digest = _digest(source.digest for source in sources)
 
     @property
@@ -116,7 +123,7 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
 
     Raises:
         ConfigError: a reader does not exist or does not fit the task, or the sets have different classes.
-        DataError: the data cannot be read.
+        DataError: the data cannot be read, or there is nothing in it to learn from.
     """
     encoded: dict[str, Tokens] = {}  # several sets often read the same texts, at other lengths
     sources = [_source(config, one, data, tokenizer, encoded) for one in config.sets]
@@ -130,7 +137,12 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
             raise ConfigError(
                 f"{one.data} has other classes than {config.sets[0].data}; one run needs the same classes in all sets."
             )
-    return Mixture(sources, [one.share for one in config.sets])
+    if config.task == "classify" and len(sources[0].labels) < 2:
+        raise DataError(
+            f"All texts of {data / config.sets[0].data} have the class {sources[0].labels[0]!r}; a classifier needs at "
+            "least two classes."
+        )
+    return Mixture(sources, [one.share for one in config.sets], config.class_balance)
 
 
 def _source(
@@ -140,7 +152,7 @@ def _source(
     if config.task == "qa" and one.reader in ("squad", "reading-set"):
         return _questions(config, one, question_examples(one.reader, path, one.context), tokenizer, encoded)
     if config.task == "classify" and one.reader in ("kyoto-categories", "livedoor", "labelled"):
-        return _labelled(config, one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer, encoded)
+        return _labelled(one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer, encoded)
     if config.task == "summarize" and one.reader == "reading-set":
         return _summaries(config, one, marked_texts(path), tokenizer)
     raise ConfigError(f"The reader {one.reader!r} has no examples for the task {config.task!r}.")
@@ -203,6 +215,8 @@ def _questions(
         answer_tokens = span[1] - span[0] + 1 if span else 0
         if len(question) + answer_tokens <= one.max_tokens // 2:
             prepared.append(_Question(question, context, span, example))
+    if one.unrelated_share and len({id(asked.context) for asked in prepared}) == 1:
+        raise DataError(f"{one.data} asks about one text only; unrelated_share needs questions about at least two.")
 
     def draw(index: int, rng: np.random.Generator) -> TrainingSequence:
         asked = prepared[index]
@@ -210,9 +224,10 @@ def _questions(
         if span is not None:
             dice = rng.random()
             if dice < one.unrelated_share:
-                other = prepared[int(rng.integers(len(prepared)))]
-                if other.context is not context:  # both questions are about one text, which may answer both
-                    context, span, must_hold = other.context, None, other.span
+                other = asked
+                while other.context is context:  # a question about the same text: the text may answer both
+                    other = prepared[int(rng.integers(len(prepared)))]
+                context, span, must_hold = other.context, None, other.span
             elif dice < one.unrelated_share + one.removed_share:
                 without = _without_sentence(asked)
                 if without is not None:
@@ -285,7 +300,6 @@ def _without_sentence(asked: _Question) -> tuple[Tokens, tuple[int, int]] | None
 
 
 def _labelled(
-    config: FinetuneConfig,
     one: DataSet,
     examples: Sequence[LabelledText],
     tokenizer: Tokenizer,
@@ -311,9 +325,7 @@ def _labelled(
 
     source = ExampleSource(len(examples), draw, examples)
     source.labels = labels
-    if config.class_balance:
-        counts = np.array([sum(example.label == label for example in examples) for label in labels])
-        source.label_weights = ((counts.mean() / counts) ** config.class_balance).astype(np.float32)
+    source.label_counts = np.array([sum(example.label == label for example in examples) for label in labels], np.int32)
     return source
 
 

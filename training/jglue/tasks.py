@@ -116,8 +116,7 @@ def _key(example: Example) -> tuple[str, ...]:
 
 def _records(path: Path, **fields: type | tuple[type, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(where, record) of every line of a JSONL file; each record has these fields with these types."""
-    for number, record in enumerate(read_jsonl(path), start=1):
-        where = f"{path}, record {number}"
+    for where, record in read_jsonl(path):
         for name, kind in fields.items():
             value = record.get(name) if isinstance(record, dict) else None
             if not isinstance(value, kind) or isinstance(value, bool):

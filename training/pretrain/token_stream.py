@@ -17,7 +17,6 @@ import numpy.typing as npt
 from filelock import FileLock
 from tqdm import tqdm
 
-from app.errors import InvalidInput
 from app.text.tokenizer import Tokenizer
 from training.config import PretrainConfig
 from training.corpus import corpus_paths, corpus_texts, read_texts, text_files
@@ -60,31 +59,27 @@ def open_stream(config: PretrainConfig, data: Path, cache: Path, tokenizer: Toke
     return TokenStream(ids, np.memmap(folder / "word_starts.bin", dtype=np.bool_, mode="r"), about["digest"])
 
 
-def _texts(config: PretrainConfig, data: Path) -> Iterator[tuple[str, str]]:
-    """(where, text) of every text of a run."""
+def _texts(config: PretrainConfig, data: Path) -> Iterator[str]:
+    """Every text of a run."""
     if config.corpus:
-        for number, text in enumerate(corpus_texts(data), start=1):
-            yield f"{data}, text {number} of the corpus", text
+        yield from corpus_texts(data)
     for name, share in config.texts.items():
         for file in text_files(data / name):
-            for number, text in enumerate(read_texts(file), start=1):
+            for text in read_texts(file):
                 # The text's hash decides: the same texts on every machine and in every order.
-                if int.from_bytes(hashlib.sha256(text.encode(errors="replace")).digest()[:4], "big") < share * 2**32:
-                    yield f"{file}, text {number}", text
+                if int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") < share * 2**32:
+                    yield text
 
 
-def _write(folder: Path, texts: Iterator[tuple[str, str]], tokenizer: Tokenizer) -> None:
+def _write(folder: Path, texts: Iterator[str], tokenizer: Tokenizer) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     dtype = np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32
     digest = hashlib.sha256()
     tokens = 0
     with (folder / "ids.bin").open("wb") as ids, (folder / "word_starts.bin").open("wb") as word_starts:
-        for where, text in tqdm(texts, desc=f"tokenizing into {folder.parent}", unit=" texts"):
-            try:
-                encoded = tokenizer.encode(text)
-            except InvalidInput as error:
-                raise DataError(f"{where}: {error}") from error
+        for text in tqdm(texts, desc=f"tokenizing into {folder.parent}", unit=" texts"):
+            encoded = tokenizer.encode(text)
             if len(encoded):
                 for array, end, file in (
                     (encoded.ids.astype(dtype), tokenizer.sep_id, ids),

@@ -161,7 +161,8 @@ def load_tokenizer(config: TrainingConfig) -> Tokenizer:
         ConfigError: it cannot be read.
     """
     file = tokenizer_file(config)
-    assert config.normaliser is not None and config.segmenter is not None
+    assert config.normaliser is not None
+    assert config.segmenter is not None
     try:
         return Tokenizer.load(file, normaliser=config.normaliser, segmenter=config.segmenter)
     except NagayomiError:

@@ -80,10 +80,18 @@ def test_a_share_of_the_questions_is_put_to_another_text(tmp_path: Path, charact
     (source,) = build_mixture(_config({"unrelated_share": 0.5}), tmp_path, character_tokenizer).sources
     rng = np.random.default_rng(0)
     drawn = [source.draw(0, rng) for _ in range(400)]
-    # Half are asked for another question's text; that is the other text half of the time.
     seen = Counter((_read(sequence, character_tokenizer), sequence.target.start > 0) for sequence in drawn)
     assert seen.keys() == {(texts[0], True), (texts[1], False)}
-    assert 70 < seen[texts[1], False] < 130
+    assert 160 < seen[texts[1], False] < 240
+
+
+def test_questions_about_one_text_have_no_other_text_to_be_put_to(
+    tmp_path: Path, character_tokenizer: Tokenizer
+) -> None:
+    write_json(tmp_path / "d.json", squad({"t": [(LONG, QUESTIONS)]}))
+    with pytest.raises(DataError) as caught:
+        build_mixture(_config({"unrelated_share": 0.5}), tmp_path, character_tokenizer)
+    assert str(caught.value) == ("d.json asks about one text only; unrelated_share needs questions about at least two.")
 
 
 def test_a_share_of_the_questions_is_put_to_the_text_without_the_answers_sentence(
@@ -274,6 +282,30 @@ def test_splits_share_no_document(tmp_path: Path) -> None:
     assert held_out_summaries("kyoto-leads", kyoto, 10) == [SummaryExample(("甲。",) * 8, "導入" * 20)] * len(held_out)
     categories = labelled_split("kyoto-categories", kyoto, 10)
     assert len(categories[0]) + len(categories[1]) == 202  # a text without characters has no class to learn
+
+
+def test_one_class_is_nothing_to_learn(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
+    file = write_jsonl(tmp_path / "d.jsonl", [{"text": "駅", "label": "A"}] * 2)
+    one = {"reader": "labelled", "data": "d.jsonl", "held_out_percent": 0}
+    with pytest.raises(DataError) as caught:
+        build_mixture(_config(one, task="classify"), tmp_path, character_tokenizer)
+    assert str(caught.value) == f"All texts of {file} have the class 'A'; a classifier needs at least two classes."
+
+
+def test_labels_are_balanced_over_what_an_epoch_reads_of_all_sets(
+    tmp_path: Path, character_tokenizer: Tokenizer
+) -> None:
+    for name, labels in (("a", "xxxy"), ("b", "xyyyyyyy")):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"text": "駅", "label": label} for label in labels])
+    sets = [
+        {"reader": "labelled", "data": f"{name}.jsonl", "held_out_percent": 0, "share": share}
+        for name, share in (("a", 1.0), ("b", 0.5))
+    ]
+    for given in (sets, sets[::-1]):
+        mixture = build_mixture(_config(*given, task="classify", class_balance=1.0), tmp_path, character_tokenizer)
+        assert mixture.label_weights is not None
+        # 3 + 0.5 texts of x, 1 + 3.5 of y.
+        assert mixture.label_weights.tolist() == pytest.approx([4 / 3.5, 4 / 4.5])
 
 
 def test_rare_labels_count_more_the_more_balance_is_asked_for(tmp_path: Path, character_tokenizer: Tokenizer) -> None:

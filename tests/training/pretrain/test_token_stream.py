@@ -51,7 +51,7 @@ def test_compressed_texts_and_other_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("record", ["駅", {"body": "駅"}, {"text": 1}])
 def test_a_record_without_a_text_is_named(record: object, tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "a.jsonl", [{"text": "寺"}, record])
-    with pytest.raises(DataError, match=r'a\.jsonl, record 2: every line is an object with a text under "text"'):
+    with pytest.raises(DataError, match=r'a\.jsonl, line 2: every line is an object with a text under "text"'):
         list(read_texts(file))
 
 
@@ -129,5 +129,5 @@ def test_texts_without_a_word_and_broken_texts_are_refused(
     with pytest.raises(DataError, match="do not contain a single word"):
         open_stream(config, tmp_path, tmp_path / "cache", character_tokenizer)
     (tmp_path / "a.jsonl").write_text('{"text": "駅"}\n{"text": "\\ud800"}\n', encoding="utf-8")
-    with pytest.raises(DataError, match=r"a\.jsonl, text 2: The text holds a lone surrogate"):
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2: a text holds a lone surrogate"):
         open_stream(config, tmp_path, tmp_path / "cache", character_tokenizer)
