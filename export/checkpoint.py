@@ -18,6 +18,7 @@ from transformers import BigBirdConfig
 from app.errors import InvalidInput
 from export.stored_weights import from_stored
 
+_NAMES_BEFORE = {"gamma": "weight", "beta": "bias"}
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -86,11 +87,32 @@ def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor
             f"{directory} holds a {document.get('model_type')!r} model, and only a big_bird can be trained; `nagayomi "
             "warm-start` turns a BERT, RoBERTa or XLM-R into one."
         )
-    return BigBirdConfig(**document), read_weights(directory)
+    refuse_full_attention(document)
+    weights = read_weights(directory)
+    if not any(name.startswith("bert.") for name in weights):  # transformers saves an encoder alone without the prefix
+        weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
+    return BigBirdConfig(**document), weights
+
+
+def refuse_full_attention(document: Mapping[str, Any]) -> None:
+    """Refuse a BigBird that was trained with full attention, because its layers here are block-sparse.
+
+    Raises:
+        CheckpointError: its config.json names another attention.
+    """
+    attention = document.get("attention_type", "block_sparse")
+    if attention != "block_sparse":
+        raise CheckpointError(
+            f"config.json names the attention_type {attention!r}, and only 'block_sparse' is supported: longer texts "
+            "would get other results. Texts of up to (5 + 2 * num_random_blocks) * block_size tokens get the same: if "
+            "no text is longer, write 'block_sparse' there."
+        )
 
 
 def read_weights(directory: Path) -> Mapping[str, Tensor]:
     """The named tensors of model.safetensors or, weights only, of pytorch_model.bin (sharded or not).
+
+    Checkpoints from TensorFlow call the parameters of layer norms gamma and beta; they get the names of today.
 
     Raises:
         CheckpointError: there are no weights, or a .bin holds more than tensors.
@@ -101,10 +123,15 @@ def read_weights(directory: Path) -> Mapping[str, Tensor]:
             weights: dict[str, Tensor] = {}
             for shard in _shards(index):
                 weights |= read(directory / shard)
-            return weights
+            return _of_today(weights)
         if (directory / name).exists():
-            return read(directory / name)
+            return _of_today(read(directory / name))
     raise CheckpointError(f"{directory} has neither model.safetensors nor pytorch_model.bin.")
+
+
+def _of_today(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    named = ((*name.rpartition("."), tensor) for name, tensor in weights.items())
+    return {f"{stem}{dot}{_NAMES_BEFORE.get(last, last)}": tensor for stem, dot, last, tensor in named}
 
 
 def _shards(index: Path) -> list[str]:

@@ -8,20 +8,15 @@ from torch import Tensor, nn
 from export.checkpoint import CheckpointError
 from export.encoder import EncoderModel
 
-_NAMES_BEFORE = {"gamma": "weight", "beta": "bias"}
-
 
 def load_weights(model: EncoderModel, weights: Mapping[str, Tensor]) -> None:
     """Load a transformers state dict in fp32. Heads of other tasks in it are ignored.
-
-    Checkpoints from TensorFlow call the parameters of layer norms gamma and beta.
 
     Raises:
         CheckpointError: the checkpoint lacks a weight of the encoder or of this task's head, or a weight has another
             shape or values that are no numbers.
     """
     own = model.state_dict()
-    weights = {_of_today(name): tensor for name, tensor in weights.items()}
     missing = sorted(own.keys() - weights.keys())
     if missing:
         raise CheckpointError(
@@ -34,11 +29,6 @@ def load_weights(model: EncoderModel, weights: Mapping[str, Tensor]) -> None:
         if not torch.isfinite(weights[name]).all():
             raise CheckpointError(f"The weight {name} of the checkpoint holds NaN or infinity.")
     model.load_state_dict({name: weights[name].to(torch.float32) for name in own})
-
-
-def _of_today(name: str) -> str:
-    stem, _, last = name.rpartition(".")
-    return f"{stem}.{_NAMES_BEFORE[last]}" if last in _NAMES_BEFORE else name
 
 
 def initialise(model: EncoderModel, seed: int, std: float | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 
 from app.types import Task
-from export.checkpoint import CheckpointError, read_config, read_weights
+from export.checkpoint import CheckpointError, read_config, read_weights, refuse_full_attention
 from export.encoder import EncoderModel
 from export.families.bert import Bert
 from export.families.deberta import DebertaV2
@@ -67,6 +67,8 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
     if task not in family.architectures:
         heads = ", ".join(family.architectures)
         raise CheckpointError(f"{document['model_type']} has no head for {task}; it has those for {heads}.")
+    if family is BigBird:
+        refuse_full_attention(document)
     with _naming_config(document):
         config = family.config_class(**document)
     if task == "rerank" and config.num_labels != 1:

@@ -51,6 +51,36 @@ def test_safetensors(checkpoint: Path, qa_model: BigBird) -> None:
     assert_same_weights(checkpoint, qa_model)
 
 
+def test_layer_norms_of_tensorflow_get_the_names_of_today(checkpoint: Path, qa_model: BigBird) -> None:
+    before = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in load_file(checkpoint / "model.safetensors").items()
+    }
+    assert any(name.endswith("gamma") for name in before)
+    save_file(before, checkpoint / "model.safetensors")
+    assert_same_weights(checkpoint, qa_model)
+
+
+def test_an_encoder_alone_gets_the_prefix_of_one_with_a_head(checkpoint: Path) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    encoder = {name: tensor for name, tensor in weights.items() if name.startswith("bert.")}
+    save_file(
+        {name.removeprefix("bert."): tensor for name, tensor in encoder.items()}, checkpoint / "model.safetensors"
+    )
+    _, read = read_checkpoint(checkpoint)
+    assert read.keys() == encoder.keys()
+    assert all(torch.equal(read[name], encoder[name]) for name in encoder)
+
+
+def test_a_bigbird_with_full_attention_is_not_trained(checkpoint: Path) -> None:
+    document = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps(document | {"attention_type": "original_full"}))
+    with pytest.raises(
+        CheckpointError, match=r"^config\.json names the attention_type 'original_full', and only 'block"
+    ):
+        read_checkpoint(checkpoint)
+
+
 def test_bin_is_loaded_weights_only(checkpoint: Path, qa_model: BigBird) -> None:
     as_bin(checkpoint)
     assert_same_weights(checkpoint, qa_model)

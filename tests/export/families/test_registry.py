@@ -9,8 +9,6 @@ import pytest
 from app.cli import main
 from export.checkpoint import CheckpointError
 from export.families.registry import FAMILIES, build_model, family_of
-from export.sharp import sharp_model
-from export.weights import load_weights
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -81,11 +79,6 @@ def test_a_first_position_must_be_one() -> None:
         build_model({"model_type": "big_bird"}, "qa", 1)
 
 
-def test_layer_norms_of_tensorflow_are_taken() -> None:
-    model = sharp_model("bert", "qa")
-    before = {
-        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
-        for name, tensor in model.state_dict().items()
-    }
-    assert any(name.endswith("gamma") for name in before)
-    load_weights(build_model({"model_type": "bert", **model.config.to_dict()}, "qa"), before)
+def test_a_bigbird_with_full_attention_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="names the attention_type 'original_full', and only 'block_sparse' is"):
+        build_model({"model_type": "big_bird", "attention_type": "original_full"}, "qa")
