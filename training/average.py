@@ -6,9 +6,11 @@ the second on short ones. This module knows tensors by name, and does not know t
 """
 
 import argparse
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +20,9 @@ from torch import Tensor
 from app.errors import InvalidInput
 from app.streams import run_module
 from export.stored_weights import from_stored
+
+# What config.json notes about the meaning of a checkpoint's inputs and outputs.
+_MEANINGS = ("task", "segmenter", "normaliser", "overlap_token_type", "sentence_token_types")
 
 
 def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -36,11 +41,41 @@ def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Te
     return {name: torch.lerp(first[name].float(), second[name].float(), 0.5) for name in first}
 
 
+def check_alike(first: Path, second: Path) -> None:
+    """Refuse checkpoints whose weights mean different things, though they have the same names and shapes.
+
+    Raises:
+        InvalidInput: the tokenizers, the labels or the way to read a text differ, or a file cannot be read.
+    """
+    configs = [_json(folder / "config.json") for folder in (first, second)]
+    notes = [config.get("nagayomi") or {} for config in configs]
+    compared = {
+        "tokenizer.json": [_json(folder / "tokenizer.json") for folder in (first, second)],
+        "id2label": [config.get("id2label") for config in configs],
+        **{key: [note.get(key) for note in notes] for key in _MEANINGS},
+    }
+    if unlike := [name for name, (one, other) in compared.items() if one != other]:
+        raise InvalidInput(
+            f"{first} and {second} differ in {', '.join(unlike)}; only checkpoints of one run, or of runs "
+            "that go on from each other, have a mean."
+        )
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{file} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidInput(f"{file} does not hold a JSON object.")
+    return content
+
+
 def _weights(folder: Path) -> dict[str, Tensor]:
     """The weights of a checkpoint, which may be a model of the store, in int8."""
     try:
         return from_stored(load_file(folder / "model.safetensors"))
-    except (SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise InvalidInput(f"{folder / 'model.safetensors'} cannot be read: {error}") from error
 
 
@@ -52,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     args = parser.parse_args(arguments)
+    if args.out.resolve() in (args.first.resolve(), args.second.resolve()):
+        raise InvalidInput(f"--out {args.out} is one of the two checkpoints, and would replace it; use another folder.")
+    check_alike(args.first, args.second)
     mean = mean_of(*(_weights(folder) for folder in (args.first, args.second)))
     args.out.mkdir(parents=True, exist_ok=True)
     save_file(mean, args.out / "model.safetensors")
