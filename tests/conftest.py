@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def tiny_tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from training.vocabulary import train_unigram, word_counts
 
-    counts = word_counts([VOCABULARY_TEXT] * 4, "nfkc")
+    counts = word_counts([VOCABULARY_TEXT] * 4, "nfkc", "mecab-jumandic")
     file = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     train_unigram(counts, vocab_size=300, character_coverage=1.0).save(str(file))
     return file

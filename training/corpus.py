@@ -68,6 +68,16 @@ def corpus_texts(data: Path) -> Iterator[str]:
             yield text
 
 
+def texts_under(paths: Iterable[Path]) -> Iterator[str]:
+    """The texts of files, of files in folders, and of folders that hold data sets (`corpus_texts`)."""
+    for path in paths:
+        if path.is_dir() and (path / "jaquad").is_dir():
+            yield from corpus_texts(path)
+            continue
+        for file in text_files(path):
+            yield from read_texts(file)
+
+
 def dedupe(texts: Iterable[str]) -> Iterator[str]:
     seen: set[str] = set()
     for text in texts:

@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 import sentencepiece
 import tokenizers
@@ -18,21 +19,25 @@ from tokenizers import models, pre_tokenizers, processors
 from tqdm import tqdm
 
 from app.text.normalizer import normalise
-from app.text.segmenter import MecabSegmenter, cut_words
-from app.types import NormaliserName
-from training.corpus import corpus_texts
+from app.text.segmenter import NoSegmenter, build_segmenter, cut_words
+from app.types import NormaliserName, SegmenterName
+from training.corpus import texts_under
 from training.data import DataError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def word_counts(texts: Iterable[str], normaliser: NormaliserName) -> Counter[str]:
-    """The frequency of every word of the segmenter in the texts."""
-    segmenter = MecabSegmenter()
+def word_counts(texts: Iterable[str], normaliser: NormaliserName, segmenter: SegmenterName) -> Counter[str]:
+    """The frequency of every word of the segmenter in the texts; without one, words stand between white space.
+
+    Raises:
+        BrokenModel: the segmenter is not installed.
+    """
+    cutter = build_segmenter(segmenter) or NoSegmenter()
     counts: Counter[str] = Counter()
     for text in texts:
         normalised = normalise(text, normaliser).text
-        counts.update(normalised[start:end] for start, end in cut_words(normalised, segmenter))
+        counts.update(normalised[start:end] for start, end in cut_words(normalised, cutter))
     return counts
 
 
@@ -96,14 +101,28 @@ def _rust_tokenizer(pieces: list[tuple[str, float]]) -> tokenizers.Tokenizer:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="texts (.txt or .jsonl files, folders of them, or a folder of data sets)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="tokenizer.json to write")
     parser.add_argument("--vocab-size", type=int, default=16_000)
+    parser.add_argument(
+        "--segmenter",
+        choices=get_args(SegmenterName),
+        default="mecab-jumandic",
+        help="cuts the texts into words, and a model with this vocabulary must name it (default: mecab-jumandic)",
+    )
+    parser.add_argument("--normaliser", choices=get_args(NormaliserName), default="nfkc", help="(default: nfkc)")
 
 
 def run(args: argparse.Namespace) -> int:
-    texts = tqdm(corpus_texts(args.data), desc="counting words", unit=" texts")
-    tokenizer = train_unigram(word_counts(texts, "nfkc"), args.vocab_size)
+    texts = tqdm(texts_under(args.data), desc="counting words", unit=" texts")
+    tokenizer = train_unigram(word_counts(texts, args.normaliser, args.segmenter), args.vocab_size)
     tokenizer.save(str(args.out))
     print(json.dumps({"pieces": tokenizer.get_vocab_size(), "file": str(args.out)}))
     return 0

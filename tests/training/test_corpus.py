@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 from tests.training.conftest import livedoor_archive, squad, write_json
-from training.corpus import corpus_texts, dedupe
+from training.corpus import corpus_texts, dedupe, texts_under
 from training.data import in_held_out_split
 
 
@@ -21,7 +21,7 @@ def test_the_corpus_holds_no_held_out_document(tmp_path: Path) -> None:
     livedoor_archive(tmp_path / "livedoor" / "ldcc.tar.gz", {"text/a/a-1.txt": "\n\n本文".encode()})
     assert not in_held_out_split("a-1.txt", 10)
 
-    assert list(corpus_texts(tmp_path)) == [
+    wanted = [
         "千年の都。",
         "鴨川。",
         "大阪城がある。",
@@ -31,6 +31,9 @@ def test_the_corpus_holds_no_held_out_document(tmp_path: Path) -> None:
         "寺は古い。山にある。\n歴史",
         "本文",
     ]
+    assert list(corpus_texts(tmp_path)) == wanted
+    (tmp_path / "more.txt").write_text("甲\n\n乙\n", encoding="utf-8")
+    assert list(texts_under([tmp_path / "more.txt", tmp_path])) == ["甲\n", "乙\n", *wanted]
 
 
 def test_dedupe_keeps_the_order() -> None:

@@ -7,6 +7,8 @@ import pytest
 import tokenizers
 
 from app.text.tokenizer import Tokenizer
+from app.types import SegmenterName
+from tests.training.conftest import write_jsonl
 from training import vocabulary
 from training.vocabulary import SPECIAL_TOKENS, train_unigram, word_counts
 
@@ -14,14 +16,14 @@ TEXT = "京都は千年の都であり、京都には寺が多い。東京は日
 
 
 def test_words_are_counted_as_they_are_served() -> None:
-    counts = word_counts(["京都は京都。", "ＡＢＣ AB\u200bC"], "nfkc")
+    counts = word_counts(["京都は京都。", "ＡＢＣ AB\u200bC"], "nfkc", "mecab-jumandic")
     assert counts["京都"] == 2
     assert counts["ABC"] == 2
     assert not any(word.isspace() or not word for word in counts)
 
 
 def test_pieces_have_no_mark_and_frequent_words_are_whole() -> None:
-    pieces = train_unigram(word_counts([TEXT] * 30, "nfkc"), vocab_size=80, character_coverage=1.0)
+    pieces = train_unigram(word_counts([TEXT] * 30, "nfkc", "mecab-jumandic"), vocab_size=80, character_coverage=1.0)
     vocab = pieces.get_vocab()
     assert [pieces.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
     assert not any("▁" in piece for piece in vocab)
@@ -31,7 +33,7 @@ def test_pieces_have_no_mark_and_frequent_words_are_whole() -> None:
 
 
 def test_training_gives_the_same_file_twice() -> None:
-    counts = word_counts([TEXT] * 5, "nfkc")
+    counts = word_counts([TEXT] * 5, "nfkc", "mecab-jumandic")
     backwards = Counter(dict(reversed(list(counts.items()))))
     assert train_unigram(counts, 60).to_str() == train_unigram(backwards, 60).to_str()
 
@@ -42,13 +44,24 @@ def test_rare_characters_are_unknown() -> None:
     assert "鬱" in train_unigram(counts, 20, character_coverage=1.0).get_vocab()
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(vocabulary, "corpus_texts", lambda data: iter([TEXT] * 20))
+@pytest.mark.parametrize(("segmenter", "first"), [("mecab-jumandic", "京都"), ("none", "京都は千年の都であり")])
+def test_words_are_those_of_the_named_segmenter(segmenter: SegmenterName, first: str) -> None:
+    assert next(iter(word_counts(["京都は千年の都であり 古い"], "nfkc", segmenter))) == first
+
+
+def test_text_is_normalised_as_asked() -> None:
+    counts = [word_counts(["ＡＢ"], normaliser, "none") for normaliser in ("nfkc", "none")]
+    assert counts == [Counter({"AB": 1}), Counter({"ＡＢ": 1})]
+
+
+def test_the_command_reads_files_and_folders_of_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text(f"{TEXT}\n\n" * 10, encoding="utf-8")
+    write_jsonl(tmp_path / "folder" / "b.jsonl", [{"text": TEXT}] * 10)
     parser = argparse.ArgumentParser()
     vocabulary.add_arguments(parser)
     out = tmp_path / "tokenizer.json"
-    arguments = ["--data", str(tmp_path), "--out", str(out), "--vocab-size", "70"]
-    assert vocabulary.run(parser.parse_args(arguments)) == 0
+    paths = [str(tmp_path / "a.txt"), str(tmp_path / "folder")]
+    assert vocabulary.run(parser.parse_args(["--data", *paths, "--out", str(out), "--vocab-size", "70"])) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["pieces"] == tokenizers.Tokenizer.from_file(str(out)).get_vocab_size() <= 70
     tokens = Tokenizer.load(out, normaliser="nfkc", segmenter="mecab-jumandic").encode(TEXT)
