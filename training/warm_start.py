@@ -10,8 +10,8 @@ knows weights, and trains nothing.
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,8 +22,9 @@ from tqdm import tqdm
 from transformers import BigBirdConfig
 
 from app.types import NormaliserName, SegmenterName
-from export.checkpoint import CheckpointError, locate, read_weights
-from training.corpus import corpus_texts, read_texts, text_files
+from export.checkpoint import CheckpointError, locate, read_config, read_weights
+from export.tokenizer_files import read_tokenizer
+from training.corpus import texts_under
 from training.pruned_vocabulary import WarmStartError, pruned
 
 # Families with the encoder of BERT, and the prefix of their weights in a checkpoint with a head.
@@ -34,11 +35,14 @@ BLOCK_SIZE = 64
 
 @dataclass(frozen=True)
 class Source:
-    """An encoder from its directory: configuration, weights without prefix, and tokenizer.json."""
+    """An encoder from its directory: configuration, weights without prefix, tokenizer.json, and how it cuts words."""
 
     config: Mapping[str, Any]
     weights: Mapping[str, Tensor]
     tokenizer: dict[str, Any]
+    segmenter: SegmenterName | None  # None: its pieces stand for words, and no file names the segmenter
+    normaliser: NormaliserName | None  # None: no file says it
+    first_position: int  # the row of the first token's position
 
 
 def read_source(encoder: str) -> Source:
@@ -49,11 +53,8 @@ def read_source(encoder: str) -> Source:
     """
     try:
         directory = locate(encoder)
-        config = _json_object(directory / "config.json")
-        weights = read_weights(directory)
-        file = directory / "tokenizer.json"
-        tokenizer = _json_object(file) if file.exists() else None
-    except (CheckpointError, OSError, ValueError) as error:
+        config = read_config(directory)
+    except CheckpointError as error:
         raise WarmStartError(f"The encoder {encoder} cannot be read: {error}") from error
     family = config.get("model_type")
     if family not in PREFIXES:
@@ -62,24 +63,28 @@ def read_source(encoder: str) -> Source:
         )
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise WarmStartError(f"{encoder} has relative positions; a BigBird needs learned absolute ones.")
-    if tokenizer is None:
-        raise WarmStartError(
-            f"{encoder} has no tokenizer.json. transformers writes one: save its fast tokenizer there."
-        )
     if missing := [name for name in _NEEDED_KEYS if not isinstance(config.get(name), int)]:
         raise WarmStartError(f"The config.json of {encoder} lacks {', '.join(missing)}.")
+    try:
+        weights, files = read_weights(directory), read_tokenizer(directory)
+    except CheckpointError as error:
+        raise WarmStartError(f"The encoder {encoder} cannot be read: {error}") from error
     prefix = PREFIXES[family]
     bare = {name.removeprefix(prefix): tensor.float() for name, tensor in weights.items()}
     if "embeddings.word_embeddings.weight" not in bare:
         raise WarmStartError(f"{encoder} has no word embeddings of a {family} encoder among its weights.")
-    return Source(config, bare, tokenizer)
-
-
-def _json_object(file: Path) -> dict[str, Any]:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{file.name} does not hold a JSON object")
-    return content
+    noted = config.get("nagayomi")
+    notes: dict[str, Any] = noted if isinstance(noted, dict) else {}  # of an encoder that this program exported
+    # RoBERTa's positions begin after the padding id: create_position_ids_from_input_ids of transformers.
+    first = 0 if family == "bert" else config["pad_token_id"] + 1
+    return Source(
+        config,
+        bare,
+        json.loads(files.pieces.to_str()),
+        notes.get("segmenter", files.segmenter),
+        notes.get("normaliser", files.normaliser),
+        notes.get("first_position", first),
+    )
 
 
 def bigbird_config(source: Source, vocab_size: int, positions: int, token_types: int) -> BigBirdConfig:
@@ -133,21 +138,20 @@ def bigbird_weights(source: Source, kept: list[int], positions: int, token_types
         kept: the rows of the source's vocabulary in the order of the new one.
 
     Raises:
-        WarmStartError: the checkpoint lacks a weight of the encoder.
+        WarmStartError: the checkpoint lacks a weight of the encoder, or the row of the first position.
     """
     weights = source.weights
-    # RoBERTa's positions begin after the padding id: create_position_ids_from_input_ids of transformers.
-    first = 0 if source.config["model_type"] == "bert" else int(source.config["pad_token_id"]) + 1
     try:
         types = weights["embeddings.token_type_embeddings.weight"]
         words = weights["embeddings.word_embeddings.weight"]
         if max(kept) >= len(words):
             raise WarmStartError(f"The tokenizer has {max(kept) + 1} pieces, the encoder {len(words)} embeddings.")
+        places, first = weights["embeddings.position_embeddings.weight"], source.first_position
+        if not 0 <= first < len(places):
+            raise WarmStartError(f"The first position is {first}; it must be from 0 to {len(places) - 1}.")
         changed = {
             "embeddings.word_embeddings.weight": words[kept],
-            "embeddings.position_embeddings.weight": repeated_positions(
-                weights["embeddings.position_embeddings.weight"], first, positions
-            ),
+            "embeddings.position_embeddings.weight": repeated_positions(places, first, positions),
             # Additional rows are copies of the source's first, so that all types behave alike at first.
             "embeddings.token_type_embeddings.weight": torch.cat(
                 [types[:token_types], types[:1].expand(max(0, token_types - len(types)), -1)]
@@ -167,13 +171,29 @@ def bigbird_weights(source: Source, kept: list[int], positions: int, token_types
     return {f"bert.{name}": tensor.contiguous() for name, tensor in (changed | unchanged).items()}
 
 
-def _texts(files: Iterable[Path]) -> Iterator[str]:
-    for path in files:
-        if path.is_dir() and (path / "jaquad").is_dir():
-            yield from corpus_texts(path)
-            continue
-        for file in text_files(path):
-            yield from read_texts(file)
+def words_of(
+    source: Source, segmenter: SegmenterName | None, normaliser: NormaliserName | None, *, prunes: bool
+) -> tuple[SegmenterName, NormaliserName]:
+    """The segmenter and the normaliser of the new checkpoint: those given, or else those of the source's files.
+
+    Raises:
+        WarmStartError: neither names both, or the pieces do not fit the words of the segmenter given.
+    """
+    said = source.segmenter
+    if said is None and (segmenter is None or (normaliser or source.normaliser) is None):
+        raise WarmStartError(
+            "The pieces of the encoder stand for words, and its files do not say how a text is cut into them: give "
+            "--segmenter and --normaliser as its card names them."
+        )
+    fits = segmenter in (None, said) or said is None or source.tokenizer["model"]["type"] == "WordPiece"
+    if not fits and not prunes:
+        raise WarmStartError(
+            f"--segmenter {segmenter} needs --corpus, or an encoder with WordPiece: the files of this encoder say "
+            f"{said}, and its pieces would not fit the words."
+        )
+    # Files that name no segmenter leave the normaliser to the pieces; this program's own step before them is NFKC.
+    known = None if said == "none" else source.normaliser
+    return segmenter or said or "none", normaliser or known or "nfkc"
 
 
 def warm_start(
@@ -183,10 +203,14 @@ def warm_start(
     corpus: Iterable[Path] = (),
     positions: int = 4096,
     token_types: int = 3,
-    segmenter: SegmenterName = "none",
-    normaliser: NormaliserName = "nfkc",
+    segmenter: SegmenterName | None = None,
+    normaliser: NormaliserName | None = None,
+    first_position: int | None = None,
 ) -> dict[str, int]:
     """Write a BigBird checkpoint; see the module. Returns its sizes.
+
+    Args:
+        segmenter, normaliser, first_position: as the encoder was trained; None: what its files say.
 
     Raises:
         WarmStartError: the encoder or a number cannot be used.
@@ -196,17 +220,17 @@ def warm_start(
         if number < least:
             raise WarmStartError(f"{number} {name} are too few; at least {least} are needed.")
     source = read_source(encoder)
+    if first_position is not None:
+        source = replace(source, first_position=first_position)
     tokenizer = source.tokenizer
     files = list(corpus)
+    segmenter, normaliser = words_of(source, segmenter, normaliser, prunes=bool(files))
     if files:
-        texts = tqdm(_texts(files), desc="counting pieces", unit=" texts")
+        texts = tqdm(texts_under(files), desc="counting pieces", unit=" texts")
         tokenizer, kept = pruned(tokenizer, texts, segmenter=segmenter, normaliser=normaliser)
-    elif segmenter != "none":
-        raise WarmStartError("--segmenter needs --corpus: the pieces must fit the words of the segmenter.")
     else:
         kept = list(range(len(source.weights["embeddings.word_embeddings.weight"])))
-    new = Source(source.config, source.weights, tokenizer)
-    config = bigbird_config(new, len(kept), positions, token_types)
+    config = bigbird_config(replace(source, tokenizer=tokenizer), len(kept), positions, token_types)
     if source.config["pad_token_id"] not in kept:
         raise WarmStartError(
             "The padding piece was removed, because the tokenizer does not list it among its added tokens."
@@ -248,10 +272,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--segmenter",
         choices=get_args(SegmenterName),
-        default="none",
-        help="with --corpus: cut pieces at the words of this segmenter (default: none)",
+        help="cut the text into the words of this segmenter; another than the encoder's needs --corpus, which fits the "
+        "pieces to its words, or WordPiece (default: what the encoder's files say)",
     )
-    parser.add_argument("--normaliser", choices=get_args(NormaliserName), default="nfkc", help="(default: nfkc)")
+    parser.add_argument(
+        "--normaliser",
+        choices=get_args(NormaliserName),
+        help="(default: what the encoder's files say of a segmenter's text, else nfkc)",
+    )
+    parser.add_argument(
+        "--first-position",
+        type=int,
+        metavar="ROW",
+        help="of RoBERTa and its kin: the row of the first token's position, if the encoder was trained with another "
+        "than transformers gives it: rinna/japanese-roberta-base needs 0",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -263,6 +298,7 @@ def run(args: argparse.Namespace) -> int:
         token_types=args.token_types,
         segmenter=args.segmenter,
         normaliser=args.normaliser,
+        first_position=args.first_position,
     )
     print(json.dumps({"out": str(args.out), **sizes}))
     return 0

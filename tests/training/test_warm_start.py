@@ -9,12 +9,14 @@ import pytest
 import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import models
 from transformers import (
     BigBirdModel,
     PreTrainedModel,
 )
 
 from app.cli import main
+from tests.training.conftest import write_json
 from tests.training.tiny_encoders import (
     FAMILIES,
     POSITIONS,
@@ -141,10 +143,10 @@ def test_an_encoder_that_cannot_become_a_bigbird(encoders: dict[str, Path], tmp_
     assert fault(narrow) == f"The config.json of {narrow} lacks hidden_size, pad_token_id."
     without = _broken(encoders, tmp_path / "d")
     (without / "tokenizer.json").unlink()
-    assert "has no tokenizer.json. transformers writes one" in fault(without)
+    assert "has no tokenizer: neither tokenizer.json nor one of " in fault(without)
     (without / "tokenizer.json").write_text("[]")
-    assert "tokenizer.json does not hold a JSON object" in fault(without)
-    (without / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}, "added_tokens": []}')
+    assert "tokenizer.json cannot be read: " in fault(without)
+    tokenizers.Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")).save(str(without / "tokenizer.json"))
     assert fault(without) == "The tokenizer has none of the special tokens [SEP], </s>."
     (without / "config.json").write_text("{")
     assert fault(without).startswith(f"The encoder {without} cannot be read: ")
@@ -156,7 +158,102 @@ def test_an_encoder_that_cannot_become_a_bigbird(encoders: dict[str, Path], tmp_
     assert fault(lacking) == "The encoder lacks the weight encoder.layer.1.output.dense.bias."
     assert fault(encoders["bert"], positions=63) == "63 positions are too few; at least 64 are needed."
     assert fault(encoders["bert"], token_types=0) == "0 token types are too few; at least 1 are needed."
-    assert "--segmenter needs --corpus" in fault(encoders["bert"], segmenter="mecab-jumandic")
+    assert fault(encoders["xlm-roberta"], segmenter="mecab-jumandic") == (
+        "--segmenter mecab-jumandic needs --corpus, or an encoder with WordPiece: the files of this encoder say none, "
+        "and its pieces would not fit the words."
+    )
+    for first in (-1, POSITIONS + 2):
+        assert fault(encoders["roberta"], first_position=first) == (
+            f"The first position is {first}; it must be from 0 to {POSITIONS + 1}."
+        )
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    settings: dict[str, str] = json.loads((folder / "config.json").read_text())["nagayomi"]
+    return settings
+
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "東", "##京", "東京", "##都", "京", "##庁", "都", "鬱", "한"]
+
+
+@pytest.fixture
+def japanese_bert(encoders: dict[str, Path], tmp_path: Path) -> Path:
+    """The BERT with the files of a BertJapaneseTokenizer in the place of its tokenizer.json."""
+    folder = _broken(encoders, tmp_path / "japanese")
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
+    kwargs = {"mecab_dic": "unidic_lite", "normalize_text": False}
+    settings = {"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab", "mecab_kwargs": kwargs}
+    write_json(folder / "tokenizer_config.json", settings)
+    return folder
+
+
+def test_the_files_of_a_bert_japanese_tokenizer_name_pieces_and_words(japanese_bert: Path, tmp_path: Path) -> None:
+    warm_start(str(japanese_bert), tmp_path / "out")
+    pieces = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert pieces.get_vocab() == {piece: number for number, piece in enumerate(PIECES)}
+    assert pieces.encode("東京 都庁", add_special_tokens=False).tokens == ["東京", "都", "##庁"]
+    assert _settings(tmp_path / "out") == {"segmenter": "mecab-unidic-lite", "normaliser": "none"}
+
+
+def test_words_that_a_tokenizer_json_cannot_name_are_those_of_the_tokenizer_config(
+    encoders: dict[str, Path], japanese_bert: Path, tmp_path: Path
+) -> None:
+    (japanese_bert / "tokenizer.json").write_bytes((encoders["bert"] / "tokenizer.json").read_bytes())
+    warm_start(str(japanese_bert), tmp_path / "out")
+    assert _settings(tmp_path / "out") == {"segmenter": "mecab-unidic-lite", "normaliser": "none"}
+
+
+def test_a_segmenter_that_fits_the_pieces_needs_no_corpus(
+    encoders: dict[str, Path], japanese_bert: Path, tmp_path: Path
+) -> None:
+    warm_start(str(japanese_bert), tmp_path / "same", segmenter="mecab-unidic-lite", normaliser="nfkc")
+    assert _settings(tmp_path / "same") == {"segmenter": "mecab-unidic-lite", "normaliser": "nfkc"}
+    warm_start(str(encoders["bert"]), tmp_path / "wordpiece", segmenter="mecab-jumandic")
+    assert _settings(tmp_path / "wordpiece") == {"segmenter": "mecab-jumandic", "normaliser": "nfkc"}
+
+
+def test_pieces_that_stand_for_words_need_the_names_of_segmenter_and_normaliser(
+    encoders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = _broken(encoders, tmp_path / "a", "xlm-roberta")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    words = ("京都", "都庁", "人")
+    tokenizer["model"]["vocab"] = [
+        [f"▁{piece}" if piece in words else piece, score] for piece, score in tokenizer["model"]["vocab"]
+    ]
+    write_json(folder / "tokenizer.json", tokenizer)
+    for given in ({}, {"segmenter": "jumanpp"}, {"normaliser": "nfkc"}):
+        with pytest.raises(WarmStartError, match="give --segmenter and --normaliser as its card names them"):
+            warm_start(str(folder), tmp_path / "out", **given)
+    warm_start(str(folder), tmp_path / "out", segmenter="jumanpp", normaliser="zenkaku")
+    assert _settings(tmp_path / "out") == {"segmenter": "jumanpp", "normaliser": "zenkaku"}
+
+
+def test_positions_begin_where_the_encoder_was_trained_to_begin(encoders: dict[str, Path], tmp_path: Path) -> None:
+    def rows(folder: Path, **options: Any) -> torch.Tensor:
+        warm_start(str(folder), tmp_path / "out", positions=64, **options)
+        return load_file(tmp_path / "out" / "model.safetensors")["bert.embeddings.position_embeddings.weight"]
+
+    source = load_file(encoders["roberta"] / "model.safetensors")["roberta.embeddings.position_embeddings.weight"]
+    assert torch.equal(rows(encoders["roberta"]), source[2:66])
+    assert torch.equal(rows(encoders["roberta"], first_position=0), source[:64])
+    noted = _broken(encoders, tmp_path / "noted", "roberta", nagayomi={"first_position": 0})
+    assert torch.equal(rows(noted), source[:64])
+
+
+def test_layer_norms_of_tensorflow_are_taken(encoders: dict[str, Path], tmp_path: Path) -> None:
+    folder = _broken(encoders, tmp_path / "a")
+    weights = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in load_file(folder / "model.safetensors").items()
+    }
+    save_file(weights, folder / "model.safetensors")
+    for source, out in ((encoders["bert"], "today"), (folder, "before")):
+        warm_start(str(source), tmp_path / out, positions=64)
+    today, before = (load_file(tmp_path / out / "model.safetensors") for out in ("today", "before"))
+    assert today.keys() == before.keys()
+    assert all(torch.equal(today[name], before[name]) for name in today)
 
 
 def test_a_vocabulary_that_cannot_be_cut_down(encoders: dict[str, Path], tmp_path: Path) -> None:
