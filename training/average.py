@@ -49,7 +49,7 @@ def check_alike(first: Path, second: Path) -> None:
     """
     configs = [_json(folder / "config.json") for folder in (first, second)]
     notes = [config.get("nagayomi") or {} for config in configs]
-    compared = {
+    compared: dict[str, list[Any]] = {
         "tokenizer.json": [_json(folder / "tokenizer.json") for folder in (first, second)],
         "id2label": [config.get("id2label") for config in configs],
         **{key: [note.get(key) for note in notes] for key in _MEANINGS},

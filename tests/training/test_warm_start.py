@@ -223,7 +223,8 @@ def test_pieces_that_stand_for_words_need_the_names_of_segmenter_and_normaliser(
         [f"▁{piece}" if piece in words else piece, score] for piece, score in tokenizer["model"]["vocab"]
     ]
     write_json(folder / "tokenizer.json", tokenizer)
-    for given in ({}, {"segmenter": "jumanpp"}, {"normaliser": "nfkc"}):
+    too_little: tuple[dict[str, Any], ...] = ({}, {"segmenter": "jumanpp"}, {"normaliser": "nfkc"})
+    for given in too_little:
         with pytest.raises(WarmStartError, match="give --segmenter and --normaliser as its card names them"):
             warm_start(str(folder), tmp_path / "out", **given)
     warm_start(str(folder), tmp_path / "out", segmenter="jumanpp", normaliser="zenkaku")
