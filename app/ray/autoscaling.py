@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.serve.config import AutoscalingContext
 
-# Reported by every replica; see `Reader.record_autoscaling_stats`.
+# Reported by every replica; see `Gateway.record_autoscaling_stats`.
 METRIC = "outstanding_tokens"
 
 

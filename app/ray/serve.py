@@ -1,6 +1,6 @@
 """The service on a Ray cluster: `serve run app.ray.serve:app`, or `serve deploy docker/serve.yaml`.
 
-There are two deployments. `Reader` holds the application of app/main.py with its models, and scales. `Ingress` takes
+There are two deployments. `Gateway` holds the application of app/main.py with its models, and scales. `Ingress` takes
 requests, holds no model, and keeps each request until its answer arrives: when the replica with it dies, another one
 gets it. docs/decisions/0021-ray.md gives the reasons. Every argument is a setting (`serve run app.ray.serve:app
 model_store=/models`); GPUs, replicas and limits of the deployments are options of Ray Serve, see docker/serve.yaml.
@@ -68,12 +68,12 @@ def app(args: dict[str, Any]) -> Application:
         )
     settings = settings.model_copy(update={"model_store": settings.model_store.absolute(), "max_jobs": 0})
     resources = {"num_cpus": settings.intra_op_threads or 1, "num_gpus": int(settings.provider in get_args(GpuTarget))}
-    reader = Reader.options(  # type: ignore[attr-defined]
+    gateway = Gateway.options(  # type: ignore[attr-defined]
         ray_actor_options=resources,
         graceful_shutdown_timeout_s=settings.drain_timeout_s,
         autoscaling_config=_scaling(settings),
     )
-    return Ingress.bind(reader.bind(settings), settings)  # type: ignore[attr-defined,no-any-return]
+    return Ingress.bind(gateway.bind(settings), settings)  # type: ignore[attr-defined,no-any-return]
 
 
 def _scaling(settings: Settings) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _scaling(settings: Settings) -> dict[str, Any]:
     # An update starts a new replica before it stops an old one.
     max_surge_percent=25,
 )
-class Reader:
+class Gateway:
     """One replica of the service: the application of `nagayomi serve`, without a socket."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
@@ -152,12 +152,12 @@ class Reader:
 class Ingress:
     """Takes HTTP requests and gives each to a replica; when that dies, to another one, until the deadline."""
 
-    def __init__(self, reader: DeploymentHandle[Any], settings: Settings) -> None:
+    def __init__(self, gateway: DeploymentHandle[Any], settings: Settings) -> None:
         """
         Raises:
             InvalidInput: the keys of the settings cannot be used.
         """
-        self._reader = reader
+        self._gateway = gateway
         self._settings = settings
         self._keys = KeyRing(read_keys(settings), settings) if settings.needs_key else None
 
@@ -237,7 +237,7 @@ class Ingress:
         Raises:
             DeadlineExceeded: no answer came, not even a 504 of the replica.
         """
-        response = self._reader.answer.remote(request)
+        response = self._gateway.answer.remote(request)
         try:
             async with asyncio.timeout(left_s + GRACE_S):
                 answered: HttpAnswer = await response

@@ -49,8 +49,8 @@ class TwoNodes:
         self.cluster.remove_node(self.worker, allow_graceful=False)
 
     def replicas(self, on_worker: bool | None = None) -> list[psutil.Process]:
-        """The processes of the deployment `Reader`, on both nodes or on one."""
-        return self.processes(":Reader", on_worker)
+        """The processes of the deployment `Gateway`, on both nodes or on one."""
+        return self.processes(":Gateway", on_worker)
 
     def processes(self, name: str, on_worker: bool | None = None) -> list[psutil.Process]:
         """The actors with this in their name, on both nodes or on one."""
@@ -120,7 +120,7 @@ class Served:
     def has_answered(self, replica: psutil.Process) -> bool:
         """Whether Ray Serve's log has a request that this replica answered."""
         lines = self.log.read_text("utf-8", errors="replace").splitlines()
-        return any(f":Reader pid={replica.pid})" in line and "CALL answer OK" in line for line in lines)
+        return any(f":Gateway pid={replica.pid})" in line and "CALL answer OK" in line for line in lines)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def nodes() -> Iterator[TwoNodes]:
         yield cluster
 
 
-def _config(store: Path, reader: dict[str, Any], **settings: Any) -> dict[str, Any]:
+def _config(store: Path, gateway: dict[str, Any], **settings: Any) -> dict[str, Any]:
     """docker/serve.yaml, as far as one machine can be like a cluster."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "docker/serve.yaml").read_text(encoding="utf-8"))
     with socket.socket() as probe:
@@ -42,9 +42,9 @@ def _config(store: Path, reader: dict[str, Any], **settings: Any) -> dict[str, A
     config["proxy_location"] = "HeadOnly"  # both nodes have the same address, and a port only once
     (application,) = config["applications"]
     application["args"] = {"model_store": str(store), "models": "hand-qa", **settings}
-    (deployment,) = (one for one in application["deployments"] if one["name"] == "Reader")
+    (deployment,) = (one for one in application["deployments"] if one["name"] == "Gateway")
     deployment["ray_actor_options"] = {"num_cpus": 1}
-    deployment["autoscaling_config"].update(reader)
+    deployment["autoscaling_config"].update(gateway)
     return config
 
 
