@@ -15,7 +15,8 @@ from app.errors import DeadlineExceeded, InvalidInput
 from app.files.extraction import Extracted
 from app.schemas.results import Result
 from app.service import Caller, Progress, Service
-from app.tasks.base import TaskSpec, check_members
+from app.settings import Settings
+from app.tasks.base import TaskSpec, check_members, check_questions
 from app.tasks.sources import Source, sources_of_files, sources_of_texts
 from app.validation import validate
 
@@ -34,13 +35,21 @@ def ask_in_json(
     Raises:
         InvalidInput: the fields are not those of the task.
     """
+    _check_lists(fields, service.settings)
     if "documents" not in fields:
         return partial(service.answer, task, validate(fields, task.request, where))
     if task.text_field in fields:
         raise InvalidInput(f"Only one of `{task.text_field}` and `documents` is allowed.")
     request = validate(fields, task.documents_request, where)
-    check_members(len(request.documents), service.settings)
     return partial(service.answer_documents, task, request, sources_of_texts(request.documents))
+
+
+def _check_lists(fields: dict[str, Any], settings: Settings) -> None:
+    """Refuse lists that are too long before their members are validated: each would be copied, or get an error."""
+    if isinstance(documents := fields.get("documents"), list) and documents:  # validation names an empty one
+        check_members(len(documents), settings)
+    if isinstance(questions := fields.get("question"), list):
+        check_questions(len(questions), settings)
 
 
 def ask_of_files(

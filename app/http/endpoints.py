@@ -24,7 +24,7 @@ from app.http.forms import FILE_FIELD, read_form, values_of
 from app.http.jobs import becomes_job, start_job
 from app.http.media_types import is_json, media_type
 from app.http.openapi import ERROR_RESPONSES, FORM, prefer_parameter, task_body, timeout_parameter
-from app.http.request import add_model_of_query, caller_of, drain_body, read_body, unless_disconnected
+from app.http.request import add_model_of_query, caller_of, drain_body, parsed, read_body, unless_disconnected
 from app.http.responses import stage_headers
 from app.jobs import Jobs
 from app.schemas import ErrorResponse
@@ -93,7 +93,7 @@ def _endpoint(
             asked = await _asked_in_form(request)
         elif is_json(sent):
             body = await read_body(request, settings)
-            fields = parse_object(body)
+            fields = await parsed(body, parse_object)
             if hugging_face.is_payload(fields):
                 return await hugging_face.answer(request, service, task.name, fields)
             add_model_of_query(request, fields)

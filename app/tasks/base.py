@@ -188,6 +188,14 @@ def check_members(members: int, settings: Settings) -> None:
         )
 
 
+def check_questions(questions: int, settings: Settings) -> None:
+    """Refuse a request of too many questions."""
+    if questions > settings.max_questions:
+        raise InvalidInput(
+            f"`question` holds {questions} questions; at most {settings.max_questions} are allowed at once."
+        )
+
+
 def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings) -> None:
     """Refuse too many characters, as sent or once normalised, before they are cut into words."""
     characters = sum(map(len, texts))

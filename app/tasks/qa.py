@@ -6,7 +6,6 @@ app/tasks/answers.py decides which spans are answers. This module does not know 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.errors import InvalidInput
 from app.manifest import Manifest
 from app.packing import Document
 from app.schemas import (
@@ -26,6 +25,7 @@ from app.tasks.base import (
     Stretch,
     TaskSpec,
     check_characters,
+    check_questions,
     documents_of,
     encode,
     offsets_of,
@@ -60,10 +60,7 @@ class PreparedQa:
         settings: Settings,
     ) -> None:
         questions = fields.questions
-        if len(questions) > settings.max_questions:
-            raise InvalidInput(
-                f"`question` holds {len(questions)} questions; at most {settings.max_questions} are allowed at once."
-            )
+        check_questions(len(questions), settings)
         read = with_text(sources)
         check_characters([*(source.text for source in read), *questions], tokenizer, settings)
         self._fields = fields

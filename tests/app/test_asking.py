@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from app.schemas.results import Result
 from app.service import ANYBODY, Service
 from app.settings import Settings
 from app.tasks.classify import CLASSIFY
+from app.tasks.qa import QA
 from app.text.structure import structure_of
 
 UP = Extracted("a.txt", "text", Document("上の文。", structure_of("上の文。").blocks))
@@ -73,3 +75,18 @@ def test_a_wrong_request_is_refused_before_anything_is_read() -> None:
             ask_of_files(service, CLASSIFY, fields, files, read, "this line")
     with pytest.raises(InvalidInput, match="Only one of `text` and `documents`"):
         ask_in_json(service, CLASSIFY, {"text": "上", "documents": []})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"documents": [{}] * 3, "question": "何"}, "The request holds 3 texts; from 1 to 2 are allowed at once."),
+        ({"context": "文", "question": [1] * 4}, "`question` holds 4 questions; at most 3 are allowed at once."),
+    ],
+)
+def test_the_length_of_a_list_is_checked_before_its_members(fields: dict[str, Any], message: str) -> None:
+    service = Service(Settings(max_client_batch_size=2, max_questions=3))
+
+    with pytest.raises(InvalidInput) as error:
+        ask_in_json(service, QA, fields)
+    assert str(error.value) == message

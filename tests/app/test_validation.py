@@ -33,6 +33,10 @@ from app.validation import parse_object, validate
         (b'{"a":' + b"[" * 100_000, "nested too deeply"),
         (b'{"a": 1, "b": 2, "a": 3}', "names `a` twice"),
         (b'{"b": {"a": 1, "a": 3}}', "names `a` twice"),
+        (
+            json.dumps(dict.fromkeys(map(str, range(101)))).encode(),
+            "An object in the body holds 101 names; at most 100",
+        ),
     ],
 )
 def test_malformed(body: bytes, message: str) -> None:

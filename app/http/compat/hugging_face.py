@@ -29,9 +29,10 @@ from app.http.compat.hugging_face_schemas import (
 )
 from app.http.examples import ROOT
 from app.http.openapi import Responses, json_body, timeout_parameter
-from app.http.request import model_in_query
+from app.http.request import model_in_query, parsed
 from app.schemas import ClassifyRequest, LabelResult, QaRequest, QuestionResult, SummarizeRequest
 from app.service import Service
+from app.tasks.base import check_members
 from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
 from app.tasks.summarize import SUMMARIZE, Summary
@@ -57,7 +58,7 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         name="infer_hugging_face",
     )
     async def root(request: Request) -> Response:
-        fields = parse_object(await body_of(request, service))
+        fields = await parsed(await body_of(request, service), parse_object)
         if not is_payload(fields):
             raise InvalidInput(
                 "`inputs` is missing. The path / takes the payload of Hugging Face, an object with `inputs` and "
@@ -88,6 +89,8 @@ async def answer(request: Request, service: Service, task: Task, fields: dict[st
     Raises:
         InvalidInput: the payload does not fit the task, its list is too long, or `?model=` names no model.
     """
+    if isinstance(fields["inputs"], list):
+        check_members(len(fields["inputs"]), service.settings)  # before each of them is validated
     payload = validate(fields, PAYLOADS[task])
     model = model_in_query(request)
     if isinstance(payload, QaPayload):

@@ -4,6 +4,7 @@ The module is written against the specification (kserve.github.io, "Open Inferen
 model has one version, "1". `GET /v2/models/NAME` publishes the names of the tensors.
 """
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,7 +19,7 @@ from app.http.compat.kserve_tasks import TASKS
 from app.http.compat.kserve_tensors import InferRequest, OutputTensor, read_request, read_texts, write_response
 from app.http.examples import TENSORS
 from app.http.openapi import Responses, json_body, timeout_parameter
-from app.http.request import model_in_query
+from app.http.request import model_in_query, parsed
 from app.http.responses import stage_headers
 from app.service import Reply, Service
 from app.store import Model
@@ -184,7 +185,7 @@ def _metadata(model: Model) -> ModelMetadata:
 async def _infer(request: Request, service: Service, model: Model, body: bytes) -> Response:
     if model_in_query(request) not in (None, model.name):
         raise InvalidInput("The path and the query of the address name two models; a request takes one.")
-    infer, binary = read_request(body, request.headers.get(JSON_LENGTH))
+    infer, binary = await parsed(body, partial(read_request, json_length=request.headers.get(JSON_LENGTH)))
     options = dict(infer.parameters or {})
     tensors = TASKS[model.manifest.task]
     tensors.check([one.name for one in infer.inputs], list(options), [one.name for one in infer.outputs or ()])

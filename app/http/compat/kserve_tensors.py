@@ -24,6 +24,8 @@ _NUMPY: dict[Datatype, str] = {"FP32": "<f4", "INT64": "<i8"}
 _LENGTH = struct.Struct("<I")
 _MAX_HEADER_DIGITS = 12
 _MAX_INT64 = 2**63 - 1
+_MAX_TENSORS = 16  # more than any task has
+_MAX_DIMENSIONS = 8
 
 
 class _Part(BaseModel):
@@ -40,7 +42,10 @@ class InputTensor(_Part):
     """One input of a request: texts, in the JSON or after the JSON."""
 
     name: str
-    shape: list[Annotated[int, Field(ge=1, le=_MAX_INT64)]] = Field(description="[n], or [n, 1].")
+    # `fail_fast`: a long list of wrong members gets one error, not one for each.
+    shape: list[Annotated[int, Field(ge=1, le=_MAX_INT64)]] = Field(
+        fail_fast=True, max_length=_MAX_DIMENSIONS, description="[n], or [n, 1]."
+    )
     datatype: Literal["BYTES"]
     parameters: InputParameters | None = None
     data: list[Any] | None = Field(default=None, description="Texts, unless they are sent as binary data.")
@@ -63,8 +68,10 @@ class InferRequest(_Part):
     """The JSON of an inference request."""
 
     id: str | None = None
-    inputs: list[InputTensor]
-    outputs: list[RequestedOutput] | None = Field(default=None, description="Without this field, all outputs.")
+    inputs: list[InputTensor] = Field(fail_fast=True, max_length=_MAX_TENSORS)
+    outputs: list[RequestedOutput] | None = Field(
+        default=None, fail_fast=True, max_length=_MAX_TENSORS, description="Without this field, all outputs."
+    )
     parameters: dict[str, Any] | None = Field(
         default=None,
         description="`binary_data_output`, and the options of the task as /qa, /summarize, /classify name them.",
@@ -143,13 +150,13 @@ def _count(tensor: InputTensor, most: int) -> int:
 
 def _texts_of_json(tensor: InputTensor, count: int) -> list[str]:
     data = tensor.data or []
+    if len(data) != count:
+        raise InvalidInput(f"The input {_shown(tensor.name)} has the shape {tensor.shape} but {len(data)} elements.")
     if len(tensor.shape) == 2 and all(isinstance(row, list) and len(row) == 1 for row in data):
         data = [row[0] for row in data]
     for index, value in enumerate(data):
         if not isinstance(value, str):
             raise InvalidInput(f"Element {index} of the input {_shown(tensor.name)} must be a text.")
-    if len(data) != count:
-        raise InvalidInput(f"The input {_shown(tensor.name)} has the shape {tensor.shape} but {len(data)} elements.")
     return data
 
 

@@ -16,10 +16,11 @@ from app.errors import NagayomiError, Overloaded, Unavailable
 from app.http.compat.common import body_of, exchange
 from app.http.examples import PREDICT
 from app.http.openapi import Responses, json_body, timeout_parameter
-from app.http.request import model_in_query
+from app.http.request import model_in_query, parsed
 from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
+from app.tasks.base import check_members
 from app.tasks.classify import CLASSIFY
 from app.types import Task
 from app.validation import parse_object, validate
@@ -98,8 +99,11 @@ def routes(service: Service, responses: Responses) -> APIRouter:
 
 
 async def _predict(request: Request, service: Service) -> Response:
-    payload = validate(parse_object(await body_of(request, service)), PredictRequest)
-    is_batch = _branch(payload.inputs) == "<batch>"
+    fields = await parsed(await body_of(request, service), parse_object)
+    is_batch = _branch(fields.get("inputs")) == "<batch>"
+    if is_batch:
+        check_members(len(fields["inputs"]), service.settings)  # before each of them is validated
+    payload = validate(fields, PredictRequest)
     sequences: Any = payload.inputs if is_batch else [payload.inputs]
     model = model_in_query(request)
     requests = [validate({"model": model, **_texts(sequence)}, ClassifyRequest) for sequence in sequences]

@@ -109,6 +109,7 @@ async def test_options_without_effect_are_taken(client: httpx.AsyncClient) -> No
         ("/qa", [ASKED, {**ASKED, "context": " "}], {}, "`inputs`[1].context must hold at least one character"),
         ("/qa", [ASKED, {**ASKED, "context": "\u200b"}], {}, "Member 1 of the batch, counted from 0: `context` holds"),
         ("/qa", [], {}, "The request holds 0 texts; from 1 to 4 are allowed at once."),
+        ("/classify", [1] * 5, {}, "The request holds 5 texts; from 1 to 4 are allowed at once."),
         ("/qa", [ASKED] * 5, {}, "The request holds 5 texts; from 1 to 4 are allowed at once."),
         ("/classify", "上", {"function_to_apply": "sigmoid"}, "`parameters`.function_to_apply must be 'softmax'."),
         ("/classify", ["上", ""], {}, "`inputs`[1] must hold at least one character"),

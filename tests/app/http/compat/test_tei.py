@@ -51,6 +51,7 @@ async def test_shapes(client: httpx.AsyncClient, inputs: Any, answer: Any) -> No
         ({"inputs": ["a", ["b"]]}, "`inputs`[1] must be a valid string."),
         ({"inputs": [["a"], ["b", " "]]}, "`inputs`[1][1] must hold at least one character"),
         ({"inputs": [["a"], ["\u200b"]]}, "Member 1 of the batch, counted from 0: `text` holds only invisible"),
+        ({"inputs": [["a"], *[1] * 4]}, "The request holds 5 texts; from 1 to 4 are allowed at once."),
         ({"inputs": [["a"]] * 5}, "The request holds 5 texts; from 1 to 4 are allowed at once."),
         ({"inputs": "a", "raw_scores": True}, "`raw_scores` must be false."),
         ({"inputs": "a", "raw_scores": 0}, "`raw_scores` must be a valid boolean."),
