@@ -49,6 +49,7 @@ class Job:
     fetched: bool = False  # a client has fetched its result
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _task: "asyncio.Task[None] | None" = None
+    _expiry: asyncio.TimerHandle | None = None  # forgets the job; it holds the job until it is cancelled
 
     def report(self, done: int, windows: int) -> None:
         """Note the progress."""
@@ -172,11 +173,12 @@ class Jobs:
             raise
         except Exception:  # the last resort, as in app/http/middleware.py for requests
             logger.exception("job %s failed", job.id)
+            job.size = 0
             job.error = NagayomiError("Something went wrong on the server; the log has it under the id of the job.")
         if job.state == "running":
             self._end(job, state)
             self._make_room(lambda: self._bytes() <= self._limits.max_bytes)
-            asyncio.get_running_loop().call_later(self._limits.keep_s, self._forget, job)
+            job._expiry = asyncio.get_running_loop().call_later(self._limits.keep_s, self._forget, job)
 
     def _end(self, job: Job, state: JobState) -> None:
         job.state = state
@@ -192,6 +194,8 @@ class Jobs:
 
     def _forget(self, job: Job) -> None:
         self._jobs.pop(job.id, None)
+        if job._expiry is not None:
+            job._expiry.cancel()
 
     def _count(self, owner: str | None = None) -> int:
         return sum(owner in (None, job.owner) for job in self._jobs.values())

@@ -1,6 +1,8 @@
 """Jobs: their results, owners, times and limits, and new jobs without room."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -87,6 +89,7 @@ async def test_the_unforeseen_fails_its_job_in_a_sentence_that_shows_nothing() -
     assert job.error is not None
     assert (job.error.status, job.error.error_type) == (500, "internal")
     assert "secret" not in str(job.error)
+    assert job.size == 0
 
 
 async def test_removing_a_job_that_runs_cancels_it() -> None:
@@ -166,6 +169,18 @@ async def test_a_result_is_forgotten_after_its_time(monkeypatch: pytest.MonkeyPa
     call(*arguments)
     with pytest.raises(JobNotFound):
         jobs.find("", job.id)
+
+
+async def test_a_job_that_is_removed_is_no_longer_held() -> None:
+    jobs = Jobs(LIMITS)
+    job = await over(jobs.start("", 0, giving()))
+    await asyncio.sleep(0)
+    held = weakref.ref(job)
+    jobs.remove("", job.id)
+    del job
+    gc.collect()
+
+    assert held() is None
 
 
 async def test_a_result_larger_than_all_may_hold_fails_its_job() -> None:
