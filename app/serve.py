@@ -23,6 +23,7 @@ from app.engine.process import check_provider
 from app.errors import Unavailable
 from app.http.auth import check_exposure
 from app.http.examples import REQUESTS
+from app.http.heads import bounded
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings
@@ -54,6 +55,7 @@ def serve(settings: Settings) -> int:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # no client's address is needed
+        http=bounded(settings.body_timeout_s),
         ws="none",
         timeout_graceful_shutdown=SEND_S,
     )

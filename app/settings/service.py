@@ -127,7 +127,7 @@ class ServiceSettings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
         description="Seconds that a client may take to send one body. Past it the request gets 408 and the connection "
-        "is closed, so that slow senders cannot hold memory and connections for ever.",
+        "is closed, so that slow senders cannot hold memory and connections for ever. The headers may take as long.",
     )
     batch_timeout_s: float = Field(
         default=300.0,

@@ -87,6 +87,16 @@ def test_told_to_stop_it_answers_the_requests_it_has(handmade_models: Path) -> N
         assert not psutil.pid_exists(engine)
 
 
+def test_headers_that_do_not_end_are_not_waited_for(handmade_models: Path) -> None:
+    with serving(handmade_models, "--models", "hand-classify", "--body-timeout-s", "0.2") as process:
+        assert process.stdout is not None
+        match = re.search(r"ready at http://([\d.]+):(\d+)", read_until(process.stdout, "ready at"))
+        assert match is not None
+        with socket.create_connection((match[1], int(match[2]))) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow")
+            assert connection.recv(4096) == b""
+
+
 def test_told_to_stop_it_does_not_wait_for_ever(handmade_models: Path) -> None:
     with one_request_held(handmade_models, "--drain-timeout-s", "0.2") as (process, _, engine, held):
         process.send_signal(signal.SIGTERM)
