@@ -156,6 +156,15 @@ class Lifecycle:
         if self.state not in ("ready", "recovering"):
             raise Unavailable(self.why_not_ready())
 
+    def require_open(self) -> None:
+        """For requests that need no model.
+
+        Raises:
+            Unavailable: the service is shutting down.
+        """
+        if self.state in ("draining", "closed"):
+            raise Unavailable(self.why_not_ready())
+
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count a request that is being answered; draining waits for it."""

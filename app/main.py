@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
-    extractor = Extractor(settings.file_limits, settings.file_processes)
+    extractor = Extractor(settings.file_limits, settings.file_processes, settings.max_waiting_files)
     add_tasks(app, service, extractor, jobs)
     add_files(app, service, extractor, ERROR_RESPONSES)
     if jobs is not None:

@@ -4,15 +4,20 @@ This module knows app/files/read.py and the limits, and does not know HTTP or th
 """
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from app.errors import FileError, InvalidInput
+from app.errors import FileError, InvalidInput, Overloaded
 from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.pdf.process import draw_pdf
 from app.files.read import read_kind
 from app.files.sniff import Kind, kind_of
+
+_TIME_MEMORY = 0.9  # weight of the past in the measured time of a file: about the last ten count
 
 
 @dataclass(frozen=True)
@@ -35,44 +40,86 @@ class Extracted:
 
 
 class Extractor:
-    """Reads files within limits, `at_once` of them at the same time; the others wait."""
+    """Reads files within limits, a few of them at the same time; the others wait.
 
-    def __init__(self, limits: FileLimits, at_once: int) -> None:
+    Args:
+        at_once: files that are read at the same time.
+        max_waiting: files that may wait. The files of one request are always accepted when no other ones wait.
+    """
+
+    def __init__(self, limits: FileLimits, at_once: int, max_waiting: float = math.inf) -> None:
         self._limits = limits
+        self._at_once = at_once
+        self._max_waiting = max_waiting
         self._turns = asyncio.Semaphore(at_once)
+        self._inside = 0  # files that wait or are read
+        self._seconds = 1.0  # for a file: a fading mean
 
     async def read(self, file: SentFile) -> Extracted:
-        """The Document of a file. Raises FileError, in a sentence without the file's name."""
-        async with self._turns:
+        """The Document of a file. Raises FileError, in a sentence without the file's name, and Overloaded."""
+        with self._accepted(1):
+            return await self._read(file)
+
+    async def _read(self, file: SentFile) -> Extracted:
+        async with self._turn():
             kind = await self._kind(file)
             document = await read_kind(kind, file.data, file.charset, self._limits)
         return Extracted(file.name, kind, document)
 
     async def read_all(self, files: Sequence[SentFile]) -> list[Extracted]:
-        """Several files, in order. Raises FileError for the first that fails; the sentence begins with its name."""
-        reading = [asyncio.create_task(self._read_named(file)) for file in files]
-        try:
-            return await asyncio.gather(*reading)
-        finally:
-            for task in reading:
-                task.cancel()
+        """Several files, in order.
+
+        Raises FileError for the first that fails, in a sentence that begins with its name, and Overloaded.
+        """
+        with self._accepted(len(files)):
+            reading = [asyncio.create_task(self._read_named(file)) for file in files]
+            try:
+                return await asyncio.gather(*reading)
+            finally:
+                for task in reading:
+                    task.cancel()
 
     async def _read_named(self, file: SentFile) -> Extracted:
         try:
-            return await self.read(file)
+            return await self._read(file)
         except FileError as error:
             raise type(error)(f"{file.name}: {error}") from error
 
     async def draw(self, file: SentFile, page: int, width: int) -> bytes:
         """One page of a PDF as PNG, `width` pixels from left to right.
 
-        Raises InvalidInput for a file of another kind, and FileError, in a sentence without the file's name.
+        Raises InvalidInput for a file of another kind, FileError, in a sentence without the file's name, and
+        Overloaded.
         """
-        async with self._turns:
-            if await self._kind(file) != "pdf":
-                raise InvalidInput("Only pages of PDF files can be drawn.")
-            (picture,) = await draw_pdf(file.data, [page], width, self._limits)
+        with self._accepted(1):
+            async with self._turn():
+                if await self._kind(file) != "pdf":
+                    raise InvalidInput("Only pages of PDF files can be drawn.")
+                (picture,) = await draw_pdf(file.data, [page], width, self._limits)
         return picture
+
+    @contextmanager
+    def _accepted(self, files: int) -> Iterator[None]:
+        """Count the files of one request while they wait and are read, or refuse them."""
+        waiting = max(self._inside - self._at_once, 0)
+        if waiting and waiting + files > self._max_waiting:
+            raise Overloaded(
+                f"Too many files wait to be read: {waiting}, and this request would add {files}; at most "
+                f"{self._max_waiting} may wait. Try again later.",
+                math.ceil(self._inside * self._seconds / self._at_once),
+            )
+        self._inside += files
+        try:
+            yield
+        finally:
+            self._inside -= files
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with self._turns:
+            begun = time.monotonic()
+            yield
+            self._seconds = _TIME_MEMORY * self._seconds + (1 - _TIME_MEMORY) * (time.monotonic() - begun)
 
     async def _kind(self, file: SentFile) -> Kind:
         return await asyncio.to_thread(kind_of, file.data, file.name, file.content_type, self._limits)

@@ -3,17 +3,21 @@
 This module knows forms and the extractor, and does not know tasks.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.errors import DeadlineExceeded
 from app.files.extraction import Extracted, Extractor
 from app.http.examples import EXTRACT_FORM, RENDER_FORM
 from app.http.forms import read_form, values_of
-from app.http.openapi import Responses, form_body
-from app.http.request import unless_disconnected
+from app.http.openapi import Responses, form_body, timeout_parameter
+from app.http.request import caller_of, unless_disconnected
 from app.schemas import (
     BlockResult,
     ErrorResponse,
@@ -23,10 +27,12 @@ from app.schemas import (
     RenderFields,
     WarningResult,
 )
-from app.service import Service
+from app.service import Caller, Service
 from app.tasks.base import offsets_of
 from app.tasks.sources import boxes_of
 from app.validation import validate
+
+T = TypeVar("T")
 
 UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or the file's format is not read."}
 
@@ -34,22 +40,38 @@ UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or t
 def add_files(app: FastAPI, service: Service, extractor: Extractor, errors: Responses) -> None:
     """Add the two endpoints. They need no model, but the service waits for their answers before it ends."""
     settings = service.settings
+    timeout = {"parameters": [timeout_parameter(settings)]}
 
     async def extract(request: Request) -> Response:
+        caller = caller_of(request, settings)
         form = await read_form(request, settings, max_files=1)
         fields = validate(values_of(form, ExtractFields), ExtractFields)
-        with service.counted():
-            extracted = await unless_disconnected(request, extractor.read(form.files[0]))
+        extracted = await answered(request, caller, partial(extractor.read, form.files[0]))
         offsets = offsets_of(extracted.document.text, fields.offset_unit)
         result = _result(extracted, offsets, with_boxes=fields.boxes)
         return Response(result.model_dump_json(), media_type="application/json")
 
     async def render(request: Request) -> Response:
+        caller = caller_of(request, settings)
         form = await read_form(request, settings, max_files=1)
         fields = validate(values_of(form, RenderFields), RenderFields)
-        with service.counted():
-            picture = await unless_disconnected(request, extractor.draw(form.files[0], fields.page, fields.width))
+        draw = partial(extractor.draw, form.files[0], fields.page, fields.width)
+        picture = await answered(request, caller, draw)
         return Response(picture, media_type="image/png")
+
+    async def answered(request: Request, caller: Caller, read: Callable[[], Awaitable[T]]) -> T:
+        """The result of `read`, within the time of the caller."""
+        timeout_s = settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
+        service.require_open()
+        with service.counted():
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await unless_disconnected(request, read())
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    f"The file was not read within {timeout_s:g} seconds. Allow more time, or try again when the "
+                    "service is less busy."
+                ) from None
 
     app.router.add_api_route(
         "/extract",
@@ -59,7 +81,7 @@ def add_files(app: FastAPI, service: Service, extractor: Extractor, errors: Resp
         summary="The text of a file, with its structure",
         response_model=ExtractResponse,
         responses={**errors, 415: UNSUPPORTED},
-        openapi_extra=form_body(ExtractFields, EXTRACT_FORM),
+        openapi_extra=form_body(ExtractFields, EXTRACT_FORM) | timeout,
     )
     app.router.add_api_route(
         "/render",
@@ -73,7 +95,7 @@ def add_files(app: FastAPI, service: Service, extractor: Extractor, errors: Resp
             200: {"content": {"image/png": {}}, "description": "The page as PNG."},
             415: UNSUPPORTED,
         },
-        openapi_extra=form_body(RenderFields, RENDER_FORM),
+        openapi_extra=form_body(RenderFields, RENDER_FORM) | timeout,
     )
 
 

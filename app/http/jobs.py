@@ -100,9 +100,11 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
 
     async def job(request: Request, job_id: JobId) -> Response:
         found = jobs.find(caller_of(request, settings).name, job_id)
+        with_body = not getattr(request.state, ONLY_HEAD, False)
         if EVENTS in request.headers.get("accept", "").lower():
-            return StreamingResponse(_events(found), media_type=EVENTS, headers={"Cache-Control": "no-store"})
-        if not getattr(request.state, ONLY_HEAD, False):
+            events = _events(found, fetches=with_body)
+            return StreamingResponse(events, media_type=EVENTS, headers={"Cache-Control": "no-store"})
+        if with_body:
             found.fetched = found.fetched or found.state != "running"
         return Response(_as_json(found), media_type="application/json", headers={"Cache-Control": "no-store"})
 
@@ -147,8 +149,12 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
     )
 
 
-async def _events(job: Job) -> AsyncIterator[bytes]:
-    """Progress until the job is over, then its end."""
+async def _events(job: Job, *, fetches: bool) -> AsyncIterator[bytes]:
+    """Progress until the job is over, then its end.
+
+    Args:
+        fetches: whether the events reach the client, so that it has the result then.
+    """
     yield _event("progress", job)
     async for changed in job.changes(_KEEP_ALIVE_S):
         if not changed:
@@ -156,7 +162,7 @@ async def _events(job: Job) -> AsyncIterator[bytes]:
         elif job.state == "running":
             yield _event("progress", job)
     yield _event(job.state, job)
-    job.fetched = True
+    job.fetched = job.fetched or fetches
 
 
 def _event(name: str, job: Job) -> bytes:

@@ -59,6 +59,13 @@ class FileSettings(BaseSettings):
         description="Files that are read at the same time; the others wait. A higher value takes more cores from the "
         "models.",
     )
+    max_waiting_files: int = Field(
+        default=128,
+        ge=1,
+        description="Files that may wait to be read. Past it a request gets 429 with Retry-After, and a job waits; "
+        "more means more memory and longer waits instead. The files of one request are always accepted when no other "
+        "ones wait.",
+    )
     upload_timeout_s: float = Field(
         default=120.0,
         gt=0,

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.files import extraction
+from app.files.document import Document
 from app.files.extraction import Extracted, Extractor, SentFile
 from app.main import create_app
 from app.settings import Settings
@@ -68,6 +70,65 @@ async def test_draining_waits_for_a_file_that_is_read(tmp_path: Path, monkeypatc
         go_on.set()
         assert (await asking).status_code == 200
         await draining
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> asyncio.Semaphore:
+    """Counts the files that are being read; none is ever done."""
+    begun = asyncio.Semaphore(0)
+
+    async def never(*arguments: object) -> Document:
+        begun.release()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(extraction, "read_kind", never)
+    monkeypatch.setattr(extraction, "draw_pdf", never)
+    return begun
+
+
+@pytest.mark.parametrize("path", ["/extract", "/render"])
+async def test_a_file_is_read_within_the_time_of_the_request(
+    client: httpx.AsyncClient, reading: asyncio.Semaphore, path: str
+) -> None:
+    response = await client.post(path, files={"file": ("a.pdf", PDF)}, headers={"X-Timeout-Ms": "50"})
+
+    assert error_of(response, 504, "deadline_exceeded") == (
+        "The file was not read within 0.05 seconds. Allow more time, or try again when the service is less busy."
+    )
+
+
+@pytest.mark.parametrize("path", ["/extract", "/render"])
+async def test_a_time_that_is_none_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.post(path, files={"file": ("a.pdf", PDF)}, headers={"X-Timeout-Ms": "nonsense"})
+
+    assert "X-Timeout-Ms must be a whole number" in error_of(response, 422, "invalid_input")
+
+
+@pytest.mark.parametrize("path", ["/extract", "/render"])
+async def test_a_file_that_many_wait_before_is_refused(tmp_path: Path, reading: asyncio.Semaphore, path: str) -> None:
+    settings = Settings(model_store=tmp_path, file_processes=1, max_waiting_files=1)
+    file = {"file": ("a.pdf", PDF)}
+    async with running(create_app(settings)) as client, asyncio.TaskGroup() as group:
+        asking = [group.create_task(client.post(path, files=file)) for _ in range(3)]
+        (over, *_), waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        refused = over.result()
+
+    assert error_of(refused, 429, "overloaded") == (
+        "Too many files wait to be read: 1, and this request would add 1; at most 1 may wait. Try again later."
+    )
+    assert refused.headers["retry-after"] == "2"
+
+
+async def test_a_service_that_is_shutting_down_reads_no_new_file(tmp_path: Path) -> None:
+    application = create_app(Settings(model_store=tmp_path))
+    async with running(application) as client:
+        await application.state.service.drain()
+        for path in ("/extract", "/render"):
+            response = await client.post(path, files={"file": ("a.pdf", PDF)})
+            assert error_of(response, 503, "unavailable") == "The service is shutting down."
 
 
 async def test_a_name_that_old_clients_send_in_percent_signs_is_decoded(client: httpx.AsyncClient) -> None:

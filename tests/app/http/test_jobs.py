@@ -12,6 +12,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from app.http.auth import new_key
+from app.jobs import Job, Jobs
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asgi import engines_held, error_of, running
@@ -118,6 +119,23 @@ async def test_progress_comes_as_events_in_windows(client: httpx.AsyncClient, ap
     done = [data["windows_done"] for _, data in events]
     assert done == sorted(done)
     assert done[-1] == events[-1][1]["windows"] > 1
+
+
+@pytest.mark.parametrize(("method", "fetched"), [("HEAD", False), ("GET", True)])
+async def test_only_a_response_with_a_body_gives_the_result_as_events(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, method: str, fetched: bool
+) -> None:
+    job = await over(client, (await client.post("/classify", json=LONG, headers=ASYNC)).json())
+    found: list[Job] = []
+    find = Jobs.find
+    monkeypatch.setattr(Jobs, "find", lambda *args: found.append(find(*args)) or found[-1])
+    await client.head(f"/jobs/{job['id']}", headers=ONE)
+    (kept,) = found
+    kept.fetched = False
+    response = await client.request(method, f"/jobs/{job['id']}", headers=ONE | {"Accept": "text/event-stream"})
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert kept.fetched == fetched
 
 
 async def test_a_job_is_cancelled_and_forgotten(client: httpx.AsyncClient, application: FastAPI) -> None:
