@@ -14,13 +14,12 @@ from typing import Any
 from app.errors import DeadlineExceeded, InvalidInput
 from app.files.extraction import Extracted
 from app.schemas.results import Result
-from app.service import Caller, Progress, Service
+from app.service import Caller, Progress, Service, with_room
 from app.settings import Settings
 from app.tasks.base import TaskSpec, check_members, check_questions
-from app.tasks.sources import Source, sources_of_files, sources_of_texts
+from app.tasks.sources import sources_of_files, sources_of_texts
 from app.validation import validate
 
-# Answers one request; it may be called again after the request was refused because the queue was full.
 Answer = Callable[[Caller, Progress | None], Awaitable[Result]]
 
 
@@ -72,7 +71,6 @@ def ask_of_files(
     """
     check_members(files, service.settings)
     request = validate(fields, task.fields, where)
-    sources: list[Source] = []
 
     async def answer(caller: Caller, progress: Progress | None) -> Result:
         with service.entered(caller) as caller:
@@ -81,14 +79,13 @@ def ask_of_files(
     async def answer_within(caller: Caller, progress: Progress | None) -> Result:
         timeout_s = service.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
         ends = time.monotonic() + timeout_s
-        if not sources:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    sources.extend(sources_of_files(await read()))
-            except TimeoutError:
-                raise DeadlineExceeded(
-                    f"The files were not read within {timeout_s:g} seconds. Send fewer, or allow more time."
-                ) from None
+        try:
+            async with asyncio.timeout(timeout_s):
+                sources = sources_of_files(await with_room(caller, read))
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"The files were not read within {timeout_s:g} seconds. Send fewer, or allow more time."
+            ) from None
         if caller.timeout_s is not None:
             caller = replace(caller, timeout_s=max(ends - time.monotonic(), 0.0))
         return await service.answer_documents(task, request, sources, caller, progress)

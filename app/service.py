@@ -8,12 +8,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic
 
-from app.errors import DeadlineExceeded
+from app.engine.batcher import Completion
+from app.errors import DeadlineExceeded, Overloaded
 from app.lifecycle import Lifecycle
 from app.packing import Document
 from app.schemas import Timings, Usage
@@ -31,7 +33,7 @@ from app.tasks.base import (
 )
 from app.tasks.sources import Source
 from app.telemetry.request_context import StageClock
-from app.types import Task
+from app.types import Outputs, Task
 
 Progress = Callable[[int, int], None]  # windows that are done, and all windows
 
@@ -42,6 +44,8 @@ _SHORT = 500
 
 # A request of up to this many tokens may take `request_timeout_s`, and that again for every further piece of this size.
 _TOKENS_OF_A_TIMEOUT = 16_384
+
+_LONGEST_PAUSE_S = 10  # between two tries of a step for which there is no room
 
 texts_logger = logging.getLogger("nagayomi.texts")
 
@@ -54,9 +58,28 @@ class Caller:
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`, and more for long work
     hold_tokens: Callable[[int], AbstractContextManager[object]] = nullcontext  # entered while tokens wait or run
     entered: bool = False  # the request was let in before, by `Service.entered`
+    waits: bool = False  # where there is no room for the request, it waits in place of getting Overloaded
 
 
 ANYBODY = Caller()
+
+
+async def with_room(caller: Caller, step: Callable[[], Awaitable[T]]) -> T:
+    """The result of one step of a request. Where there is no room for it, a caller that waits tries it again.
+
+    Only that step is tried again: its result is kept while later steps wait.
+
+    Raises:
+        Overloaded: there is no room, and the caller does not wait.
+    """
+    while True:
+        try:
+            return await step()
+        except Overloaded as error:
+            if not caller.waits:
+                raise
+            pause_s = min(error.retry_after_s, _LONGEST_PAUSE_S)
+        await asyncio.sleep(pause_s)
 
 
 @dataclass(frozen=True)
@@ -177,7 +200,8 @@ class Service(Lifecycle):
         with self.counted():
             try:
                 async with asyncio.timeout(timeout_s) as limit:
-                    prepared = await self._texts.tokenize(characters, prepare, model)
+                    tokenize = partial(self._texts.tokenize, characters, prepare, model)
+                    prepared = await with_room(caller, tokenize)
                     clock.lap("tokenize")
                     cost = sum(map(model.cost, prepared.documents))
                     if caller.timeout_s is None:
@@ -185,10 +209,8 @@ class Service(Lifecycle):
                         timeout_s += more_s
                         deadline += more_s
                         limit.reschedule(asyncio.get_running_loop().time() + deadline - time.monotonic())
-                    with caller.hold_tokens(cost):
-                        done = await self._batchers[model.name].submit(
-                            prepared.documents, client=caller.name, deadline=deadline, progress=progress
-                        )
+                    run = partial(self._run_windows, model, prepared.documents, cost, caller, deadline, progress)
+                    done = await with_room(caller, run)
                     clock.ran(done.queue_s, done.infer_s)
                     if self._in_flight == 1 and _is_short(characters, prepared.documents):
                         result = prepared.decode(done.results)  # a thread would take as long
@@ -204,6 +226,20 @@ class Service(Lifecycle):
         timings = clock.timings()
         self.telemetry.request(task, timings, usage.tokens, usage.windows)
         return Reply(result, usage, model.name, timings)
+
+    async def _run_windows(
+        self,
+        model: Model,
+        documents: Sequence[Document],
+        cost: int,
+        caller: Caller,
+        deadline: float,
+        progress: Progress | None,
+    ) -> Completion[Outputs]:
+        with caller.hold_tokens(cost):
+            return await self._batchers[model.name].submit(
+                documents, client=caller.name, deadline=deadline, progress=progress
+            )
 
     def _time_for(self, tokens: int) -> float:
         """Seconds for a request that costs so many tokens, where its client asks for no time of its own."""

@@ -4,8 +4,6 @@ A job belongs to the key that started it. When the queue is full, a job waits wh
 module does not know the texts that a job reads.
 """
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated
@@ -15,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.asking import Answer
-from app.errors import Overloaded
 from app.http.examples import JOB_EVENTS, JOB_STARTED, JOBS
 from app.http.openapi import Responses
 from app.http.request import ONLY_HEAD, TIMEOUT_HEADER, caller_of
@@ -37,7 +34,6 @@ JobId = Annotated[
 ]
 
 _KEEP_ALIVE_S = 15.0  # proxies close silent connections
-_LONGEST_PAUSE_S = 10  # between two tries of a job for which the queue has no room
 
 
 def jobs_of(settings: Settings) -> Jobs | None:
@@ -67,7 +63,7 @@ def start_job(request: Request, jobs: Jobs, settings: Settings, answer: Answer, 
     Raises:
         Overloaded: as many jobs run or are kept as the settings allow.
     """
-    caller = caller_of(request, settings)
+    caller = replace(caller_of(request, settings), waits=True)
     if TIMEOUT_HEADER not in request.headers:
         caller = replace(caller, timeout_s=settings.job_timeout_s)
     job = jobs.start(caller.name, size, _work(answer, caller))
@@ -80,17 +76,8 @@ def start_job(request: Request, jobs: Jobs, settings: Settings, answer: Answer, 
 
 def _work(answer: Answer, caller: Caller) -> Work:
     async def work(job: Job) -> bytes:
-        ends = time.monotonic() + (caller.timeout_s or 0.0)
-        while True:
-            try:
-                result = await answer(replace(caller, timeout_s=ends - time.monotonic()), job.report)
-            except Overloaded as error:
-                pause = min(error.retry_after_s, _LONGEST_PAUSE_S)
-                if time.monotonic() + pause >= ends:
-                    raise
-                await asyncio.sleep(pause)
-            else:
-                return result.model_dump_json().encode()
+        result = await answer(caller, job.report)
+        return result.model_dump_json().encode()
 
     return work
 

@@ -11,7 +11,7 @@ from app.errors import InvalidInput, Overloaded, Unavailable
 from app.files.document import Document
 from app.files.extraction import Extracted
 from app.schemas.results import Result
-from app.service import ANYBODY, Service
+from app.service import ANYBODY, Caller, Service
 from app.settings import Settings
 from app.tasks.classify import CLASSIFY
 from app.tasks.qa import QA
@@ -44,24 +44,43 @@ async def test_draining_waits_for_a_request_whose_files_are_being_read(handmade_
         await draining
 
 
-async def test_files_are_read_once_though_the_request_is_tried_again(
+async def test_files_are_read_and_tokenized_once_though_the_request_waits_for_room(
     handmade_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1), ["classify"]) as service:
-        times = 0
+        done: list[str] = []
 
         async def read() -> list[Extracted]:
-            nonlocal times
-            times += 1
+            done.append("read")
             return [UP]
 
+        tokenize = service._texts.tokenize
+
+        async def noted(*arguments: Any) -> Any:
+            done.append("tokenized")
+            return await tokenize(*arguments)
+
+        async def sleep(seconds: float) -> None:
+            done.append(f"slept {seconds}")
+            if len(done) == 4:
+                full.undo()
+
+        full = pytest.MonkeyPatch()
+        full.setattr(service._batchers["hand-classify"], "_max_queue_tokens", 0)
+        monkeypatch.setattr(service._texts, "tokenize", noted)
+        full.setattr("app.service.asyncio.sleep", sleep)
         answer = ask_of_files(service, CLASSIFY, {}, 1, read)
-        with monkeypatch.context() as full:
-            full.setattr(service._batchers["hand-classify"], "_max_queue_tokens", 0)
-            with pytest.raises(Overloaded):
-                await answer(ANYBODY, None)
-        assert label_of(await answer(ANYBODY, None)) == "up"
-        assert times == 1
+        assert label_of(await answer(Caller(waits=True), None)) == "up"
+        assert done == ["read", "tokenized", "slept 1", "slept 1"]
+
+
+async def test_where_there_is_no_room_a_caller_that_does_not_wait_is_refused(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Service.open(Settings(model_store=handmade_models, intra_op_threads=1), ["classify"]) as service:
+        monkeypatch.setattr(service._batchers["hand-classify"], "_max_queue_tokens", 0)
+        with pytest.raises(Overloaded):
+            await ask_in_json(service, CLASSIFY, {"text": "上"})(ANYBODY, None)
 
 
 def test_a_wrong_request_is_refused_before_anything_is_read() -> None:
