@@ -128,7 +128,12 @@ async def test_only_a_response_with_a_body_gives_the_result_as_events(
     job = await over(client, (await client.post("/classify", json=LONG, headers=ASYNC)).json())
     found: list[Job] = []
     find = Jobs.find
-    monkeypatch.setattr(Jobs, "find", lambda *args: found.append(find(*args)) or found[-1])
+
+    def noted(jobs: Jobs, owner: str, job_id: str) -> Job:
+        found.append(find(jobs, owner, job_id))
+        return found[-1]
+
+    monkeypatch.setattr(Jobs, "find", noted)
     await client.head(f"/jobs/{job['id']}", headers=ONE)
     (kept,) = found
     kept.fetched = False
