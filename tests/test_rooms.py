@@ -49,9 +49,9 @@ MAY_IMPORT = {
     "app.main": f"{_BASE} app.engine app.telemetry app.service app.http app.files app.jobs",
     "app.serve": f"{_BASE} app.streams app.engine app.telemetry app.service app.http app.main",
     "app.ray": f"{_BASE} app.telemetry app.service app.http app.main",
-    "app.bulk": f"{_BASE} app.files app.text app.tasks app.store app.service app.asking",
+    "app.bulk": f"{_BASE} app.arguments app.files app.text app.tasks app.store app.service app.asking",
     "app.terminal": f"{_BASE} app.files app.schemas app.text app.tasks",
-    "app.task_commands": f"{_BASE} app.files app.tasks app.store app.service app.terminal",
+    "app.task_commands": f"{_BASE} app.arguments app.files app.tasks app.store app.service app.terminal",
     "app.cli": f"{_BASE} app.arguments app.streams app.http app.serve app.task_commands",
     # export, training and bench may import any room of app, and these
     "export": "",
