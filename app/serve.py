@@ -21,9 +21,9 @@ import uvicorn
 
 from app.engine.process import check_provider
 from app.errors import Unavailable
+from app.heads import bounded
 from app.http.auth import check_exposure
 from app.http.examples import REQUESTS
-from app.http.heads import bounded
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings

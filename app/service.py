@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic
 
-from app.engine.batcher import Completion
 from app.errors import DeadlineExceeded, Overloaded
 from app.lifecycle import Lifecycle
 from app.packing import Document
@@ -33,7 +32,7 @@ from app.tasks.base import (
 )
 from app.tasks.sources import Source
 from app.telemetry.request_context import StageClock
-from app.types import Outputs, Task
+from app.types import Task
 
 Progress = Callable[[int, int], None]  # windows that are done, and all windows
 
@@ -80,6 +79,12 @@ async def with_room(caller: Caller, step: Callable[[], Awaitable[T]]) -> T:
                 raise
             pause_s = min(error.retry_after_s, _LONGEST_PAUSE_S)
         await asyncio.sleep(pause_s)
+
+
+async def _holding_tokens(caller: Caller, tokens: int, step: Callable[[], Awaitable[T]]) -> T:
+    """The result of a step, during which the tokens count against the caller's quota."""
+    with caller.hold_tokens(tokens):
+        return await step()
 
 
 @dataclass(frozen=True)
@@ -209,8 +214,14 @@ class Service(Lifecycle):
                         timeout_s += more_s
                         deadline += more_s
                         limit.reschedule(asyncio.get_running_loop().time() + deadline - time.monotonic())
-                    run = partial(self._run_windows, model, prepared.documents, cost, caller, deadline, progress)
-                    done = await with_room(caller, run)
+                    submit = partial(
+                        self._batchers[model.name].submit,
+                        prepared.documents,
+                        client=caller.name,
+                        deadline=deadline,
+                        progress=progress,
+                    )
+                    done = await with_room(caller, partial(_holding_tokens, caller, cost, submit))
                     clock.ran(done.queue_s, done.infer_s)
                     if self._in_flight == 1 and _is_short(characters, prepared.documents):
                         result = prepared.decode(done.results)  # a thread would take as long
@@ -226,20 +237,6 @@ class Service(Lifecycle):
         timings = clock.timings()
         self.telemetry.request(task, timings, usage.tokens, usage.windows)
         return Reply(result, usage, model.name, timings)
-
-    async def _run_windows(
-        self,
-        model: Model,
-        documents: Sequence[Document],
-        cost: int,
-        caller: Caller,
-        deadline: float,
-        progress: Progress | None,
-    ) -> Completion[Outputs]:
-        with caller.hold_tokens(cost):
-            return await self._batchers[model.name].submit(
-                documents, client=caller.name, deadline=deadline, progress=progress
-            )
 
     def _time_for(self, tokens: int) -> float:
         """Seconds for a request that costs so many tokens, where its client asks for no time of its own."""

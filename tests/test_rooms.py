@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "app.http": f"{_BASE} app.manifest app.schemas app.tasks app.telemetry app.store app.service"
     " app.files app.jobs app.asking",
     "app.main": f"{_BASE} app.engine app.telemetry app.service app.http app.files app.jobs",
-    "app.serve": f"{_BASE} app.streams app.engine app.telemetry app.service app.http app.main",
+    "app.heads": "",
+    "app.serve": f"{_BASE} app.streams app.engine app.telemetry app.service app.http app.main app.heads",
     "app.ray": f"{_BASE} app.telemetry app.service app.http app.main",
     "app.bulk": f"{_BASE} app.arguments app.files app.text app.tasks app.store app.service app.asking",
     "app.terminal": f"{_BASE} app.files app.schemas app.text app.tasks",
@@ -76,7 +77,7 @@ MAY_IMPORT_LIBRARY = {
     "sklearn": "training",
     "ray": "app.ray app.bulk",
     "fastapi": "app.http app.main app.ray",
-    "uvicorn": "app.serve app.telemetry bench",
+    "uvicorn": "app.serve app.heads app.telemetry bench",
     "prometheus_client": "app.telemetry app.http bench",
     "fugashi": "app.text",
     "tokenizers": "app.text export training bench",

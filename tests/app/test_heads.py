@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from app.http.heads import MAX_HEAD_BYTES, bounded
+from app.heads import MAX_HEAD_BYTES, bounded
 
 LONG_S, SHORT_S = 3600.0, 0.3
 BEGUN = b"POST / HTTP/1.1\r\nHost: a\r\nX-Long: "
