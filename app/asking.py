@@ -70,6 +70,8 @@ def ask_of_files(
         InvalidInput: the fields are not those of the task, or there are too many files.
     """
     check_members(files, service.settings)
+    if both := next((name for name in (task.text_field, "documents") if name in fields), None):
+        raise InvalidInput(f"Only one of `{both}` and `file` is allowed.")
     request = validate(fields, task.fields, where)
 
     async def answer(caller: Caller, progress: Progress | None) -> Result:

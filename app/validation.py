@@ -21,7 +21,7 @@ T = TypeVar("T", bound=BaseModel)
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-_SUBJECT = re.compile(r"^(?:Input|String|List|Value) should ")
+_SUBJECT = re.compile(r"^(?:Input|String|List|Tuple|Dictionary|Value) should ")
 # Names of a union's branches, which pydantic puts into locations and which must not appear in a sentence.
 _UNION_TAG = re.compile("<[a-z]+>")
 _MAX_SHOWN = 3
@@ -119,9 +119,10 @@ def explain(error: ValidationError, name_of: Callable[[str], str] | None = None,
     """
     parts = []
     for item in _own_errors(error.errors(include_url=False, include_input=False))[:most]:
-        message = item["msg"].removeprefix("Value error, ")
+        message = _words(item)
         where = ".".join(map(str, item["loc"])) if name_of is None else name_of(str(next(iter(item["loc"]), "")))
-        parts.append(f"{where}: {message}" if item["loc"] else message)
+        joined = f"{where} {message}" if message.startswith("must ") else f"{where}: {message}"
+        parts.append(joined if item["loc"] else message)
     return "; ".join(parts) + "."
 
 
@@ -145,7 +146,6 @@ def _explain_request(error: ValidationError, model: type[BaseModel], place: str)
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
-    message = detail["msg"]
     location = tuple(part for part in detail["loc"] if isinstance(part, int) or not _UNION_TAG.fullmatch(part))
     field = _path(location)
     if detail["type"] == "missing":
@@ -153,8 +153,16 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
     if detail["type"] == "extra_forbidden":
         where = f"of {place}" if len(location) == 1 else "that is known there"
         return f"{field} is not a field {where}; allowed are {', '.join(_fields_at(location, model))}."
-    message = _SUBJECT.sub("must ", message)
+    message = _words(detail)
     return f"{field} {message}." if field else f"{message[:1].upper()}{message[1:]}."
+
+
+def _words(detail: ErrorDetails) -> str:
+    """What is wrong with a value, without the names of our classes and pydantic's own words."""
+    if detail["type"] in ("model_type", "dict_type"):
+        return "must be an object of names and values"
+    message = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    return _SUBJECT.sub("must ", message)
 
 
 def _fields_at(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:

@@ -89,7 +89,12 @@ def test_a_wrong_request_is_refused_before_anything_is_read() -> None:
     async def read() -> list[Extracted]:
         raise AssertionError
 
-    for files, fields, words in ((3, {}, "holds 3 texts"), (0, {}, "holds 0 texts"), (1, {"x": 1}, "of this line")):
+    for files, fields, words in (
+        (3, {}, "holds 3 texts"),
+        (0, {}, "holds 0 texts"),
+        (1, {"x": 1}, "of this line"),
+        (1, {"text": "上"}, "Only one of `text` and `file` is allowed"),
+    ):
         with pytest.raises(InvalidInput, match=words):
             ask_of_files(service, CLASSIFY, fields, files, read, "this line")
     with pytest.raises(InvalidInput, match="Only one of `text` and `documents`"):

@@ -164,9 +164,9 @@ def test_wrong_settings_are_named_as_they_were_given(
     monkeypatch.setenv("NAGAYOMI_TEXT_THREADS", "many")
     assert main(["serve", "--port", "99999", "--log-level", "loud"]) == 2
     error = capsys.readouterr().err
-    assert "--port: Input should be less than or equal to 65535" in error
-    assert "--log-level: Input should be 'debug', 'info', 'warning' or 'error'" in error
-    assert "NAGAYOMI_TEXT_THREADS: Input should be a valid integer" in error
+    assert "--port must be less than or equal to 65535" in error
+    assert "--log-level must be 'debug', 'info', 'warning' or 'error'" in error
+    assert "NAGAYOMI_TEXT_THREADS must be a valid integer" in error
     monkeypatch.delenv("NAGAYOMI_TEXT_THREADS")
     assert main(["serve", "--max-queue-tokens", "10"]) == 2
     assert "max_queue_tokens (10) must be at least" in capsys.readouterr().err

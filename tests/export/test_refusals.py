@@ -114,10 +114,10 @@ def test_a_wrong_checkpoint_gets_one_line_and_nothing_is_written(
     [
         (b"{", "metadata.json is not JSON"),
         (b"[]", "metadata.json does not hold a JSON object"),
-        (b'{"doc_stride": 0}', "doc_stride: Input should be greater than or equal to 1"),
+        (b'{"doc_stride": 0}', "doc_stride must be greater than or equal to 1"),
         (b'{"training_data": [{"name": "x"}]}', "licence: Field required"),
         (b'{"training_data": ["x"]}', "the metadata has the wrong form"),
-        (b'{"metrics": [{"n": -1}]}', "Input should be greater than or equal to 0"),
+        (b'{"metrics": [{"n": -1}]}', "must be greater than or equal to 0"),
     ],
 )
 def test_metadata_is_read_before_anything_is_written(

@@ -38,7 +38,7 @@ def test_values_and_overrides(tmp_path: Path) -> None:
     [
         ("task = ", [], "cannot be read"),
         ('task = "qa"\ntokenizer = "t"\n', [], "sets: Field required"),
-        (MINIMAL, ["sets=[]"], "sets: Tuple should have at least 1 item"),
+        (MINIMAL, ["sets=[]"], "sets must have at least 1 item"),
         (MINIMAL, ["sets=[{reader='squad'}]"], "sets.0.data: Field required"),
         ("layer = 3\n" + MINIMAL, [], "layer: Extra inputs are not permitted"),
         (MINIMAL + "share_ = 3\n", [], "sets.0.share_: Extra inputs are not permitted"),
@@ -47,32 +47,32 @@ def test_values_and_overrides(tmp_path: Path) -> None:
         (MINIMAL, ["sets.1.share=1"], "--set sets.1.share: run.toml has no such key."),
         (MINIMAL, ["sets.a.share=1"], "--set sets.a.share: run.toml has no such key."),
         (MINIMAL, ["task.a=1"], "--set task.a: run.toml has no such key."),
-        (MINIMAL, ["layers=three"], "layers: Input should be a valid integer"),
-        (MINIMAL, ["layers=true"], "layers: Input should be a valid integer"),
-        (MINIMAL, ["epochs=true"], "epochs: Input should be a valid number"),
-        (MINIMAL, ["layers=0"], "layers: Input should be greater than or equal to 1"),
-        (MINIMAL, ["epochs=-1.0"], "epochs: Input should be greater than or equal to 0"),
-        (MINIMAL, ["learning_rate=nan"], "learning_rate: Input should be a finite number"),
-        (MINIMAL, ["dropout=1.5"], "dropout: Input should be less than or equal to 1"),
-        (MINIMAL, ["sets.0.share=0"], "sets.0.share: Input should be greater than 0"),
-        (MINIMAL, ["sets.0.removed_share=2"], "sets.0.removed_share: Input should be less than or equal to 1"),
+        (MINIMAL, ["layers=three"], "layers must be a valid integer"),
+        (MINIMAL, ["layers=true"], "layers must be a valid integer"),
+        (MINIMAL, ["epochs=true"], "epochs must be a valid number"),
+        (MINIMAL, ["layers=0"], "layers must be greater than or equal to 1"),
+        (MINIMAL, ["epochs=-1.0"], "epochs must be greater than or equal to 0"),
+        (MINIMAL, ["learning_rate=nan"], "learning_rate must be a finite number"),
+        (MINIMAL, ["dropout=1.5"], "dropout must be less than or equal to 1"),
+        (MINIMAL, ["sets.0.share=0"], "sets.0.share must be greater than 0"),
+        (MINIMAL, ["sets.0.removed_share=2"], "sets.0.removed_share must be less than or equal to 1"),
         (
             MINIMAL,
             ["sets.0.unrelated_share=0.8", "sets.0.removed_share=0.7"],
             "sets.0: unrelated_share (0.8) and removed_share (0.7) are shares of the same questions; their sum must be "
             "at most 1",
         ),
-        (MINIMAL, ["sets.0.held_out_percent=100"], "sets.0.held_out_percent: Input should be less than or equal to 99"),
-        (MINIMAL, ["sets.0.max_tokens=7"], "sets.0.max_tokens: Input should be greater than or equal to 8"),
-        (MINIMAL, ["seed=-1"], "seed: Input should be greater than or equal to 0"),
+        (MINIMAL, ["sets.0.held_out_percent=100"], "sets.0.held_out_percent must be less than or equal to 99"),
+        (MINIMAL, ["sets.0.max_tokens=7"], "sets.0.max_tokens must be greater than or equal to 8"),
+        (MINIMAL, ["seed=-1"], "seed must be greater than or equal to 0"),
         (MINIMAL, ["heads=3"], "hidden (256) must be an even multiple of heads (3)"),
-        (MINIMAL, ["task=translate"], "task: Input should be 'qa', 'classify' or 'summarize'"),
+        (MINIMAL, ["task=translate"], "task must be 'qa', 'classify' or 'summarize'"),
         (
             MINIMAL,
             ["segmenter=chasen"],
-            "segmenter: Input should be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
+            "segmenter must be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
         ),
-        (MINIMAL, ["autocast=fp16"], "autocast: Input should be 'auto', 'none' or 'bf16'"),
+        (MINIMAL, ["autocast=fp16"], "autocast must be 'auto', 'none' or 'bf16'"),
         (MINIMAL, ['tokenizer=""'], "tokenizer is missing"),
     ],
 )
@@ -83,7 +83,9 @@ def test_errors_are_sentences(text: str, overrides: list[str], message: str, tmp
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^run\.toml: layers: .* greater than or equal to 1; sets\.0\.data: "):
+    with pytest.raises(
+        ConfigError, match=r"^run\.toml: layers must be greater than or equal to 1; sets\.0\.data must be "
+    ):
         read_config(_config(tmp_path, MINIMAL), ["layers=0", "sets.0.data=3"])
 
 
@@ -116,19 +118,19 @@ def test_tables_and_their_overrides(tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("corpus=false", "there is nothing to read"),
-        ("texts={a=0}", "texts.a: Input should be greater than 0"),
-        ("texts={a=2}", "texts.a: Input should be less than or equal to 1"),
-        ('texts={a="x"}', "texts.a: Input should be a valid number"),
-        ("texts=a.txt", "texts: Input should be a valid dictionary"),
-        ("lengths={}", "lengths: Dictionary should have at least 1 item"),
+        ("texts={a=0}", "texts.a must be greater than 0"),
+        ("texts={a=2}", "texts.a must be less than or equal to 1"),
+        ('texts={a="x"}', "texts.a must be a valid number"),
+        ("texts=a.txt", "texts must be an object of names and values"),
+        ("lengths={}", "lengths must have at least 1 item"),
         ("lengths={a=1}", "lengths: 'a' is not a length"),
         ("lengths={4=1}", "lengths: '4' is not a length; it must be a number of tokens, at least 8"),
-        ("lengths={128=0}", "lengths.128: Input should be greater than 0"),
-        ("lengths={128=true}", "lengths.128: Input should be a valid number"),
+        ("lengths={128=0}", "lengths.128 must be greater than 0"),
+        ("lengths={128=true}", "lengths.128 must be a valid number"),
         ("batch_tokens=64", "batch_tokens is 64; it must hold one sequence of 4096 tokens"),
-        ("micro_batch_tokens=0", "micro_batch_tokens: Input should be greater than or equal to 1"),
-        ("mask_rate=0", "mask_rate: Input should be greater than 0"),
-        ("steps=0", "steps: Input should be greater than or equal to 1"),
+        ("micro_batch_tokens=0", "micro_batch_tokens must be greater than or equal to 1"),
+        ("mask_rate=0", "mask_rate must be greater than 0"),
+        ("steps=0", "steps must be greater than or equal to 1"),
         ("task=qa", "task: Extra inputs are not permitted"),
     ],
 )

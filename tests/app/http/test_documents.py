@@ -176,7 +176,7 @@ async def test_a_file_without_text_has_a_warning_and_no_result(client: httpx.Asy
             {"files": {"file": ("a.txt", b"a")}, "data": {"question": "何", "documents": "[]"}},
             422,
             "invalid_input",
-            "`documents` is not a field",
+            "Only one of `documents` and `file` is allowed.",
         ),
         ({"files": {"question": (None, "何".encode())}}, 422, "invalid_input", "The form holds no file"),
         (

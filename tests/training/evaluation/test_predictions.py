@@ -140,7 +140,7 @@ def test_the_limits_of_a_server_do_not_hold(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAGAYOMI_TEXT_THREADS", "many")
-    with pytest.raises(InvalidInput, match="NAGAYOMI_TEXT_THREADS: Input should be a valid integer"):
+    with pytest.raises(InvalidInput, match="NAGAYOMI_TEXT_THREADS must be a valid integer"):
         evaluation_settings(None)
 
 

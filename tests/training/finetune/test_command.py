@@ -49,7 +49,7 @@ def test_the_checkpoint_is_one_of_transformers(whole_run: tuple[Path, list[float
         ("sets.0.reader=livedoor", "has no examples for the task 'qa'"),
         ("sets.0.max_tokens=100", "max_tokens is 100; the model has 64 positions"),
         ("sets.0.max_tokens=8", "gives no training example"),
-        ("layers=none", "layers: Input should be a valid integer"),
+        ("layers=none", "layers must be a valid integer"),
     ],
 )
 def test_errors_name_the_fault(

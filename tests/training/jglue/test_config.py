@@ -28,19 +28,19 @@ def test_all_tasks_have_a_recipe() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task=translate", "Input should be 'marc-ja'"),
+        ("task=translate", "must be 'marc-ja'"),
         ("epoch=[3]", "epoch: Extra inputs are not permitted"),
-        ("epochs=[]", "epochs: List should have at least 1 item"),
-        ("epochs=[0]", "epochs.0: Input should be greater than or equal to 1"),
-        ("epochs=3", "epochs: Input should be a valid list"),
-        ("learning_rates=[-1.0]", "learning_rates.0: Input should be greater than 0"),
-        ("learning_rates=[nan]", "learning_rates.0: Input should be a finite number"),
-        ("batch_size=true", "batch_size: Input should be a valid integer"),
+        ("epochs=[]", "epochs must have at least 1 item"),
+        ("epochs=[0]", "epochs.0 must be greater than or equal to 1"),
+        ("epochs=3", "epochs must be a valid list"),
+        ("learning_rates=[-1.0]", "learning_rates.0 must be greater than 0"),
+        ("learning_rates=[nan]", "learning_rates.0 must be a finite number"),
+        ("batch_size=true", "batch_size must be a valid integer"),
         (
             "segmenter=chasen",
-            "segmenter: Input should be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
+            "segmenter must be 'none', 'mecab-jumandic', 'mecab-unidic-lite', 'mecab-ipadic' or 'jumanpp'",
         ),
-        ("warmup_share=2", "warmup_share: Input should be less than or equal to 1"),
+        ("warmup_share=2", "warmup_share must be less than or equal to 1"),
     ],
 )
 def test_errors_in_a_recipe_are_sentences(override: str, message: str) -> None:

@@ -50,14 +50,13 @@ def test_texts_of_binary_data() -> None:
 def test_only_the_first_wrong_member_of_a_list_is_named(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as error:
         read_request(json.dumps(fields).encode(), None)
-    assert str(error.value).startswith(f"`{list(fields)[-1]}`[0] must be a valid dictionary")
-    assert "more errors" not in str(error.value)
+    assert str(error.value) == f"`{list(fields)[-1]}`[0] must be an object of names and values."
 
 
 @pytest.mark.parametrize("name", ["inputs", "outputs"])
 def test_a_request_has_few_tensors(name: str) -> None:
     member = tensor() if name == "inputs" else {"name": "label"}
-    with pytest.raises(InvalidInput, match=rf"`{name}` must have at most 16 items after validation, not 17\."):
+    with pytest.raises(InvalidInput, match=rf"`{name}` must have at most 16 items, not 17\."):
         read_request(json.dumps({"inputs": [], name: [member] * 17}).encode(), None)
 
 
