@@ -29,6 +29,7 @@ from app.errors import BrokenModel, ImpossibleTable
 from app.types import AttentionPattern, FloatArray, IntArray, LayerKind
 
 # Switches a key off: exp(-1e4) is 0 in fp32, and unlike finfo.min it fits fp16 and can be added twice.
+RANDOM_PLAN_FILE = "random_plan.npz"  # next to the graph of a model with the pattern "random"
 MASKED = -1e4
 SPARSE_WIDTH = 5
 LOCAL_WIDTH = 3
@@ -66,7 +67,7 @@ class AttentionLayout:
 
 
 def load_random_plan(path: Path) -> RandomPlan:
-    """Read the plan that the exporter stored with a model (`random_plan.npz`, no pickles)."""
+    """Read the plan that the exporter stored with a model (`RANDOM_PLAN_FILE`, no pickles)."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return RandomPlan({int(name): arrays[name].astype(np.int32) for name in arrays.files})

@@ -29,7 +29,8 @@ from app.validation import explain
 FILE_NAME = "manifest.json"
 FORMAT = 1
 MODEL_FILE = "model.onnx"
-REQUIRED_FILES = (MODEL_FILE, "tokenizer.json")
+TOKENIZER_FILE = "tokenizer.json"
+REQUIRED_FILES = (MODEL_FILE, TOKENIZER_FILE)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"

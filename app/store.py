@@ -15,7 +15,7 @@ from typing import get_args
 
 from app.engine.process import Engine
 from app.errors import BrokenModel, ModelNotFound, NagayomiError, ProviderUnavailable
-from app.manifest import FILE_NAME, Manifest, sha256, verify_files
+from app.manifest import FILE_NAME, TOKENIZER_FILE, Manifest, sha256, verify_files
 from app.packing import Document, packed_length
 from app.schemas import BrokenInfo
 from app.settings import Settings
@@ -24,7 +24,6 @@ from app.types import AnsweredTask, Task
 
 logger = logging.getLogger("nagayomi.store")
 
-TOKENIZER_FILE = "tokenizer.json"
 LOADED_AT_ONCE = 1 + (os.cpu_count() or 1)  # models; loading one keeps a core busy most of the time
 
 RunInThreads = Callable[[Callable[[], None]], Awaitable[None]]

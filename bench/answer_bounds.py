@@ -18,7 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.manifest import Manifest
+from app.manifest import TOKENIZER_FILE, Manifest
 from app.schemas import QaRequest
 from app.settings import Settings
 from app.streams import run_module
@@ -68,7 +68,7 @@ class BoundsMeasurement:
     def __init__(self, model: Path) -> None:
         self._manifest = Manifest.read(model)
         self._tokenizer = Tokenizer.load(
-            model / "tokenizer.json", normaliser=self._manifest.normaliser, segmenter=self._manifest.segmenter
+            model / TOKENIZER_FILE, normaliser=self._manifest.normaliser, segmenter=self._manifest.segmenter
         )
         self._model = model
         self._session: Session | None = None

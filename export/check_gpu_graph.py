@@ -24,11 +24,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
 from app.errors import BrokenModel, InvalidInput
-from app.manifest import Manifest
+from app.manifest import TOKENIZER_FILE, Manifest
 from app.packing import Document
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.settings import settings_from
-from app.store import TOKENIZER_FILE
 from app.streams import run_module
 from app.tasks.base import sigmoid, softmax
 from app.tasks.classify import CLASSIFY, PreparedLabels

@@ -14,7 +14,18 @@ import tokenizers
 from pydantic import ValidationError
 
 from app.errors import BrokenModel
-from app.manifest import FILE_NAME, Architecture, Graph, Manifest, Metric, TrainingData, sha256, verify_files, write
+from app.manifest import (
+    FILE_NAME,
+    TOKENIZER_FILE,
+    Architecture,
+    Graph,
+    Manifest,
+    Metric,
+    TrainingData,
+    sha256,
+    verify_files,
+    write,
+)
 from app.text.tokenizer import Tokenizer
 from app.types import AttentionPattern, GpuTarget, Layout, NormaliserName, SegmenterName, Task
 from app.validation import explain
@@ -24,7 +35,7 @@ from export.families.registry import read_model
 from export.folder import written_whole
 from export.padded import padded_inputs
 from export.stored_weights import WeightType
-from export.tokenizer_files import TOKENIZER_FILE, TokenizerFiles, read_tokenizer
+from export.tokenizer_files import TokenizerFiles, read_tokenizer
 from export.trace import GPU_FILE, write_gpu_graph, write_graph
 
 Target = Literal["cpu", GpuTarget]

@@ -16,13 +16,13 @@ import tokenizers
 from tokenizers import AddedToken, processors
 
 from app.errors import BrokenModel
+from app.manifest import TOKENIZER_FILE
 from app.text.template import template_of
 from app.types import NormaliserName, SegmenterName
 from export import bert_japanese_files
 from export.checkpoint import CheckpointError, refuse_lfs_pointer
 from export.sentencepiece_files import normalises, read_sentencepiece
 
-TOKENIZER_FILE = "tokenizer.json"
 BERT_JAPANESE = "BertJapaneseTokenizer"
 LUKE_JAPANESE = "MLukeTokenizer"
 _SENTENCEPIECE = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model")

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import Tensor
 
-from app.block_tables import AttentionLayout
+from app.block_tables import RANDOM_PLAN_FILE, AttentionLayout
 from app.manifest import MODEL_FILE, Graph
 from app.packing import Document, pack
 from app.types import AttentionPattern, Layout
@@ -52,8 +52,8 @@ def write_graph(
     if layout == "packed":
         attention = attention_layout(model, pattern)
         if attention.random_plan is not None:
-            save_random_plan(attention.random_plan, out / "random_plan.npz")
-            files.append("random_plan.npz")
+            save_random_plan(attention.random_plan, out / RANDOM_PLAN_FILE)
+            files.append(RANDOM_PLAN_FILE)
         graph = trace_packed(model, attention)
     else:
         graph = _trace_padded(model)

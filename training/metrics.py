@@ -15,10 +15,12 @@ def character_f1(prediction: str, reference: str) -> float:
     """F1 over characters as a bag, as JSQuAD and JaQuAD define it."""
     predicted, wanted = normalise_answer(prediction), normalise_answer(reference)
     common = sum((Counter(predicted) & Counter(wanted)).values())
-    if common == 0:
-        return float(predicted == wanted)
-    precision, recall = common / len(predicted), common / len(wanted)
-    return 2 * precision * recall / (precision + recall)
+    return _f1(common, len(predicted), len(wanted)) if common else float(predicted == wanted)
+
+
+def _f1(common: int, predicted: int, wanted: int) -> float:
+    """The harmonic mean of precision and recall, from counts; 0 where nothing is common."""
+    return 2 * common / (predicted + wanted) if common else 0.0
 
 
 def exact_match(prediction: str, reference: str) -> float:
@@ -42,11 +44,7 @@ def rouge_n(prediction: str, reference: str, n: int) -> float:
 
 
 def ngram_f1(predicted: Counter[str], wanted: Counter[str]) -> float:
-    common = sum((predicted & wanted).values())
-    if common == 0:
-        return 0.0
-    precision, recall = common / predicted.total(), common / wanted.total()
-    return 2 * precision * recall / (precision + recall)
+    return _f1((predicted & wanted).total(), predicted.total(), wanted.total())
 
 
 def rouge_l(prediction: str, reference: str) -> float:
@@ -62,11 +60,7 @@ def rouge_l(prediction: str, reference: str) -> float:
     for char in b:
         matched = row & positions.get(char, 0)
         row = ((row + matched) | (row - matched)) & full
-    common = len(a) - row.bit_count()
-    if common == 0:
-        return 0.0
-    precision, recall = common / len(a), common / len(b)
-    return 2 * precision * recall / (precision + recall)
+    return _f1(len(a) - row.bit_count(), len(a), len(b))
 
 
 def greedy_oracle(sentences: Sequence[str], reference: str, limit: int) -> list[int]:

@@ -14,6 +14,7 @@ from app.errors import BrokenFile
 from app.files.document import BlockKind, Document, DocumentBuilder, Page
 from app.files.docx_paragraph import PageBreak, Paragraph, chosen, read_paragraph
 from app.files.docx_styles import Styles, is_on, value
+from app.files.integers import bounded_integer
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, link_of
 from app.files.raised import STRUCK_OUT
@@ -67,8 +68,7 @@ def _furniture(package: Package, body: Element, targets: dict[str, str]) -> tupl
 def _stated_pages(package: Package) -> int | None:
     """The number of pages that the program that wrote the file counted."""
     root = package.optional_xml(link_of(package.relationships(""), "extended-properties"))
-    text = root.findtext("app:Pages") if root is not None else None
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 9 else None
+    return bounded_integer(root.findtext("app:Pages")) if root is not None else None
 
 
 class _DocxReader:
@@ -247,7 +247,7 @@ def _continues(properties: Element | None) -> bool:
 
 
 def _count(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 9 else 0
+    return max(bounded_integer(text) or 0, 0)
 
 
 def _pages(text: str, breaks: Sequence[tuple[int, PageBreak]], stated: int | None) -> tuple[Page, ...]:

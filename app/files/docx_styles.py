@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
+from app.files.integers import bounded_integer
 from app.files.numbering import format_number
 from app.files.safe_xml import descend
 
@@ -79,7 +80,7 @@ class Styles:
         """The role of a paragraph with these `w:pPr`. Counts its number: call it once for each, in their order."""
         chain = self._chain(value(properties, "w:pStyle") or self._default)
         names = [style.name for style in chain]
-        outline = _integer(value(properties, "w:outlineLvl"))
+        outline = bounded_integer(value(properties, "w:outlineLvl"))
         if outline is None:
             outline = next((style.outline_level for style in chain if style.outline_level is not None), None)
         level = outline + 1 if outline is not None and 0 <= outline < _BODY_TEXT else 0
@@ -121,7 +122,7 @@ class Styles:
     def _number_of(self, properties: Element | None, chain: list[Style]) -> tuple[str | None, int]:
         own = descend(properties, "w:numPr")
         number_id = value(own, "w:numId")
-        level = _integer(value(own, "w:ilvl"))
+        level = bounded_integer(value(own, "w:ilvl"))
         if number_id is None:
             number_id = next((style.number_id for style in chain if style.number_id is not None), None)
         if level is None:
@@ -164,9 +165,9 @@ class Styles:
             overrides = {}
             levels = dict(list_of_number.levels)
             for override in element.iter("w:lvlOverride"):
-                start = _integer(value(override, "w:startOverride"))
+                start = bounded_integer(value(override, "w:startOverride"))
                 if start is not None:
-                    overrides[_integer(override.get("w:ilvl")) or 0] = start
+                    overrides[bounded_integer(override.get("w:ilvl")) or 0] = start
                 levels.update(_level(level) for level in override.iter("w:lvl"))
             # The list still counts on: only the form of its numbers is another.
             self._numbers[element.get("w:numId", "")] = (replace(list_of_number, levels=levels), overrides)
@@ -190,9 +191,9 @@ def _style(element: Element) -> Style:
     return Style(
         name=value(element, "w:name") or "",
         based_on=value(element, "w:basedOn"),
-        outline_level=_integer(value(paragraph, "w:outlineLvl")),
+        outline_level=bounded_integer(value(paragraph, "w:outlineLvl")),
         number_id=value(numbers, "w:numId"),
-        number_level=_integer(value(numbers, "w:ilvl")),
+        number_level=bounded_integer(value(numbers, "w:ilvl")),
         hidden=is_on(vanish.get("w:val", "1")) if vanish is not None else None,
     )
 
@@ -200,8 +201,8 @@ def _style(element: Element) -> Style:
 def _level(element: Element) -> tuple[int, _Level]:
     suffix = value(element, "w:suff")
     legal = element.find("w:isLgl")
-    return _integer(element.get("w:ilvl")) or 0, _Level(
-        start=_integer(value(element, "w:start")) or 0,
+    return bounded_integer(element.get("w:ilvl")) or 0, _Level(
+        start=bounded_integer(value(element, "w:start")) or 0,
         shape=value(element, "w:numFmt") or "decimal",
         text=value(element, "w:lvlText") or "",
         suffix="" if suffix == "nothing" else " ",
@@ -234,8 +235,3 @@ def _level_by_name(names: list[str]) -> int:
         if name.lower() in _TITLE_NAMES:
             return 1
     return 0
-
-
-def _integer(text: str | None) -> int | None:
-    """A number of at most nine digits; None for everything else."""
-    return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,9}", text) else None

@@ -17,6 +17,7 @@ from app.errors import FileTooLarge
 from app.files.document import BlockKind, Document, DocumentBuilder
 from app.files.encoding import decode
 from app.files.html_source import check_depth, declared_charset
+from app.files.integers import bounded_integer
 from app.files.raised import STRUCK_OUT, lowered, raised
 from app.files.spacing import collapsed
 from app.files.warnings import FileWarning
@@ -319,7 +320,7 @@ def _is_data(table: LexborNode) -> bool:
 
 
 def _span(text: str | None) -> int:
-    return min(max(int(text), 1), MAX_SPAN) if text and text.isascii() and text.isdigit() and len(text) < 9 else 1
+    return min(max(bounded_integer(text) or 1, 1), MAX_SPAN)
 
 
 def _rendered(parts: list[tuple[str, bool]]) -> str:

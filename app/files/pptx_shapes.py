@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from app.files.integers import bounded_integer
 from app.files.numbering import format_number
 from app.files.raised import lowered, raised
 from app.files.safe_xml import descend
@@ -215,10 +216,7 @@ def _group_scale(group: Element, outer: _Scale) -> _Scale:
 
 def _integer(element: Element, name: str) -> int:
     """A coordinate; 0 for text that is no number, and bounded, so that no product of scales overflows."""
-    text = element.get(name, "")
-    if not text.lstrip("-").isdecimal() or len(text) > 18:
-        return 0
-    return max(min(int(text), 1 << 31), -(1 << 31))
+    return bounded_integer(element.get(name)) or 0
 
 
 def _graphic(frame: Element, linked: Callable[[str], Element | None]) -> list[Text | Row]:

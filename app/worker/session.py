@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from app.block_tables import AttentionLayout, load_random_plan
+from app.block_tables import RANDOM_PLAN_FILE, AttentionLayout, load_random_plan
 from app.errors import BrokenModel, ProviderUnavailable
 from app.manifest import MODEL_FILE, Manifest
 from app.packing import Document, PackedBatch, pack
@@ -20,7 +20,6 @@ from app.types import Outputs, Provider, Task
 from app.worker.providers import NodesLeftToCpu, load_libraries, open_session, tensorrt_version
 from app.worker.tensorrt import EngineCache, Sizes, fill, rounded_up
 
-RANDOM_PLAN_FILE = "random_plan.npz"
 # What a task needs of a graph, and whether an output has one value per token: (1, T, ...) or (documents, ...).
 TASK_OUTPUTS: dict[Task, dict[str, bool]] = {
     "qa": {"start_logits": True, "end_logits": True},

@@ -7,12 +7,11 @@ import argparse
 import json
 from pathlib import Path
 
-import torch
-
 from training.config import read_config
 from training.finetune.loop import Run
 from training.jglue import command as jglue_command
 from training.runs.distributed import joined
+from training.runs.trainer import flush_denormals
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +29,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         NagayomiError: the configuration, the data or the folder is wrong, or training diverged.
     """
-    # Moments of rarely used rows decay into denormal numbers, which CPUs add a hundred times slower. This is set before
-    # the first operation, because the threads of the pool inherit it.
-    torch.set_flush_denormal(True)
+    flush_denormals()
     if jglue_command.is_suite_config(args.config, args.set):
         return jglue_command.finetune(args)
     config = read_config(args.config, args.set)

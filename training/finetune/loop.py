@@ -144,10 +144,10 @@ class Run(Trainer):
         self.model.to(self.processes.device)
         self.sentence_weights: dict[SentenceFeature, float] = {}
         self.bf16 = self.processes.uses_bf16(config.autocast)
+        self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         if config.head == "fitted":
             self._fit_head()
         self.packed = PackedModel(self.model)
-        self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         self.optimiser = build_optimiser(self.model, config)
         self.description = (
             f"training {config.task} on {self.processes.device.type} in {'bf16' if self.bf16 else 'fp32'}"
@@ -176,9 +176,8 @@ class Run(Trainer):
         if self.config.task != "summarize":
             raise ConfigError('head = "fitted" is for the task summarize.')
         if whole_checkpoint(self.out) is None:  # a resumed run has its head in the checkpoint
-            layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
             sequences = self.mixture.epoch(np.random.default_rng([self.config.seed, 0, 1]))
-            self.sentence_weights = fit_head(self.model, sequences, layout, bf16=self.bf16)
+            self.sentence_weights = fit_head(self.model, sequences, self.layout, bf16=self.bf16)
 
     def save(self, directory: Path) -> None:
         save_checkpoint(directory, self.model, self.config, self.mixture.labels, self.sentence_weights)
@@ -198,10 +197,7 @@ class Run(Trainer):
         """One step over all processes: each takes its share of the sequences, in passes of `micro_batch_tokens`."""
         config, device = self.config, self.processes.device
         weight = loss_weight([sequence.target for sequence in sequences], config.task)
-        # The step determines dropout as it does everything else, so a checkpoint needs no generator state.
-        seed = np.random.SeedSequence([config.seed, self.step, self.processes.rank])
-        torch.manual_seed(int(seed.generate_state(1)[0]))
-        self.optimiser.zero_grad(set_to_none=True)
+        self.begin_step(self.step)
         loss = 0.0
         # Drawn for the whole step, so that the number of processes changes nothing.
         shifts = [self._shift(sequence, rng) for sequence in sequences]

@@ -29,7 +29,7 @@ from training.jglue.config import EncoderConfig
 from training.jglue.encoder import Encoder, Features, load_encoder
 from training.jglue.features import score, training_features
 from training.jglue.tasks import TASKS, Example, check_apart, read_examples
-from training.runs.folder import draw_losses
+from training.runs.folder import draw_losses, refuse_changes
 from training.runs.trainer import Diverged
 
 Scores = dict[str, float]
@@ -248,11 +248,7 @@ def _claim(config: EncoderConfig, out: Path) -> None:
             for key, value in now.items()
             if key != "checkpoint_every" and before.get(key) != value
         ]
-        if changes:
-            raise ConfigError(
-                f"{out} holds a run with another configuration: {'; '.join(changes)}. "
-                "Use another folder, or remove this one."
-            )
+        refuse_changes(out, changes)
     elif is_first_process():
         out.mkdir(parents=True, exist_ok=True)
         _write_json(file, now)

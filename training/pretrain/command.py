@@ -33,7 +33,7 @@ from training.runs.folder import (
     with_words,
     write_losses,
 )
-from training.runs.trainer import Trainer, build_optimiser
+from training.runs.trainer import Trainer, build_optimiser, flush_denormals
 
 
 class Pretraining(Trainer):
@@ -97,10 +97,7 @@ class Pretraining(Trainer):
         """One step over all processes; the mean loss of a token to guess."""
         sequences = self.sequences(step)
         masked = self.processes.sum_of(sum(len(sequence.targets) for sequence in sequences))
-        # The step determines dropout as it does everything else, so a checkpoint needs no generator state.
-        seed = np.random.SeedSequence([self.config.seed, step, self.processes.rank])
-        torch.manual_seed(int(seed.generate_state(1)[0]))
-        self.optimiser.zero_grad(set_to_none=True)
+        self.begin_step(step)
         loss = 0.0
         for micro_batch in self.micro_batches(sequences):
             part = self.loss_sum(micro_batch) / max(1.0, masked)
@@ -181,9 +178,7 @@ def run(args: argparse.Namespace) -> int:
         NagayomiError: the configuration, the texts or the folder is wrong, or training diverged.
     """
     config = read_pretrain_config(args.config, args.set)
-    # Moments of rarely used rows decay into denormal numbers, which CPUs add a hundred times slower. This is set before
-    # the first operation, because the threads of the pool inherit it.
-    torch.set_flush_denormal(True)
+    flush_denormals()
     with joined() as processes:
         training = Pretraining(config, args.data, args.out, args.cache or args.out.parent / "tokens", processes)
         training.resume()

@@ -115,6 +115,14 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
         for key, now in config.model_dump(mode="json").items()
         if key not in ("checkpoint_every", "micro_batch_tokens") and before[key] != now
     ]
+    refuse_changes(out, changes)
+
+
+def refuse_changes(out: Path, changes: Sequence[str]) -> None:
+    """
+    Raises:
+        ConfigError: the run in `out` was begun with other values; `changes` names them.
+    """
     if changes:
         raise ConfigError(
             f"{out} holds a run with another configuration: {'; '.join(changes)}. "
