@@ -182,7 +182,7 @@ def test_a_mail_inside_a_mail_is_read_with_its_subject() -> None:
 def test_a_text_that_cannot_be_read_does_not_lose_the_others() -> None:
     document = read_eml(_parts("mixed", _mail(bytes(range(256)) * 9, "text/plain; charset=utf-8"), PLAIN))
     assert document.text == "平文の本文。"
-    assert document.warnings[0].startswith("A part of the mail was not read. The file is no text")
+    assert document.warnings[0].startswith("A part of the mail was not read. The file is neither text")
 
 
 def test_flowed_lines_are_joined_at_their_depth_of_quotation() -> None:

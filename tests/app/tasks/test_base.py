@@ -44,7 +44,7 @@ async def test_limits_hold_for_the_sum(handmade_models: Path) -> None:
     async with Service.open(settings, tasks=["classify"]) as service:
         texts = [ClassifyRequest(text="上" * 240)] * 4
         assert len((await service.answer_batch(CLASSIFY, texts[:3])).result) == 3
-        with pytest.raises(RequestTooLarge, match="takes at least 1024 tokens over all its windows; 1000 are allowed"):
+        with pytest.raises(RequestTooLarge, match="needs at least 1024 tokens over all its windows; 1000 are allowed"):
             await service.answer_batch(CLASSIFY, texts)
         with pytest.raises(RequestTooLarge, match="have 1680 characters; 1500 are allowed together"):
             await service.answer_batch(CLASSIFY, [*texts, *texts[:3]])

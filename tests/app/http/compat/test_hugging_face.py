@@ -98,7 +98,7 @@ async def test_options_without_effect_are_taken(client: httpx.AsyncClient) -> No
         ("/qa", ASKED, {"top_k": 0}, "`parameters`.top_k must be greater than or equal to 1."),
         ("/qa", ASKED, {"top_k": 21}, "`parameters`.top_k must be less than or equal to 20."),
         ("/qa", ASKED, {"handle_impossible_answer": "yes"}, "`parameters`.handle_impossible_answer must be a valid bo"),
-        ("/qa", "何?", {}, "`inputs` must be a valid dictionary"),
+        ("/qa", "何?", {}, "`inputs` must be an object of names and values"),
         ("/qa", {"question": "何?"}, {}, "`inputs`.context is missing."),
         (
             "/qa",
@@ -137,7 +137,7 @@ async def test_a_batch_costs_what_its_members_cost(client: httpx.AsyncClient) ->
     texts = ["上" * 1_400] * 3
     assert len(await ok(client, "/classify", texts[:1])) == 1
     response = await client.post("/classify", json={"inputs": texts})
-    assert "takes at least" in error_of(response, 413, "request_too_large")
+    assert "needs at least" in error_of(response, 413, "request_too_large")
     response = await client.post("/classify", json={"inputs": ["上" * 1_300] * 4})
     assert "have 5200 characters; 5000 are allowed" in error_of(response, 413, "request_too_large")
 
