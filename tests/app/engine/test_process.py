@@ -1,6 +1,7 @@
 """Engines as real processes: results, failures of a batch, and every way in which a process can be lost."""
 
 import asyncio
+import io
 import logging
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 
 from app.engine import process as engine_module
 from app.engine.process import BatchFailed, Engine, check_provider
-from app.engine.protocol import Refused, encode
+from app.engine.protocol import Refused, encode, read
 from app.errors import BrokenModel, EngineFailed, ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import Document
@@ -226,5 +227,6 @@ def test_the_service_loads_no_onnxruntime() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
 
-def test_refusals_can_be_sent() -> None:
-    assert b"BrokenModel" in encode(Refused(BrokenModel("no")))
+def test_a_refusal_arrives_as_it_was_sent() -> None:
+    arrived = read(io.BytesIO(encode(Refused(BrokenModel("no")))))
+    assert (type(arrived), type(arrived.error), str(arrived.error)) == (Refused, BrokenModel, "no")
