@@ -55,7 +55,13 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Pa
     labels = {"classify": ("BLD", "HST", "PNM")}
     tasks: tuple[TrainingTask, ...] = ("qa", "classify", "summarize")
     for task in tasks:
-        config = FinetuneConfig(task=task, tokenizer="tokenizer.json", sets=(DataSet(reader="", data=""),))
+        config = FinetuneConfig(
+            task=task,
+            tokenizer="tokenizer.json",
+            normaliser="nfkc",
+            segmenter="mecab-jumandic",
+            sets=(DataSet(reader="", data=""),),
+        )
         shape = BigBirdConfig(
             vocab_size=tokenizer.vocab_size,
             hidden_size=32,

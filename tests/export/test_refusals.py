@@ -146,7 +146,7 @@ def test_names_and_files_that_cannot_be_are_one_line(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _export(checkpoint, tmp_path / "模型") == 2
-    assert "name: String should match pattern" in capsys.readouterr().err
+    assert "name must match pattern" in capsys.readouterr().err
     assert _export(checkpoint, tmp_path / "out", "--metadata", "missing.json") == 2
     assert capsys.readouterr().err == "nagayomi: missing.json cannot be read: No such file or directory.\n"
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint"}

@@ -60,7 +60,7 @@ def test_a_line_whose_file_cannot_be_read_fails_in_a_sentence_and_no_other_does(
         ({"file": []}, "invalid_input", "`file` must be the path of a file, or a list of at least one path."),
         ({"file": 3}, "invalid_input", "`file` must be the path of a file, or a list of at least one path."),
         ({"file": ["a.docx", "b.txt", "c.png"]}, "invalid_input", "The request holds 3 texts"),
-        ({"file": "a.docx", "context": "文"}, "invalid_input", "`context` is not a field of this task"),
+        ({"file": "a.docx", "context": "文"}, "invalid_input", "Only one of `context` and `file` is allowed"),
         ({"file": "-"}, "invalid_input", "-: it cannot be opened"),
     ]
     lines = [{"question": "何?", **line} for line, _, _ in bad]

@@ -116,7 +116,7 @@ async def test_the_first_failure_ends_the_evaluation() -> None:
 
 
 async def test_items_that_no_service_takes_are_named() -> None:
-    with pytest.raises(DataError, match=r"Question q7 would be refused by the service: context: .*white space"):
+    with pytest.raises(DataError, match=r"Question q7 would be refused by the service: context must .*white space"):
         await ask_questions(_service({}), "m", [QuestionExample("q7", "何?", " ", ())])
     with pytest.raises(DataError, match=r"The text '' of the class A would be refused"):
         await ask_labels(_service({}), "m", [LabelledText("", "A")])
