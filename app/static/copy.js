@@ -35,9 +35,9 @@ export function copyButtons(text, result, request) {
   const buttons = choices
     .filter(([name]) => name !== "引用" || text)
     .map(([name, make]) =>
-      element("button", { type: "button", onclick: () => copy(make()), "aria-label": `${name}を写す` }, name),
+      element("button", { type: "button", onclick: () => copy(make()), "aria-label": `${name}をコピー` }, name),
     );
-  return element("p", { class: "copy" }, element("span", { "aria-hidden": "true" }, "写す"), ...buttons);
+  return element("p", { class: "copy" }, element("span", { "aria-hidden": "true" }, "コピー"), ...buttons);
 }
 
 async function copy(text) {
