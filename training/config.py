@@ -83,6 +83,9 @@ class DataSet(_Part):
 
     reader: str  # squad | reading-set (qa, summarize) | kyoto-categories | livedoor | labelled
     data: str  # file or folder below the data folder given on the command line
+    # Share of its texts that the run reads at all, chosen by their contents: a smaller share is a part of every larger
+    # one, so runs with .25, .5 and 1 show what more texts would bring.
+    texts_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     share: Positive = 1.0  # share of its examples in one epoch, drawn again for every epoch; 2.0 reads each twice
     max_tokens: int = Field(default=384, ge=SHORTEST)  # longest sequence; a longer context is cropped at random
     context: ContextUnit = "paragraph"  # article: all paragraphs of a title joined (qa)

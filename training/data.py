@@ -250,6 +250,15 @@ def in_held_out_split(key: str, percent: int) -> bool:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 100 < percent
 
 
+def in_share(text: str, share: float) -> bool:
+    """Whether a text is in the part of this size, from 0 to 1. Every part holds all smaller ones.
+
+    It depends on the contents alone, and on other bits of their hash than `in_held_out_split`: the two are independent.
+    """
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[4:8], "big") < share * 2**32
+
+
 def kyoto_articles(path: Path) -> Iterator[dict[str, Any]]:
     """The Kyoto articles: JSONL of {id, category, title, paragraphs: [{heading} or {sentences}]}."""
     for where, article in read_jsonl(path):

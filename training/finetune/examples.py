@@ -24,6 +24,7 @@ from training.data import (
     LabelledText,
     QuestionExample,
     in_held_out_split,
+    in_share,
     kyoto_articles,
     kyoto_text,
     livedoor_articles,
@@ -130,8 +131,8 @@ def build_mixture(config: FinetuneConfig, data: Path, tokenizer: Tokenizer) -> M
     for one, source in zip(config.sets, sources, strict=True):
         if round(source.size * one.share) == 0:
             raise DataError(
-                f"{data / one.data} gives no training example with max_tokens = {one.max_tokens} "
-                f"and share = {one.share} (usable examples: {source.size})."
+                f"{data / one.data} gives no training example with max_tokens = {one.max_tokens}, "
+                f"texts_share = {one.texts_share} and share = {one.share} (usable examples: {source.size})."
             )
         if source.labels != sources[0].labels:
             raise ConfigError(
@@ -150,11 +151,15 @@ def _source(
 ) -> ExampleSource:
     path = data / one.data
     if config.task == "qa" and one.reader in ("squad", "reading-set"):
-        return _questions(config, one, question_examples(one.reader, path, one.context), tokenizer, encoded)
+        questions = question_examples(one.reader, path, one.context)
+        asked = [question for question in questions if in_share(question.context, one.texts_share)]
+        return _questions(config, one, asked, tokenizer, encoded)
     if config.task == "classify" and one.reader in ("kyoto-categories", "livedoor", "labelled"):
-        return _labelled(one, labelled_split(one.reader, path, one.held_out_percent)[0], tokenizer, encoded)
+        labelled = labelled_split(one.reader, path, one.held_out_percent)[0]
+        return _labelled(one, [text for text in labelled if in_share(text.text, one.texts_share)], tokenizer, encoded)
     if config.task == "summarize" and one.reader == "reading-set":
-        return _summaries(config, one, marked_texts(path), tokenizer)
+        documents = [document for document in marked_texts(path) if in_share(document.text, one.texts_share)]
+        return _summaries(config, one, documents, tokenizer)
     raise ConfigError(f"The reader {one.reader!r} has no examples for the task {config.task!r}.")
 
 

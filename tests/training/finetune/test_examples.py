@@ -237,6 +237,28 @@ def test_an_epoch_reads_its_share_of_every_set(tmp_path: Path, character_tokeniz
     assert first != sorted(range(4)), "the sets are mixed, not one after the other"
 
 
+def test_a_run_over_a_share_of_the_texts_reads_those_of_a_smaller_share_and_more(
+    tmp_path: Path, character_tokenizer: Tokenizer
+) -> None:
+    texts = [f"{place}は{number}にある。" for place in "駅寺城川山町村島森橋" for number in range(10)]
+    write_jsonl(tmp_path / "l.jsonl", [{"text": text, "label": text[0]} for text in texts])
+    write_json(tmp_path / "d.json", squad({"t": [(text, [("どこか", text[2]), ("ないか", "")]) for text in texts]}))
+    for number, text in enumerate(texts):
+        reading_file(tmp_path / "r" / f"{number}.txt", text, [f"S: {text}"])
+    labelled = {"reader": "labelled", "data": "l.jsonl", "held_out_percent": 0}
+    marked = {"reader": "reading-set", "data": "r"}
+    for task, one, of_a_text in (("qa", {}, 2), ("classify", labelled, 1), ("summarize", marked, 1)):
+        read: list[set[bytes]] = []
+        for share in (0.25, 0.5, 1.0):
+            config = _config({**one, "texts_share": share}, task=task)
+            (source,) = build_mixture(config, tmp_path, character_tokenizer).sources
+            rng = np.random.default_rng(3)
+            read.append({source.draw(index, rng).document.input_ids.tobytes() for index in range(source.size)})
+        assert read[0] < read[1] < read[2], task
+        assert len(read[2]) == of_a_text * len(texts), task
+        assert (len(read[0]), len(read[1])) == (of_a_text * 29, of_a_text * 45), task
+
+
 def test_sets_of_different_classes_are_not_learned_together(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
     write_jsonl(tmp_path / "a.jsonl", [{"text": "駅", "label": "A"}])
     write_jsonl(tmp_path / "b.jsonl", [{"text": "駅", "label": "B"}])
@@ -247,7 +269,10 @@ def test_sets_of_different_classes_are_not_learned_together(tmp_path: Path, char
 
 def test_a_set_that_gives_nothing_is_an_error(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
     write_json(tmp_path / "d.json", squad({"t": [("駅は0。", [("駅はどこか", "0")])]}))
-    for one, said in (({"max_tokens": 8}, r"8 and share = 1\.0"), ({"share": 0.1}, r"30 and share = 0\.1")):
+    for one, said in (
+        ({"max_tokens": 8}, r"8, texts_share = 1\.0 and share = 1\.0"),
+        ({"share": 0.1}, r"30, texts_share = 1\.0 and share = 0\.1"),
+    ):
         usable = 0 if "max_tokens" in one else 1
         with pytest.raises(
             DataError, match=rf"d\.json gives no training example .* = {said} \(usable examples: {usable}\)"
