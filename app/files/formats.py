@@ -32,6 +32,10 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.files.pptx import read_pptx
 
             return read_pptx(data, limits)
+        case "xlsx":
+            from app.files.xlsx import read_xlsx
+
+            return read_xlsx(data, limits)
         case "html":
             from app.files.html import read_html
 

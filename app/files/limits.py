@@ -8,7 +8,7 @@ class FileLimits:
     """Bounds for one file; past any of them, reading the file raises an error that names the bound."""
 
     max_file_bytes: int = 50_000_000
-    max_unpacked_bytes: int = 200_000_000  # of all parts of a DOCX or PPTX that are read, and of all parts of a mail
+    max_unpacked_bytes: int = 200_000_000  # of all parts of an office file that are read, and of all parts of a mail
     max_characters: int = 5_000_000  # of the Document's text
     max_pages: int = 2_000  # of a PDF
     max_seconds: float = 60.0  # of wall time, for a file that is read in a process of its own

@@ -14,7 +14,7 @@ from app.files.ooxml import Package, Relationship, link_of
 from app.files.pptx_shapes import Place, Row, Shape, Text, in_reading_order, is_struck, placeholder_places, read_shapes
 from app.files.raised import STRUCK_OUT
 from app.files.safe_xml import descend
-from app.files.warnings import FileWarning
+from app.files.warnings import FileWarning, numbers_in_words
 
 # PowerPoint has no limit; all slides of a hostile presentation may be the same part.
 MAX_SLIDES = 10_000
@@ -94,10 +94,10 @@ class _PptxReader:
     def build(self) -> Document:
         warnings = []
         if self._hidden:
-            sentence = f"Hidden slides were read as well: {_numbers(self._hidden)}."
+            sentence = f"Hidden slides were read as well: {numbers_in_words(self._hidden)}."
             warnings.append(FileWarning("hidden_slides", sentence, self._hidden))
         if self._missing:
-            sentence = f"Slides are missing from the file: {_numbers(self._missing)}."
+            sentence = f"Slides are missing from the file: {numbers_in_words(self._missing)}."
             warnings.append(FileWarning("missing_slides", sentence, self._missing))
         if self._has_struck:
             warnings.append(STRUCK_OUT)
@@ -133,9 +133,3 @@ class _PptxReader:
     def _linked(self, links: dict[str, Relationship], id_: str) -> Element | None:
         """The part of a chart, or the data of a SmartArt diagram."""
         return self._package.optional_xml(links[id_].target) if id_ in links else None
-
-
-def _numbers(slides: list[int]) -> str:
-    """The first numbers as words: `2, 5, 7 and 12 more`."""
-    shown = ", ".join(map(str, slides[:10]))
-    return shown if len(slides) <= 10 else f"{shown} and {len(slides) - 10} more"

@@ -30,6 +30,11 @@ _PREFIXES = {
     "http://purl.oclc.org/ooxml/drawingml/main": "a:",
     "http://schemas.openxmlformats.org/presentationml/2006/main": "p:",
     "http://purl.oclc.org/ooxml/presentationml/main": "p:",
+    "http://schemas.openxmlformats.org/spreadsheetml/2006/main": "x:",
+    "http://purl.oclc.org/ooxml/spreadsheetml/main": "x:",
+    # The shapes over the cells of a sheet have the same elements as those of a slide.
+    "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing": "p:",
+    "http://purl.oclc.org/ooxml/drawingml/spreadsheetDrawing": "p:",
     "http://schemas.openxmlformats.org/officeDocument/2006/relationships": "r:",
     "http://purl.oclc.org/ooxml/officeDocument/relationships": "r:",
     "http://schemas.openxmlformats.org/package/2006/relationships": "rel:",

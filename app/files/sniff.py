@@ -12,9 +12,9 @@ from app.errors import EncryptedFile, FileError, FileTooLarge, UnsupportedFile
 from app.files.limits import FileLimits
 from app.files.ooxml import Package
 
-Kind = Literal["pdf", "docx", "pptx", "html", "markdown", "eml", "table", "text"]
+Kind = Literal["pdf", "docx", "pptx", "xlsx", "html", "markdown", "eml", "table", "text"]
 
-ACCEPTED = "PDF, DOCX, PPTX, HTML, Markdown, EML, CSV, TSV and plain text"
+ACCEPTED = "PDF, DOCX, PPTX, XLSX, HTML, Markdown, EML, CSV, TSV and plain text"
 
 _HEAD_BYTES = 16_384
 # PDF's standard allows a kilobyte of any bytes before its mark, and some programs write them.
@@ -63,17 +63,19 @@ _ASCII_MARKS = ((b"{\\rtf", "an RTF document; save it as DOCX"), (b"%!PS", "a Po
 _BEFORE_MARK = b"\xef\xbb\xbf \t\r\n\0"
 # Some of these letters also begin texts ("MZ", "BM", "ID3", "BZh"): they count only where the bytes are no text.
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_OFFICE_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("word/document.xml", "docx"), ("ppt/presentation.xml", "pptx"), ("xl/workbook.xml", "xlsx")
+)  # fmt: skip
 _ZIP_KINDS = (
-    ("xl/workbook.xml", "an Excel workbook (XLSX); save the sheet as CSV"),
-    ("xl/workbook.bin", "an Excel workbook (XLSB); save the sheet as CSV"),
+    ("xl/workbook.bin", "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
     ("visio/document.xml", "a Visio drawing; save it as PDF"),
     ("META-INF/container.xml", "an EPUB book"),
-    ("mimetype", "an OpenDocument file; save it as DOCX, PPTX or PDF"),
+    ("mimetype", "an OpenDocument file; save it as DOCX, PPTX, XLSX or PDF"),
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )
 _OLE_KINDS = (
     ("WordDocument", "a Word document of the old binary kind (DOC); save it as DOCX"),
-    ("Workbook", "an Excel workbook of the old binary kind (XLS); save the sheet as CSV"),
+    ("Workbook", "an Excel workbook of the old binary kind (XLS); save it as XLSX"),
     ("PowerPoint Document", "a PowerPoint presentation of the old binary kind (PPT); save it as PPTX"),
     ("__properties_version1.0", "an Outlook message (MSG); save it as EML"),
 )
@@ -164,12 +166,12 @@ def _is_magic(head: bytes, magic: bytes) -> bool:
 def _zip_kind(data: bytes, limits: FileLimits) -> Kind:
     package = Package(data, limits)
     main = package.main_part() or ""
-    for part, kind in (("word/document.xml", "docx"), ("ppt/presentation.xml", "pptx")):
-        if package.has(part) or main.startswith(part.partition("/")[0] + "/"):
-            return "docx" if kind == "docx" else "pptx"
     for part, what in _ZIP_KINDS:
         if package.has(part):
             raise unsupported(what)
+    for part, kind in _OFFICE_KINDS:
+        if package.has(part) or main.startswith(part.partition("/")[0] + "/"):
+            return kind
     raise unsupported("a zip archive; send the files in it")
 
 
@@ -180,7 +182,7 @@ def _refuse_ole(data: bytes) -> NoReturn:
     for stream, what in _OLE_KINDS:
         if stream.encode("utf-16-le") in data:
             raise unsupported(what)
-    raise unsupported("an office document of an old binary kind; save it as DOCX, PPTX or PDF")
+    raise unsupported("an office document of an old binary kind; save it as DOCX, PPTX, XLSX or PDF")
 
 
 def _text_kind(data: bytes, name: str | None, content_type: str | None) -> Kind:

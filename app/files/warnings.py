@@ -10,6 +10,10 @@ WarningType = Literal[
     "unnamed_characters",
     "hidden_slides",
     "missing_slides",
+    "hidden_sheets",
+    "hidden_cells",
+    "missing_sheets",
+    "formulas_without_result",
     "embedded_file",
     "attached_files",
     "mail_part",
@@ -24,7 +28,7 @@ WARNING_TYPES: tuple[WarningType, ...] = get_args(WarningType)
 
 
 class FileWarning(str):
-    """A sentence for the user, with its type and the numbers of the pages or slides that it is about."""
+    """A sentence for the user, with its type and the numbers of the pages, slides or sheets that it is about."""
 
     warning_type: WarningType
     pages: tuple[int, ...]
@@ -36,3 +40,9 @@ class FileWarning(str):
         warning = super().__new__(cls, sentence)
         warning.warning_type, warning.pages = warning_type, tuple(pages)
         return warning
+
+
+def numbers_in_words(numbers: Sequence[int]) -> str:
+    """The first numbers as words: `2, 5, 7 and 12 more`."""
+    shown = ", ".join(map(str, numbers[:10]))
+    return shown if len(numbers) <= 10 else f"{shown} and {len(numbers) - 10} more"

@@ -21,8 +21,8 @@ class FileSettings(BaseSettings):
     max_unpacked_bytes: int = Field(
         default=200_000_000,
         ge=1,
-        description="Bytes that the parts of one DOCX, PPTX or mail may unpack to. Past it the request gets 413. This "
-        "stops zip bombs.",
+        description="Bytes that the parts of one DOCX, PPTX, XLSX or mail may unpack to. Past it the request gets 413. "
+        "This stops zip bombs.",
     )
     max_file_characters: int = Field(
         default=2_000_000,

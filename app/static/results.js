@@ -22,9 +22,12 @@ export function found(target, ...children) {
   return element("button", { type: "button", class: "found", "data-target": target }, ...children);
 }
 
+// The word before the number of a page, for kinds of files that have no pages.
+const NUMBERED = { pptx: "スライド", xlsx: "シート" };
+
 // Where a passage stands, in words; empty where nothing more is known than that it is in the text.
 export function placeOf({ page, heading }, { kind, name, file }) {
-  const numbered = page && (kind === "pptx" ? `スライド ${page}` : `${page} ページ`);
+  const numbered = page && (kind in NUMBERED ? `${NUMBERED[kind]} ${page}` : `${page} ページ`);
   return [file && name, numbered, heading?.join(" › ")].filter(Boolean).join("、");
 }
 

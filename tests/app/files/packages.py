@@ -1,4 +1,4 @@
-"""Makes small DOCX and PPTX files for tests, part by part, as Word and PowerPoint would not write them."""
+"""Makes small DOCX, PPTX and XLSX files for tests, part by part, as Office would not write them."""
 
 import io
 import zipfile
@@ -17,6 +17,8 @@ _NAMESPACES = " ".join(
         "v": "urn:schemas-microsoft-com:vml",
         "c": "http://schemas.openxmlformats.org/drawingml/2006/chart",
         "dgm": "http://schemas.openxmlformats.org/drawingml/2006/diagram",
+        "x": "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+        "xdr": "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing",
     }.items()
 )
 _TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
@@ -90,6 +92,48 @@ def pptx(*slides: str, more: dict[str, str | bytes] | None = None, order: str = 
     for number, slide in zip(numbers, slides, strict=True):
         files[f"ppt/slides/slide{number}.xml"] = xml("p:sld", f"<p:cSld><p:spTree>{slide}</p:spTree></p:cSld>")
     return pack(files | (more or {}))
+
+
+def xlsx(
+    *sheets: str,
+    names: dict[int, str] | None = None,
+    styles: str = "",
+    strings: str = "",
+    workbook: str = "",
+    more: dict[str, str | bytes] | None = None,
+) -> bytes:
+    """An XLSX with these sheets (the inner XML of their `x:worksheet`), named Sheet1 and so on by default.
+
+    `names` holds number -> name, and further attributes after it: 2: `作業" state="hidden`. `styles`, `strings` and
+    `workbook` are the inner XML of those parts, `more` are further parts, which replace those of the same name.
+    """
+    numbers = range(1, len(sheets) + 1)
+    tabs = "".join(
+        f'<x:sheet sheetId="{n}" r:id="rId{n}" name="{(names or {}).get(n, f"Sheet{n}")}"/>' for n in numbers
+    )
+    links = {f"rId{n}": ("worksheet", f"worksheets/sheet{n}.xml") for n in numbers}
+    links |= {"rIdS": ("styles", "styles.xml"), "rIdT": ("sharedStrings", "sharedStrings.xml")}
+    files: dict[str, str | bytes] = {
+        "_rels/.rels": relationships({"rId1": ("officeDocument", "xl/workbook.xml")}),
+        "xl/workbook.xml": xml("x:workbook", f"{workbook}<x:sheets>{tabs}</x:sheets>"),
+        "xl/_rels/workbook.xml.rels": relationships(links),
+        "xl/styles.xml": xml("x:styleSheet", styles),
+        "xl/sharedStrings.xml": xml("x:sst", strings),
+    }
+    for number, sheet in zip(numbers, sheets, strict=True):
+        files[f"xl/worksheets/sheet{number}.xml"] = xml("x:worksheet", sheet)
+    return pack(files | (more or {}))
+
+
+def sheet(cells: dict[str, str]) -> str:
+    """The `x:sheetData` of cells by their references, row by row: texts, or the XML of a cell."""
+    rows: dict[str, list[str]] = {}
+    for reference, content in cells.items():
+        if not content.startswith("<"):
+            content = f'<x:c r="{reference}" t="inlineStr"><x:is><x:t>{content}</x:t></x:is></x:c>'
+        rows.setdefault(reference.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), []).append(content)
+    inner = "".join(f'<x:row r="{number}">{"".join(inside)}</x:row>' for number, inside in rows.items())
+    return f"<x:sheetData>{inner}</x:sheetData>"
 
 
 def shape(text: str, placeholder: str = "", at: tuple[int, int, int, int] | None = None, name: str = "") -> str:

@@ -27,7 +27,8 @@ _TOKENS = [text.encode("utf-8", "replace") for text in HOSTILE_TEXTS.values() if
     b"\0", b"\xff\xfe", b"\x1b$B", b"\x1b(B", b"PK\x03\x04", b"PK\x01\x02", b"%PDF-1.7\n", b"{\\rtf1",
     b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&#x0;&#xD800;&#1114112;&a;", b"<![CDATA[", b"]]>", b"<!--", b"-->",
     b"<table>", b"</table>", b"<tr><td rowspan=9>", b"</p>", b"<script>", b"<ruby><rt>", b"<w:p>", b"</w:p>",
-    b'<w:br w:type="page"/>', b"<w:tbl>", b'<w:gridSpan w:val="999999"/>', b"<mc:AlternateContent>", b'w:val="-1"',
+    b'<c r="XFD1048576" t="s"><v>1</v></c>', b"<f>1</f>", b'formatCode="[h]0.0E+0;@"', b'<w:br w:type="page"/>',
+    b"<w:tbl>", b'<w:gridSpan w:val="999999"/>', b"<mc:AlternateContent>", b'w:val="-1"',
     b'r:id="rId1"', b'x="99999999999999999999"', b"../../../", b"\r\n\r\n", b"\r\n--B\r\n",
     b"Content-Type: multipart/mixed; boundary=B\r\n", b"Content-Transfer-Encoding: base64\r\n", b"charset=utf-16",
     b"=?utf-8?B?!!?=", b"**", b"`" * 7, b"| a |\n|---|\n", b"[^1]: ", b"> " * 50, b"- " * 50, b'"', b"\t", b",",
@@ -53,6 +54,7 @@ _TEXT = (DATA / "library.txt").read_bytes()
 FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "docx": ("a.docx", (DATA / "minutes.docx").read_bytes),
     "pptx": ("a.pptx", (DATA / "slides.pptx").read_bytes),
+    "xlsx": ("a.xlsx", (DATA / "workbook.xlsx").read_bytes),
     "html": ("a.html", (DATA / "minutes.html").read_bytes),
     "eml": ("a.eml", lambda: _MAIL),
     "markdown": ("a.md", lambda: _MARKDOWN),

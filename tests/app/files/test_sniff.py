@@ -94,7 +94,7 @@ def _zip(*names: str) -> bytes:
         (b"%\x0c-lh5-\0\0\1", "an LZH archive"),
         (b"Rar!\x1a\x07\x01\0", "a RAR archive"),
         (b"MZ\x90\0\3", "a program for Windows"),
-        (_zip("xl/workbook.xml"), "an Excel workbook (XLSX); save the sheet as CSV"),
+        (_zip("xl/workbook.bin"), "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
         (_zip("mimetype", "content.xml"), "an OpenDocument file"),
         (_zip("mimetype", "META-INF/container.xml"), "an EPUB book"),
         (_zip("a.txt"), "a zip archive; send the files in it"),
@@ -112,7 +112,9 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
     with pytest.raises(UnsupportedFile) as caught:
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")
-    assert str(caught.value).endswith("Accepted are PDF, DOCX, PPTX, HTML, Markdown, EML, CSV, TSV and plain text.")
+    assert str(caught.value).endswith(
+        "Accepted are PDF, DOCX, PPTX, XLSX, HTML, Markdown, EML, CSV, TSV and plain text."
+    )
 
 
 def test_an_office_file_with_a_password_is_said_to_have_one() -> None:
