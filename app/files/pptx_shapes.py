@@ -1,4 +1,4 @@
-"""The shapes of a slide: their texts, tables and diagrams, in reading order.
+"""The shapes of a slide or over a sheet: their texts, tables and diagrams, in reading order.
 
 This module does not know packages or parts. Places are in English Metric Units from the top left corner of the slide.
 """
@@ -16,6 +16,7 @@ Place = tuple[int, int, int, int]  # left, top, right, bottom
 
 _TITLES = ("title", "ctrTitle")
 _FURNITURE = ("dt", "ftr", "sldNum", "hdr")
+_ANCHORS = ("p:twoCellAnchor", "p:oneCellAnchor", "p:absoluteAnchor")  # each holds a shape over the cells of a sheet
 _BULLETED = ("body", "obj")
 _NOWHERE = (0, 1 << 40, 0, 1 << 40)  # shapes without a place are read last
 _TRUE = ("1", "true", "on")
@@ -97,7 +98,7 @@ def _bounded(value: float) -> float:
 def read_shapes(
     tree: Element, inherited: Mapping[tuple[str, str], Place], linked: Callable[[str], Element | None]
 ) -> Iterator[Shape]:
-    """The shapes of a slide in the order of the file, groups opened.
+    """The shapes of a slide or a sheet in the order of the file, groups opened.
 
     `inherited` gives the place that the layout gives a placeholder of a (type, index); `linked` gives the part of a
     relationship's id, the data of a SmartArt or a chart, or None if it cannot be read.
@@ -156,6 +157,8 @@ def _shapes(
             alternative = choice if choice is not None and len(choice) else child.find("mc:Fallback")
             if alternative is not None:
                 yield from _shapes(alternative, scale, inherited, linked)
+        elif child.tag in _ANCHORS:
+            yield from _shapes(child, scale, inherited, linked)
         elif child.tag == "p:grpSp":
             if not _is_hidden(child, "p:nvGrpSpPr"):
                 yield from _shapes(child, _group_scale(child, scale), inherited, linked)

@@ -167,9 +167,7 @@ class _XlsxReader:
             return
         links = self._package.relationships(part)
         self._has_struck = self._has_struck or any(map(is_struck, drawing.iter("a:rPr")))
-        shapes = [
-            shape for anchor in drawing for shape in read_shapes(anchor, {}, lambda id_: self._linked(links, id_))
-        ]
+        shapes = list(read_shapes(drawing, {}, lambda id_: self._linked(links, id_)))
         for shape in in_reading_order(shapes):
             self._builder.end_list()
             for item in shape.content:

@@ -177,6 +177,9 @@ def test_text_boxes_and_titles_of_charts_follow_the_cells_and_comments_come_last
         f"<xdr:grpSp>{box.format('', '組の中')}</xdr:grpSp>",
         f"<xdr:graphicFrame>{graph}</xdr:graphicFrame>",
     ]
+    inside = "".join(f"<xdr:twoCellAnchor>{anchor}</xdr:twoCellAnchor>" for anchor in anchors)
+    chosen = f"<xdr:oneCellAnchor>{box.format('', '申込書')}</xdr:oneCellAnchor>"
+    inside += f"<mc:AlternateContent><mc:Choice>{chosen}</mc:Choice><mc:Fallback/></mc:AlternateContent>"
     title = "<c:title><c:tx><c:rich><a:p><a:r><a:t>来館者の推移</a:t></a:r></a:p></c:rich></c:tx></c:title>"
     values = '<c:ser><c:val><c:pt idx="0"><c:v>100</c:v></c:pt></c:val></c:ser>'
     comment = '<x:comment ref="A1"><x:text><x:r><x:t>税込み</x:t></x:r></x:text></x:comment>'
@@ -186,9 +189,7 @@ def test_text_boxes_and_titles_of_charts_follow_the_cells_and_comments_come_last
             "xl/worksheets/_rels/sheet1.xml.rels": relationships(
                 {"rId1": ("drawing", "../drawings/drawing1.xml"), "rId2": ("comments", "../comments1.xml")}
             ),
-            "xl/drawings/drawing1.xml": xml(
-                "xdr:wsDr", "".join(f"<xdr:twoCellAnchor>{anchor}</xdr:twoCellAnchor>" for anchor in anchors)
-            ),
+            "xl/drawings/drawing1.xml": xml("xdr:wsDr", inside),
             "xl/drawings/_rels/drawing1.xml.rels": relationships({"rId1": ("chart", "../charts/chart1.xml")}),
             "xl/charts/chart1.xml": xml("c:chartSpace", f"<c:chart>{title}{values}</c:chart>"),
             "xl/comments1.xml": xml("x:comments", f"<x:commentList>{comment}</x:commentList>"),
@@ -199,6 +200,7 @@ def test_text_boxes_and_titles_of_charts_follow_the_cells_and_comments_come_last
         ("paragraph", "電話で申し込む"),
         ("paragraph", "組の中"),
         ("paragraph", "来館者の推移"),
+        ("paragraph", "申込書"),
         ("note", "税込み"),
     ]
     assert document.warnings == ("Text that is struck out was not read.",)
