@@ -104,6 +104,7 @@ class Manifest(_Part):
     temperature: float = Field(default=1.0, gt=0)
     # Above this `score_diff`, the model says that the text has no answer. None: the model does not say so.
     null_score_diff_threshold: float | None = None
+    fitted_on: tuple[str, ...] = ()  # the data on half of whose documents these two were fitted
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     files: dict[str, str]

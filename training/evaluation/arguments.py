@@ -121,6 +121,11 @@ def command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
+def data_name(data: Path) -> str:
+    """The name of data in a manifest: the last two parts of its path."""
+    return "/".join(data.resolve().parts[-2:])
+
+
 # Arguments that an evaluation with --suite takes.
 _OF_A_SUITE = ("suite", "served", "model", "data", "limit")
 

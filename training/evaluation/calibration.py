@@ -15,7 +15,7 @@ from training.data import DataError, in_held_out_split
 from training.evaluation.predictions import Scored
 
 BINS = 15  # of equal width, as in Guo et al. 2017
-FITTING_PERCENT = 50  # share of the documents to fit on; the calibration error is measured on the others
+FITTING_PERCENT = 50  # share of the documents to fit on
 TEMPERATURES = (0.05, 20.0)
 
 
@@ -30,17 +30,9 @@ class Bin:
     accuracy: float
 
 
-def is_fitted_on(item: Scored) -> bool:
-    """Whether an item's document is in the half for fitting. Each document is always in the same half."""
-    return in_held_out_split(item.document, FITTING_PERCENT)
-
-
-def halves(items: Sequence[Scored]) -> tuple[list[Scored], list[Scored]]:
-    """(to fit on, to measure on), split by document."""
-    split: tuple[list[Scored], list[Scored]] = ([], [])
-    for item in items:
-        split[not is_fitted_on(item)].append(item)
-    return split
+def with_half_to_fit_on(items: Sequence[Scored]) -> list[Scored]:
+    """The items, those of half of the documents marked as fitted on. Each document is always in the same half."""
+    return [replace(item, is_fitted_on=in_held_out_split(item.document, FITTING_PERCENT)) for item in items]
 
 
 def reliability(items: Sequence[Scored]) -> list[Bin]:

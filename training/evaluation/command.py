@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,8 +25,9 @@ from training.evaluation.arguments import (
     check,
     check_suite,
     command,
+    data_name,
 )
-from training.evaluation.calibration import fit_answerability, fit_temperature, halves, rescaled
+from training.evaluation.calibration import fit_answerability, fit_temperature, rescaled, with_half_to_fit_on
 from training.evaluation.model_card import record, record_temperature, record_threshold
 from training.evaluation.predictions import (
     Choice,
@@ -159,19 +160,24 @@ def _by_style(data: Data, answered: Answered) -> list[StyleScores]:
 
 
 def _fit(args: argparse.Namespace, directory: Path, answered: Answered) -> tuple[Figures, Answered]:
-    """Fit the requested parameters, write them into the model's manifest, and rescale the answers accordingly."""
+    """Fit the requested parameters, write them into the model's manifest, and rescale the answers accordingly.
+
+    The items of the half for fitting are marked, also those of an earlier fit on the same data.
+    """
     fitted: Figures = {}
-    on = halves(answered.items)[0]
+    manifest, name = Manifest.read(directory), data_name(args.data)
+    if args.fit_temperature or args.fit_answerability or name in manifest.fitted_on:
+        answered = replace(answered, items=with_half_to_fit_on(answered.items))
+    on = [item for item in answered.items if item.is_fitted_on]
     if args.fit_temperature:
-        served_at = Manifest.read(directory).temperature
-        fitted["temperature"] = fit_temperature(on, served_at)
-        record_temperature(directory, fitted["temperature"])
-        factor = fitted["temperature"] / served_at
+        fitted["temperature"] = fit_temperature(on, manifest.temperature)
+        record_temperature(directory, fitted["temperature"], name)
+        factor = fitted["temperature"] / manifest.temperature
         items = [rescaled(item, factor) for item in answered.items]
         answered = Answered(items, [rescaled(item, factor) for item in answered.about_others])
     if args.fit_answerability:
         fitted["null_score_diff_threshold"] = fit_answerability(on)
-        record_threshold(directory, fitted["null_score_diff_threshold"])
+        record_threshold(directory, fitted["null_score_diff_threshold"], name)
     return fitted, answered
 
 

@@ -23,17 +23,17 @@ def record(directory: Path, metric: Metric) -> None:
     _write(directory, manifest.model_copy(update={"metrics": (*kept, metric)}))
 
 
-def record_temperature(directory: Path, temperature: float) -> None:
-    """Set the temperature of the model, and remove the figures that were measured at another one."""
-    _change(directory, "temperature", temperature, _OF_THE_TEMPERATURE)
+def record_temperature(directory: Path, temperature: float, data: str) -> None:
+    """Set the temperature of the model, fitted on this data, and remove the figures measured at another one."""
+    _change(directory, "temperature", temperature, data, _OF_THE_TEMPERATURE)
 
 
-def record_threshold(directory: Path, threshold: float) -> None:
-    """Set the threshold above which the model says "not stated", and remove the figures measured at another one."""
-    _change(directory, "null_score_diff_threshold", threshold, _OF_THE_THRESHOLD)
+def record_threshold(directory: Path, threshold: float, data: str) -> None:
+    """Set the threshold above which the model says "not stated", as `record_temperature` does."""
+    _change(directory, "null_score_diff_threshold", threshold, data, _OF_THE_THRESHOLD)
 
 
-def _change(directory: Path, name: str, value: float, outdated: Container[str]) -> None:
+def _change(directory: Path, name: str, value: float, data: str, outdated: Container[str]) -> None:
     manifest = Manifest.read(directory)
     metrics = manifest.metrics
     if value != getattr(manifest, name):
@@ -46,7 +46,8 @@ def _change(directory: Path, name: str, value: float, outdated: Container[str]) 
             )
             for metric in metrics
         )
-    _write(directory, manifest.model_copy(update={name: value, "metrics": metrics}))
+    fitted_on = tuple(dict.fromkeys((*manifest.fitted_on, data)))
+    _write(directory, manifest.model_copy(update={name: value, "fitted_on": fitted_on, "metrics": metrics}))
 
 
 def _write(directory: Path, manifest: Manifest) -> None:

@@ -56,6 +56,7 @@ class Scored:
     position: float | None = None  # of the right answer in its document, in [0, 1)
     passage: str = ""  # text around the right answer
     score_diff: float = 0.0
+    is_fitted_on: bool = False  # the temperature or the threshold of the model was fitted on its document
 
     @property
     def null_score(self) -> float:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, roc_curve
 
 from app.errors import InvalidInput
-from training.evaluation.calibration import Bin, halves, reliability
+from training.evaluation.calibration import Bin, reliability
 from training.evaluation.intervals import DRAWS
 from training.evaluation.model_card import figure_cell, figure_table
 from training.evaluation.predictions import Scored
@@ -109,9 +109,9 @@ def _plots(
         title = f"{measure} by place of the answer in the document"
         plots.append(("by_position.png", title, lambda axes: _draw_parts(axes, positions, measure)))
         curves["by_position"] = [asdict(part) for part in positions]
-    bins = reliability(halves(items)[1])
+    bins = reliability([item for item in items if not item.is_fitted_on])
     if bins:
-        title = "share of right answers by score, on documents that no temperature was fitted on"
+        title = "share of right answers by score, on documents that nothing was fitted on"
         plots.append(("reliability.png", title, lambda axes: _draw_reliability(axes, bins)))
         curves["reliability"] = [asdict(b) for b in bins]
     unanswered = [item for item in items if not item.wanted]

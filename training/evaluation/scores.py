@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from app.types import BoolArray, DoubleArray, LongArray
 from training.data import LabelledText, QuestionExample
 from training.evaluation.baselines import overlap_answer, random_answer, random_labels, tfidf_labels
-from training.evaluation.calibration import calibration_error, is_fitted_on
+from training.evaluation.calibration import calibration_error
 from training.evaluation.intervals import Interval, Statistic, bootstrap, measured
 from training.evaluation.predictions import Scored
 from training.evaluation.unanswerable import auroc
@@ -89,7 +89,7 @@ def question_scores(items: Sequence[Scored], about_others: Sequence[Scored], thr
     Args:
         about_others: answerable questions, asked about documents that do not answer them; empty when not asked.
         threshold: of `score_diff`, above which the model says "not stated"; None when it has none. Its figures, like
-            the calibration error, cover the half of the documents on which nothing is fitted. `right_at_threshold`
+            the calibration error, cover the documents on which nothing was fitted. `right_at_threshold`
             counts exact answers, and "not stated" for unanswerable questions.
     """
     answered = [item for item in items if item.wanted]
@@ -127,7 +127,7 @@ def _question_statistics(items: Sequence[Scored]) -> dict[str, Statistic]:
 
 
 def _threshold_statistics(items: Sequence[Scored], threshold: float) -> dict[str, Statistic]:
-    has_answer, here = _has_answer(items), np.array([not is_fitted_on(item) for item in items])
+    has_answer, here = _has_answer(items), np.array([not item.is_fitted_on for item in items])
     refused = np.array([not item.given or item.score_diff > threshold for item in items])
     told = _array(refused != has_answer)
     right = _array(np.where(refused, ~has_answer, [item.right and bool(item.wanted) for item in items]))
@@ -228,8 +228,8 @@ def label_baselines(examples: Sequence[LabelledText], training: Sequence[Labelle
 
 
 def _calibration(items: Sequence[Scored]) -> Statistic:
-    """Expected calibration error over the half of the documents on which nothing is fitted."""
-    counted = np.array([bool(item.given and item.probabilities) and not is_fitted_on(item) for item in items])
+    """Expected calibration error over the documents on which nothing was fitted."""
+    counted = np.array([bool(item.given and item.probabilities) and not item.is_fitted_on for item in items])
     confidence = _array(item.probabilities[0] if item.probabilities else 0.0 for item in items)
     right = _array(item.right for item in items)
 

@@ -9,10 +9,9 @@ from training.evaluation.calibration import (
     calibration_error,
     fit_answerability,
     fit_temperature,
-    halves,
-    is_fitted_on,
     reliability,
     rescaled,
+    with_half_to_fit_on,
 )
 from training.evaluation.predictions import Scored
 
@@ -89,12 +88,14 @@ def test_nothing_is_fitted_on_answers_that_are_all_alike(items: list[Scored], st
 
 def test_a_document_is_in_the_same_half_with_any_other_documents() -> None:
     items = [item(document=f"文書{number // 2}") for number in range(400)]
-    fitting, measuring = halves(items)
+    marked = with_half_to_fit_on(items)
+    fitting = [item for item in marked if item.is_fitted_on]
+    measuring = [item for item in marked if not item.is_fitted_on]
     assert 140 < len(fitting) < 260
     assert len(fitting) + len(measuring) == 400
     assert {i.document for i in fitting}.isdisjoint(i.document for i in measuring)
-    assert halves(fitting) == (fitting, [])
-    assert fitting == [i for i in items if is_fitted_on(i)]
+    assert with_half_to_fit_on(fitting) == fitting
+    assert with_half_to_fit_on(measuring) == measuring
 
 
 def _asked(*diffs_and_answers: tuple[float, bool]) -> list[Scored]:

@@ -45,9 +45,9 @@ def test_a_new_temperature_takes_out_the_figures_of_the_old_one(directory: Path)
     values = {"f1": 0.5, "ece": 0.2, "null_score_auroc": 0.9, "score_diff_auroc": 0.9, "overlap.null_score_auroc": 0.8}
     intervals = {"f1": (0.4, 0.6), "ece": (0.1, 0.3)}
     record(directory, Metric(dataset="made", n=1, values=values, intervals=intervals, command="c"))
-    record_temperature(directory, 1.0)
+    record_temperature(directory, 1.0, "everyday/dev")
     assert Manifest.read(directory).metrics[0].values == values
-    record_temperature(directory, 1.5)
+    record_temperature(directory, 1.5, "everyday/dev")
     manifest = Manifest.read(directory)
     assert manifest.temperature == 1.5
     kept = {"f1": 0.5, "score_diff_auroc": 0.9, "overlap.null_score_auroc": 0.8}
@@ -59,14 +59,22 @@ def test_a_new_temperature_takes_out_the_figures_of_the_old_one(directory: Path)
 def test_a_new_threshold_takes_out_the_figures_of_the_old_one(directory: Path) -> None:
     values = {"f1": 0.5, "answerability_auroc": 0.9, "answerability_accuracy": 0.8, "right_at_threshold": 0.7}
     record(directory, Metric(dataset="made", n=1, values=values, command="c"))
-    record_threshold(directory, -1.5)
+    record_threshold(directory, -1.5, "everyday/dev")
     manifest = Manifest.read(directory)
     assert manifest.null_score_diff_threshold == -1.5
     assert manifest.metrics[0].values == {"f1": 0.5, "answerability_auroc": 0.9}
 
 
+def test_the_data_that_something_was_fitted_on_is_named_once(directory: Path) -> None:
+    assert Manifest.read(directory).fitted_on == ()
+    for data in ("everyday/dev", "jaquad/dev", "everyday/dev"):
+        record_temperature(directory, 2.0, data)
+        record_threshold(directory, -1.5, data)
+    assert Manifest.read(directory).fitted_on == ("everyday/dev", "jaquad/dev")
+
+
 def test_a_model_without_a_card_needs_none(directory: Path) -> None:
     (directory / "README.md").unlink()
-    record_temperature(directory, 2.0)
+    record_temperature(directory, 2.0, "everyday/dev")
     assert Manifest.read(directory).temperature == 2.0
     assert not (directory / "README.md").exists()

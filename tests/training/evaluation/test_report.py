@@ -7,7 +7,6 @@ from matplotlib.image import imread
 from app.errors import InvalidInput
 from tests.training.items import item
 from training.data import SummaryExample
-from training.evaluation.calibration import halves
 from training.evaluation.predictions import Choice
 from training.evaluation.report import FAILURES_KEPT, failures, write_failures, write_report
 from training.evaluation.scores import Scores, label_scores, question_scores
@@ -68,9 +67,8 @@ def test_the_report_of_labels_in_any_language(tmp_path: Path) -> None:
 
 
 def test_the_report_of_summaries(tmp_path: Path) -> None:
-    # One document of the half that temperatures are fitted on, one of the other: a summary has no probability to bin.
+    # A summary has no probability to bin.
     items = [item("寺。", "寺。山。", probabilities=(), measure=0.5, document=f"文書{number}") for number in range(4)]
-    assert all(halves(items))
     examples = [SummaryExample(("寺。", "山。"), "寺。山。")] * 4
     write_report(tmp_path, "summarize", "c", summary_scores(items, examples), items, [])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "by_length.png", "figures.json"]

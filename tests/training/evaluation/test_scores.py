@@ -1,5 +1,7 @@
 """Figures of predictors that are known."""
 
+from typing import Any
+
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -15,16 +17,17 @@ from training.evaluation.scores import (
     question_scores,
 )
 
-# One is in the half on which temperatures are fitted, the other in the half on which the error is measured.
-FITTED_ON, MEASURED_ON = "文書1", "文書0"
+# Two documents; nothing was fitted on the second.
+FITTED_ON: dict[str, Any] = {"document": "文書1", "is_fitted_on": True}
+MEASURED_ON = {"document": "文書0"}
 
 
 def test_figures_of_questions() -> None:
     items = [
-        item(score=0.9, position=0.0, characters=400, document=FITTED_ON),
-        item(score=0.75, position=0.3, characters=500, document=MEASURED_ON),
-        item("誤", score=0.75, position=0.5, measure=0.5, characters=16000, document=MEASURED_ON),
-        item(score=0.9, position=0.99, characters=20000, document=FITTED_ON),
+        item(score=0.9, position=0.0, characters=400, **FITTED_ON),
+        item(score=0.75, position=0.3, characters=500, **MEASURED_ON),
+        item("誤", score=0.75, position=0.5, measure=0.5, characters=16000, **MEASURED_ON),
+        item(score=0.9, position=0.99, characters=20000, **FITTED_ON),
     ]
     scores = question_scores(items, [], None)
     assert scores.values == {
@@ -46,12 +49,18 @@ def test_figures_of_questions() -> None:
     assert scores.intervals.keys() == {"em", "f1", "ece", "worst_best_quarter"}
 
 
+def test_the_calibration_error_is_of_all_documents_where_nothing_was_fitted() -> None:
+    items = [item(score=0.9, document="一"), item("誤", score=0.6, document="二"), item(score=0.7, document="三")]
+    assert question_scores(items, [], None).values["ece"] == pytest.approx((0.1 + 0.6 + 0.3) / 3, abs=1e-4)
+    assert label_scores(items).values["ece"] == pytest.approx((0.1 + 0.6 + 0.3) / 3, abs=1e-4)
+
+
 def test_questions_without_an_answer_count_for_answerability_and_calibration_alone() -> None:
     items = [
-        item(score=0.9, score_diff=-3.0, document=MEASURED_ON),
-        item("誤", score=0.6, score_diff=0.5, measure=0.5, document=MEASURED_ON),
-        item("余計", wanted=(), score=0.3, score_diff=2.0, measure=0.0, right=False, document=MEASURED_ON),
-        item("余計", wanted=(), score=0.7, score_diff=-1.0, measure=0.0, right=False, document=MEASURED_ON),
+        item(score=0.9, score_diff=-3.0, **MEASURED_ON),
+        item("誤", score=0.6, score_diff=0.5, measure=0.5, **MEASURED_ON),
+        item("余計", wanted=(), score=0.3, score_diff=2.0, measure=0.0, right=False, **MEASURED_ON),
+        item("余計", wanted=(), score=0.7, score_diff=-1.0, measure=0.0, right=False, **MEASURED_ON),
     ]
     values = question_scores(items, [], None).values
     assert (values["n"], values["em"], values["f1"]) == (4, 0.5, 0.75)
@@ -65,12 +74,12 @@ def test_questions_without_an_answer_count_for_answerability_and_calibration_alo
 
 def test_answerability_at_the_models_threshold_is_of_the_documents_on_which_none_is_fitted() -> None:
     items = [
-        item(score_diff=-3.0, document=MEASURED_ON),  # said and right
-        item("誤", score_diff=-1.0, measure=0.5, document=MEASURED_ON),  # said and wrong
-        item(score_diff=1.5, document=MEASURED_ON),  # right, and not said
-        item("余計", wanted=(), score_diff=2.0, measure=0.0, right=False, document=MEASURED_ON),  # not stated
-        item("", wanted=(), probabilities=(1.0,), score_diff=0.0, right=True, document=MEASURED_ON),  # nothing found
-        item(score_diff=9.0, document=FITTED_ON),
+        item(score_diff=-3.0, **MEASURED_ON),  # said and right
+        item("誤", score_diff=-1.0, measure=0.5, **MEASURED_ON),  # said and wrong
+        item(score_diff=1.5, **MEASURED_ON),  # right, and not said
+        item("余計", wanted=(), score_diff=2.0, measure=0.0, right=False, **MEASURED_ON),  # not stated
+        item("", wanted=(), probabilities=(1.0,), score_diff=0.0, right=True, **MEASURED_ON),  # nothing found
+        item(score_diff=9.0, **FITTED_ON),
     ]
     values = question_scores(items, [], threshold=1.0).values
     assert values["answerability_accuracy"] == 0.8
@@ -89,7 +98,7 @@ def test_the_null_score_is_measured_against_other_documents() -> None:
 
 
 def test_what_the_data_cannot_give_is_left_out() -> None:
-    unanswerable = item("", wanted=(), document=FITTED_ON, right=True, measure=1.0)
+    unanswerable = item("", wanted=(), **FITTED_ON, right=True, measure=1.0)
     scores = question_scores([unanswerable], [], None)
     assert (scores.values, scores.intervals) == ({"n": 1}, {})
 
@@ -118,9 +127,10 @@ def test_baselines_of_questions() -> None:
 
 @pytest.mark.parametrize(("given", "accuracy", "macro_f1"), [("AAAB", 1.0, 1.0), ("AAAA", 0.75, round(6 / 7 / 2, 4))])
 def test_figures_of_labels(given: str, accuracy: float, macro_f1: float) -> None:
-    documents = (f"{FITTED_ON}", "文書3", FITTED_ON, "文書3")
+    documents = ("一", "二", "一", "二")
     items = [
-        item(label, wanted, document=document) for label, wanted, document in zip(given, "AAAB", documents, strict=True)
+        item(label, wanted, document=document, is_fitted_on=True)
+        for label, wanted, document in zip(given, "AAAB", documents, strict=True)
     ]
     scores = label_scores(items)
     assert scores.values == {
