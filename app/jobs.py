@@ -165,6 +165,8 @@ class Jobs:
                 )
             job.size, job.result, state = len(result), result, "done"
         except NagayomiError as error:
+            # The frames of its traceback, and of the errors behind it, hold what the work has read.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
             job.size, job.error = 0, error
         except asyncio.CancelledError:
             if job.state == "running":  # the server stops

@@ -183,6 +183,31 @@ async def test_a_job_that_is_removed_is_no_longer_held() -> None:
     assert held() is None
 
 
+async def test_a_job_that_fails_holds_nothing_of_what_it_read() -> None:
+    class Body:
+        """What the work holds; unlike bytes, it can be watched."""
+
+    def reading() -> tuple[Work, weakref.ref[Body]]:
+        body = Body()
+
+        async def work(job: Job) -> bytes:
+            try:
+                raise ValueError(body)
+            except ValueError as error:
+                raise InvalidInput("Not like this.") from error
+
+        return work, weakref.ref(body)
+
+    work, held = reading()
+    job = Jobs(LIMITS).start("", 1, work)
+    del work
+    await over(job)
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert (job.state, job.size, str(job.error), held()) == ("failed", 0, "Not like this.", None)
+
+
 async def test_a_result_larger_than_all_may_hold_fails_its_job() -> None:
     job = await over(Jobs(LIMITS).start("", 0, giving(b"x" * 1001)))
 
