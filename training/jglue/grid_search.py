@@ -227,9 +227,10 @@ def _whole_checkpoint(folder: Path) -> str | None:
 
 def _publish(trial: Path, out: Path) -> None:
     """Copy the model of a trial, config.json last: its presence means that the search is done."""
-    files = [file for file in trial.iterdir() if file.name not in ("trial.json", "training_args.bin", "config.json")]
-    for file in files:
-        shutil.copyfile(file, out / file.name)
+    for file in trial.iterdir():
+        # A kill may have left checkpoints of the Trainer, which are folders.
+        if file.is_file() and file.name not in ("trial.json", "training_args.bin", "config.json"):
+            shutil.copyfile(file, out / file.name)
     write_then_rename(out / "config.json", (trial / "config.json").read_text(encoding="utf-8"))
 
 

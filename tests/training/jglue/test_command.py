@@ -236,6 +236,22 @@ def test_a_kill_between_training_and_the_result_changes_nothing(
     assert _losses(tmp_path / "run") == _losses(whole_run)
 
 
+def test_a_kill_while_a_trials_checkpoints_are_removed_changes_nothing(
+    whole_run: Path, data: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    summary = json.loads((whole_run / "scores.json").read_text())
+    (result,) = summary["trials"]
+    trial = out / "trials" / result["folder"]
+    shutil.copytree(whole_run, trial)
+    shutil.move(trial / "run.json", out / "run.json")
+    write_json(trial / "trial.json", {key: result[key] for key in ("learning_rate", "epochs", "scores")})
+    write_json(trial / "checkpoint-10" / "trainer_state.json", {"global_step": 10})
+
+    assert tune(EncoderConfig.model_validate(_config("jnli", checkpoint)), data, out) == summary
+    assert {file.name for file in out.iterdir()} == {file.name for file in whole_run.iterdir()}
+
+
 def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
     write_json(tmp_path / "checkpoint-5" / "trainer_state.json", {"global_step": 5})
     (tmp_path / "checkpoint-10").mkdir()
