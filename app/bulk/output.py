@@ -8,6 +8,7 @@ know the content of lines.
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -72,6 +73,7 @@ class Output:
         self._progress = progress
         self._pending: list[AnsweredLine] = []
         self._end = progress.place
+        self._committing = threading.Lock()
 
     @classmethod
     @contextmanager
@@ -128,9 +130,15 @@ class Output:
     def commit(self) -> None:
         """Write the added lines and wait until the disk has them.
 
+        A run that is interrupted commits although a thread still does: the second commit waits for the first.
+
         Raises:
             CannotWrite: a file cannot be written; the message says why. Lines that were safe before still are.
         """
+        with self._committing:
+            self._commit()
+
+    def _commit(self) -> None:
         answered = b"".join(f"{line.text}\n".encode() for line in self._pending if not line.failed)
         failed = b"".join(f"{line.text}\n".encode() for line in self._pending if line.failed)
         progress = _Progress(
