@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from app.engine import protocol
 from app.engine.protocol import Failed, Refused, Start, Started
-from app.errors import BrokenModel, EngineFailed
+from app.errors import BrokenModel, EngineFailed, ProviderUnavailable
 from app.manifest import Manifest
 from app.packing import Document
 from app.settings import Settings
@@ -51,7 +51,12 @@ def check_provider(provider: Provider) -> None:
     """
     if provider == "cpu":
         return
-    result = subprocess.run([*_COMMAND, "--probe", provider], env=_environment(), stdout=subprocess.PIPE, check=True)
+    result = subprocess.run([*_COMMAND, "--probe", provider], env=_environment(), stdout=subprocess.PIPE)
+    if result.returncode:  # a crash in a native library, or a package that is missing
+        raise ProviderUnavailable(
+            f"The provider {provider!r} cannot be used here: the process that tried it ended with code "
+            f"{result.returncode}. Its own message above says more."
+        )
     answer: Started | Refused = protocol.read(io.BytesIO(result.stdout))
     if isinstance(answer, Refused):
         raise answer.error
@@ -200,8 +205,10 @@ class Engine:
             self._process = None
             if self.state != "closed":
                 self._set("restarting")  # a batch that arrives meanwhile waits for the next process
-            code = await _end(process)
-            self._fail_waiting()
+            try:
+                code = await _end(process)
+            finally:  # also where closing cancels the wait, or a batch would wait for ever
+                self._fail_waiting()
             if self.state == "closed":
                 return
             logger.error("the engine of %s ended with code %s and is started again", self._name, code)

@@ -7,6 +7,8 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -197,6 +199,21 @@ async def test_closing_at_once_does_not(handmade_models: Path) -> None:
         await batch
 
 
+async def test_closing_while_a_lost_process_ends_fails_its_batches(handmade_models: Path) -> None:
+    engine = engine_of(handmade_models / "hand-classify")
+    await engine.start()
+    pid = stop(engine)
+    batch = asyncio.create_task(engine([document(0, 5)]))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    while engine.pid is not None:  # its end is not yet known, only that it sends no more
+        await asyncio.sleep(0)
+    await engine.close(at_once=True)
+    async with asyncio.timeout(10):
+        with pytest.raises(EngineFailed, match="stopped while it held"):
+            await batch
+
+
 async def test_closing_ends_a_process_that_hangs(handmade_models: Path) -> None:
     engine = engine_of(handmade_models / "hand-classify")
     await engine.start()
@@ -219,10 +236,17 @@ def test_a_provider_is_tried_in_a_process_of_its_own(monkeypatch: pytest.MonkeyP
         check_provider("cuda")
 
 
-def test_the_service_loads_no_onnxruntime() -> None:
-    import subprocess
-    import sys
+def test_a_provider_whose_libraries_crash_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_COMMAND", (sys.executable, "-c", "import os; os.abort()"))
+    with pytest.raises(ProviderUnavailable) as error:
+        check_provider("openvino")
+    assert str(error.value) == (
+        "The provider 'openvino' cannot be used here: the process that tried it ended with code -6. Its own message "
+        "above says more."
+    )
 
+
+def test_the_service_loads_no_onnxruntime() -> None:
     code = "import sys, app.main; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
