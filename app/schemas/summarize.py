@@ -29,7 +29,8 @@ class SummarizeFields(Request):
         default=0.0,
         ge=0,
         le=1,
-        description="0 avoids repetition as far as that raises the summary's expected F1; more avoids it further.",
+        description="0 selects the most probable sentences, except those that add next to nothing to the summary; more "
+        "also avoids sentences that repeat parts of it.",
     )
     offset_unit: OffsetUnit = Field(default="codepoint", description="Unit of offsets; JavaScript strings need utf16.")
 

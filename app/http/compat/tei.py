@@ -143,13 +143,13 @@ class ModelInfo(TypedDict):
 
 def model_info(service: Service, task: Task) -> ModelInfo:
     """The first model of a task by name, which answers requests that name no model; nulls if the task has no model."""
-    manifests = [model.manifest for _, model in sorted(service.store.models.items()) if model.manifest.task == task]
-    if not manifests:
+    models = [model for _, model in sorted(service.store.models.items()) if model.manifest.task == task]
+    if not models:
         return ModelInfo(model_id=None, model_dtype=None, model_type=None, max_input_length=None)
-    manifest = manifests[0]
+    manifest = models[0].manifest
     return ModelInfo(
         model_id=manifest.name,
-        model_dtype=manifest.precision,
+        model_dtype=manifest.precision_on(models[0].provider),
         model_type=ModelType(classifier=_labels(manifest)) if manifest.labels else None,
         max_input_length=manifest.max_tokens,
     )

@@ -8,10 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from app.engine.process import Engine
 from app.errors import EngineFailed, NagayomiError, Overloaded, Unavailable
-from app.http.compat.tei import error_type
+from app.http.compat.tei import error_type, model_info
 from app.main import create_app
+from app.manifest import Graph, Manifest
+from app.service import Service
 from app.settings import Settings
+from app.store import Model, ThreadTokenizers
 from tests.app.asgi import error_of, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -99,3 +103,18 @@ async def test_info_without_a_classifier(handmade_store: Path, settings: Setting
     async with running(create_app(settings.model_copy(update={"model_store": handmade_store}))) as client:
         info = (await client.get("/info")).json()
     assert (info["model_id"], info["model_type"], info["max_input_length"]) == (None, None, None)
+
+
+async def test_the_precision_is_that_of_the_graph_that_runs(handmade_models: Path, settings: Settings) -> None:
+    directory = handmade_models / "hand-classify"
+    graph = Graph(file="model.fp16.onnx", precision="fp16")
+    manifest = Manifest.read(directory).model_copy(update={"graphs": {"tensorrt": graph}})
+    service = Service(settings)
+    dtypes = []
+    for provider in ("cpu", "cuda"):
+        engine = Engine(directory, manifest, settings)
+        engine.provider = provider
+        no_text = ThreadTokenizers(lambda: pytest.fail("nothing is read"))
+        service.store.models["hand-classify"] = Model(manifest, engine, no_text, load_seconds=0)
+        dtypes.append(model_info(service, "classify")["model_dtype"])
+    assert dtypes == ["fp32", "fp16"]
