@@ -18,6 +18,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import models, pre_tokenizers, processors
 from tqdm import tqdm
 
+from app.errors import InvalidInput
 from app.text.normalizer import normalise
 from app.text.segmenter import NoSegmenter, build_segmenter, cut_words
 from app.types import NormaliserName, SegmenterName
@@ -121,8 +122,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Train a vocabulary and write it.
+
+    Raises:
+        NagayomiError: the texts cannot be read, or --out is a folder.
+        OSError: the folder of --out cannot be made; nothing is read then.
+    """
+    if args.out.is_dir():
+        raise InvalidInput(f"--out {args.out} is a folder; name the file to write, such as tokenizer.json in it.")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     texts = tqdm(texts_under(args.data), desc="counting words", unit=" texts")
     tokenizer = train_unigram(word_counts(texts, args.normaliser, args.segmenter), args.vocab_size)
-    tokenizer.save(str(args.out))
+    args.out.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     print(json.dumps({"pieces": tokenizer.get_vocab_size(), "file": str(args.out)}))
     return 0

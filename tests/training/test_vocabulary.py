@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import tokenizers
 
+from app.cli import main
 from app.text.tokenizer import Tokenizer
 from app.types import SegmenterName
 from tests.training.conftest import write_jsonl
@@ -54,12 +55,30 @@ def test_text_is_normalised_as_asked() -> None:
     assert counts == [Counter({"AB": 1}), Counter({"ＡＢ": 1})]
 
 
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        ("folder", "--out {out} is a folder; name the file to write, such as tokenizer.json in it."),
+        ("file/new/tokenizer.json", "{out.parent}: Not a directory."),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_texts_are_read(
+    out: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    wanted = tmp_path / out
+
+    assert main(["vocabulary", "--data", str(tmp_path / "nowhere.txt"), "--out", str(wanted)]) == 2
+    assert capsys.readouterr().err == f"nagayomi: {sentence.format(out=wanted)}\n"
+
+
 def test_the_command_reads_files_and_folders_of_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.txt").write_text(f"{TEXT}\n\n" * 10, encoding="utf-8")
     write_jsonl(tmp_path / "folder" / "b.jsonl", [{"text": TEXT}] * 10)
     parser = argparse.ArgumentParser()
     vocabulary.add_arguments(parser)
-    out = tmp_path / "tokenizer.json"
+    out = tmp_path / "new" / "tokenizer.json"
     paths = [str(tmp_path / "a.txt"), str(tmp_path / "folder")]
     assert vocabulary.run(parser.parse_args(["--data", *paths, "--out", str(out), "--vocab-size", "70"])) == 0
     result = json.loads(capsys.readouterr().out)

@@ -197,6 +197,11 @@ def run(args: argparse.Namespace) -> int:
     fitted, answered = _fit(args, directory, answered)
     scores = _scores(args, data, answered, Manifest.read(directory).null_score_diff_threshold)
     styles = _by_style(data, answered)
+    # Before anything is written: no figure is lost where a file or a folder cannot be.
+    said = {"task": args.task, "model": args.model, **fitted, **scores.values, "intervals": scores.intervals}
+    if styles:
+        said["styles"] = {one.style: one.as_json() for one in styles}
+    print(json.dumps(said, ensure_ascii=False))
     if args.record is not None:
         values = {name: value for name, value in scores.values.items() if name != "n"}
         n = int(scores.values["n"])
@@ -207,8 +212,4 @@ def run(args: argparse.Namespace) -> int:
         write_failures(args.failures, kind, answered.items)
     if args.report is not None:
         write_report(args.report, kind, command(args), scores, answered.items, answered.about_others, styles)
-    said = {"task": args.task, "model": args.model, **fitted, **scores.values, "intervals": scores.intervals}
-    if styles:
-        said["styles"] = {one.style: one.as_json() for one in styles}
-    print(json.dumps(said, ensure_ascii=False))
     return 0

@@ -289,3 +289,13 @@ def test_a_report_and_the_failures_are_written(store: Path, data: Path, tmp_path
     assert (tmp_path / "report" / "null_roc.png").exists()
     first = json.loads((tmp_path / "failures.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert list(first) == ["question", "passage", "expected", "given", "score", "f1"]
+
+
+def test_figures_are_printed_although_the_failures_cannot_be_written(
+    store: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = data / "qa.json" / "failures.jsonl"
+    assert evaluate(store, data, "qa", "--limit", "3", "--failures", str(file)) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["n"] == 3
+    assert f"The failures cannot be written: [Errno 20] Not a directory: '{file}'" in said.err
