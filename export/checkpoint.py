@@ -53,13 +53,24 @@ def read_config(directory: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, or not a JSON object.
     """
     refuse_lfs_pointer(directory / "config.json")
+    return json_object(directory / "config.json")
+
+
+def json_object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing, or holds no JSON object.
+    """
     try:
-        document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{directory} has no readable config.json: {error}") from error
-    if not isinstance(document, dict):
-        raise CheckpointError(f"{directory / 'config.json'} does not hold a JSON object.")
-    return document
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file} does not hold a JSON object.")
+    return content
 
 
 def refuse_lfs_pointer(path: Path) -> None:

@@ -20,7 +20,7 @@ from app.manifest import TOKENIZER_FILE
 from app.text.template import template_of
 from app.types import NormaliserName, SegmenterName
 from export import bert_japanese_files
-from export.checkpoint import CheckpointError, refuse_lfs_pointer
+from export.checkpoint import CheckpointError, json_object, refuse_lfs_pointer
 from export.sentencepiece_files import normalises, read_sentencepiece
 
 BERT_JAPANESE = "BertJapaneseTokenizer"
@@ -117,15 +117,7 @@ def _json_object(file: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file holds no JSON object.
     """
-    if not file.exists():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{file} does not hold a JSON object.")
-    return content
+    return json_object(file) if file.exists() else {}
 
 
 def _converted(directory: Path) -> tokenizers.Tokenizer:

@@ -6,26 +6,24 @@ the second on short ones. This module knows tensors by name, and does not know t
 """
 
 import argparse
-import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from app.errors import InvalidInput
 from app.streams import run_module
-from export.stored_weights import from_stored
+from export.checkpoint import json_object, read_config, read_weights
 
 # What config.json notes about the meaning of a checkpoint's inputs and outputs.
-_MEANINGS = ("task", "segmenter", "normaliser", "overlap_token_type", "sentence_token_types")
+_MEANINGS = ("task", "segmenter", "normaliser", "overlap_token_type", "sentence_token_types", "sentence_weights")
 
 
-def mean_of(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
+def mean_of(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The mean of each weight, in fp32.
 
     Raises:
@@ -47,36 +45,18 @@ def check_alike(first: Path, second: Path) -> None:
     Raises:
         InvalidInput: the tokenizers, the labels or the way to read a text differ, or a file cannot be read.
     """
-    configs = [_json(folder / "config.json") for folder in (first, second)]
+    configs = [read_config(folder) for folder in (first, second)]
     notes = [config.get("nagayomi") or {} for config in configs]
     compared: dict[str, list[Any]] = {
-        "tokenizer.json": [_json(folder / "tokenizer.json") for folder in (first, second)],
+        "tokenizer.json": [json_object(folder / "tokenizer.json") for folder in (first, second)],
         "id2label": [config.get("id2label") for config in configs],
-        **{key: [note.get(key) for note in notes] for key in _MEANINGS},
+        **{key: [note.get(key) or None for note in notes] for key in _MEANINGS},  # older notes lack some keys
     }
     if unlike := [name for name, (one, other) in compared.items() if one != other]:
         raise InvalidInput(
             f"{first} and {second} differ in {', '.join(unlike)}; only checkpoints of one run, or of runs "
             "that go on from each other, have a mean."
         )
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{file} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidInput(f"{file} does not hold a JSON object.")
-    return content
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint, which may be a model of the store, in int8."""
-    try:
-        return from_stored(load_file(folder / "model.safetensors"))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InvalidInput(f"{folder / 'model.safetensors'} cannot be read: {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.out.resolve() in (args.first.resolve(), args.second.resolve()):
         raise InvalidInput(f"--out {args.out} is one of the two checkpoints, and would replace it; use another folder.")
     check_alike(args.first, args.second)
-    mean = mean_of(*(_weights(folder) for folder in (args.first, args.second)))
+    mean = mean_of(read_weights(args.first), read_weights(args.second))
     args.out.mkdir(parents=True, exist_ok=True)
     save_file(mean, args.out / "model.safetensors")
     for name in ("config.json", "tokenizer.json"):

@@ -169,12 +169,20 @@ def test_no_weights(checkpoint: Path) -> None:
         read_checkpoint(checkpoint)
 
 
-@pytest.mark.parametrize("text", [None, "", "not json"])
-def test_no_configuration(checkpoint: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, r"cannot be read: No such file or directory\."),
+        ("", "cannot be read as JSON: Expecting value"),
+        ("not json", "cannot be read as JSON: Expecting value"),
+        ("[" * 100_000, "cannot be read as JSON: maximum recursion depth exceeded"),
+    ],
+)
+def test_no_configuration(checkpoint: Path, text: str | None, words: str) -> None:
     (checkpoint / "config.json").unlink()
     if text is not None:
         (checkpoint / "config.json").write_text(text, encoding="utf-8")
-    with pytest.raises(CheckpointError, match=r"no readable config\.json"):
+    with pytest.raises(CheckpointError, match=rf"config\.json {words}"):
         read_config(checkpoint)
 
 

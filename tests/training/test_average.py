@@ -10,10 +10,8 @@ from app.errors import InvalidInput
 from tests.training.conftest import write_json
 from training.average import main
 
-CONFIG: dict[str, Any] = {
-    "id2label": {"0": "駅", "1": "寺"},
-    "nagayomi": {"task": "classify", "segmenter": "none", "normaliser": "nfkc"},
-}
+NOTES: dict[str, Any] = {"task": "classify", "segmenter": "none", "normaliser": "nfkc"}
+CONFIG: dict[str, Any] = {"id2label": {"0": "駅", "1": "寺"}, "nagayomi": NOTES}
 TOKENIZER = {"model": {"type": "Unigram"}}
 
 
@@ -66,6 +64,7 @@ def test_checkpoints_of_other_models(tmp_path: Path, other: dict[str, torch.Tens
         ("config.json", CONFIG | {"id2label": {"0": "寺", "1": "駅"}}, "id2label"),
         ("config.json", CONFIG | {"nagayomi": {"task": "classify"}}, "segmenter, normaliser"),
         ("config.json", {"id2label": CONFIG["id2label"]}, "task, segmenter, normaliser"),
+        ("config.json", CONFIG | {"nagayomi": NOTES | {"sentence_weights": {"note": 1}}}, "sentence_weights"),
     ],
 )
 def test_weights_that_mean_different_things_have_no_mean(

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from app.text.tokenizer import Tokenizer
 from app.types import SentenceFeature
+from export.checkpoint import read_config
 from export.model import BigBird
 from training.config import ConfigError, FinetuneConfig
 from training.runs.initial_model import start_model
@@ -41,6 +42,14 @@ def new_model(config: FinetuneConfig, tokenizer: Tokenizer, labels: tuple[str, .
     if longest > model.config.max_position_embeddings:
         raise ConfigError(f"max_tokens is {longest}; the model has {model.config.max_position_embeddings} positions.")
     return model
+
+
+def noted_sentence_weights(config: FinetuneConfig) -> dict[SentenceFeature, float]:
+    """What the summarizer that a run starts from adds for each feature of a sentence: a part of the head it brings."""
+    notes = read_config(Path(config.checkpoint)).get("nagayomi") if config.checkpoint else None
+    if config.task != "summarize" or not isinstance(notes, dict) or notes.get("task") != "summarize":
+        return {}
+    return dict(notes.get("sentence_weights") or {})
 
 
 def save_checkpoint(

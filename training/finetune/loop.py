@@ -18,7 +18,7 @@ from app.types import SentenceFeature
 from export.encoder import PackedModel
 from export.model import BigBird, packed_inputs
 from training.config import ConfigError, FinetuneConfig, TrainingTask
-from training.finetune.checkpoint import new_model, save_checkpoint
+from training.finetune.checkpoint import new_model, noted_sentence_weights, save_checkpoint
 from training.finetune.examples import Mixture, Target, TrainingSequence, build_mixture
 from training.finetune.fitted_head import fit_head
 from training.runs.distributed import Processes
@@ -142,7 +142,7 @@ class Run(Trainer):
         self.model = new_model(config, tokenizer, self.mixture.labels)
         self._freeze()
         self.model.to(self.processes.device)
-        self.sentence_weights: dict[SentenceFeature, float] = {}
+        self.sentence_weights = noted_sentence_weights(config)
         self.bf16 = self.processes.uses_bf16(config.autocast)
         self.layout = AttentionLayout(self.model.config.block_size, self.model.config.num_random_blocks)
         if config.head == "fitted":
