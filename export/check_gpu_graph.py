@@ -37,8 +37,8 @@ from app.text.tokenizer import Tokenizer
 from app.types import DoubleArray, FloatArray, Outputs
 from app.worker.session import Session
 from export.encoder import PackedModel
+from export.families.registry import read_model
 from export.gpu_graph import mixed_precision
-from export.to_onnx import model_of
 
 Run = Callable[[Sequence[Document]], list[Outputs]]
 AnyPrepared = PreparedQa | PreparedLabels | PreparedSummary
@@ -120,7 +120,7 @@ _PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.
 
 def rounding_run(directory: Path, manifest: Manifest, session: Session) -> Run:
     """The model in torch in mixed precision, every operator rounding its result."""
-    model = mixed_precision(model_of(directory, manifest))
+    model = mixed_precision(read_model(directory, manifest.task))
     packed = PackedModel(model)
     names = model.packed_inputs(manifest.attention_pattern or "hf-eval")
 

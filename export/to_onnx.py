@@ -63,6 +63,17 @@ class ExportOptions:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Source:
+    """A checkpoint that can be exported: its model, its tokenizer, how its text is cut, and its notes."""
+
+    model: EncoderModel
+    tokenizer: TokenizerFiles
+    segmenter: SegmenterName
+    normaliser: NormaliserName
+    notes: dict[str, Any]  # what this program noted in config.json, if it made the checkpoint
+
+
 def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     """Write a model directory, whole or not at all. Files of an earlier export are replaced, the manifest last.
 
@@ -70,35 +81,60 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
         CheckpointError: the checkpoint cannot be read or lacks weights of the task; neither it nor an option says how
             its text is cut; or the service would refuse the model. Nothing is written then.
     """
-    if options.layout == "padded" and options.attention_pattern == "random":
+    _check_layout(options)
+    source = _read(locate(checkpoint), options)
+    name = Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint
+    return _write(source, _described(source, name, options), out, options)
+
+
+def _check_layout(options: ExportOptions) -> None:
+    if options.layout != "padded":
+        return
+    if options.attention_pattern == "random":
         raise CheckpointError('The padded layout makes its tables in the graph; it has only the pattern "hf-eval".')
-    if options.layout == "padded" and options.target != "cpu":
+    if options.target != "cpu":
         raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
-    source = locate(checkpoint)
-    document = read_config(source)
-    model = read_model(source, options.task, options.first_position)
-    config = model.config
-    if options.layout == "padded" and options.task == "evidence":
+    if options.task == "evidence":
         raise CheckpointError("The padded layout is for optimum, which has no class for evidence; export it as packed.")
-    has_bigbird = "bigbird" in model.kinds
-    own: dict[str, Any] = document.get("nagayomi", {})
-    tokenizer = read_tokenizer(source)
-    segmenter: SegmenterName | None = options.segmenter or own.get("segmenter") or tokenizer.segmenter
-    normaliser: NormaliserName | None = options.normaliser or own.get("normaliser") or tokenizer.normaliser
+
+
+def _read(directory: Path, options: ExportOptions) -> _Source:
+    """Read a checkpoint. What its own files say is changed by what the options say.
+
+    Raises:
+        CheckpointError: see `export`.
+    """
+    notes: dict[str, Any] = read_config(directory).get("nagayomi", {})
+    model = read_model(directory, options.task, options.first_position)
+    tokenizer = read_tokenizer(directory)
+    segmenter: SegmenterName | None = options.segmenter or notes.get("segmenter") or tokenizer.segmenter
+    normaliser: NormaliserName | None = options.normaliser or notes.get("normaliser") or tokenizer.normaliser
     if segmenter is None or normaliser is None:
         raise CheckpointError(
             f"The checkpoint does not say how its text is cut into words: give --segmenter "
             f"({', '.join(get_args(SegmenterName))}) and --normaliser ({', '.join(get_args(NormaliserName))}). "
             "nlp-waseda/bigbird-base-japanese wants jumanpp and zenkaku."
         )
-    tokenizer = tokenizer.with_template(options.special_tokens, is_own="segmenter" in own)
+    tokenizer = tokenizer.with_template(options.special_tokens, is_own="segmenter" in notes)
     _check_pieces(tokenizer, normaliser, model.encoder_config.vocab_size)
-    metadata = options.metadata
+    return _Source(model, tokenizer, segmenter, normaliser, notes)
+
+
+def _described(source: _Source, name: str, options: ExportOptions) -> Manifest:
+    """The manifest, still without the files.
+
+    Args:
+        name: of the checkpoint.
+
+    Raises:
+        CheckpointError: a value that the metadata, the options or config.json give is wrong.
+    """
+    model, notes, metadata = source.model, source.notes, options.metadata
+    config, shape = model.config, model.encoder_config
     id2label = config.id2label or {}
     labels = tuple(id2label.get(index, f"LABEL_{index}") for index in range(config.num_labels))
-    shape = model.encoder_config
     with _naming_metadata():
-        manifest = Manifest(
+        return Manifest(
             name=options.name,
             task=options.task,
             architecture=Architecture(
@@ -111,47 +147,56 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
             ),
             layout=options.layout,
             layer_kinds=model.layer_kinds,
-            attention_pattern=options.attention_pattern if has_bigbird else None,
+            attention_pattern=options.attention_pattern if "bigbird" in model.kinds else None,
             block_size=model.block_size,
             num_random_blocks=model.num_random_blocks,
             max_tokens=model.max_tokens,
             labels=labels if options.task in ("classify", "token-classification") else (),
             label_names=metadata.get("label_names", {}),
-            segmenter=segmenter,
-            normaliser=normaliser,
-            overlap_token_type=own.get("overlap_token_type"),
-            sentence_token_types=own.get("sentence_token_types", False),
-            sentence_weights=own.get("sentence_weights", {}),
+            segmenter=source.segmenter,
+            normaliser=source.normaliser,
+            overlap_token_type=notes.get("overlap_token_type"),
+            sentence_token_types=notes.get("sentence_token_types", False),
+            sentence_weights=notes.get("sentence_weights", {}),
             precision="fp32" if options.weights == "fp32" else f"fp32 (weights stored as {options.weights})",
             doc_stride=metadata.get("doc_stride", max(1, model.max_tokens // 2)),
             temperature=metadata.get("temperature", 1.0),
             inputs=input_names(model, options.layout, options.attention_pattern),
             outputs=output_names(options.task),
             files={},  # the contents of the other files are known before anything is written
-            source=metadata.get("source", Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint),
+            source=metadata.get("source", name),
             training_data=tuple(TrainingData(**entry) for entry in metadata.get("training_data", [])),
             licence=metadata.get("licence", "unknown: see the source checkpoint"),
             metrics=tuple(Metric(**entry) for entry in metadata.get("metrics", [])),
         )
+
+
+def _write(source: _Source, described: Manifest, out: Path, options: ExportOptions) -> Manifest:
+    """Write the graphs, the weights, the tokenizer and config.json, and last the manifest with their checksums."""
+    model = source.model
     with written_whole(out, last=FILE_NAME, replaced=(GPU_FILE,)) as folder:
         files = write_graph(model, folder, options.layout, options.attention_pattern, options.weights)
         graphs: dict[GpuTarget, Graph] = {}
         if options.target != "cpu":
             graphs[options.target] = write_gpu_graph(model, folder, options.attention_pattern)
             files.append(GPU_FILE)
-        saved = model.saved_config()
-        # The notes of a training run name paths of its machine, which are no part of the model.
-        kept = {key: value for key, value in own.items() if key != "training"}
-        saved["nagayomi"] = {**kept, "task": options.task, "segmenter": segmenter, "normaliser": normaliser}
-        if options.first_position is not None:
-            saved["nagayomi"]["first_position"] = options.first_position
-        content = json.dumps(saved, ensure_ascii=False, indent=2) + "\n"
+        content = json.dumps(_saved_config(source, options), ensure_ascii=False, indent=2) + "\n"
         (folder / "config.json").write_text(content, encoding="utf-8")
-        tokenizer.write(folder)
+        source.tokenizer.write(folder)
         checksums = {name: sha256(folder / name) for name in sorted([*files, "config.json", TOKENIZER_FILE])}
-        manifest = manifest.model_copy(update={"graphs": graphs, "files": checksums})
+        manifest = described.model_copy(update={"graphs": graphs, "files": checksums})
         write(folder, manifest)
     return manifest
+
+
+def _saved_config(source: _Source, options: ExportOptions) -> dict[str, Any]:
+    """config.json of the exported model, with which it is a checkpoint again."""
+    # The notes of a training run name paths of its machine, which are no part of the model.
+    kept = {key: value for key, value in source.notes.items() if key != "training"}
+    own = {**kept, "task": options.task, "segmenter": source.segmenter, "normaliser": source.normaliser}
+    if options.first_position is not None:
+        own["first_position"] = options.first_position
+    return {**source.model.saved_config(), "nagayomi": own}
 
 
 def _check_pieces(tokenizer: TokenizerFiles, normaliser: NormaliserName, embeddings: int) -> None:
@@ -185,16 +230,6 @@ def input_names(model: EncoderModel, layout: Layout, attention_pattern: Attentio
     return model.packed_inputs(attention_pattern) if layout == "packed" else padded_inputs(model)
 
 
-def model_of(directory: Path, manifest: Manifest) -> EncoderModel:
-    """The model that a directory of the store was exported from, in torch.
-
-    Raises:
-        CheckpointError: the weights cannot be read.
-    """
-    document = read_config(directory)
-    return read_model(directory, manifest.task, document.get("nagayomi", {}).get("first_position"))
-
-
 def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
     """Add a graph for GPUs to an exported packed model; its other files stay unchanged.
 
@@ -206,7 +241,7 @@ def add_gpu_graph(directory: Path, target: GpuTarget) -> Manifest:
     verify_files(directory, manifest)
     if manifest.layout != "packed":
         raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
-    model = model_of(directory, manifest)
+    model = read_model(directory, manifest.task)
     graph = write_gpu_graph(model, directory, manifest.attention_pattern or "hf-eval")
     changed = manifest.model_copy(
         update={

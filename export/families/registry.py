@@ -117,9 +117,15 @@ def reranker_of(document: Mapping[str, Any]) -> dict[str, Any]:
 def read_model(directory: Path, task: Task, first_position: int | None = None) -> EncoderModel:
     """The model of a checkpoint with the head of a task, in eval mode.
 
+    Args:
+        first_position: None: the one with which this program exported the checkpoint, or else the family's.
+
     Raises:
         CheckpointError: there are no weights, or weights of the task are missing; see also `build_model`.
     """
-    model = build_model(read_config(directory), task, first_position)
+    document = read_config(directory)
+    if first_position is None:
+        first_position = document.get("nagayomi", {}).get("first_position")
+    model = build_model(document, task, first_position)
     load_weights(model, read_weights(directory))
     return model.eval()

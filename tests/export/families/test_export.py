@@ -59,6 +59,18 @@ def store(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer_file: Path) -
     return store
 
 
+def test_an_exported_model_is_exported_again_with_its_first_position(tmp_path: Path, tiny_tokenizer_file: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoint", "roberta", "qa", tiny_tokenizer_file)
+    exported: list[tuple[int, int]] = []
+    for checkpoint, first_position in (("checkpoint", 0), ("1", None)):
+        name = str(len(exported) + 1)
+        options = ExportOptions(task="qa", name=name, first_position=first_position)
+        manifest = export(str(tmp_path / checkpoint), tmp_path / name, options)
+        noted = json.loads((tmp_path / name / "config.json").read_text())["nagayomi"]["first_position"]
+        exported.append((manifest.max_tokens, noted))
+    assert exported == [(514, 0), (514, 0)]
+
+
 def test_the_manifest_names_the_kind_of_each_layer(store: Path) -> None:
     bert, roberta = (Manifest.read(store / name) for name in ("bert-classify", "roberta-qa"))
     assert bert.layer_kinds == roberta.layer_kinds == ("full", "full")
