@@ -4,6 +4,7 @@ Bodies are read by hand for their errors and their limits. This module knows sch
 the endpoints.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,9 @@ from app.types import Task
 FORM = "multipart/form-data"
 
 _REFERENCE = "#/components/schemas/{model}"
-_BODIES: dict[str, dict[str, Any]] = {}  # schemas of bodies that are read by hand, by name, for the components
+# The key in `openapi_extra` for the schemas of bodies that are read by hand, by name. It holds them as JSON, because
+# FastAPI leaves out the nulls of what it passes on. `describe` makes them components.
+_BODIES = "x-bodies"
 
 Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI's routes take them
 
@@ -56,8 +59,7 @@ def json_body(
     *models: type[BaseModel], examples: Examples, parameters: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     """`openapi_extra` of a route that takes any one of these models as its JSON body, and these parameters."""
-    content = _json_content(*models, examples=examples)
-    return {"requestBody": {"required": True, "content": content}, "parameters": list(parameters)}
+    return {**_body(_json_content(*models, examples=examples)), "parameters": list(parameters)}
 
 
 def task_body(
@@ -68,22 +70,34 @@ def task_body(
     Args:
         form: values of the fields that work with any file.
     """
-    content = {**_json_content(*models, examples=examples), FORM: _form(fields, form, several=True)}
-    return {"requestBody": {"required": True, "content": content}}
+    return _body({**_json_content(*models, examples=examples), FORM: _form(fields, form, several=True)})
 
 
-def _json_content(*models: type[BaseModel], examples: Examples) -> dict[str, Any]:
-    schemas = [_component(model.__name__, model.model_json_schema(ref_template=_REFERENCE)) for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"application/json": {"schema": schema, "examples": examples}}
+def _body(content: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """`openapi_extra` of a route with a body. Its schemas, and those they refer to, become components.
+
+    Args:
+        content: by media type; each with its `schemas`, by name.
+    """
+    bodies: dict[str, dict[str, Any]] = {}
+    for one in content.values():
+        named: dict[str, dict[str, Any]] = one.pop("schemas")
+        references = [{"$ref": _REFERENCE.format(model=name)} for name in named]
+        one["schema"] = references[0] if len(references) == 1 else {"anyOf": references}
+        for name, schema in named.items():
+            _add_bodies(bodies, {**schema.pop("$defs", {}), name: schema})
+    return {"requestBody": {"required": True, "content": content}, _BODIES: json.dumps(bodies)}
 
 
-def _component(name: str, schema: dict[str, Any]) -> dict[str, str]:
-    """A reference to a schema. The schema and those it refers to become components of the document."""
-    for inner, definition in {**schema.pop("$defs", {}), name: schema}.items():
-        if _BODIES.setdefault(inner, definition) != definition:
-            raise ValueError(f"two schemas are named {inner}")
-    return {"$ref": _REFERENCE.format(model=name)}
+def _add_bodies(bodies: dict[str, dict[str, Any]], more: Mapping[str, dict[str, Any]]) -> None:
+    for name, schema in more.items():
+        if bodies.setdefault(name, schema) != schema:
+            raise ValueError(f"two schemas are named {name}")
+
+
+def _json_content(*models: type[BaseModel], examples: Examples) -> dict[str, dict[str, Any]]:
+    schemas = {model.__name__: model.model_json_schema(ref_template=_REFERENCE) for model in models}
+    return {"application/json": {"schemas": schemas, "examples": examples}}
 
 
 def timeout_parameter(settings: Settings) -> dict[str, Any]:
@@ -103,7 +117,7 @@ def form_body(model: type[BaseModel], form: dict[str, Any]) -> dict[str, Any]:
     Args:
         form: values of the fields that work with any file.
     """
-    return {"requestBody": {"required": True, "content": {FORM: _form(model, form, several=False)}}}
+    return _body({FORM: _form(model, form, several=False)})
 
 
 def _form(model: type[BaseModel], values: dict[str, Any], *, several: bool) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def _form(model: type[BaseModel], values: dict[str, Any], *, several: bool) -> d
     for name, value in values.items():
         schema["properties"][name] = {**schema["properties"][name], "example": value}
     schema["title"] = f"{model.__name__.removesuffix('Fields')}Form"
-    return {"schema": _component(schema["title"], schema), "example": values}
+    return {"schemas": {schema["title"]: schema}, "example": values}
 
 
 def describe(app: FastAPI, settings: Settings, served: Callable[[], Mapping[str, Task]]) -> None:
@@ -131,13 +145,22 @@ def describe(app: FastAPI, settings: Settings, served: Callable[[], Mapping[str,
         is_new = app.openapi_schema is None
         schema = derive()
         if is_new:
-            for name, body in _BODIES.items():
-                schema["components"]["schemas"].setdefault(name, body)
+            _add_components(schema)
             _describe_keys(schema, settings)
         _name_a_model(schema, served())
         return schema
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _add_components(schema: dict[str, Any]) -> None:
+    """Move the schemas of bodies from the operations to the components."""
+    bodies: dict[str, dict[str, Any]] = {}
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            _add_bodies(bodies, json.loads(operation.pop(_BODIES, "{}")))
+    for name, body in bodies.items():
+        schema["components"]["schemas"].setdefault(name, body)
 
 
 def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:

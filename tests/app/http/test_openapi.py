@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from fastapi import FastAPI
+from pydantic import TypeAdapter, create_model
 
 from app.http.auth import OPEN_PATHS, new_key
 from app.http.examples import ANSWERED, JOB_EVENTS, JOB_STARTED, JOBS, REQUESTS
-from app.http.openapi import json_body
+from app.http.openapi import describe, json_body
 from app.main import create_app
+from app.schemas import ErrorResponse
 from app.schemas.jobs import JobInfo
 from app.settings import Settings
 from app.tasks.registry import TASKS
@@ -166,16 +168,31 @@ async def test_every_operation_with_a_json_body_names_its_timeout_and_the_refusa
     assert sorted(found) == ["/", "/classify", "/predict", "/qa", "/summarize", "/v2/models/{name}/infer"]
 
 
-def test_two_bodies_cannot_have_one_name() -> None:
-    def body(kind: Any) -> type[BaseModel]:
-        return type("TestBody", (BaseModel,), {"__annotations__": {"a": kind}, "model_config": ConfigDict()})
+def _application(*kinds: Any) -> FastAPI:
+    """With a route for each kind, which takes a body named TestBody that has a field of that kind."""
+    app = FastAPI()
+    for number, kind in enumerate(kinds):
+        body = create_model("TestBody", a=(kind, ...))
+        app.add_api_route(
+            f"/{number}",
+            lambda: None,
+            methods=["POST"],
+            responses={500: {"model": ErrorResponse}},
+            openapi_extra=json_body(body, examples={}),
+        )
+    describe(app, Settings(), dict)
+    return app
 
-    reference = {"$ref": "#/components/schemas/TestBody"}
-    content = {"application/json": {"schema": reference, "examples": {}}}
-    assert json_body(body(int), examples={}) == {
-        "requestBody": {"required": True, "content": content},
-        "parameters": [],
-    }
-    assert json_body(body(int), examples={})
+
+def test_two_bodies_cannot_have_one_name() -> None:
+    document = _application(int, int).openapi()
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/TestBody"}, "examples": {}}}
+    assert document["paths"]["/1"]["post"]["requestBody"] == {"required": True, "content": content}
     with pytest.raises(ValueError, match="two schemas are named TestBody"):
-        json_body(body(str), examples={})
+        _application(int, str).openapi()
+
+
+def test_applications_of_one_process_share_no_bodies(handmade_models: Path) -> None:
+    kinds = [_application(kind).openapi()["components"]["schemas"]["TestBody"] for kind in (int, str)]
+    assert [kind["properties"]["a"]["type"] for kind in kinds] == ["integer", "string"]
+    assert "TestBody" not in create_app(Settings(model_store=handmade_models)).openapi()["components"]["schemas"]
