@@ -98,11 +98,6 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def from_environment() -> FastAPI:
-    """For `uvicorn --factory app.main:from_environment`: settings from NAGAYOMI_* variables."""
-    return create_app(Settings())
-
-
 def _report_loading(loading: asyncio.Task[None]) -> None:
     if not loading.cancelled() and (error := loading.exception()) is not None:
         logger.error("the models could not be loaded", exc_info=error)

@@ -47,7 +47,7 @@ class Limits:
     max_batch_tokens: int = _default("max_batch_tokens")
     max_queue_tokens: int = _default("max_queue_tokens")
     request_timeout_s: float = _default("request_timeout_s")
-    text_threads: int = 2
+    text_threads: int = _default("text_threads")
 
 
 @dataclass(frozen=True)
