@@ -10,7 +10,7 @@ from app.manifest import FILE_NAME
 from app.types import NormaliserName, SegmenterName, Task
 from export.families.registry import FAMILIES
 from export.stored_weights import WeightType
-from export.to_onnx import TARGETS, ExportOptions, add_gpu_graph, export
+from export.to_onnx import METADATA, TARGETS, ExportOptions, add_gpu_graph, export
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--normaliser", choices=get_args(NormaliserName), help="default: as the checkpoint says")
     parser.add_argument(
-        "--metadata", type=Path, help="JSON with training_data, licence, metrics, label_names for the manifest"
+        "--metadata", type=Path, help=f"JSON object for the manifest; its keys may be {', '.join(METADATA)}"
     )
 
 
@@ -81,6 +81,8 @@ def _metadata(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file} is not JSON: {error}.") from error
     if not isinstance(metadata, dict):
         raise InvalidInput(f"{file} does not hold a JSON object.")
+    if unknown := sorted(metadata.keys() - METADATA):
+        raise InvalidInput(f"{file} has the unknown key {unknown[0]!r}; allowed are {', '.join(METADATA)}.")
     return metadata
 
 

@@ -42,6 +42,9 @@ Target = Literal["cpu", GpuTarget]
 
 TARGETS: tuple[Target, ...] = ("cpu", "cuda", "tensorrt")
 
+# The keys that metadata may have.
+METADATA = ("doc_stride", "label_names", "licence", "metrics", "source", "temperature", "training_data")
+
 
 @dataclass(frozen=True)
 class ExportOptions:

@@ -114,6 +114,10 @@ def test_a_wrong_checkpoint_gets_one_line_and_nothing_is_written(
     [
         (b"{", "metadata.json is not JSON"),
         (b"[]", "metadata.json does not hold a JSON object"),
+        (
+            b'{"license": "MIT"}',
+            "metadata.json has the unknown key 'license'; allowed are doc_stride, label_names, licence,",
+        ),
         (b'{"doc_stride": 0}', "doc_stride must be greater than or equal to 1"),
         (b'{"training_data": [{"name": "x"}]}', "licence: Field required"),
         (b'{"training_data": ["x"]}', "the metadata has the wrong form"),
