@@ -98,6 +98,14 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def from_environment() -> FastAPI:
+    """For `uvicorn --factory app.main:from_environment`: settings from NAGAYOMI_* variables.
+
+    `nagayomi serve` does more: it bounds the heads of requests, refuses a public address without keys, and drains.
+    """
+    return create_app(Settings())
+
+
 def _report_loading(loading: asyncio.Task[None]) -> None:
     if not loading.cancelled() and (error := loading.exception()) is not None:
         logger.error("the models could not be loaded", exc_info=error)
