@@ -205,9 +205,14 @@ class Engine:
             self._process = None
             if self.state != "closed":
                 self._set("restarting")  # a batch that arrives meanwhile waits for the next process
+            ending = asyncio.ensure_future(_end(process))
             try:
-                code = await _end(process)
-            finally:  # also where closing cancels the wait, or a batch would wait for ever
+                code = await asyncio.shield(ending)
+            except asyncio.CancelledError:  # closing, which leaves no process behind
+                _kill(process)
+                await ending
+                raise
+            finally:
                 self._fail_waiting()
             if self.state == "closed":
                 return
