@@ -160,10 +160,10 @@ def _add(form: Form, part: multipart.MultipartSegment, content: bytes) -> None:
 
 
 def _sent_name(part: multipart.MultipartSegment) -> str | None:
-    """The name of a file, also as old clients of Python send one that is not ASCII (`filename*`, RFC 5987)."""
+    """The name of a file, also as clients send one that is not ASCII in ASCII: in percent signs, or in `filename*`."""
     name: str | None = part.filename
     if name is not None:
-        return name
+        return _without_percents(name)
     match = _EXTENDED_NAME.search(part.header("Content-Disposition", ""))
     if match is None:
         return None
@@ -171,6 +171,15 @@ def _sent_name(part: multipart.MultipartSegment) -> str | None:
         return unquote(match.group(2), encoding=match.group(1) or "utf-8")
     except LookupError:
         return unquote(match.group(2))
+
+
+def _without_percents(name: str) -> str:
+    """A name that a client encoded as RFC 7578 allows. A name that would be ASCII as well had no reason for it."""
+    try:
+        decoded = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        return name
+    return decoded if name.isascii() and not decoded.isascii() else name
 
 
 def _file_name(sent: str) -> str:
@@ -220,6 +229,8 @@ def _types_of(annotation: Any) -> set[Any]:
 
 def _scalar(text: str) -> Any:
     """A number, a truth value or null. Any other text stays as it is, and the schema says which type it must have."""
+    if text in ("True", "False"):  # clients in Python write them so
+        return text == "True"
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -139,6 +139,34 @@ async def test_a_name_that_old_clients_send_in_percent_signs_is_decoded(client: 
     assert (response.json()["document"], response.json()["text"]) == ("報告.txt", "本文。")
 
 
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        (b"%E5%A0%B1%E5%91%8A.txt", "報告.txt"),  # aiohttp's FormData
+        (b"100%25%2F.txt", "100%25%2F.txt"),  # ASCII has no reason to be encoded: the name has percent signs
+        (b"%93%FA.txt", "%93%FA.txt"),  # not UTF-8
+        ("50%E5%A0%B1報.txt".encode(), "50%E5%A0%B1報.txt"),
+    ],
+)
+async def test_a_name_that_is_encoded_because_it_is_not_ascii_is_decoded(
+    client: httpx.AsyncClient, sent: bytes, name: str
+) -> None:
+    header = b'Content-Disposition: form-data; name="file"; filename="' + sent + b'"'
+    body = b"--b\r\n" + header + "\r\n\r\n本文。\r\n--b--\r\n".encode()
+    response = await client.post("/extract", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
+
+    assert response.json()["document"] == name
+
+
+@pytest.mark.parametrize(("sent", "boxes"), [("true", True), ("True", True), ("false", False), ("False", False)])
+async def test_a_truth_value_of_a_form_may_be_written_as_in_python(
+    client: httpx.AsyncClient, sent: str, boxes: bool
+) -> None:
+    response = await client.post("/extract", files={"file": ("a.pdf", PDF)}, data={"boxes": sent})
+
+    assert (response.json()["blocks"][0]["boxes"] is not None) == boxes
+
+
 async def test_a_docx_is_extracted(client: httpx.AsyncClient) -> None:
     response = await client.post("/extract", files={"file": ("a.docx", docx(paragraph("本文です。")))})
 
