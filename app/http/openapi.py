@@ -4,11 +4,13 @@ Bodies are read by hand for their errors and their limits. This module knows sch
 the endpoints.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.http.auth import OPEN_PATHS
@@ -147,6 +149,7 @@ def describe(app: FastAPI, settings: Settings, served: Callable[[], Mapping[str,
         if is_new:
             _add_components(schema)
             _describe_keys(schema, settings)
+            _show_nulls(schema, app)
         _name_a_model(schema, served())
         return schema
 
@@ -161,6 +164,17 @@ def _add_components(schema: dict[str, Any]) -> None:
             _add_bodies(bodies, json.loads(operation.pop(_BODIES, "{}")))
     for name, body in bodies.items():
         schema["components"]["schemas"].setdefault(name, body)
+
+
+def _show_nulls(schema: dict[str, Any], app: FastAPI) -> None:
+    """The examples of answers as they are written: FastAPI leaves out what is null, though answers have it."""
+    for route in app.routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
+        for method, (status, response) in itertools.product(route.methods or (), route.responses.items()):
+            for kind, content in response.get("content", {}).items():
+                shown = schema["paths"][route.path_format][method.lower()]["responses"][str(status)]["content"][kind]
+                shown.update({name: content[name] for name in ("example", "examples") if name in content})
 
 
 def _describe_keys(schema: dict[str, Any], settings: Settings) -> None:

@@ -7,7 +7,7 @@ batch.
 from typing import Annotated, Any, Literal, TypedDict
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -47,6 +47,10 @@ def _branch(value: Any) -> str:
     return "<batch>" if value and isinstance(value[0], list) else "<pair>"
 
 
+# Both spellings are sent. The schema names one of each: generators of clients make names of them and ignore the case.
+_Direction = Annotated[
+    Literal["left", "right", "Left", "Right"], WithJsonSchema({"type": "string", "enum": ["Left", "Right"]})
+]
 _Sequence = Annotated[list[Text], Field(min_length=1, max_length=2), BeforeValidator(_one_or_two)]
 
 
@@ -62,9 +66,7 @@ class PredictRequest(BaseModel):
         Discriminator(_branch),
     ] = Field(description='A text, a pair ["a", "b"], or a batch of both [["a"], ["b", "c"]].')
     truncate: bool | None = Field(default=None, description="No effect: no text is ever cut off.")
-    truncation_direction: Literal["left", "right", "Left", "Right"] | None = Field(
-        default=None, description="No effect: no text is ever cut off."
-    )
+    truncation_direction: _Direction | None = Field(default=None, description="No effect: no text is ever cut off.")
     raw_scores: Annotated[bool, AfterValidator(_only_false), Field(json_schema_extra={"const": False})] | None = Field(
         default=None, description="Scores are always a softmax."
     )
