@@ -7,6 +7,7 @@ module knows uvicorn's loggers, because they write into the same streams, and do
 import logging
 from typing import Any
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 from uvicorn.logging import DefaultFormatter
 
@@ -22,6 +23,8 @@ _access = logging.getLogger("nagayomi.access")
 def log_config(settings: Settings) -> dict[str, Any]:
     """The configuration for logging.config.dictConfig. Requests go to standard output, all else to standard error."""
     level = settings.log_level.upper()
+    # Of the libraries, only what goes wrong: what else they say may hold parts of requests.
+    level_of_others = max(level, "WARNING", key=logging.getLevelNamesMapping().__getitem__)
     formatters: dict[str, dict[str, Any]] = {
         "text": {"()": TextFormatter, "fmt": "%(asctime)s %(levelprefix)s %(message)s"},
         "json": {
@@ -30,6 +33,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
             "style": "{",
             "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
             "timestamp": "time",
+            "reserved_attrs": [*RESERVED_ATTRS, "color_message"],  # uvicorn's message once more, for terminals
         },
     }
     handler = {"class": "logging.StreamHandler", "formatter": settings.log_format, "filters": ["context"]}
@@ -42,6 +46,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
             "errors": {**handler, "stream": "ext://sys.stderr"},
             "access": {**handler, "stream": "ext://sys.stdout"},
         },
+        "root": {"handlers": ["errors"], "level": level_of_others},
         "loggers": {
             "nagayomi": {"handlers": ["errors"], "level": level, "propagate": False},
             _access.name: {"handlers": ["access"], "level": level, "propagate": False},

@@ -24,11 +24,10 @@ TIMINGS = Timings(tokenize_ms=1.04, queue_ms=2, infer_ms=3, decode_ms=4, total_m
 
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> Iterator[None]:
-    names = ("nagayomi", "nagayomi.access", "uvicorn", "uvicorn.access")
-    before = {name: vars(logging.getLogger(name)).copy() for name in names}
+    loggers = [logging.getLogger(name) for name in ("", "nagayomi", "nagayomi.access", "uvicorn", "uvicorn.access")]
+    before = [{**vars(logger), "handlers": logger.handlers[:]} for logger in loggers]
     yield
-    for name, state in before.items():
-        logger = logging.getLogger(name)
+    for logger, state in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate = state["handlers"], state["propagate"]
         logger.setLevel(state["level"])
 
@@ -73,6 +72,38 @@ def test_an_exception_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> 
     assert record["exception"].startswith("Traceback")
     assert record["exception"].endswith("にわたる")
     assert "request_id" not in record
+
+
+def test_a_warning_of_a_library_has_the_form_of_every_other_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(log_format="json")
+    for name in ("asyncio", "opentelemetry.exporter"):
+        logging.getLogger(name).info("nobody needs this")
+        logging.getLogger(name).warning("no collector")
+    out, err = capsys.readouterr()
+    records = [json.loads(line) for line in err.splitlines()]
+    shown = [(one["level"], one["logger"], one["message"]) for one in records]
+    assert shown == [("WARNING", "asyncio", "no collector"), ("WARNING", "opentelemetry.exporter", "no collector")]
+    assert out == ""
+
+
+@pytest.mark.parametrize(("log_level", "shown"), [("debug", ["warning"]), ("error", [])])
+def test_libraries_say_no_more_than_is_asked_for(
+    capsys: pytest.CaptureFixture[str], log_level: str, shown: list[str]
+) -> None:
+    configure(log_level=log_level)
+    logging.getLogger("asyncio").debug("debug")
+    logging.getLogger("asyncio").warning("warning")
+    err = capsys.readouterr().err
+    assert [line.partition(": ")[2].strip() for line in err.splitlines()] == shown
+
+
+def test_a_line_of_json_has_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(log_format="json")
+    logging.getLogger("uvicorn.error").info("started %d", 1, extra={"color_message": "started \x1b[36m%d\x1b[0m"})
+    record = json.loads(capsys.readouterr().err)
+    assert {name: record[name] for name in record if name != "time"} == {
+        "level": "INFO", "logger": "uvicorn.error", "message": "started 1",
+    }  # fmt: skip
 
 
 def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
