@@ -32,6 +32,9 @@ from app.telemetry.logs import log_config
 
 POLL_S = 0.1
 SEND_S = 2  # for sending the last answers
+# For the next request of a connection. The client, or the proxy before it, should be the first to close: a request that
+# is sent while this server closes is lost. httpx keeps connections for 5 seconds, nginx for 60, Go's client for 90.
+KEEP_ALIVE_S = 120
 
 logger = logging.getLogger("nagayomi.serve")
 
@@ -57,6 +60,7 @@ def serve(settings: Settings) -> int:
         proxy_headers=False,  # no client's address is needed
         http=bounded(settings.body_timeout_s),
         ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SEND_S,
     )
     url = local_url(settings.host, listener.getsockname()[1])

@@ -20,9 +20,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import uvicorn
 
 from app.http.auth import new_key
-from app.serve import greeting, local_url
+from app.serve import greeting, local_url, serve
+from app.settings import Settings
 from tests.app.serving import read_until, serving
 
 
@@ -85,6 +87,24 @@ def test_told_to_stop_it_answers_the_requests_it_has(handmade_models: Path) -> N
         assert held.result() == 200
         assert process.wait() == -signal.SIGTERM
         assert not psutil.pid_exists(engine)
+
+
+def test_connections_are_kept_longer_than_clients_and_proxies_keep_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configs: list[uvicorn.Config] = []
+
+    class Server:
+        def __init__(self, config: uvicorn.Config, *_: object) -> None:
+            configs.append(config)
+
+        def run(self, sockets: list[socket.socket]) -> None:
+            sockets[0].close()
+
+    monkeypatch.setattr("app.serve.log_config", lambda _: None)
+    monkeypatch.setattr("app.serve._Server", Server)
+    assert serve(Settings(port=0, model_store=tmp_path)) == 0
+    assert [config.timeout_keep_alive > 90 for config in configs] == [True]
 
 
 def test_headers_that_do_not_end_are_not_waited_for(handmade_models: Path) -> None:
