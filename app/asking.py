@@ -75,7 +75,7 @@ def ask_of_files(
     request = validate(fields, task.fields, where)
 
     async def answer(caller: Caller, progress: Progress | None) -> Result:
-        with service.entered(caller) as caller:
+        with service.held(caller) as caller:
             return await answer_within(caller, progress)
 
     async def answer_within(caller: Caller, progress: Progress | None) -> Result:

@@ -39,6 +39,7 @@ class Lifecycle:
         self._texts = TextThreads(settings.text_threads, settings.max_waiting_characters)
         self._batchers: dict[str, Batcher[Document, Outputs]] = {}
         self._in_flight = 0
+        self._held = 0
         self._idle = asyncio.Event()
         self.telemetry.in_flight.set_function(lambda: self._in_flight)
 
@@ -115,17 +116,17 @@ class Lifecycle:
         return batcher
 
     async def drain(self) -> None:
-        """Refuse new requests and wait at most `drain_timeout_s` for the running ones."""
+        """Refuse new requests and wait at most `drain_timeout_s` for those that are here."""
         self._phase = "draining"
-        if self._in_flight:
-            self._idle.clear()
-            try:
-                async with asyncio.timeout(self.settings.drain_timeout_s):
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout_s):
+                while self._held:
+                    self._idle.clear()
                     await self._idle.wait()
-            except TimeoutError:
-                logger.error("%d requests are not answered after the drain timeout and get 503", self._in_flight)
-                self._phase = "closed"
-                await asyncio.gather(self._close_batchers(), self.store.close(at_once=True))
+        except TimeoutError:
+            logger.error("%d requests are not answered after the drain timeout and get 503", self._held)
+            self._phase = "closed"
+            await asyncio.gather(self._close_batchers(), self.store.close(at_once=True))
 
     async def close(self) -> None:
         """Refuse new work, fail waiting work, finish running work."""
@@ -148,30 +149,49 @@ class Lifecycle:
         reasons = " ".join(f"{broken.name}: {broken.reason}" for broken in self.store.broken)
         return f"No model could be loaded. {reasons}".rstrip()
 
-    def require_ready(self) -> None:
+    def require_ready(self, *, held: bool = False) -> None:
         """
+        Args:
+            held: the request is one that draining waits for.
+
         Raises:
             Unavailable: requests cannot be answered; the message says why.
         """
-        if self.state not in ("ready", "recovering"):
+        is_answered_yet = held and self.state == "draining" and self.store.models
+        if self.state not in ("ready", "recovering") and not is_answered_yet:
             raise Unavailable(self.why_not_ready())
 
-    def require_open(self) -> None:
+    def require_open(self, *, held: bool = False) -> None:
         """For requests that need no model.
+
+        Args:
+            held: see `require_ready`.
 
         Raises:
             Unavailable: the service is shutting down.
         """
-        if self.state in ("draining", "closed"):
+        if self.state == "closed" or (self.state == "draining" and not held):
             raise Unavailable(self.why_not_ready())
 
     @contextmanager
+    def holding(self) -> Iterator[bool]:
+        """Make draining wait for a request. Yields False, and holds nothing, where the service drains already."""
+        if self._phase in ("draining", "closed"):
+            yield False
+            return
+        self._held += 1
+        try:
+            yield True
+        finally:
+            self._held -= 1
+            if not self._held:
+                self._idle.set()
+
+    @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count a request that is being answered; draining waits for it."""
+        """Count a request while it is being answered, for the metrics."""
         self._in_flight += 1
         try:
             yield
         finally:
             self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()

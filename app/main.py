@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(format_.routes(service, ERROR_RESPONSES))
     add_page(app)
     describe(app, settings, lambda: {name: model.manifest.task for name, model in service.store.models.items()})
-    add_middleware(app, settings, service.telemetry, traces)
+    add_middleware(app, service, traces)
     app.add_exception_handler(NagayomiError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)

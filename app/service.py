@@ -56,7 +56,7 @@ class Caller:
     name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`, and more for long work
     hold_tokens: Callable[[int], AbstractContextManager[object]] = nullcontext  # entered while tokens wait or run
-    entered: bool = False  # the request was let in before, by `Service.entered`
+    held: bool = False  # draining waits for the request, which is answered although it comes late
     waits: bool = False  # where there is no room for the request, it waits in place of getting Overloaded
 
 
@@ -169,15 +169,18 @@ class Service(Lifecycle):
         return await self._run(task.name, asked, prepare, caller, None)
 
     @contextmanager
-    def entered(self, caller: Caller) -> Iterator[Caller]:
-        """Let in a request whose texts are not yet read, so that draining waits for it. Yields its caller.
+    def held(self, caller: Caller) -> Iterator[Caller]:
+        """Make draining wait for a request, unless it does already. Yields its caller.
 
         Raises:
             Unavailable: requests cannot be answered; the message says why.
         """
-        self.require_ready()
-        with self.counted():
-            yield replace(caller, entered=True)
+        self.require_ready(held=caller.held)
+        if caller.held:
+            yield caller
+        else:
+            with self.holding() as held:
+                yield replace(caller, held=held)
 
     async def _run(
         self,
@@ -191,8 +194,7 @@ class Service(Lifecycle):
 
         When it is cancelled or runs out of time, the windows that have not started are dropped.
         """
-        if not caller.entered:
-            self.require_ready()
+        self.require_ready(held=caller.held)
         if self.settings.log_texts:
             for fields, sources in asked:
                 texts_logger.info("%s", _as_json(fields, sources))
@@ -202,7 +204,7 @@ class Service(Lifecycle):
         timeout_s = self.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
         deadline = time.monotonic() + timeout_s
         clock = StageClock()
-        with self.counted():
+        with self.held(caller), self.counted():
             try:
                 async with asyncio.timeout(timeout_s) as limit:
                     tokenize = partial(self._texts.tokenize, characters, prepare, model)

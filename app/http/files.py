@@ -38,7 +38,7 @@ UNSUPPORTED = {"model": ErrorResponse, "description": "The body is no form, or t
 
 
 def add_files(app: FastAPI, service: Service, extractor: Extractor, errors: Responses) -> None:
-    """Add the two endpoints. They need no model, but the service waits for their answers before it ends."""
+    """Add the two endpoints. They need no model."""
     settings = service.settings
     timeout = {"parameters": [timeout_parameter(settings)]}
 
@@ -62,16 +62,15 @@ def add_files(app: FastAPI, service: Service, extractor: Extractor, errors: Resp
     async def answered(request: Request, caller: Caller, read: Callable[[], Awaitable[T]]) -> T:
         """The result of `read`, within the time of the caller."""
         timeout_s = settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
-        service.require_open()
-        with service.counted():
-            try:
-                async with asyncio.timeout(timeout_s):
-                    return await unless_disconnected(request, read())
-            except TimeoutError:
-                raise DeadlineExceeded(
-                    f"The file was not read within {timeout_s:g} seconds. Allow more time, or try again when the "
-                    "service is less busy."
-                ) from None
+        service.require_open(held=caller.held)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await unless_disconnected(request, read())
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"The file was not read within {timeout_s:g} seconds. Allow more time, or try again when the "
+                "service is less busy."
+            ) from None
 
     app.router.add_api_route(
         "/extract",

@@ -63,7 +63,7 @@ def start_job(request: Request, jobs: Jobs, settings: Settings, answer: Answer, 
     Raises:
         Overloaded: as many jobs run or are kept as the settings allow.
     """
-    caller = replace(caller_of(request, settings), waits=True)
+    caller = replace(caller_of(request, settings), waits=True, held=False)  # the job goes on when the request is over
     if TIMEOUT_HEADER not in request.headers:
         caller = replace(caller, timeout_s=settings.job_timeout_s)
     job = jobs.start(caller.name, size, _work(answer, caller))

@@ -1,7 +1,7 @@
-"""The middleware stack: gate, CORS, API keys, HEAD; and the reporters called after each request.
+"""The middleware stack: gate, CORS, API keys, HEAD, draining; and the reporters called after each request.
 
 The gate opens the context of a request (app/telemetry/request_context.py) and gives it to the reporters when the
-request is over. This module knows the settings, and does not know the endpoints.
+request is over. This module knows the service as a whole, and does not know the endpoints.
 """
 
 import asyncio
@@ -19,11 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Unavailable
 from app.http.auth import ApiKeyMiddleware, KeyRing, read_keys
-from app.http.request import ONLY_HEAD, local_path
+from app.http.request import HELD, ONLY_HEAD, local_path
 from app.http.responses import CLIENT_GONE, answer_error, error_response
-from app.settings import Settings
+from app.service import Service
 from app.telemetry.logs import log_request
-from app.telemetry.metrics import Telemetry
 from app.telemetry.request_context import RequestContext, current_request
 from app.telemetry.tracing import Traces
 
@@ -61,16 +60,18 @@ _CORS_SHOWN = (
 )
 
 
-def add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry, traces: Traces | None) -> None:
+def add_middleware(app: FastAPI, service: Service, traces: Traces | None) -> None:
     """Put the stack around an application.
 
     Raises:
         InvalidInput: the keys of the settings cannot be used.
     """
+    settings, telemetry = service.settings, service.telemetry
     reports: list[Callable[[RequestContext], None]] = [telemetry.over, log_request]
     if traces is not None:
         reports.append(traces.report)
     # They are added from the inside out: the last one is the first to see a request.
+    app.add_middleware(Held, service=service)
     app.add_middleware(HeadAsGet)
     if settings.needs_key:
         keys = KeyRing(read_keys(settings), settings)
@@ -104,6 +105,22 @@ class Cors(CORSMiddleware):
         )
         headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
         return error_response(context.request_id, answer.status_code, "preflight_refused", message, headers)
+
+
+class Held:
+    """Makes draining wait for every POST from its head on, so that a body that still arrives is answered."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        with self._service.holding() as held:
+            scope["state"][HELD] = held
+            await self._app(scope, receive, send)
 
 
 class HeadAsGet:

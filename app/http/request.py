@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 TIMEOUT_HEADER = "X-Timeout-Ms"
 ONLY_HEAD = "only_head"  # in the state of a request: the response is sent without its body
+HELD = "held"  # in the state of a request: draining waits for it
 KEY_HOLDER = "key_holder"  # in the state of a request: the KeyHolder whose key it has
 
 _LONG_BODY = 100_000  # bytes; JSON of so many is parsed in about a millisecond, or in some ten if it is all numbers
@@ -34,14 +36,15 @@ _DRAIN_SECONDS = 5.0
 
 
 def caller_of(request: Request, settings: Settings) -> Caller:
-    """The caller as the service knows it: its key, its timeout and its quota.
+    """The caller as the service knows it: its key, its timeout, its quota, and whether draining waits for it.
 
     Raises:
         InvalidInput: see `timeout_of`.
     """
     timeout_s = timeout_of(request.headers.get(TIMEOUT_HEADER), settings)
+    caller = Caller(timeout_s=timeout_s, held=getattr(request.state, HELD, False))
     holder = getattr(request.state, KEY_HOLDER, None)
-    return Caller(timeout_s=timeout_s) if holder is None else Caller(holder.name, timeout_s, holder.hold_tokens)
+    return caller if holder is None else replace(caller, name=holder.name, hold_tokens=holder.hold_tokens)
 
 
 def timeout_of(header: str | None, settings: Settings) -> float | None:

@@ -125,15 +125,40 @@ def test_told_to_stop_it_does_not_wait_for_ever(handmade_models: Path) -> None:
         assert not psutil.pid_exists(engine)
 
 
-def test_told_to_stop_it_tells_a_client_that_is_still_sending(handmade_models: Path) -> None:
-    with serving(handmade_models, "--models", "hand-classify") as process:
+@contextmanager
+def one_body_awaited(
+    models: Path, length: int, *arguments: str
+) -> Iterator[tuple["subprocess.Popen[str]", str, socket.socket]]:
+    """A server, its address, and a connection to it over which a body of `length` bytes is to come."""
+    with serving(models, "--models", "hand-classify", *arguments) as process:
         assert process.stdout is not None
-        match = re.search(r"ready at http://([\d.]+):(\d+)", read_until(process.stdout, "ready at"))
+        match = re.search(r"ready at (http://([\d.]+):(\d+))", read_until(process.stdout, "ready at"))
         assert match is not None
-        with socket.create_connection((match[1], int(match[2]))) as connection:
-            head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
-            connection.sendall(head)
+        with socket.create_connection((match[2], int(match[3]))) as connection:
+            head = f"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+            connection.sendall(head.encode())
             assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            yield process, match[1], connection
+
+
+def test_told_to_stop_it_answers_a_request_that_is_arriving(handmade_models: Path) -> None:
+    body = '{"text": "上", "top_k": 1}'.encode()
+    with one_body_awaited(handmade_models, len(body)) as (process, url, connection):
+        connection.sendall(body[:5])
+        process.send_signal(signal.SIGTERM)
+        while ready(url)["code"] == 200:
+            time.sleep(0.01)
+        assert post(url) == 503
+        connection.sendall(body[5:])
+        head, _, answer = b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert [label["label"] for label in json.loads(answer)["labels"]] == ["up"]
+        assert process.wait() == -signal.SIGTERM
+
+
+def test_told_to_stop_it_tells_a_client_that_is_still_sending(handmade_models: Path) -> None:
+    with one_body_awaited(handmade_models, 100, "--drain-timeout-s", "0.2") as (process, _, connection):
+        with connection:
             process.send_signal(signal.SIGTERM)
             head, _, body = b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 ")
