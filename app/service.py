@@ -56,7 +56,7 @@ class Caller:
     name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`, and more for long work
     hold_tokens: Callable[[int], AbstractContextManager[object]] = nullcontext  # entered while tokens wait or run
-    held: bool = False  # draining waits for the request, which is answered although it comes late
+    held: bool = False  # draining waits for the request, and lets it be answered
     waits: bool = False  # where there is no room for the request, it waits in place of getting Overloaded
 
 

@@ -90,6 +90,12 @@ def test_the_reference_is_drawn_without_any_other_host(window: Browser, page: st
     assert window.complaints() == []
 
 
+def test_requests_of_the_reference_go_below_its_own_address(window: Browser, page: str) -> None:
+    window.open(page + "/docs")
+    window.wait("$('.servers select')")
+    assert window.get("$('.servers select').value") == page + "/"
+
+
 def test_a_key_is_asked_for_and_kept_for_the_tab(window: Browser, address: Address) -> None:
     token, entry = new_key("web")
     asks = "!$('#key-form').hidden"
