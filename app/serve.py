@@ -159,11 +159,14 @@ class _Server(uvicorn.Server):
 
     def _get(self, path: str) -> dict[str, Any]:
         try:
-            response = self._opener.open(self._url + path, timeout=10)
-        except urllib.error.HTTPError as error:
-            response = error  # 503 with its reason in the body
-        with response:
-            body: dict[str, Any] = json.load(response)
+            try:
+                response = self._opener.open(self._url + path, timeout=10)
+            except urllib.error.HTTPError as error:
+                response = error  # 503 with its reason in the body
+            with response:
+                body: dict[str, Any] = json.load(response)
+        except OSError:  # the machine is too busy to answer in time
+            return {"status": "loading"}
         return body
 
 

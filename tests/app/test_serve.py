@@ -1,5 +1,6 @@
 """`nagayomi serve` as a process of its own: its greeting, the request in it, and its end."""
 
+import io
 import json
 import os
 import re
@@ -23,7 +24,8 @@ import pytest
 import uvicorn
 
 from app.http.auth import new_key
-from app.serve import greeting, local_url, serve
+from app.serve import _Server, greeting, local_url, serve
+from app.service import Service
 from app.settings import Settings
 from tests.app.serving import read_until, serving
 
@@ -105,6 +107,24 @@ def test_connections_are_kept_longer_than_clients_and_proxies_keep_them(
     monkeypatch.setattr("app.serve._Server", Server)
     assert serve(Settings(port=0, model_store=tmp_path)) == 0
     assert [config.timeout_keep_alive > 90 for config in configs] == [True]
+
+
+async def test_it_greets_though_the_machine_was_too_busy_to_answer_in_time(tmp_path: Path) -> None:
+    service = Service(Settings(model_store=tmp_path))
+    greeted: list[str] = []
+    server = _Server(uvicorn.Config("none", log_config=None), "http://x", service, lambda: greeted.append("hello"))
+    answers: list[Any] = [TimeoutError(), urllib.error.URLError("refused"), io.BytesIO(b'{"status": "ready"}')]
+
+    def open_url(url: str, timeout: float) -> io.BytesIO:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, io.BytesIO)
+        return answer
+
+    server._opener.open = open_url  # type: ignore[assignment,method-assign]
+    await server._announce()
+    assert (greeted, answers) == (["hello"], [])
 
 
 def test_headers_that_do_not_end_are_not_waited_for(handmade_models: Path) -> None:
