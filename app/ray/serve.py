@@ -12,6 +12,7 @@ import logging
 import logging.config
 import time
 import uuid
+from logging.handlers import MemoryHandler
 from typing import Any, get_args
 
 import ray
@@ -88,6 +89,18 @@ def _scaling(settings: Settings) -> dict[str, Any]:
     }
 
 
+def configure_logs(settings: Settings) -> None:
+    """Configure our log next to that of Ray Serve, which writes the log files of a replica.
+
+    dictConfig closes the handlers of all others, and a closed MemoryHandler writes nothing more.
+    """
+    handlers = logging.getLogger("ray.serve").handlers
+    targets = [(handler, handler.target) for handler in handlers if isinstance(handler, MemoryHandler)]
+    logging.config.dictConfig(log_config(settings))
+    for handler, target in targets:
+        handler.setTarget(target)
+
+
 @serve.deployment(
     # High enough that the service's own queue, in tokens, fills up first and answers 429.
     max_ongoing_requests=512,
@@ -107,7 +120,7 @@ class Gateway:
         if not settings.intra_op_threads:
             cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
             settings = settings.model_copy(update={"intra_op_threads": max(int(cpus), 1)})
-        logging.config.dictConfig(log_config(settings))
+        configure_logs(settings)
         self._app = create_app(settings)
         self._service: Service = self._app.state.service
         self._life = self._app.router.lifespan_context(self._app)
