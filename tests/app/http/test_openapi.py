@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from jsonschema_rs import Draft202012Validator
-from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import TypeAdapter, create_model
 
 from app.http.auth import OPEN_PATHS, new_key
 from app.http.examples import ANSWERED, JOB_EVENTS, JOB_STARTED, JOBS, REQUESTS
