@@ -71,7 +71,7 @@ export class ApiError extends Error {
 
 // `error`: {error, error_type, request_id?} as the service sends it, as far as it did.
 export function errorOf(error, status, retryAfter) {
-  let sentence = SENTENCES[error.error_type] ?? `サーバーから予期しない返事がありました（${status}）。`;
+  let sentence = SENTENCES[error.error_type] ?? `サーバーから予期しない応答がありました（${status}）。`;
   if (retryAfter) sentence += `約 ${retryAfter} 秒後にもう一度お試しください。`;
   const id = error.request_id ? `（受付番号 ${error.request_id}）` : "";
   return new ApiError(sentence, `${error.error ?? ""}${id}`, status);
@@ -79,3 +79,9 @@ export function errorOf(error, status, retryAfter) {
 
 export const unreachable = (error) =>
   new ApiError("サーバーにつながりませんでした。動いているか確かめてください。", String(error));
+
+export const unreadable = (error) =>
+  new ApiError(
+    "ファイルの中身を読み出せません。フォルダーは開けません。移動したり書き換えたりしたファイルは、開き直してください。",
+    String(error),
+  );

@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { $, element } from "./dom.js";
-import { warningOf } from "./errors.js";
+import { unreadable, warningOf } from "./errors.js";
 import { problem } from "./results.js";
 
 export class Files {
@@ -28,6 +28,11 @@ export class Files {
     for (const file of files) this.#reading = this.#reading.then(() => this.#open(file, signal));
   }
 
+  // Settles when every file that was given is open or refused.
+  get opened() {
+    return this.#reading;
+  }
+
   // Forget the files that are not open yet.
   cancel() {
     this.#stop.abort();
@@ -38,9 +43,13 @@ export class Files {
     if (signal.aborted) return;
     $("file-status").textContent = `「${file.name}」を読んでいます…`;
     try {
+      await read(file.stream().getReader().read()); // fails for a folder, which looks like a file until then
       const extracted = await api.extract(file, signal);
+      // Were the file read again for every question, one that was changed on the disk meanwhile would have its answers
+      // in wrong places, and one that is gone would look like a server that does not answer.
+      const copy = new File([await read(file.arrayBuffer())], file.name);
       signal.throwIfAborted();
-      this.#documents.open(file, extracted);
+      this.#documents.open(copy, extracted);
     } catch (error) {
       if (error.name === "AbortError") return;
       $("file-error").append(element("p", {}, `「${file.name}」を開けませんでした。`), ...problem(error));
@@ -110,6 +119,13 @@ export class Files {
     );
     $("warnings").replaceChildren(...warningsOf(shown));
   }
+}
+
+// What was read of a file.
+function read(bytes) {
+  return bytes.catch((error) => {
+    throw unreadable(error);
+  });
 }
 
 function warningsOf({ file, text, pages, warnings }) {

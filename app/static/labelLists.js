@@ -15,6 +15,7 @@ export class LabelLists {
   }
 
   async submit() {
+    if (this.panel.busy) return;
     const documents = this.documents.readable;
     if (documents.length === 0) return this.panel.fail(new ApiError("文書を入れてください。"));
     const fields = { ...($("labels").value ? { top_k: Number($("labels").value) } : {}), ...this.panel.model };

@@ -24,13 +24,13 @@ export class DocumentMap {
   }
 
   hide() {
-    $("map").hidden = true;
+    $("map").hidden = $("map-note").hidden = true;
   }
 
   // `weights`: [{start, end, score}]. `most`: the score that is darkest; with 1, scores are probabilities.
   show(shown, weights, most = 1) {
     if (this.#document !== shown) this.#build(shown);
-    $("map").hidden = false;
+    $("map").hidden = $("map-note").hidden = false;
     for (const { button, title, start, end } of this.#lines) {
       const inside = weights.filter((weight) => weight.start < end && start < weight.end);
       const score = inside.reduce((best, weight) => Math.max(best, weight.score), 0);

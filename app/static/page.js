@@ -24,7 +24,8 @@ let limit = Infinity; // characters of one request
 const UNSEEN = /\p{Cf}|\p{Variation_Selector}/gu;
 
 function make(task, Reading) {
-  const panel = new Panel(task, () => reading.submit(), fail);
+  // A file that opened later would be another document, and the request would be cancelled.
+  const panel = new Panel(task, () => files.opened.then(() => reading.submit()), fail);
   const reading = new Reading(panel, documents, (target, movePage) => show(reading, target, movePage));
   return reading;
 }
@@ -100,6 +101,11 @@ offerSamples(documents, (text, questions) => {
   documents.type(text);
   readings[0].empty();
   $("question").value = questions.join("\n");
+});
+
+// A browser puts the text back after a reload, or after going back to the page, once the page is loaded.
+addEventListener("pageshow", () => {
+  if (documents.files.length === 0 && $("text").value !== documents.shown.text) documents.type($("text").value);
 });
 
 // --- Tabs, after the pattern of the ARIA guide: arrows move between them -------------------------------------------

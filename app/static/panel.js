@@ -26,7 +26,7 @@ export class Panel {
     this.tabpanel.append(this.#usage);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!this.busy) submit();
+      submit();
     });
     this.tabpanel.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.isComposing && event.keyCode !== 229) this.cancel();
@@ -57,12 +57,14 @@ export class Panel {
   async run(request) {
     this.clear();
     const running = (this.#running = new AbortController());
+    $("said").textContent = "";
     this.#report(null, null);
     this.#progress.hidden = false;
     try {
       const response = await api.work(request, (...far) => this.#report(...far), running.signal);
       running.signal.throwIfAborted();
       this.#usage.textContent = usage(response);
+      $("said").textContent = "結果が出ました。";
       return response;
     } catch (error) {
       if (error.name !== "AbortError") this.fail(error);

@@ -1,7 +1,8 @@
 // The list of questions with their answers. This module knows requests and responses of /qa.
 //
-// An entry: {id, question, state: "waiting" | "asked" | "done", result, documents, request, element}. It waits until it
-// is asked, and again when it was cancelled, failed, or the documents changed.
+// An entry: {id, question, state: "waiting" | "queued" | "asked" | "done", result, documents, request, element}. It waits
+// until it is asked, and again when it was cancelled, failed, or the documents changed. It is queued while others are
+// asked.
 
 import { copyButtons, quotation } from "./copy.js";
 import { $, element } from "./dom.js";
@@ -11,6 +12,7 @@ import { answer, score } from "./results.js";
 
 const MOST_CANDIDATES = 20; // of which the map is made
 const SHOWN_CANDIDATES = 5;
+const NOT_ASKED = "この文書にはまだ質問していません。「答えをさがす」を押すと質問します。";
 const LEAST_SCORE = 0.01; // of a candidate that is shown next to the best
 
 export class Questions {
@@ -32,28 +34,32 @@ export class Questions {
     $("questions").addEventListener("click", (event) => this.#click(event));
   }
 
-  // Put a question into the list without asking it.
-  add(question) {
-    const entry = { id: (this.#made += 1), question, state: "waiting", result: null, element: element("li") };
+  #add(question, state) {
+    const entry = { id: (this.#made += 1), question, state, result: null, element: element("li") };
     this.#entries.push(entry);
     this.#draw(entry);
     $("questions").append(entry.element);
   }
 
   async submit() {
-    const lines = $("question").value.split("\n").map((line) => line.trim());
-    const documents = this.documents.readable;
-    const asked = lines.some(Boolean) || this.#entries.some((entry) => entry.state === "waiting");
-    if (documents.length === 0) return this.panel.fail(new ApiError("文書を入れてください。"));
-    if (!asked) return this.panel.fail(new ApiError("質問を書いてください。"));
-    lines.filter(Boolean).forEach((line) => this.add(line));
+    const lines = $("question").value.split("\n").map((line) => line.trim()).filter(Boolean);
+    const { busy } = this.panel;
+    if (!busy && this.documents.readable.length === 0) return this.panel.fail(new ApiError("文書を入れてください。"));
+    for (const line of lines) this.#add(line, busy ? "queued" : "waiting");
     $("question").value = "";
-    const entries = this.#entries.filter((entry) => entry.state === "waiting");
+    if (busy) return;
+    if (this.#in("waiting").length === 0) return this.panel.fail(new ApiError("質問を書いてください。"));
+    await this.#ask(this.#in("waiting"));
+  }
+
+  async #ask(entries) {
+    const documents = this.documents.readable;
     for (const entry of entries) this.#set(entry, { state: "asked" });
     const fields = { top_k: MOST_CANDIDATES, offset_unit: "utf16", ...this.panel.model };
     const question = entries.map((entry) => entry.question);
     const response = await this.panel.run(requestOf("qa", { question, ...fields }, documents));
-    if (!response) return entries.forEach((entry) => this.#set(entry, { state: "waiting" }));
+    const queued = this.#in("queued");
+    if (!response) return [...entries, ...queued].forEach((entry) => this.#set(entry, { state: "waiting" }));
     const named = byName(response, documents);
     for (const [index, entry] of entries.entries()) {
       const request = requestOf("qa", { question: entry.question, ...fields }, documents);
@@ -61,6 +67,11 @@ export class Questions {
     }
     const first = entries.find((entry) => this.#entries.includes(entry)); // some may have been removed meanwhile
     if (first) this.#choose(first, false);
+    if (queued.length) await this.#ask(queued);
+  }
+
+  #in(state) {
+    return this.#entries.filter((entry) => entry.state === state);
   }
 
   // The documents have changed: every question waits to be asked again.
@@ -149,7 +160,8 @@ const targetOf = (entry, index) => `question-${entry.id}-${index}`;
 
 function bodyOf(entry) {
   if (entry.state === "asked") return [element("p", { class: "note" }, "読んでいます…")];
-  if (entry.state === "waiting") return [element("p", { class: "note" }, "まだ質問していません。")];
+  if (entry.state === "queued") return [element("p", { class: "note" }, "前の質問の答えが出てから読みます。")];
+  if (entry.state === "waiting") return [element("p", { class: "note" }, NOT_ASKED)];
   const { result, documents, request } = entry;
   const best = shownOf(result);
   const shown = best.map((one, index) => answer(one, documents.get(one.document), targetOf(entry, index)));

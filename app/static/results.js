@@ -86,7 +86,7 @@ export function labels({ labels: all }, document) {
 const seconds = (milliseconds) => (milliseconds / 1000).toFixed(2);
 
 export function usage({ model, usage: { tokens, windows }, timings: t }) {
-  const parts = windows > 1 ? `（${windows} 区間に分けて、すべて読みました）` : "";
+  const parts = windows > 1 ? `（のべ ${windows} 区間、最後まで読みました）` : ""; // each question reads the text
   return (
     `${model}　${tokens.toLocaleString("ja-JP")} トークン${parts}　${seconds(t.total_ms)} 秒` +
     `（単語分割 ${seconds(t.tokenize_ms)}、待ち ${seconds(t.queue_ms)}、推論 ${seconds(t.infer_ms)}、後処理 ${seconds(t.decode_ms)}）`

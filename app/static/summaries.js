@@ -21,6 +21,7 @@ export class Summaries {
   }
 
   async submit() {
+    if (this.panel.busy) return;
     const documents = this.documents.readable;
     if (documents.length === 0) return this.panel.fail(new ApiError("文書を入れてください。"));
     const [name, value] = $("length").value.split(":");

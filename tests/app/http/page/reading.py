@@ -5,6 +5,7 @@ import base64
 from tests.app.http.page.webdriver import Browser
 
 TEXT = "𠮷野家😀の話。\n重い話だ。ここに《答え😀》があります。<b>太字</b>\n軽い話。"
+WAITING = "この文書にはまだ質問していません。「答えをさがす」を押すと質問します。"
 _OPEN = "[role=tabpanel]:not([hidden])"
 
 

@@ -1,5 +1,6 @@
 """Files on the page: dropped, read, shown with their pages, and closed."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +18,18 @@ def contract(window: Browser) -> bytes:
     cover = "<meta charset=utf-8><h1>契約書</h1><p style='break-after: page'>重い表紙。</p>"
     window.open("data:text/html;charset=utf-8," + quote(f"{cover}<p>軽い話。</p><p>{ANSWER}</p>"))
     return window.print_pdf()
+
+
+def hold_files(browser: Browser) -> None:
+    """From now on, files are read only after `window.go()`, which appears when the first is to be read."""
+    browser.run(
+        "const extract = fetch, going = new Promise((go) => { window.started = () => { window.go = go; }; });"
+        "window.fetch = async (path, options) => {"
+        "  if (path === 'extract') window.started();"
+        "  if (path === 'extract') await going;"
+        "  return extract(path, options);"
+        "};"
+    )
 
 
 def test_the_answer_has_a_box_on_the_picture_of_its_page(browser: Browser, contract: bytes) -> None:
@@ -88,12 +101,56 @@ def test_all_files_that_cannot_be_read_are_named(browser: Browser) -> None:
     assert "「一.png」を開けませんでした。" in browser.text("#file-error")
 
 
-def test_a_sample_is_not_covered_by_a_file_that_was_still_being_read(browser: Browser) -> None:
+def test_a_file_is_asked_about_as_it_was_when_it_was_opened(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "覚え.txt"
+    file.write_text(ANSWER, encoding="utf-8")
+    browser.choose_files("#file", file)
+    browser.wait("all('#files li').length")
+    file.write_text("書き足した文。" + ANSWER, encoding="utf-8")
+    ask(browser, "何?")
+    assert marks(browser) == ["《答え》"]
+    file.unlink()
+    ask(browser, "どれ?")
+    assert browser.texts("#questions .passage") == [ANSWER] * 2
+
+
+def test_a_file_that_is_gone_before_it_is_read_is_not_blamed_on_the_server(browser: Browser, tmp_path: Path) -> None:
+    first, second = tmp_path / "一.txt", tmp_path / "二.txt"
+    first.write_text("一", encoding="utf-8")
+    second.write_text("二", encoding="utf-8")
+    hold_files(browser)
+    browser.choose_files("#file", first, second)
+    browser.wait("window.go")
+    second.unlink()
+    browser.run("window.go()")
+    browser.wait("!$('#file-error').hidden")
+    assert browser.texts("#file-error p") == [
+        "「二.txt」を開けませんでした。",
+        "ファイルの中身を読み出せません。フォルダーは開けません。移動したり書き換えたりしたファイルは、開き直してください。",
+    ]
+    assert browser.texts("#files .name") == ["一.txt"]
+
+
+def test_a_question_waits_for_the_files_that_are_still_being_read(browser: Browser) -> None:
+    hold_files(browser)
     browser.run(
-        "const extract = fetch; window.fetch = async (path, options) => {"
-        "  if (path === 'extract') await new Promise((go) => { window.go = go; });"
-        "  return extract(path, options);"
-        "};"
+        "const files = new DataTransfer(); files.items.add(new File(['《一》'], '一.txt'));"
+        "$('main').dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));"
+    )
+    browser.wait("window.go")
+    browser.run(
+        "$('#question').value = '何?'; $('#panel-qa form').requestSubmit(); $('#panel-qa form').requestSubmit()"
+    )
+    assert browser.get("$('#panel-qa .error').hidden") is True
+    browser.run("window.go()")
+    browser.wait("$('#panel-qa .usage').textContent")
+    assert marks(browser) == ["《一》"]
+    assert browser.texts("#questions h3") == ["何?"]
+
+
+def test_a_sample_is_not_covered_by_a_file_that_was_still_being_read(browser: Browser) -> None:
+    hold_files(browser)
+    browser.run(
         "const files = new DataTransfer(); files.items.add(new File(['覚え'], '覚え.txt'));"
         "$('main').dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));"
     )

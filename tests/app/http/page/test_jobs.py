@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.app.http.page.reading import TEXT, error, put
+from tests.app.http.page.reading import TEXT, WAITING, error, put
 from tests.app.http.page.webdriver import Browser
 
 # Stands in for the service: `tell(event, job)` sends an event of the job that the page follows.
@@ -55,7 +55,7 @@ def test_work_is_cancelled_by_the_button_and_by_escape(asked: Browser, stop: str
         asked.press("Escape")
     asked.wait("deleted.length")
     assert asked.get("deleted") == ["jobs/one"]
-    assert asked.texts("#questions .note") == ["まだ質問していません。"]
+    assert asked.texts("#questions .note") == [WAITING]
     assert asked.get("$('.progress').hidden") is True
     assert asked.get("$('#panel-qa .error').hidden") is True
 
@@ -64,7 +64,7 @@ def test_a_job_that_fails_is_explained(asked: Browser) -> None:
     tell(asked, "failed", {"status": "failed", "error": {"error": "It broke.", "error_type": "engine_failed"}})
     asked.wait("!$('#panel-qa .error').hidden")
     assert error(asked) == "計算の途中で失敗しました。もう一度お試しください。"
-    assert asked.texts("#questions .note") == ["まだ質問していません。"]
+    assert asked.texts("#questions .note") == [WAITING]
 
 
 def test_work_goes_on_while_another_tab_is_open(asked: Browser) -> None:

@@ -2,8 +2,10 @@
 
 from app.http.auth import new_key
 from tests.app.http.page.conftest import READY, Address
-from tests.app.http.page.reading import TEXT, ask, choose, error, marks, put, read, submit
+from tests.app.http.page.reading import TEXT, WAITING, ask, choose, drop, error, marks, put, read, submit
 from tests.app.http.page.webdriver import Browser
+
+ANSWER = "ここに《答え》があります。"
 
 
 def test_the_summary_is_marked_in_the_document(browser: Browser) -> None:
@@ -43,7 +45,7 @@ def test_results_of_another_text_are_gone(browser: Browser) -> None:
     put(browser, TEXT + "続き。")
     assert browser.texts("#summaries > *") == []
     assert browser.texts("#questions h3") == ["何?"]
-    assert browser.texts("#questions .note") == ["まだ質問していません。"]
+    assert browser.texts("#questions .note") == [WAITING]
     submit(browser)
     assert browser.texts("#questions .passage") == ["ここに《答え😀》があります。"]
 
@@ -80,6 +82,39 @@ def test_a_phone_shows_all_of_it(browser: Browser) -> None:
     ask(browser, "何?")
     assert browser.get("document.documentElement.scrollWidth") == 360
     browser.resize(1280, 900)
+
+
+def test_words_without_a_place_to_break_fit_on_a_phone(browser: Browser) -> None:
+    browser.resize(360, 740)
+    drop(browser, ("x" * 90 + ".png", b"\x89PNG\r\n\x1a\n" + bytes(40)))
+    put(browser, TEXT)
+    ask(browser, "https://example.com/" + "a" * 200)
+    assert browser.get("document.documentElement.scrollWidth") == 360
+    browser.resize(1280, 900)
+
+
+def test_a_result_is_announced(browser: Browser) -> None:
+    browser.run(
+        "window.said = []; const observe = (node) => new MutationObserver(() => window.said.push(node.textContent))"
+        "  .observe(node, { childList: true, characterData: true, subtree: true });"
+        "all('[role=status]').filter((node) => node.checkVisibility()).forEach(observe)"
+    )
+    put(browser, TEXT)
+    ask(browser, "何?")
+    read(browser, "classify", "上を向く。")
+    assert [text for text in browser.get("window.said") if text] == ["結果が出ました。"] * 2
+
+
+def test_a_text_that_the_browser_restores_is_the_document(browser: Browser) -> None:
+    browser.click("#text")
+    browser.press(*ANSWER)
+    browser.click("footer a")
+    browser.wait("$('#swagger-ui')")
+    browser.back()
+    browser.wait(READY)
+    assert browser.get("$('#text').value") == ANSWER
+    ask(browser, "何?")
+    assert marks(browser) == ["《答え》"]
 
 
 def test_the_reference_is_drawn_without_any_other_host(window: Browser, page: str) -> None:

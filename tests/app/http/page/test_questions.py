@@ -44,6 +44,24 @@ def test_several_questions_are_asked_at_once_and_kept(browser: Browser) -> None:
     assert browser.get("$('#question').value") == ""
 
 
+def test_a_question_asked_while_another_is_read_is_asked_after_it(browser: Browser) -> None:
+    put(browser, TEXT)
+    browser.run(
+        "const ask = (text) => { $('#question').value = text; $('#panel-qa form').requestSubmit(); };"
+        "ask('何?'); setTimeout(() => ask('どれ?'))"
+    )
+    browser.wait("all('#questions .passage').length === 2")
+    assert browser.texts("#questions h3") == ["何?", "どれ?"]
+
+
+def test_the_windows_of_all_questions_are_counted(browser: Browser) -> None:
+    put(browser, TEXT)
+    ask(browser, "何?", "どれ?")
+    assert "のべ 2 区間" in browser.text("#panel-qa .usage")
+    ask(browser, "いつ?")
+    assert "区間" not in browser.text("#panel-qa .usage")
+
+
 @pytest.mark.parametrize("composing", ["isComposing: true", "keyCode: 229"], ids=["Chromium", "Safari"])
 def test_enter_asks_unless_it_ends_a_word(browser: Browser, composing: str) -> None:
     put(browser, TEXT)

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.app.serving import read_until
@@ -19,6 +20,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 _ARGUMENTS += ["--disable-dev-shm-usage", "--disable-background-networking"]
 _ARGUMENTS += ["--disable-component-update", "--disable-sync"]
+_ARGUMENTS += ["--disable-features=BackForwardCache"]  # a page that is gone back to is loaded again
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name of an element's id, fixed by the protocol
 
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Tab": "\ue004", "Up": "\ue013", "Down": "\ue015", "Left": "\ue012"}
@@ -95,6 +97,14 @@ class Browser:
         """A click of a mouse, which scrolls there first and fails where something else is in the way."""
         found = self._call("/element", {"using": "css selector", "value": selector})
         self._call(f"/element/{found[_ELEMENT]}/click", {})
+
+    def choose_files(self, selector: str, *files: Path) -> None:
+        """Files of this machine, as a person chooses them in the dialog of a file input."""
+        found = self._call("/element", {"using": "css selector", "value": selector})
+        self._call(f"/element/{found[_ELEMENT]}/value", {"text": "\n".join(map(str, files))})
+
+    def back(self) -> None:
+        self._call("/back", {})
 
     def resize(self, width: int, height: int) -> None:
         self._call("/goog/cdp/execute", _device(width, height))
