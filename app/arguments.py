@@ -26,7 +26,10 @@ class CommandParser(argparse.ArgumentParser):
     ) -> Any:
         # The words after an action (`engine check`) are for the parser of that action, which is of this class too.
         in_order = args is None or self._subparsers is not None
-        return super().parse_known_args(args if in_order else self._options_first(args or ()), namespace)
+        parsed, unknown = super().parse_known_args(args if in_order else self._options_first(args or ()), namespace)
+        if unknown:  # reported here, because the parser of all commands would not name the command
+            self.error(f"unrecognized arguments: {' '.join(word for word in unknown if word != '--')}")
+        return parsed, unknown
 
     def _options_first(self, arguments: Sequence[str]) -> list[str]:
         waiting = deque(arguments)

@@ -167,7 +167,7 @@ def _manifests(
 
 def _why_empty(settings: Settings, tasks: Collection[Task] | None) -> str:
     if not settings.model_store.is_dir():
-        return "The path is not a directory."
+        return "The path is not a directory; --model-store (NAGAYOMI_MODEL_STORE) names the folder of the models."
     others, _ = _manifests(settings, None)
     if tasks is None or not others:
         return "The folder holds no model."

@@ -49,6 +49,23 @@ def _parsed(python: str, arguments: list[Any], lines: list[list[str]]) -> list[d
     return results
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("serve --prot 99", "nagayomi serve: error: unrecognized arguments: --prot 99"),
+        ("qa 誰 a.txt --topk 2", "nagayomi qa: error: unrecognized arguments: --topk"),
+        ("keys web extra", "nagayomi keys: error: unrecognized arguments: extra"),
+        ("extract --jsn a.txt", "nagayomi extract: error: unrecognized arguments: --jsn"),
+    ],
+)
+def test_unknown_arguments_are_named_as_they_were_written(
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        parse(line.split())
+    assert capsys.readouterr().err.splitlines()[-1] == message
+
+
 @functools.cache
 def _actions(command: str) -> list[argparse.Action]:
     parser = CommandParser()

@@ -58,7 +58,7 @@ async def test_no_model_at_all(tmp_path: Path, handmade_models: Path) -> None:
     with pytest.raises(BrokenModel, match=reason):
         async with Service.open(Settings(model_store=handmade_models), ["rerank"]):
             pass
-    with pytest.raises(BrokenModel, match="is not a directory"):
+    with pytest.raises(BrokenModel, match=r"is not a directory; --model-store \(NAGAYOMI_MODEL_STORE\)"):
         async with Service.open(Settings(model_store=tmp_path / "missing")):
             pass
 
