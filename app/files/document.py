@@ -20,7 +20,7 @@ from app.files.warnings import FileWarning
 from app.text.blocks import Block as Block
 from app.text.blocks import BlockKind as BlockKind
 from app.text.blocks import Spans
-from app.text.tables import is_head
+from app.text.tables import is_head, is_long
 
 BLOCK_SEPARATOR = "\n\n"
 ROW_SEPARATOR = "\n"  # between the rows of a table and between the items of a list
@@ -28,7 +28,11 @@ CELL_SEPARATOR = "\t"
 
 # Kinds of which two in a row belong together, by the table or list to which they belong.
 _TOGETHER: dict[BlockKind, str] = {"table-head": "table", "table-row": "table", "list-item": "list"}
+_TABS = re.compile(r"\t+")
 _CELL_BREAKS = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029]+")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*+\n\s*+")
+# Kinds of which an empty line ends the block.
+_TEXT_KINDS: frozenset[BlockKind] = frozenset(("paragraph", "list-item", "note"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,8 @@ class Document:
 class DocumentBuilder:
     """Builds a text block by block; files without boxes need nothing else.
 
-    Blocks are separated by an empty line, rows of a table and items of a list by a line end, cells by a tab.
+    Blocks are separated by an empty line, rows of a table and items of a list by a line end, cells by a tab. So an
+    empty line inside a paragraph ends it.
     """
 
     def __init__(self) -> None:
@@ -154,20 +159,27 @@ class DocumentBuilder:
         self._pages.append((self._length, width, height))
         self._same_list = False
 
-    def add(self, kind: BlockKind, text: str, level: int = 0) -> Block | None:
-        """Add a block without the white space around it. For a text of white space alone, add nothing: None."""
+    def add(self, kind: BlockKind, text: str, level: int = 0) -> tuple[int, int] | None:
+        """Add a text without the white space around it, as one block or as the blocks between its empty lines.
+
+        Returns the span of the text, or None for a text of white space alone, which adds nothing.
+        """
         text = text.strip()
         if not text:
             return None
         start = self._separate(kind)
-        return self._append(Block(kind, start, start + len(text), level), text)
+        gaps = [match.span() for match in _BLANK_LINE.finditer(text)] if kind in _TEXT_KINDS else []
+        bounds = [0, *(bound for gap in gaps for bound in gap), len(text)]
+        spans = zip(bounds[::2], bounds[1::2], strict=True)
+        self._append(text, [Block(kind, start + first, start + last, level) for first, last in spans])
+        return start, self._length
 
     def add_row(self, cells: Sequence[str], head: bool = False) -> Block | None:
         """Add a row of a table, or its head; None where all cells are empty.
 
-        A line end or a tab in a cell becomes a space.
+        A line end or a tab in a cell becomes a space; in a cell that is long enough to be a text, line ends stay.
         """
-        texts = [_CELL_BREAKS.sub(" ", cell.strip()) for cell in cells]
+        texts = [_cell_text(cell.strip()) for cell in cells]
         if not any(texts):
             return None
         kind: BlockKind = "table-head" if head else "table-row"
@@ -177,7 +189,8 @@ class DocumentBuilder:
             spans.append((end, end + len(text)))
             end += len(text) + len(CELL_SEPARATOR)
         row = Block(kind, start, end - len(CELL_SEPARATOR), cells=tuple(spans))
-        return self._append(row, CELL_SEPARATOR.join(texts))
+        self._append(CELL_SEPARATOR.join(texts), [row])
+        return row
 
     def add_text(self, text: str, blocks: Sequence[Block]) -> None:
         """Add blocks with their text, unchanged from the first block to the last."""
@@ -247,12 +260,15 @@ class DocumentBuilder:
             self._length += len(separator)
         return self._length
 
-    def _append(self, block: Block, text: str) -> Block:
+    def _append(self, text: str, blocks: Sequence[Block]) -> None:
         self._parts.append(text)
-        self._length = block.end
-        self._blocks.append(block)
+        self._length = blocks[-1].end
+        self._blocks += blocks
         self._same_list = True
-        return block
+
+
+def _cell_text(cell: str) -> str:
+    return (_TABS if is_long((0, len(cell))) else _CELL_BREAKS).sub(" ", cell)
 
 
 def _with_heads(text: str, blocks: Sequence[Block]) -> Iterator[Block]:

@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from xml.etree.ElementTree import Element
 
 from app.errors import BrokenFile
-from app.files.document import BlockKind, Document, DocumentBuilder, Page
+from app.files.document import Block, BlockKind, Document, DocumentBuilder, Page
 from app.files.docx_paragraph import PageBreak, Paragraph, chosen, read_paragraph
 from app.files.docx_styles import Styles, is_on, value
 from app.files.integers import bounded_integer
@@ -20,9 +20,14 @@ from app.files.ooxml import Package, link_of
 from app.files.raised import STRUCK_OUT
 from app.files.safe_xml import descend
 from app.files.warnings import FileWarning
+from app.text.structure import blocks_of_lines
 
 # Word has 63 columns at most; only a hostile file has a larger span.
 MAX_SPAN = 63
+# With as many headings in styles of headings, the author marks headings so, and no other line is one.
+_STYLED_HEADINGS = 2
+# Kinds that the text of a paragraph shows. A row of cells parted by spaces is a paragraph.
+_KINDS_BY_TEXT: frozenset[BlockKind] = frozenset(("list-item", "clause", "note", "furniture"))
 _NOT_BLOCKS = ("w:sectPr", "w:tblPr", "w:tblGrid", "w:trPr", "w:tcPr", "w:del", "w:moveFrom", "w:sdtPr")
 
 
@@ -97,10 +102,17 @@ class _DocxReader:
                     self._add(kind, text)
 
     def add_blocks(self, parent: Element) -> None:
-        """Add the blocks of the body."""
-        for item in self._all_items(parent):
+        """Add the blocks of the body.
+
+        Most Japanese documents number and title their paragraphs by hand, without styles: where no style gives a
+        paragraph its role, it has the kind that it would have as a line of a plain text.
+        """
+        items = list(self._all_items(parent))
+        texts = [item.text if isinstance(item, Paragraph) else "" for item in items]
+        styled = sum(isinstance(item, Paragraph) and item.role.heading_level > 0 for item in items)
+        for item, plain in zip(items, blocks_of_lines(texts), strict=True):
             if isinstance(item, Paragraph):
-                self._add_paragraph(item)
+                self._add_paragraph(item, plain, styled < _STYLED_HEADINGS)
             else:
                 self._add_table(item)
 
@@ -190,23 +202,27 @@ class _DocxReader:
 
     # --- from items to blocks ----------------------------------------------------------------------------------------
 
-    def _add_paragraph(self, paragraph: Paragraph) -> None:
+    def _add_paragraph(self, paragraph: Paragraph, plain: Block | None, may_be_heading: bool) -> None:
+        """Add a paragraph; `plain` is the block that it would be in a plain text."""
         role = paragraph.role
         kind: BlockKind = "paragraph"
+        level = role.heading_level
         if role.is_contents:
             kind = "furniture"
-        elif role.heading_level:
+        elif level:
             kind = "heading"
+        elif plain is not None and plain.kind == "heading" and may_be_heading:
+            kind, level = "heading", plain.level
         elif role.is_list_item:
             kind = "list-item"
-        self._add(kind, paragraph.text, role.heading_level, paragraph.breaks)
+        elif plain is not None and plain.kind in _KINDS_BY_TEXT:
+            kind = plain.kind
+        self._add(kind, paragraph.text, level, paragraph.breaks)
 
     def _add(self, kind: BlockKind, text: str, level: int = 0, breaks: Sequence[PageBreak] = ()) -> None:
-        block = self._builder.add(kind, text, level)
         # The builder drops blanks at the start, so a break before or between them is one before the block.
-        first = block.start if block else self._end
+        first, self._end = self._builder.add(kind, text, level) or (self._end, self._end)
         dropped = len(text) - len(text.lstrip())
-        self._end = block.end if block else self._end
         self._breaks += [(min(first + max(mark.offset - dropped, 0), self._end), mark) for mark in breaks]
 
     def _add_table(self, table: _Table) -> None:

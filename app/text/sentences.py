@@ -1,9 +1,10 @@
 """Sentences of Japanese text: their spans, their block, and whether they had to be cut.
 
 A sentence lies in one block (app.text.structure) and may go over the line ends of wrapped lines. A heading, a row of a
-table and page furniture are one sentence each, of their block's kind. In prose, sentences end at 。！？ and their
-variants; not inside 「…。」 or （…。）, not at 3.14, Yahoo!ニュース or すごい！と思った. A bracket without its partner
-is an ordinary character, so it never swallows the text after it.
+table and page furniture are one sentence each, of their block's kind; a long cell of a row is a text of its own. In
+prose, sentences end at 。！？ and their variants; not inside 「…。」 or （…。）, not at 3.14, Yahoo!ニュース or
+すごい！と思った. They also end at a line end that an author set (<br>), unless the line breaks off in mid-sentence. A
+bracket without its partner is an ordinary character, so it never swallows the text after it.
 
 Time is linear in the text. This module does not know words, tokens or models. Every visible character that is read lies
 in exactly one sentence.
@@ -27,6 +28,7 @@ from app.text.characters import (
     ELLIPSES,
     ENDERS,
     FULL_STOPS,
+    LINE_ENDS,
     OPENERS,
     POINTS,
     QUOTES,
@@ -35,6 +37,7 @@ from app.text.characters import (
 )
 from app.text.graphemes import around, whole_spans
 from app.text.structure import Structure, structure_of
+from app.text.tables import is_long
 
 # A quotation longer than this is a passage of its own: it is cut at the sentences inside it.
 MAX_QUOTE_CHARACTERS = 300
@@ -55,7 +58,15 @@ _LATIN = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
 # Before ! or ?: a name or an address. One letter alone is m(_ _)m.
 _NAME_OR_URL = re.compile("[0-9A-Za-z\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]{2}|.[/=&]")
 
-_STOP = re.compile(f"[{_OPENERS}]|[{re.escape(ENDERS)}]+")
+# A line end that is left in the reading text was set by the author of a file: those of wrapped lines are not read.
+_STOP = re.compile(f"[{_OPENERS}]|[{re.escape(ENDERS)}]+|[{LINE_ENDS}][{re.escape(BLANKS)}]*+")
+# A line that ends with one of these is cut in mid-sentence, unless the next one is an item of a list.
+_CUT_LINE = re.compile(f"(?:[{re.escape(COMMAS + OPENERS)}をがにはとのもやて]|(?<!ま)で)\\Z")
+_LINE_BEGINS_ITEM = re.compile(
+    r"[・･•※*＊■□◆◇●○◎★☆▲△▼▽▶➢✓☑〒【〔［①-⑳-]|[（(]?[0-9０-９]{1,3}[)）.．、\u3000 ]|[^\s、。]{1,12}[:：]"
+)
+# The longest mark of _CUT_LINE.
+_LINE_LOOK_BACK = 2
 # The text after 。 that still belongs to the sentence: closing brackets, ellipses, （笑）, emoji and their joiners.
 _TAIL = re.compile(
     f"(?:[{_CLOSERS}{ELLIPSES}♪♫\u2600-\u27bf\U0001f000-\U0001faff\u200d\u20e3\u3099\u309a\ufe00-\ufe0f]"
@@ -139,7 +150,7 @@ def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentenc
     reading = structure.reading
     found: list[tuple[int, int, BlockKind, bool]] = []
     for block, (start, end) in zip(blocks, structure.spans_in_reading(blocks), strict=True):
-        for first, last in _block_sentences(reading.plain, start, end, block.kind):
+        for first, last in _block_sentences(structure, block, start, end):
             found.extend((*piece, block.kind, cut) for piece, cut in _pieces(reading.plain, first, last))
     if not found:
         return []
@@ -163,17 +174,34 @@ def _sentences_in(structure: Structure, blocks: Sequence[Block]) -> list[Sentenc
     ]
 
 
-def _block_sentences(text: str, begin: int, stop: int, kind: BlockKind) -> Iterator[tuple[int, int]]:
-    """The sentences of one block, trimmed."""
-    start = begin
-    for end in (stop,) if kind in _WHOLE_KINDS else _sentence_ends(text, begin, stop):
-        first = _skip_blank(text, start, end)
-        last = end
-        while first < last and text[last - 1] in _IS_BLANK:
-            last -= 1
-        if first < last:
-            yield first, last
-        start = end
+def _block_sentences(structure: Structure, block: Block, begin: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The sentences of one block, trimmed; `begin` and `stop` are its span in the reading text."""
+    text = structure.reading.plain
+    if block.kind not in _WHOLE_KINDS:
+        parts = [(begin, stop, True)]
+    elif block.kind == "table-row" and any(is_long(cell) for cell in block.cells):
+        parts = list(_row_parts(structure, block, begin, stop))
+    else:
+        parts = [(begin, stop, False)]
+    for first, last, is_text in parts:
+        start = first
+        for end in _sentence_ends(text, first, last) if is_text else (last,):
+            shown, shown_end = _skip_blank(text, start, end), end
+            while shown < shown_end and text[shown_end - 1] in _IS_BLANK:
+                shown_end -= 1
+            if shown < shown_end:
+                yield shown, shown_end
+            start = end
+
+
+def _row_parts(structure: Structure, block: Block, begin: int, stop: int) -> Iterator[tuple[int, int, bool]]:
+    """A row in parts: each long cell, which is a text with sentences, and all that stands between two of them."""
+    long = [cell for cell in block.cells if is_long(cell)]
+    for start, end in structure.in_reading(long):
+        yield begin, start, False
+        yield start, end, True
+        begin = end
+    yield begin, stop, False
 
 
 def _pieces(text: str, start: int, end: int) -> Iterator[tuple[tuple[int, int], bool]]:
@@ -207,7 +235,11 @@ def _sentence_ends(text: str, begin: int, stop: int) -> Iterator[int]:
     start = _skip_blank(text, begin, stop)
     while match := _STOP.search(text, position, stop):
         position = match.end()
-        if match.group() in BRACKETS:
+        if match.group()[0] in LINE_ENDS:
+            if match.start() < start or not _line_ends_sentence(text, match.start(), position, stop):
+                continue
+            tail = None
+        elif match.group() in BRACKETS:
             if match.start() not in partners:
                 continue
             position = partners[match.start()] + 1
@@ -250,6 +282,17 @@ def _is_whole_sentence(text: str, opened: int, after: int, stop: int) -> bool:
     if text[opened] in ROUND_OPENERS:
         return not _GOES_ON.match(text, after, stop)
     return after < stop and (text[after].isspace() or text[after] in BRACKETS)
+
+
+def _line_ends_sentence(text: str, end: int, after: int, stop: int) -> bool:
+    """Whether a sentence ends with the line that an author ended at `end`; the next one begins at `after`."""
+    if len(text[end:after].splitlines()) > 1 or _LINE_BEGINS_ITEM.match(text, after, stop):
+        return True
+    line = text[max(0, end - _LINE_LOOK_BACK) : end].rstrip(BLANKS)
+    if _CUT_LINE.search(line):
+        return False
+    # A line of English is cut at a word.
+    return not (line[-1:].isascii() and line[-1:].isalpha() and text[after : after + 1].islower())
 
 
 def _ends_sentence(text: str, start: int, match: re.Match[str], tail: re.Match[str] | None, stop: int) -> bool:

@@ -93,16 +93,20 @@ class Structure:
 
     def spans_in_reading(self, blocks: Sequence[Block]) -> list[tuple[int, int]]:
         """The span of each of these blocks in the reading text; empty for a block that is not read."""
+        return self.in_reading([(block.start, block.end) for block in blocks])
+
+    def in_reading(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Spans of the text as spans of the reading text; empty where nothing is read."""
         offsets = self.reading.offsets
         if offsets is None:
-            return [(block.start, block.end) for block in blocks]
-        bounds = np.array([(block.start, block.end) for block in blocks], dtype=np.int32).reshape(-1, 2)
+            return list(spans)
+        bounds = np.array(spans, dtype=np.int32).reshape(-1, 2)
         found = np.searchsorted(offsets, bounds)
         return [(start, end) for start, end in found.tolist()]
 
 
-def structure_of(text: str) -> Structure:
-    """The blocks of a plain text."""
+def structure_of(text: str, *, wrapped: bool = True) -> Structure:
+    """The blocks of a plain text. `wrapped`: lines may be cut at the edge of a page; otherwise each is a block."""
     lines = lines_of(text)
     sent_widths = widths(text)
     sent, text = text, plain_forms(text)
@@ -117,7 +121,7 @@ def structure_of(text: str) -> Structure:
             line.shape = "" if "。" in text[line.first : line.gaps[0][0]] else "label"
     mark_csv(text, lines, visible)
     body = [index for index in visible if lines[index].shape not in ("page", "head")]
-    goes_on = continued(text, lines, body, sent_widths)
+    goes_on = continued(text, lines, body, sent_widths) if wrapped else [False] * len(body)
     groups: list[Group] = []
     open_ = False
     for index, after in zip(body, goes_on, strict=True):
@@ -156,6 +160,28 @@ def structure_of(text: str) -> Structure:
     if markup and set(structure.reading.text) <= set(BLANKS):  # a text of nothing but markup is read as it is
         return Structure(sent, tuple(replace(block, omitted=()) for block in blocks))
     return structure
+
+
+# A line of its own holds no other line, and a tab in it parts words and no cells.
+_IN_ONE_LINE = str.maketrans({**dict.fromkeys(LINE_ENDS, " "), "\t": "\u3000"})
+
+
+def blocks_of_lines(texts: Sequence[str]) -> list[Block | None]:
+    """The block that each of these paragraphs would be if it were a line of a plain text; None for a blank one.
+
+    Their spans count from the beginning of the paragraph.
+    """
+    blocks = iter(structure_of("\n".join(text.translate(_IN_ONE_LINE) for text in texts), wrapped=False).blocks)
+    found: list[Block | None] = []
+    start = 0
+    for text in texts:
+        block = next(blocks) if text.strip(BLANKS) else None
+        if block is not None:
+            cells = tuple((first - start, last - start) for first, last in block.cells)
+            block = replace(block, start=block.start - start, end=block.end - start, cells=cells)
+        found.append(block)
+        start += len(text) + 1
+    return found
 
 
 def _whole(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

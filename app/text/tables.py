@@ -18,6 +18,8 @@ _HEAD_WORDS = re.compile(
     "|番号|No[.．]?|年度|科目|結果|判定|単位|回答|原因|対策|変更前|変更後|改正前|改正後|窓口|条件|出典|予算|決算|比較|増減)"
 )
 
+# A cell with more characters holds sentences of its own: minutes in a form, an answer in a list of questions.
+_LONG_CELL = 100
 
 # Values separated by commas are rows when so many lines follow one another, with so many commas each.
 _MIN_CSV_ROWS, _MIN_CSV_COMMAS = 3, 2
@@ -90,6 +92,12 @@ def cells_of(text: str, line: Line, *, commas: bool) -> Spans:
     if content[-1] in "|｜│┃║":
         cells = cells[:-1]
     return tuple(cells)
+
+
+def is_long(cell: tuple[int, int]) -> bool:
+    """Whether a cell is a text of its own, and not one of the values that a row puts next to each other."""
+    start, end = cell
+    return end - start > _LONG_CELL
 
 
 def is_head(text: str, row: Spans, following: list[Spans]) -> bool:

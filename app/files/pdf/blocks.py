@@ -19,6 +19,7 @@ from app.files.pdf.paragraphs import (
     Paragraph,
     PlacedText,
     body_size,
+    ends_early,
     fit_columns,
     half_points,
     items,
@@ -28,10 +29,13 @@ from app.files.pdf.tables import TableRow
 from app.files.warnings import FileWarning
 from app.text.characters import COLONS, COMMAS
 from app.text.line_shapes import NUMBERED
+from app.text.structure import blocks_of_lines
 
 _LONGEST_HEADING = 80  # characters
 _LONGEST_BOLD_HEADING = 40
 _LOWEST_LEVEL = 6
+# With as many headings in large or bold type, the author sets headings so; else numbers and brackets make headings.
+_SET_HEADINGS = 2
 _KIND_OF_SHAPE: dict[str, BlockKind] = {
     **dict.fromkeys(("chapter", *NUMBERED), "clause"),
     "bullet": "list-item",
@@ -48,7 +52,7 @@ def document(pages: Sequence[PageLines], warnings: Sequence[FileWarning]) -> Doc
     furniture = find_furniture(placements, [(page.width, page.height) for page in pages], body, leading)
     fit_columns(pages, furniture)
     found = items(pages, furniture, find_footnotes(placements, furniture, body), body, leading)
-    text = [item.content for item in found if item.kind == "text" and isinstance(item.content, Paragraph)]
+    text = [item.content if item.kind == "text" and isinstance(item.content, Paragraph) else None for item in found]
     kinds = _Kinds(text, body)
     assembly = _Assembly()
     for item in found:
@@ -59,7 +63,9 @@ def document(pages: Sequence[PageLines], warnings: Sequence[FileWarning]) -> Doc
 class _Kinds:
     """The kind of block of each paragraph of a document."""
 
-    def __init__(self, paragraphs: Sequence[Paragraph], body: float) -> None:
+    def __init__(self, content: Sequence[Paragraph | None], body: float) -> None:
+        """`content` has None for what is no text: a row, furniture, a footnote."""
+        paragraphs = [paragraph for paragraph in content if paragraph is not None]
         self._body = body
         self._last = paragraphs[-1] if paragraphs else None
         characters: Counter[bool] = Counter()
@@ -67,6 +73,15 @@ class _Kinds:
             characters[paragraph.bold] += len(paragraph.text)
         self._bold_body = characters[True] > characters[False]  # then bold type means nothing
         self._levels = sorted({_rank(paragraph) for paragraph in paragraphs if self._is_heading(paragraph)})
+        self._marked: dict[int, int] = {}  # id of a paragraph with a mark that is a heading by its text -> level
+        if sum(self._is_heading(one) or self._is_bold_heading(one) for one in paragraphs) < _SET_HEADINGS:
+            plain = blocks_of_lines(["" if paragraph is None else paragraph.text for paragraph in content])
+            self._marked = {
+                id(paragraph): block.level
+                for paragraph, block in zip(content, plain, strict=True)
+                if paragraph is not None and block is not None and block.kind == "heading"
+                if marks.shape(paragraph.text)
+            }
 
     def of(self, paragraph: Paragraph) -> tuple[BlockKind, int]:
         """The kind, and the level of a heading."""
@@ -77,6 +92,8 @@ class _Kinds:
             return "heading", min(len(self._levels) + depth, _LOWEST_LEVEL)
         if marks.is_contents_line(paragraph.text):
             return "list-item", 0
+        if level := self._marked.get(id(paragraph)):
+            return "heading", min(len(self._levels) + level, _LOWEST_LEVEL)
         if paragraph.text[0] in "〔［" and paragraph.text[-1] in "〕］":  # 〔拍手〕 in minutes
             return "note", 0
         return _KIND_OF_SHAPE.get(marks.shape(paragraph.text), "paragraph"), 0
@@ -127,14 +144,17 @@ class _Assembly:
             self._add(item.kind, content.placed, 0)
 
     def _add(self, kind: BlockKind, placed: PlacedText, level: int) -> None:
-        block = self._builder.add(kind, placed.text, level)
-        if block is not None:
-            self._place(block.start, placed)
+        span = self._builder.add(kind, placed.text, level)
+        if span is not None:
+            self._place(span[0], placed)
 
     def _add_row(self, row: TableRow, page: int) -> None:
         cells = [PlacedText() for _ in row.cells]
         for cell, lines in zip(cells, row.cells, strict=True):
-            for line in lines:
+            edge = max((line.flow.end for line in lines), default=0.0)
+            for number, line in enumerate(lines):
+                if number and ends_early(lines[number - 1], line, edge):
+                    cell.end_line()
                 cell.add(line, page)
         block = self._builder.add_row([cell.text for cell in cells], row.head)
         if block is not None:

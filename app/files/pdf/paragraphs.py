@@ -15,14 +15,20 @@ from app.files.pdf.columns import Placement
 from app.files.pdf.geometry import Box
 from app.files.pdf.lines import Line, spaced
 from app.files.pdf.marks import is_latin
-from app.files.pdf.tables import TableRow
+from app.files.pdf.tables import Table, TableRow
 
 HEADING_SIZE = 1.12  # times the body size; smaller differences are noise
+_LEAST_OUTSIDE = 0.1  # of the characters in tables: less text outside them does not show the body size
 _SAME_SIZE = 1.08
 _SHORT_BY = 0.5  # em that a full line may leave free, apart from the word that did not fit on it
 _LEADING = 0.45  # em more than between the lines of a paragraph
 _INDENT = 0.7  # em
 _DEEPEST_HANG = 8.0  # em by which the lines after 第１条 or （１） stand in
+_EDGE = 1.5  # em, at most, between the ends of full lines
+_MOST_OUTLIERS = 2  # lines that end behind the full ones
+_LEAST_WIDTH = 0.85  # of the column with the outliers
+_LEAST_FULL = 3
+_FULL_SHARE = 0.4  # of the lines of a column
 _STEP = 6.0  # points; columns whose edges differ by less have the same edges
 
 
@@ -44,9 +50,15 @@ class PlacedText:
     boxes: list[Box | None] = field(default_factory=list)
     lines: list[tuple[int, int, int]] = field(default_factory=list)  # start, end and page of each visual line
 
+    def end_line(self) -> None:
+        """Keep the line end after the last line: the next line does not continue it."""
+        self.text += "\n"
+        self.boxes.append(None)
+
     def add(self, line: Line, page: int) -> None:
         text, boxes = spaced(line)
-        if self.text and is_latin(self.text[-1]) and is_latin(text[0]) and self.text[-1] not in "-\u2010":
+        last = self.text[-1:]
+        if last and last not in "\n-\u2010" and is_latin(last) and is_latin(text[0]):
             self.text += " "
             self.boxes.append(None)
         self.lines.append((len(self.text), len(self.text) + len(text), page))
@@ -91,11 +103,24 @@ class Item:
     last_page: int
 
 
+def ends_early(line: Line, following: Line, edge: float) -> bool:
+    """Whether a line of a cell is no wrapped one: the next line's first word had room before the edge of the cell."""
+    text = spaced(following)[0]
+    if marks.begins_part(text) and marks.ends_sentence(spaced(line)[0]):
+        return True
+    return _has_room(line, text, edge) and not _centred(line, following)
+
+
 def body_size(pages: Sequence[PageLines]) -> float:
-    """The size of most characters, in half points."""
+    """The size of most characters, in half points; those in tables count where nearly all text stands in tables."""
     sizes: Counter[float] = Counter()
     for line, _ in _all_lines(pages):
         sizes[half_points(line.size)] += len(line.glyphs)
+    in_tables: Counter[float] = Counter()
+    for line in _lines_of_tables(pages):
+        in_tables[half_points(line.size)] += len(line.glyphs)
+    if sizes.total() < _LEAST_OUTSIDE * in_tables.total():
+        sizes += in_tables
     return sizes.most_common(1)[0][0] if sizes else 10.5
 
 
@@ -122,9 +147,22 @@ def fit_columns(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> 
                 columns[placement.column].append(placement)
         for placements in columns.values():
             start = min(placement.item.flow.start for placement in placements)
-            end = max(placement.item.flow.end for placement in placements)
+            end = _column_end([placement.item for placement in placements], start)
             for placement in placements:
                 placement.start, placement.end = start, end
+
+
+def _column_end(content: Sequence[Line | Table], start: float) -> float:
+    """Where the text of a column ends. A line or two that go a little further do not count: a date, a running head."""
+    ends = sorted((item.flow.end for item in content), reverse=True)
+    lines = [item for item in content if isinstance(item, Line)]
+    for end in ends[: _MOST_OUTLIERS + 1]:
+        full = sum(-_EDGE * line.size < line.flow.end - end <= 0 for line in lines)
+        if end - start < _LEAST_WIDTH * (ends[0] - start):
+            break
+        if full >= _LEAST_FULL and full >= _FULL_SHARE * len(lines):
+            return end
+    return ends[0]
 
 
 def half_points(size: float) -> float:
@@ -168,6 +206,13 @@ def _all_lines(pages: Sequence[PageLines]) -> Iterator[tuple[Line, Placement]]:
         for placement in page.placements:
             if isinstance(placement.item, Line):
                 yield placement.item, placement
+
+
+def _lines_of_tables(pages: Sequence[PageLines]) -> Iterator[Line]:
+    for page in pages:
+        for placement in page.placements:
+            if isinstance(placement.item, Table):
+                yield from (line for row in placement.item.rows for cell in row.cells for line in cell)
 
 
 class _Joining:
@@ -236,7 +281,7 @@ class _Joining:
         direction, start, usual_end = self._usual_column
         if placement.direction == direction and abs(placement.start - start) < 2 * _STEP:
             end = max(end, usual_end)  # a page of short lines only has a narrow column
-        return end - line.flow.end <= (marks.unbreakable_width(next_text) + _SHORT_BY) * line.size
+        return not _has_room(line, next_text, end)
 
 
 def _usual_column(pages: Sequence[PageLines], apart: set[tuple[int, int]]) -> tuple[object, float, float]:
@@ -250,6 +295,11 @@ def _usual_column(pages: Sequence[PageLines], apart: set[tuple[int, int]]) -> tu
         return None, 0.0, 0.0
     (direction, start, end), _ = found.most_common(1)[0]
     return direction, start * _STEP, end * _STEP
+
+
+def _has_room(line: Line, next_text: str, edge: float) -> bool:
+    """Whether a line leaves room before `edge` for the first word of a text."""
+    return edge - line.flow.end > (marks.unbreakable_width(next_text) + _SHORT_BY) * line.size
 
 
 def _aligned(paragraph: Paragraph, line: Line) -> bool:

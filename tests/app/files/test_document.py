@@ -30,6 +30,28 @@ def test_blocks_are_separated_by_an_empty_line_rows_and_items_by_a_line_end_cell
     )
 
 
+def test_an_empty_line_ends_a_paragraph_and_a_single_line_end_does_not() -> None:
+    builder = DocumentBuilder()
+    span = builder.add("paragraph", "お知らせ\n \n断水します。\n時間は\n\n\n別に\n")
+    builder.add("heading", "第一\n\n回", level=1)
+    document = builder.build()
+
+    assert span == (0, 22)
+    assert [(block.kind, document.text[block.start : block.end]) for block in document.blocks] == [
+        ("paragraph", "お知らせ"),
+        ("paragraph", "断水します。\n時間は"),
+        ("paragraph", "別に"),
+        ("heading", "第一\n\n回"),
+    ]
+
+
+def test_line_ends_stay_in_a_cell_that_is_a_text() -> None:
+    builder = DocumentBuilder()
+    builder.add_row(["議\n事", "１．確認\n" + "承認された。" * 20 + "\t次"])
+
+    assert builder.text == "議 事\t１．確認\n" + "承認された。" * 20 + " 次"
+
+
 def test_two_tables_in_a_row_stand_apart_when_the_list_was_ended() -> None:
     builder = DocumentBuilder()
     builder.add_row(["甲"])

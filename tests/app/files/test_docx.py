@@ -375,3 +375,36 @@ def test_a_number_whose_form_is_overridden_has_the_form_of_the_override() -> Non
     in_list = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
     document = _read(paragraph("目的", in_list) + paragraph("定義", in_list), numbering=numbering)
     assert [text for _, text in _blocks(document)] == ["第５条 目的", "第６条 定義"]
+
+
+def test_paragraphs_without_styles_have_the_kinds_that_their_numbers_and_brackets_show() -> None:
+    lines = [
+        "職員就業規則", "", "第１章　総則", "（目的）", "第１条　この規則は、服務を定める。", "２　細則は別に定める。",
+        "別記", "１．\t目的", "本書の目的を述べる。", "※雨天の場合は中止する。", "・弁当", "日時\t\t五月一日",
+    ]  # fmt: skip
+
+    document = _read("".join(map(paragraph, lines)))
+
+    assert _blocks(document) == [
+        ("heading", "職員就業規則"),
+        ("heading", "第１章　総則"),
+        ("heading", "（目的）"),
+        ("clause", "第１条　この規則は、服務を定める。"),
+        ("clause", "２　細則は別に定める。"),
+        ("heading", "別記"),
+        ("heading", "１．\t目的"),
+        ("paragraph", "本書の目的を述べる。"),
+        ("note", "※雨天の場合は中止する。"),
+        ("list-item", "・弁当"),
+        ("paragraph", "日時\t\t五月一日"),
+    ]
+    assert document.heading_path(document.text.index("服務")) == ("第１章　総則", "（目的）")
+
+
+def test_where_styles_mark_the_headings_no_other_line_is_one() -> None:
+    def styled(text: str) -> str:
+        return paragraph(text, '<w:outlineLvl w:val="0"/>')
+
+    body = styled("目的") + paragraph("１．概要") + paragraph("本書は手引きである。") + styled("準備")
+
+    assert [block.kind for block in _read(body).blocks] == ["heading", "paragraph", "paragraph", "heading"]

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.text.blocks import Block, BlockKind, Spans
 from app.text.characters import BLANKS
-from app.text.sentences import MAX_QUOTE_CHARACTERS, sentence_around, split_sentences
-from app.text.structure import structure_of
+from app.text.sentences import MAX_QUOTE_CHARACTERS, sentence_around, sentences_of, split_sentences
+from app.text.structure import Structure, structure_of
 from tests.hostile import CHARACTERS, HOSTILE_TEXTS, boundaries
 
 
@@ -164,6 +165,43 @@ def test_every_line_is_a_sentence_of_its_own() -> None:
 )
 def test_decoration_belongs_to_the_sentence_before_it(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+def sentences_of_block(text: str, kind: BlockKind = "paragraph", cells: Spans = ()) -> list[str]:
+    """The sentences of a text that a file has as one block, with the line ends that its author set."""
+    found = sentences_of(Structure(text, (Block(kind, 0, len(text), cells=cells),)))
+    return [text[one.start : one.end] for one in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("電話番号\n03-1234-5678\n受付は平日です。", ["電話番号", "03-1234-5678", "受付は平日です。"]),
+        ("断水します。\n日時　1時から4時まで\n区域　東町", ["断水します。", "日時　1時から4時まで", "区域　東町"]),
+        ("皆様のご意見を\nお聞かせください。", ["皆様のご意見を\nお聞かせください。"]),
+        ("ご迷惑をおかけしますが、\nご協力ください。", ["ご迷惑をおかけしますが、\nご協力ください。"]),
+        ("持ち物は\n・弁当\n・水筒", ["持ち物は", "・弁当", "・水筒"]),
+        ("次のとおりとする。\n\nお知らせは\n\n別に", ["次のとおりとする。", "お知らせは", "別に"]),
+        ("「雨だ。\n傘を。」と言った。", ["「雨だ。\n傘を。」と言った。"]),
+        ("the harbour\noffice. Next", ["the harbour\noffice.", "Next"]),
+    ],
+)
+def test_a_line_end_that_an_author_set_ends_a_sentence_unless_it_breaks_off(text: str, expected: list[str]) -> None:
+    assert sentences_of_block(text) == expected
+
+
+def test_a_long_cell_of_a_row_has_sentences_of_its_own_and_short_ones_stand_together() -> None:
+    minutes = "議長が説明した。" * 20
+    row = f"議事\t第１回\t{minutes}\t承認"
+    cells = ((0, 2), (3, 6), (7, 7 + len(minutes)), (8 + len(minutes), len(row)))
+
+    assert sentences_of_block(row, "table-row", cells) == ["議事\t第１回", *["議長が説明した。"] * 20, "承認"]
+
+
+def test_a_row_of_short_cells_is_one_sentence() -> None:
+    assert sentences_of_block("返品\tできません。交換です。", "table-row", ((0, 2), (3, 13))) == [
+        "返品\tできません。交換です。"
+    ]
 
 
 def around(text: str, passage: str) -> str:

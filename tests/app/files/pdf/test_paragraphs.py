@@ -1,5 +1,6 @@
 """Paragraphs through lines, columns and pages; furniture, footnotes and headings among them."""
 
+from app.files.pdf.geometry import Box
 from app.files.pdf.glyphs import PageContent
 from tests.app.files.pdf.setting import HEIGHT, across, blocks, page, read, texts
 
@@ -14,6 +15,15 @@ def body(*lines: str) -> PageContent:
 
 def test_lines_of_a_paragraph_are_joined_without_a_space() -> None:
     assert texts(body(FULL, REST)) == [FULL + REST]
+
+
+def test_a_date_that_reaches_further_right_than_the_text_does_not_take_its_lines_apart() -> None:
+    date = across("令和七年四月一日", 290, 40)  # the text ends at 330, the date at 370
+
+    assert texts(page(date, *(across(FULL, 50, 100 + 18 * n) for n in range(4)), across(REST, 50, 172))) == [
+        "令和七年四月一日",
+        FULL * 4 + REST,
+    ]
 
 
 def test_two_latin_sides_are_joined_with_a_space() -> None:
@@ -183,3 +193,21 @@ def test_a_short_line_where_all_lines_begin_is_text_though_it_stands_on_two_page
         for n in "月火"
     ]
     assert "furniture" not in [kind for kind, _ in blocks(*pages)]
+
+
+def test_numbers_and_brackets_make_headings_where_the_type_makes_none() -> None:
+    first, second = "１　鍵について", "（駐車場）"
+
+    assert blocks(body(first, FULL, REST, second, "第１条　一台まで止めることができる。")) == [
+        ("heading", first),
+        ("paragraph", FULL + REST),
+        ("heading", second),
+        ("clause", "第１条　一台まで止めることができる。"),
+    ]
+
+
+def test_the_title_over_a_page_of_tables_is_a_heading() -> None:
+    rules = [Box(left, 80, left, 200) for left in (50, 100, 300)] + [Box(50, top, 300, top) for top in (80, 200)]
+    rows = [across("議事", 55, 90), *(across(FULL[:18], 105, 85 + 12 * n) for n in range(8))]
+
+    assert blocks(page(across("委員会の記録", 50, 40, size=14), *rows, rules=rules))[0] == ("heading", "委員会の記録")

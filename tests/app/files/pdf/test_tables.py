@@ -36,6 +36,16 @@ def test_lines_of_one_cell_are_joined() -> None:
     ]
 
 
+def test_a_line_of_a_cell_that_ends_early_is_not_joined_to_the_next() -> None:
+    lines = ["確認", "説明があり、承認された。", "予算", "佐藤委員から、来年度の額について質", "問があった。"]
+    minutes = [(line, 105.0, 55.0 + 12 * n) for n, line in enumerate(lines * 3)]
+
+    found = blocks(page(text(("議事", 55, 55), *minutes), rules=grid([50, 100, 290], [50, 250])))
+
+    joined = "確認\n説明があり、承認された。\n予算\n佐藤委員から、来年度の額について質問があった。"
+    assert found == [("table-row", "議事\t" + "\n".join([joined] * 3))]
+
+
 def test_a_cell_over_two_rows_stands_in_the_first_and_one_over_two_columns_once() -> None:
     rules = [rule(50, top, 250, top) for top in (50, 110)] + [rule(100, 80, 250, 80)]
     rules += [rule(left, 50, left, 110) for left in (50, 100, 250)] + [rule(175, 80, 175, 110)]
