@@ -20,6 +20,7 @@ from app.files.warnings import FileWarning
 from app.text.blocks import Block as Block
 from app.text.blocks import BlockKind as BlockKind
 from app.text.blocks import Spans
+from app.text.structure import blocks_of_lines, has_mark
 from app.text.tables import is_head, is_long
 
 BLOCK_SEPARATOR = "\n\n"
@@ -31,6 +32,10 @@ _TOGETHER: dict[BlockKind, str] = {"table-head": "table", "table-row": "table", 
 _TABS = re.compile(r"\t+")
 _CELL_BREAKS = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029]+")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*+\n\s*+")
+# With as many headings in elements, styles or type of headings, the author marks headings so, and no other line is one.
+MARKED_HEADINGS = 2
+# Kinds that the text of a paragraph shows.
+KINDS_BY_TEXT: frozenset[BlockKind] = frozenset(("list-item", "clause", "note", "furniture"))
 # Kinds of which an empty line ends the block.
 _TEXT_KINDS: frozenset[BlockKind] = frozenset(("paragraph", "list-item", "note"))
 
@@ -229,13 +234,14 @@ class DocumentBuilder:
     def blocks(self) -> tuple[Block, ...]:
         return tuple(self._blocks)
 
-    def build(self, warnings: Sequence[FileWarning] = ()) -> Document:
+    def build(self, warnings: Sequence[FileWarning] = (), *, kinds_by_text: bool = False) -> Document:
         """The Document of all blocks added so far. A page ends where its last block does.
 
-        The first row of a table without a marked head is its head if its words name the columns.
+        The first row of a table without a marked head is its head if its words name the columns. `kinds_by_text`: a
+        paragraph with a number or another mark has the kind that it shows, in files that seldom say it.
         """
         text = self.text
-        blocks = tuple(_with_heads(text, self._blocks))
+        blocks = tuple(_with_heads(text, _by_text(text, self._blocks) if kinds_by_text else self._blocks))
         return Document(text, blocks, self._built_pages(), warnings=tuple(warnings))
 
     def _built_pages(self) -> tuple[Page, ...]:
@@ -269,6 +275,20 @@ class DocumentBuilder:
 
 def _cell_text(cell: str) -> str:
     return (_TABS if is_long((0, len(cell))) else _CELL_BREAKS).sub(" ", cell)
+
+
+def _by_text(text: str, blocks: Sequence[Block]) -> list[Block]:
+    """The blocks; paragraphs with a mark are clauses, items, notes, and headings where hardly any heading is marked."""
+    own = ["" if block.cells else text[block.start : block.end] for block in blocks]
+    may_be_heading = sum(block.kind == "heading" for block in blocks) < MARKED_HEADINGS
+    found = []
+    for block, content, plain in zip(blocks, own, blocks_of_lines(own), strict=True):
+        if block.kind == "paragraph" and plain is not None:
+            is_heading = plain.kind == "heading" and may_be_heading and has_mark(content) and "\n" not in content
+            if is_heading or plain.kind in KINDS_BY_TEXT:
+                block = replace(block, kind=plain.kind, level=plain.level)
+        found.append(block)
+    return found
 
 
 def _with_heads(text: str, blocks: Sequence[Block]) -> Iterator[Block]:

@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from xml.etree.ElementTree import Element
 
 from app.errors import BrokenFile
-from app.files.document import Block, BlockKind, Document, DocumentBuilder, Page
+from app.files.document import KINDS_BY_TEXT, MARKED_HEADINGS, Block, BlockKind, Document, DocumentBuilder, Page
 from app.files.docx_paragraph import PageBreak, Paragraph, chosen, read_paragraph
 from app.files.docx_styles import Styles, is_on, value
 from app.files.integers import bounded_integer
@@ -24,10 +24,6 @@ from app.text.structure import blocks_of_lines
 
 # Word has 63 columns at most; only a hostile file has a larger span.
 MAX_SPAN = 63
-# With as many headings in styles of headings, the author marks headings so, and no other line is one.
-_STYLED_HEADINGS = 2
-# Kinds that the text of a paragraph shows. A row of cells parted by spaces is a paragraph.
-_KINDS_BY_TEXT: frozenset[BlockKind] = frozenset(("list-item", "clause", "note", "furniture"))
 _NOT_BLOCKS = ("w:sectPr", "w:tblPr", "w:tblGrid", "w:trPr", "w:tcPr", "w:del", "w:moveFrom", "w:sdtPr")
 
 
@@ -112,7 +108,7 @@ class _DocxReader:
         styled = sum(isinstance(item, Paragraph) and item.role.heading_level > 0 for item in items)
         for item, plain in zip(items, blocks_of_lines(texts), strict=True):
             if isinstance(item, Paragraph):
-                self._add_paragraph(item, plain, styled < _STYLED_HEADINGS)
+                self._add_paragraph(item, plain, styled < MARKED_HEADINGS)
             else:
                 self._add_table(item)
 
@@ -211,11 +207,11 @@ class _DocxReader:
             kind = "furniture"
         elif level:
             kind = "heading"
-        elif plain is not None and plain.kind == "heading" and may_be_heading:
+        elif plain is not None and plain.kind == "heading" and may_be_heading and "\n" not in paragraph.text.strip():
             kind, level = "heading", plain.level
         elif role.is_list_item:
             kind = "list-item"
-        elif plain is not None and plain.kind in _KINDS_BY_TEXT:
+        elif plain is not None and plain.kind in KINDS_BY_TEXT:
             kind = plain.kind
         self._add(kind, paragraph.text, level, paragraph.breaks)
 

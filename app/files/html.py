@@ -9,7 +9,7 @@ limits. This module does not know CSS.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
@@ -21,6 +21,7 @@ from app.files.integers import bounded_integer
 from app.files.raised import STRUCK_OUT, lowered, raised
 from app.files.spacing import collapsed
 from app.files.warnings import FileWarning
+from app.text.structure import structure_of
 
 MAX_SPAN = 100
 
@@ -162,6 +163,7 @@ class _HtmlReader:
         self._counts: dict[str, int] = {}  # open elements by tag
         self._tables: list[_Table] = []
         self._has_struck = False
+        self._has_code = False  # in the open block
 
     def read(self, root: LexborNode) -> None:
         for node, enters in _events(root):
@@ -176,9 +178,10 @@ class _HtmlReader:
         self._flush()
 
     def build(self, warnings: tuple[FileWarning, ...]) -> Document:
-        return self._builder.build((*warnings, STRUCK_OUT) if self._has_struck else warnings)
+        return self._builder.build((*warnings, STRUCK_OUT) if self._has_struck else warnings, kinds_by_text=True)
 
     def _add_text(self, text: str) -> None:
+        self._has_code = self._has_code or bool(self._counts.get("code"))
         for tag, script in _SCRIPTS.items():
             if self._counts.get(tag):
                 text = script(text)
@@ -225,12 +228,16 @@ class _HtmlReader:
             return "furniture"
         if tag in ("header", "footer") and not any(self._counts.get(part) for part in _PARTS):
             return "furniture"
+        if tag == "blockquote" and node.attributes.get("type") == "cite":  # the quoted mail in an answer to it
+            return "note"
         return "note" if tag == "aside" else None
 
     def _flush(self) -> None:
         """End the block that is open."""
         text = _rendered(self._parts)
+        is_typed = not self._has_code and all(is_preformatted and text != "\n" for text, is_preformatted in self._parts)
         self._parts = []
+        self._has_code = False
         if not text.strip():
             return
         if self._tables:
@@ -245,8 +252,19 @@ class _HtmlReader:
             self._builder.add("heading", text, level)
         elif any(self._counts.get(tag) for tag in ("li", "dt", "dd")):
             self._builder.add("list-item", text)
+        elif is_typed:
+            self._add_plain_text(text)
         else:
             self._builder.add("paragraph", text)
+
+    def _add_plain_text(self, text: str) -> None:
+        """Add text whose lines stand as they were typed (<pre>). The page's own elements are its headings."""
+        text = text.strip("\r\n")
+        blocks = structure_of(text).blocks
+        self._builder.add_text(
+            text,
+            [replace(block, kind="paragraph", level=0) if block.kind == "heading" else block for block in blocks],
+        )
 
     # --- tables ------------------------------------------------------------------------------------------------------
 

@@ -184,6 +184,11 @@ def blocks_of_lines(texts: Sequence[str]) -> list[Block | None]:
     return found
 
 
+def has_mark(text: str) -> bool:
+    """Whether a text begins with a number, a bullet or another mark, or stands in brackets."""
+    return bool(shape_of(plain_forms(text), lines_of(text)[0]))
+
+
 def _whole(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Spans with whole characters (grapheme clusters) at their ends."""
     bounds = np.array(spans, dtype=np.int32).reshape(-1, 2)

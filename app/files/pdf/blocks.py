@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.files.document import BlockKind, Document, DocumentBuilder, Page
+from app.files.document import MARKED_HEADINGS, BlockKind, Document, DocumentBuilder, Page
 from app.files.pdf import marks
 from app.files.pdf.furniture import find_footnotes, find_furniture
 from app.files.pdf.geometry import Box
@@ -34,8 +34,6 @@ from app.text.structure import blocks_of_lines
 _LONGEST_HEADING = 80  # characters
 _LONGEST_BOLD_HEADING = 40
 _LOWEST_LEVEL = 6
-# With as many headings in large or bold type, the author sets headings so; else numbers and brackets make headings.
-_SET_HEADINGS = 2
 _KIND_OF_SHAPE: dict[str, BlockKind] = {
     **dict.fromkeys(("chapter", *NUMBERED), "clause"),
     "bullet": "list-item",
@@ -74,7 +72,7 @@ class _Kinds:
         self._bold_body = characters[True] > characters[False]  # then bold type means nothing
         self._levels = sorted({_rank(paragraph) for paragraph in paragraphs if self._is_heading(paragraph)})
         self._marked: dict[int, int] = {}  # id of a paragraph with a mark that is a heading by its text -> level
-        if sum(self._is_heading(one) or self._is_bold_heading(one) for one in paragraphs) < _SET_HEADINGS:
+        if sum(self._is_heading(one) or self._is_bold_heading(one) for one in paragraphs) < MARKED_HEADINGS:
             plain = blocks_of_lines(["" if paragraph is None else paragraph.text for paragraph in content])
             self._marked = {
                 id(paragraph): block.level

@@ -230,3 +230,45 @@ def test_a_drawing_of_many_elements_is_not_deep() -> None:
     assert _read("<svg>" + '<path d="M0 0"/>' * 20_000 + "</svg><p>本文").text == "本文"
     with pytest.raises(UnsafeFile, match="more than 10,000 elements"):
         _read("<svg>" + "<g>" * 20_000 + "</svg><p>本文")
+
+
+def test_a_page_without_headings_has_those_that_numbers_show_and_clauses_and_notes() -> None:
+    html = "<p><b>１．申込方法</b><p>窓口で申し込む。<p>第２条　手数料は無料とする。<p>※郵送はできない。"
+    html += "<p>・印鑑<p>&copy; 2020 町"
+
+    assert _blocks(html) == [
+        ("heading", "１．申込方法"),
+        ("paragraph", "窓口で申し込む。"),
+        ("clause", "第２条　手数料は無料とする。"),
+        ("note", "※郵送はできない。"),
+        ("list-item", "・印鑑"),
+        ("furniture", "© 2020 町"),
+    ]
+
+
+def test_a_page_with_headings_has_no_others() -> None:
+    html = "<h1>手続き</h1><h2>申込</h2><p>１．方法<p>窓口で申し込む。"
+
+    assert [block.kind for block in _read(html).blocks] == ["heading", "heading", "paragraph", "paragraph"]
+
+
+def test_typed_text_is_read_as_plain_text_and_code_as_it_is() -> None:
+    typed = "<pre>\n件名：日程\n差出人：山田\n\n・弁当\n１　鍵を返す。\n</pre><pre><code># a\nb = 1</code></pre>"
+
+    assert _blocks(typed) == [
+        ("furniture", "件名：日程"),
+        ("furniture", "差出人：山田"),
+        ("list-item", "・弁当"),
+        ("clause", "１　鍵を返す。"),
+        ("paragraph", "# a\nb = 1"),
+    ]
+
+
+def test_the_quoted_mail_in_an_answer_is_a_note() -> None:
+    html = '<p>承知しました。<blockquote type="cite">明日はどうですか。</blockquote><blockquote>引用です。</blockquote>'
+
+    assert _blocks(html) == [
+        ("paragraph", "承知しました。"),
+        ("note", "明日はどうですか。"),
+        ("paragraph", "引用です。"),
+    ]
