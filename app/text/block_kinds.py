@@ -12,6 +12,7 @@ from app.text.headings import (
     VALUE,
     is_numbered_heading,
     is_plain_heading,
+    is_spaced_title,
     is_title_with_tail,
     is_wrapped_heading,
 )
@@ -104,6 +105,13 @@ class _Settler:
                 )
                 return "heading"
             return "clause" if shape == "chapter" else "paragraph"
+        if shape in ("section", "agenda") and titled and width <= MAX_MARKED_HEADING_COLUMNS and not line.gaps:
+            if shape == "agenda" and not self._opens_item(place):
+                return "clause"
+            group.level = 1 if shape == "section" else 2
+            return "heading"
+        if shape in ("section", "agenda") and not line.gaps:
+            return "clause"
         if shape in NUMBERED:
             return "heading" if titled and is_numbered_heading(self._around, place, group, width) else "clause"
         if shape == "bracketed":
@@ -122,6 +130,8 @@ class _Settler:
             return "list-item"
         if titled and self._outside(place, group, width):
             return "note"
+        if titled and is_spaced_title(self._around, place, group):
+            return "heading"
         if line.gaps and place == 0 and is_title_with_tail(self._around, group):
             return "heading"
         if line.gaps and self._is_row(place, group):
@@ -131,6 +141,12 @@ class _Settler:
         if shape == "" and len(group.lines) == 2 and is_wrapped_heading(self._around, place, group):
             return "heading"
         return "paragraph"
+
+    def _opens_item(self, place: int) -> bool:
+        """Whether an item of an agenda stands over its text, and is none of a list of items."""
+        before = self._around.near(place, -1)
+        apart = before is None or before.kind in ("heading", "furniture") or self._around.ends_sentence(before)
+        return apart and "agenda" not in (self._around.near_shape(place, -1), self._around.near_shape(place, 1))
 
     def _outside(self, place: int, group: Group, width: int) -> bool:
         """Whether a line stands outside the running text: an address, a date, a remark, a colophon."""

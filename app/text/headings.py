@@ -15,6 +15,8 @@ MAX_HEADING_COLUMNS = 64
 MAX_MARKED_HEADING_COLUMNS = 80
 # The most columns of a heading right after a sentence, over the first item of a series.
 _MAX_SERIES_HEADING_COLUMNS = 32
+# The most lines from the subject of a letter to the end of its first sentence.
+_MAX_LETTER_HEAD = 20
 # The most lines between two numbers of one series.
 _MAX_CONTINUED_LINES = 20
 
@@ -25,6 +27,8 @@ _PARTS_OF_NUMBER = re.compile(r"[0-9０-９]+(?:[.．\-－‐―－][0-9０-９]
 _COMMA = re.compile(f"[{WIDE_COMMAS}](?![0-9０-９])")
 _DATE = re.compile(r"(?:令和|平成|昭和|大正|西暦)?\s*[0-9０-９元一二三四五六七八九十〇]{1,4}\s*[年/.／]")
 _ADDRESSED = re.compile(r"(?:宛て?|行き?|印|㊞|へ|記)\Z")
+# A word with equal space between its characters. The name of a person has as many characters; it stands at the end.
+_SPACED = re.compile(r"[一-鿿](?:([ \u3000]+)[一-鿿])(?:\1[一-鿿]){0,5}")
 # A label with its value (代金　車両本体 380,000円), or words that end a sentence: no heading.
 VALUE = re.compile(r"(?<=[^\s0-9０-９一二三四五六七八九十.．)）])\u3000[^\s].*?[0-9０-９]|[：:][^\s]")
 _SENTENCE_LIKE = re.compile("。|(?:です|ます|ました|ません|ください|下さい|でした|でしょう|ましょう)\\Z")
@@ -89,7 +93,14 @@ def is_plain_heading(groups: Groups, place: int, group: Group, width: int) -> bo
             return False
     before, after = groups.near(place, -1), groups.near(place, 1)
     # Below the date and the sender of a letter, its subject stands in the middle.
-    subject = before is not None and before.kind == "note" and before.shape in ("", "date") and line.indent >= 6
+    # Below the date of minutes stand only names.
+    subject = (
+        before is not None
+        and before.kind == "note"
+        and before.shape in ("", "date")
+        and line.indent >= 6
+        and any(groups.ends_sentence(other) for other in groups.all[place + 1 : place + _MAX_LETTER_HEAD])
+    )
     if before is not None and before.kind not in ("heading", "furniture") and not subject:
         series = after is not None and (after.shape in NUMBERED or after.shape in ("bullet", "symbol"))
         if not series or width > _MAX_SERIES_HEADING_COLUMNS or not groups.sentence_before(place):
@@ -135,6 +146,12 @@ def is_title_with_tail(groups: Groups, group: Group) -> bool:
     if len(line.gaps) != 1 or len(group.lines) > 1 or groups.ends_sentence(group):
         return False
     return _TITLE_TAIL.match(groups.text, line.gaps[0][1], line.last) is not None
+
+
+def is_spaced_title(groups: Groups, place: int, group: Group) -> bool:
+    """Whether a line over others is a word with equal space between its characters: 主　　　文."""
+    after = None if groups.is_last(place) else groups.all[place + 1]
+    return after is not None and after.kind != "furniture" and _SPACED.fullmatch(groups.content(group)) is not None
 
 
 def is_wrapped_heading(groups: Groups, place: int, group: Group) -> bool:

@@ -48,6 +48,12 @@ _STRONG = {
     "chapter": rf"{_ORDINAL}{_SPACE}?(?:編|章|節|款|目|部|話|幕|巻)(?={_SPACE}|\Z|[：:{_OPENERS}])",
     "article-title": rf"{_ARTICLE}{_SPACE}?[{_ROUND_OPENERS}][^{_ROUND_CLOSERS}]{{1,40}}[{_ROUND_CLOSERS}]\Z",
     "article": rf"{_ARTICLE}(?={_SPACE}|\Z|[：:{_OPENERS}])",
+    # 第１　請求, as in judgments and notices, where 第１ has no noun; but not 第１ 回
+    "section": rf"第(?:{_NUMBER}{{1,2}}|{_KANJI_NUMBER}{{1,3}}){_SPACE}+(?![条項号回期次版章節部類種])(?=\S)",
+    "agenda": (
+        rf"(?:第(?:{_NUMBER}{{1,3}}|{_KANJI_NUMBER}{{1,3}})号議案|(?:議案|日程)第(?:{_NUMBER}{{1,3}}|{_KANJI_NUMBER}{{1,3}})号?)"
+        rf"(?={_SPACE}|\Z|[：:{_OPENERS}])"
+    ),
     "annex": (
         rf"(?:別表|別紙|附{_SPACE}*則|付{_SPACE}*則|別記|様式|目{_SPACE}*次)"
         rf"(?={_SPACE}|\Z|[第（(]|{_NUMBER}|{_KANJI_NUMBER})"

@@ -72,7 +72,7 @@ _TAIL = re.compile(
     f"(?:[{_CLOSERS}{ELLIPSES}♪♫\u2600-\u27bf\U0001f000-\U0001faff\u200d\u20e3\u3099\u309a\ufe00-\ufe0f]"
     "|[（(](?:笑|爆|泣|涙|汗|苦笑|爆笑)[）)]|[wｗ]+(?![0-9A-Za-z])"
     # Faces: (^o^) ＼(^o^)／ (´・ω・｀) m(_ _)m. A face holds no kana or kanji except a few such as ノ and シ.
-    "|[mｍoｏ＼ヽヾ┐]?[（(][^()（）ぁ-ゖ一-鿿0-9\n]{0,4}[\\^＾_＿´`｀・;；ωДд∀▽∇≧≦><＞＜°゜][^()（）ぁ-ゖ一-鿿\n]{0,8}[）)][mｍoｏ／ノﾉ┌;；]?)+"
+    "|[mｍoｏ＼\\\\ヽヾ┐]?[（(][^()（）ぁ-ゖ一-鿿0-9\n]{0,4}[\\^＾_＿´`｀・;；ωДд∀▽∇≧≦><＞＜°゜][^()（）ぁ-ゖ一-鿿\n]{0,8}[）)][mｍoｏ／/ノﾉ┌;；]?)+"
 )
 # Words after ！ or 」 with which the sentence continues: すごい！と思った, 「はい。」など.
 _GOES_ON = re.compile(

@@ -97,7 +97,8 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int], widths: 
             else:
                 cell = first_of_block.gaps[0][1]
                 another = text[cell : cell + 2] == text[after.first : after.first + 2]  # 令和７年度 over 令和８年度
-                goes_on = (line.edge in full and not another) or _must_go_on(text, after)
+                begun = line is first_of_block and any(char in FULL_STOPS for char in text[cell : line.last])
+                goes_on = ((line.edge in full or begun) and not another) or _must_go_on(text, after)
             if goes_on:
                 result[i] = True
                 continue

@@ -150,6 +150,54 @@ def test_a_title_with_its_number_at_the_right_edge_is_a_heading() -> None:
     assert kinds(text)[0] == ("heading", "水質検査成績書　　　　　　第 W25-3308 号")
 
 
+def test_a_word_with_equal_space_between_its_characters_is_a_heading_over_others() -> None:
+    assert kinds("判　　決\n\n　　　主　　　文\n１　請求を棄却する。\n原告　　甲　野\n氏　名\n") == [
+        ("heading", "判　　決"),
+        ("heading", "主　　　文"),
+        ("clause", "１　請求を棄却する。"),
+        ("paragraph", "原告　　甲　野"),
+        ("paragraph", "氏　名"),
+    ]
+
+
+def test_the_parts_of_a_judgment_are_headings_above_its_numbers() -> None:
+    text = "第１　請求\n主文と同じである。\n第２　当裁判所の判断\n１　争点について\n証拠がある。\n"
+    text += "第３ 回の会議は夏に開く。\n"
+    blocks = structure_of(text).blocks
+
+    assert [(block.level, text[block.start : block.end]) for block in blocks if block.kind == "heading"] == [
+        (1, "第１　請求"),
+        (1, "第２　当裁判所の判断"),
+        (2, "１　争点について"),
+    ]
+
+
+def test_an_item_of_an_agenda_is_a_heading_over_its_text_and_no_heading_in_a_list() -> None:
+    text = "第１号議案　令和６年度決算の件\n承認された。\n\n議案第５号　規約の変更\n議案第６号　役員の選任\n\n"
+    text += "議案第７号　補正額は三億円。町の全域が対象である。\n"
+
+    assert kinds(text) == [
+        ("heading", "第１号議案　令和６年度決算の件"),
+        ("paragraph", "承認された。"),
+        ("clause", "議案第５号　規約の変更"),
+        ("clause", "議案第６号　役員の選任"),
+        ("clause", "議案第７号　補正額は三億円。町の全域が対象である。"),
+    ]
+
+
+def test_names_below_the_date_of_minutes_are_no_headings() -> None:
+    names = "　　　　　　　　みどり管理組合\n　　　　　　　　　議長　　　　山田太郎　㊞\n"
+    text = f"　以上を決議した。\n\n　令和７年５月３１日\n{names}"
+
+    assert kinds(text)[1:3] == [("note", "令和７年５月３１日"), ("paragraph", "みどり管理組合")]
+
+
+def test_a_sentence_that_begins_in_a_cell_goes_on_below_it() -> None:
+    first, rest = "用法　　朝に飲みます。牛乳やジュース", "　　　　と一緒に飲まないでください。"
+
+    assert kinds(f"{first}\n{rest}\n")[0] == ("paragraph", f"{first}\n{rest}")
+
+
 def test_a_title_and_a_line_under_it_are_two_headings_over_wrapped_text() -> None:
     text = (
         "温水洗浄便座　ラクシャワ　Ｒ型\n取扱説明書（保証書別添）\n\n　お使いの機種は、便座の右うしろのラベ\n"
