@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
+from app.files.docx_equations import equation_text
 from app.files.docx_styles import ParagraphRole, Styles, is_on, value
 from app.files.raised import fraction, lowered, raised
 from app.files.safe_xml import descend
 
 # Elements without text of their own, or with invisible text.
 _SKIPPED = (
-    "w:pPr", "w:rPr", "w:del", "w:moveFrom", "w:delText", "w:instrText", "w:delInstrText", "w:fldData", "w:rt",
+    "w:pPr", "w:rPr", "w:del", "w:moveFrom", "w:delText", "w:delInstrText", "w:fldData", "w:rt",
     "w:rubyPr", "w:sdtPr", "w:footnoteReference", "w:endnoteReference", "w:commentReference", "w:annotationRef",
 )  # fmt: skip
 _TEXT_OF = {"w:tab": "\t", "w:ptab": "\t", "w:cr": "\n", "w:noBreakHyphen": "\u2011"}
@@ -71,6 +72,7 @@ class _Found:
     text_boxes: list[Element] = field(default_factory=list)
     script: Callable[[str], str] = str  # of the open run: plain, raised or lowered
     has_struck: bool = False
+    fields: list[list[str]] = field(default_factory=list)  # the codes of the open fields
 
     def add(self, text: str) -> None:
         self.parts.append(text)
@@ -115,6 +117,11 @@ def _read_inline(parent: Element, found: _Found) -> None:
         tag = child.tag
         if tag in ("w:t", "m:t"):
             found.add(found.script(child.text or ""))
+        elif tag == "w:fldChar":
+            _read_field_mark(child, found)
+        elif tag == "w:instrText":
+            if found.fields:
+                found.fields[-1].append(child.text or "")
         elif tag in _SKIPPED:
             continue
         elif tag == "w:r":
@@ -177,6 +184,17 @@ def _read_break(element: Element, found: _Found) -> None:
     if element.get("w:type") == "page":
         found.breaks.append(PageBreak(found.length, is_wished=True))
     found.add("\n")
+
+
+def _read_field_mark(element: Element, found: _Found) -> None:
+    """A field begins with its code. At the end, the text of a code is added that Word shows without a result."""
+    match element.get("w:fldCharType"):
+        case "begin":
+            found.fields.append([])
+        case "separate" if found.fields:
+            found.fields[-1].clear()
+        case "end" if found.fields:
+            found.add(equation_text("".join(found.fields.pop())))
 
 
 def _symbol(element: Element) -> str:
