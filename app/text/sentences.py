@@ -80,8 +80,8 @@ _GOES_ON = re.compile(
     "|おも|さ[れえ]|し[てたま]|す[るれ])|って(?!き)|など|なんて"
 )
 _NO_AND_NOUN = re.compile(f"の[一-鿿ァ-ヺ{QUOTES}]")
-# 1. 概要 and Q1. 料金は and 図2. 配線
-_LIST_NUMBER = re.compile(r"\s*[^\s0-9０-９。ぁ-ゖ]{0,5}\s?[0-9０-９]+(?:[.．][0-9０-９]+)*[.．]\Z")
+# 1. 概要 and Q1. 料金は and 図2. 配線 and Ｑ．料金は
+_LIST_NUMBER = re.compile(r"\s*(?:[^\s0-9０-９。ぁ-ゖ]{0,5}\s?[0-9０-９]+(?:[.．][0-9０-９]+)*|[Ａ-Ｚａ-ｚ])[.．]\Z")
 # Yahoo! JAPANは
 _NAME_WITH_MARK = re.compile("! [A-Z][A-Za-z]*(?: [A-Za-z]+){0,2}[ぁ-ゖァ-ヺ一-鿿]")
 _ABBREVIATION = re.compile(

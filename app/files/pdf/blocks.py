@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.files.document import MARKED_HEADINGS, BlockKind, Document, DocumentBuilder, Page
+from app.files.document import KINDS_BY_TEXT, MARKED_HEADINGS, BlockKind, Document, DocumentBuilder, Page
 from app.files.pdf import marks
 from app.files.pdf.furniture import find_footnotes, find_furniture
 from app.files.pdf.geometry import Box
@@ -71,15 +71,14 @@ class _Kinds:
             characters[paragraph.bold] += len(paragraph.text)
         self._bold_body = characters[True] > characters[False]  # then bold type means nothing
         self._levels = sorted({_rank(paragraph) for paragraph in paragraphs if self._is_heading(paragraph)})
-        self._marked: dict[int, int] = {}  # id of a paragraph with a mark that is a heading by its text -> level
-        if sum(self._is_heading(one) or self._is_bold_heading(one) for one in paragraphs) < MARKED_HEADINGS:
-            plain = blocks_of_lines(["" if paragraph is None else paragraph.text for paragraph in content])
-            self._marked = {
-                id(paragraph): block.level
-                for paragraph, block in zip(content, plain, strict=True)
-                if paragraph is not None and block is not None and block.kind == "heading"
-                if marks.shape(paragraph.text)
-            }
+        set_headings = sum(self._is_heading(one) or self._is_bold_heading(one) for one in paragraphs)
+        self._may_be_marked = set_headings < MARKED_HEADINGS
+        plain = blocks_of_lines(["" if paragraph is None else paragraph.text for paragraph in content])
+        self._plain = {  # by id of a paragraph: the block that it would be in a plain text
+            id(paragraph): block
+            for paragraph, block in zip(content, plain, strict=True)
+            if paragraph is not None and block is not None
+        }
 
     def of(self, paragraph: Paragraph) -> tuple[BlockKind, int]:
         """The kind, and the level of a heading."""
@@ -90,10 +89,11 @@ class _Kinds:
             return "heading", min(len(self._levels) + depth, _LOWEST_LEVEL)
         if marks.is_contents_line(paragraph.text):
             return "list-item", 0
-        if level := self._marked.get(id(paragraph)):
-            return "heading", min(len(self._levels) + level, _LOWEST_LEVEL)
-        if paragraph.text[0] in "〔［" and paragraph.text[-1] in "〕］":  # 〔拍手〕 in minutes
-            return "note", 0
+        plain = self._plain.get(id(paragraph))
+        if plain is not None and plain.kind == "heading" and self._may_be_marked and marks.shape(paragraph.text):
+            return "heading", min(len(self._levels) + plain.level, _LOWEST_LEVEL)
+        if plain is not None and plain.kind in KINDS_BY_TEXT:
+            return plain.kind, 0
         return _KIND_OF_SHAPE.get(marks.shape(paragraph.text), "paragraph"), 0
 
     def _is_heading(self, paragraph: Paragraph) -> bool:

@@ -23,6 +23,7 @@ _SAME_SIZE = 1.08
 _SHORT_BY = 0.5  # em that a full line may leave free, apart from the word that did not fit on it
 _LEADING = 0.45  # em more than between the lines of a paragraph
 _INDENT = 0.7  # em
+_DEEPEST_FIRST = 6.0  # em by which the first line of a paragraph stands in; a date at the right edge stands further in
 _DEEPEST_HANG = 8.0  # em by which the lines after 第１条 or （１） stand in
 _EDGE = 1.5  # em, at most, between the ends of full lines
 _MOST_OUTLIERS = 2  # lines that end behind the full ones
@@ -308,7 +309,7 @@ def _aligned(paragraph: Paragraph, line: Line) -> bool:
     indent = (line.flow.start - last.flow.start) / line.size
     if len(paragraph.lines) > 1:
         return abs(indent) < _INDENT
-    return indent < (_DEEPEST_HANG if marks.begins_part(paragraph.text) else _INDENT)
+    return -_DEEPEST_FIRST < indent < (_DEEPEST_HANG if marks.begins_part(paragraph.text) else _INDENT)
 
 
 def _centred(first: Line, second: Line) -> bool:

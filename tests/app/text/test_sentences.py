@@ -126,6 +126,7 @@ def test_a_long_quotation_is_cut_at_its_sentences() -> None:
         "Dr. Smith and J. R. R. Tolkien",
         "Q1. 申し込みはいつからですか",
         "図2. 配線のしかた",
+        "Ｑ．申し込みはいつからですか。",
         "Yahoo! JAPANの検索を使う。",
         "Smith et al. (2019) と ver. 2.0 の話。",
     ],

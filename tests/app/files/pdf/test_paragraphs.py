@@ -26,6 +26,19 @@ def test_a_date_that_reaches_further_right_than_the_text_does_not_take_its_lines
     ]
 
 
+def test_a_date_at_the_right_edge_is_not_joined_to_the_line_below() -> None:
+    lines = [across("令和七年四月一日", 270, 40), across("保護者の皆様", 50, 58), across("　" + FULL[1:], 50, 76)]
+
+    assert texts(page(*lines, across(REST, 50, 94))) == ["令和七年四月一日", "保護者の皆様", FULL[1:] + REST]
+
+
+def test_the_lines_around_a_letter_are_notes() -> None:
+    lines = [across("令和七年四月一日", 270, 40), across("保護者の皆様", 50, 58), across("　" + FULL[1:], 50, 76)]
+    letter = page(*lines, across(REST, 50, 94), across("記", 190, 130), across("以上", 310, 160))
+
+    assert [kind for kind, _ in blocks(letter)] == ["note", "note", "paragraph", "note", "note"]
+
+
 def test_two_latin_sides_are_joined_with_a_space() -> None:
     first = "この船の名前は漁協の台帳には出ていないが、the harbour"
 
