@@ -20,7 +20,7 @@ from app.files.warnings import FileWarning
 from app.text.blocks import Block as Block
 from app.text.blocks import BlockKind as BlockKind
 from app.text.blocks import Spans
-from app.text.structure import blocks_of_lines, has_mark
+from app.text.structure import has_mark, kinds_of_paragraphs
 from app.text.tables import is_head, is_long
 
 BLOCK_SEPARATOR = "\n\n"
@@ -282,11 +282,11 @@ def _by_text(text: str, blocks: Sequence[Block]) -> list[Block]:
     own = ["" if block.cells else text[block.start : block.end] for block in blocks]
     may_be_heading = sum(block.kind == "heading" for block in blocks) < MARKED_HEADINGS
     found = []
-    for block, content, plain in zip(blocks, own, blocks_of_lines(own), strict=True):
-        if block.kind == "paragraph" and plain is not None:
-            is_heading = plain.kind == "heading" and may_be_heading and has_mark(content) and "\n" not in content
-            if is_heading or plain.kind in KINDS_BY_TEXT:
-                block = replace(block, kind=plain.kind, level=plain.level)
+    for block, content, (kind, level) in zip(blocks, own, kinds_of_paragraphs(own), strict=True):
+        if block.kind == "paragraph" and (
+            kind in KINDS_BY_TEXT or (kind == "heading" and may_be_heading and has_mark(content))
+        ):
+            block = replace(block, kind=kind, level=level)
         found.append(block)
     return found
 

@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from xml.etree.ElementTree import Element
 
 from app.errors import BrokenFile
-from app.files.document import KINDS_BY_TEXT, MARKED_HEADINGS, Block, BlockKind, Document, DocumentBuilder, Page
+from app.files.document import KINDS_BY_TEXT, MARKED_HEADINGS, BlockKind, Document, DocumentBuilder, Page
 from app.files.docx_paragraph import PageBreak, Paragraph, chosen, read_paragraph
 from app.files.docx_styles import Styles, is_on, value
 from app.files.integers import bounded_integer
@@ -20,7 +20,7 @@ from app.files.ooxml import Package, link_of
 from app.files.raised import STRUCK_OUT
 from app.files.safe_xml import descend
 from app.files.warnings import FileWarning
-from app.text.structure import blocks_of_lines
+from app.text.structure import kinds_of_paragraphs
 
 # Word has 63 columns at most; only a hostile file has a larger span.
 MAX_SPAN = 63
@@ -106,7 +106,7 @@ class _DocxReader:
         items = list(self._all_items(parent))
         texts = [item.text if isinstance(item, Paragraph) else "" for item in items]
         styled = sum(isinstance(item, Paragraph) and item.role.heading_level > 0 for item in items)
-        for item, plain in zip(items, blocks_of_lines(texts), strict=True):
+        for item, plain in zip(items, kinds_of_paragraphs(texts), strict=True):
             if isinstance(item, Paragraph):
                 self._add_paragraph(item, plain, styled < MARKED_HEADINGS)
             else:
@@ -198,8 +198,8 @@ class _DocxReader:
 
     # --- from items to blocks ----------------------------------------------------------------------------------------
 
-    def _add_paragraph(self, paragraph: Paragraph, plain: Block | None, may_be_heading: bool) -> None:
-        """Add a paragraph; `plain` is the block that it would be in a plain text."""
+    def _add_paragraph(self, paragraph: Paragraph, plain: tuple[BlockKind, int], may_be_heading: bool) -> None:
+        """Add a paragraph; `plain` are the kind and level that it would have in a plain text."""
         role = paragraph.role
         kind: BlockKind = "paragraph"
         level = role.heading_level
@@ -207,12 +207,12 @@ class _DocxReader:
             kind = "furniture"
         elif level:
             kind = "heading"
-        elif plain is not None and plain.kind == "heading" and may_be_heading and "\n" not in paragraph.text.strip():
-            kind, level = "heading", plain.level
+        elif plain[0] == "heading" and may_be_heading:
+            kind, level = plain
         elif role.is_list_item:
             kind = "list-item"
-        elif plain is not None and plain.kind in KINDS_BY_TEXT:
-            kind = plain.kind
+        elif plain[0] in KINDS_BY_TEXT:
+            kind = plain[0]
         self._add(kind, paragraph.text, level, paragraph.breaks)
 
     def _add(self, kind: BlockKind, text: str, level: int = 0, breaks: Sequence[PageBreak] = ()) -> None:

@@ -139,6 +139,12 @@ def _is_note_mark(raised: LexborNode) -> bool:
     )
 
 
+def _is_quoted_mail(quotation: LexborNode) -> bool:
+    """Whether mail programs made a quotation, of the mail that is answered."""
+    classes = (quotation.attributes.get("class") or "").split()
+    return quotation.attributes.get("type") == "cite" or "gmail_quote" in classes
+
+
 def _is_heading_button(button: LexborNode) -> bool:
     """Whether a button opens the text below it, and so is its heading, as in an accordion of questions."""
     if "aria-expanded" in button.attributes:
@@ -228,7 +234,7 @@ class _HtmlReader:
             return "furniture"
         if tag in ("header", "footer") and not any(self._counts.get(part) for part in _PARTS):
             return "furniture"
-        if tag == "blockquote" and node.attributes.get("type") == "cite":  # the quoted mail in an answer to it
+        if tag == "blockquote" and _is_quoted_mail(node):
             return "note"
         return "note" if tag == "aside" else None
 

@@ -17,7 +17,7 @@ from itertools import islice
 import numpy as np
 
 from app.text.block_kinds import settle_kinds
-from app.text.blocks import Block, Spans
+from app.text.blocks import Block, BlockKind, Spans
 from app.text.characters import BLANKS, LINE_ENDS, plain_forms, widths
 from app.text.furniture import mark_furniture
 from app.text.graphemes import whole_spans
@@ -162,26 +162,24 @@ def structure_of(text: str, *, wrapped: bool = True) -> Structure:
     return structure
 
 
-# A line of its own holds no other line, and a tab in it parts words and no cells.
-_IN_ONE_LINE = str.maketrans({**dict.fromkeys(LINE_ENDS, " "), "\t": "\u3000"})
+def kinds_of_paragraphs(texts: Sequence[str]) -> list[tuple[BlockKind, int]]:
+    """The kind and level that each of these paragraphs would have if its lines were lines of a plain text.
 
-
-def blocks_of_lines(texts: Sequence[str]) -> list[Block | None]:
-    """The block that each of these paragraphs would be if it were a line of a plain text; None for a blank one.
-
-    Their spans count from the beginning of the paragraph.
+    Lines of several kinds are a paragraph, and so are a blank text and a row of cells.
     """
-    blocks = iter(structure_of("\n".join(text.translate(_IN_ONE_LINE) for text in texts), wrapped=False).blocks)
-    found: list[Block | None] = []
-    start = 0
-    for text in texts:
-        block = next(blocks) if text.strip(BLANKS) else None
-        if block is not None:
-            cells = tuple((first - start, last - start) for first, last in block.cells)
-            block = replace(block, start=block.start - start, end=block.end - start, cells=cells)
-        found.append(block)
-        start += len(text) + 1
+    lines = [text.translate(_NO_TABS).splitlines() for text in texts]
+    plain = structure_of("\n".join("\n".join(own) for own in lines), wrapped=False)
+    blocks = iter(plain.blocks)
+    found: list[tuple[BlockKind, int]] = []
+    for own in lines:
+        seen = {(block.kind, block.level) for block in islice(blocks, sum(bool(line.strip(BLANKS)) for line in own))}
+        one = seen.pop() if len(seen) == 1 else ("paragraph", 0)
+        found.append(("paragraph", 0) if one[0] == "table-row" or (one[0] == "heading" and len(own) > 1) else one)
     return found
+
+
+# A tab in a paragraph stands after its number, or moves a word.
+_NO_TABS = str.maketrans("\t", "\u3000")
 
 
 def has_mark(text: str) -> bool:

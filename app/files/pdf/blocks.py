@@ -29,7 +29,7 @@ from app.files.pdf.tables import TableRow
 from app.files.warnings import FileWarning
 from app.text.characters import COLONS, COMMAS
 from app.text.line_shapes import NUMBERED
-from app.text.structure import blocks_of_lines
+from app.text.structure import kinds_of_paragraphs
 
 _LONGEST_HEADING = 80  # characters
 _LONGEST_BOLD_HEADING = 40
@@ -73,11 +73,9 @@ class _Kinds:
         self._levels = sorted({_rank(paragraph) for paragraph in paragraphs if self._is_heading(paragraph)})
         set_headings = sum(self._is_heading(one) or self._is_bold_heading(one) for one in paragraphs)
         self._may_be_marked = set_headings < MARKED_HEADINGS
-        plain = blocks_of_lines(["" if paragraph is None else paragraph.text for paragraph in content])
-        self._plain = {  # by id of a paragraph: the block that it would be in a plain text
-            id(paragraph): block
-            for paragraph, block in zip(content, plain, strict=True)
-            if paragraph is not None and block is not None
+        plain = kinds_of_paragraphs(["" if paragraph is None else paragraph.text for paragraph in content])
+        self._plain = {  # by id of a paragraph: the kind and level that it would have in a plain text
+            id(paragraph): one for paragraph, one in zip(content, plain, strict=True) if paragraph is not None
         }
 
     def of(self, paragraph: Paragraph) -> tuple[BlockKind, int]:
@@ -89,11 +87,11 @@ class _Kinds:
             return "heading", min(len(self._levels) + depth, _LOWEST_LEVEL)
         if marks.is_contents_line(paragraph.text):
             return "list-item", 0
-        plain = self._plain.get(id(paragraph))
-        if plain is not None and plain.kind == "heading" and self._may_be_marked and marks.shape(paragraph.text):
-            return "heading", min(len(self._levels) + plain.level, _LOWEST_LEVEL)
-        if plain is not None and plain.kind in KINDS_BY_TEXT:
-            return plain.kind, 0
+        kind, level = self._plain[id(paragraph)]
+        if kind == "heading" and self._may_be_marked and marks.shape(paragraph.text):
+            return "heading", min(len(self._levels) + level, _LOWEST_LEVEL)
+        if kind in KINDS_BY_TEXT:
+            return kind, 0
         return _KIND_OF_SHAPE.get(marks.shape(paragraph.text), "paragraph"), 0
 
     def _is_heading(self, paragraph: Paragraph) -> bool:

@@ -265,10 +265,15 @@ def test_typed_text_is_read_as_plain_text_and_code_as_it_is() -> None:
 
 
 def test_the_quoted_mail_in_an_answer_is_a_note() -> None:
-    html = '<p>承知しました。<blockquote type="cite">明日はどうですか。</blockquote><blockquote>引用です。</blockquote>'
+    html = (
+        '<p>承知。<blockquote type="cite">明日は？</blockquote><blockquote class="a gmail_quote">今日は？</blockquote>'
+    )
+    html += "<blockquote>引用です。</blockquote>"
 
-    assert _blocks(html) == [
-        ("paragraph", "承知しました。"),
-        ("note", "明日はどうですか。"),
-        ("paragraph", "引用です。"),
-    ]
+    assert _blocks(html)[1:] == [("note", "明日は？"), ("note", "今日は？"), ("paragraph", "引用です。")]
+
+
+def test_lines_of_several_kinds_in_one_paragraph_are_a_paragraph() -> None:
+    html = "<p>From: 佐藤<br>Subject: 見積</p><p>件名：見積の件<br>納期は六月末です。</p><p>１．概要<br>※次の項</p>"
+
+    assert [kind for kind, _ in _blocks(html)] == ["furniture", "paragraph", "paragraph"]
