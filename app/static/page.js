@@ -9,7 +9,7 @@ import { LabelLists } from "./labelLists.js";
 import { DocumentMap } from "./map.js";
 import { Panel } from "./panel.js";
 import { Questions } from "./questions.js";
-import { problem } from "./results.js";
+import { partsOf, problem } from "./results.js";
 import { offerSamples } from "./samples.js";
 import { Summaries } from "./summaries.js";
 
@@ -61,7 +61,7 @@ function write() {
 }
 
 function count() {
-  const { text, pages } = documents.shown;
+  const { text, pages, kind } = documents.shown;
   const characters = (one) => [...one].length;
   const texts = documents.readable.map((document) => document.text);
   if (active === readings[0]) texts.push(...$("question").value.split("\n").map((line) => line.trim()));
@@ -71,7 +71,7 @@ function count() {
   $("count").classList.toggle("over", over);
   $("count").textContent =
     `${characters(text).toLocaleString("ja-JP")} 字` +
-    (pages.length ? `・${pages.length.toLocaleString("ja-JP")} ページ` : "") +
+    (pages.length ? `・${partsOf(kind, pages.length)}` : "") +
     (over ? `（一度に読めるのは、合わせて ${limit.toLocaleString("ja-JP")} 字までです）` : "");
 }
 

@@ -22,12 +22,15 @@ export function found(target, ...children) {
   return element("button", { type: "button", class: "found", "data-target": target }, ...children);
 }
 
-// The word before the number of a page, for kinds of files that have no pages.
-const NUMBERED = { pptx: "スライド", xlsx: "シート" };
+// What kinds of files have in place of pages.
+const PARTS = { pptx: "スライド", xlsx: "シート" };
+
+// How many pages, slides or sheets a file has, in words.
+export const partsOf = (kind, count) => `${count.toLocaleString("ja-JP")} ${PARTS[kind] ?? "ページ"}`;
 
 // Where a passage stands, in words; empty where nothing more is known than that it is in the text.
 export function placeOf({ page, heading }, { kind, name, file }) {
-  const numbered = page && (kind in NUMBERED ? `${NUMBERED[kind]} ${page}` : `${page} ページ`);
+  const numbered = page && (kind in PARTS ? `${PARTS[kind]} ${page}` : `${page} ページ`);
   return [file && name, numbered, heading?.join(" › ")].filter(Boolean).join("、");
 }
 

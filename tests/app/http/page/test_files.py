@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.app.files.packages import sheet, xlsx
 from tests.app.http.page.reading import ask, choose, drop, error, marks, put, submit
 from tests.app.http.page.webdriver import Browser
 
@@ -30,6 +31,16 @@ def hold_files(browser: Browser) -> None:
         "  return extract(path, options);"
         "};"
     )
+
+
+def test_a_workbook_has_sheets_in_place_of_pages(browser: Browser) -> None:
+    workbook = xlsx(sheet({"A1": "一日", "B1": "100円"}), sheet({"A1": ANSWER}), names={2: "案内"})
+    drop(browser, ("料金.xlsx", workbook))
+    browser.wait("$('#count').textContent.includes('字・')")
+    assert browser.text("#count").endswith("・2 シート")
+    ask(browser, "何?")
+    assert browser.texts("#questions .place") == ["料金.xlsx、シート 2、案内"]
+    assert browser.complaints() == []
 
 
 def test_the_answer_has_a_box_on_the_picture_of_its_page(browser: Browser, contract: bytes) -> None:
