@@ -213,7 +213,7 @@ def test_struck_cells_and_formulas_without_a_result_are_said() -> None:
     assert document.text == "新料金"
     assert [(str(warning), warning.warning_type) for warning in document.warnings] == [
         (
-            "1 formulas without a stored result were not read; open the workbook in Excel and save it.",
+            "Formulas without a stored result were not read: 1. Open the workbook in Excel and save it.",
             "formulas_without_result",
         ),
         ("Text that is struck out was not read.", "struck_out_text"),
