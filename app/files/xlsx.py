@@ -121,8 +121,8 @@ class _XlsxReader:
             warnings.append(FileWarning("missing_sheets", sentence, self._missing))
         if self._without_result:
             sentence = (
-                f"Formulas without a stored result were not read: {self._without_result}. Open the workbook in Excel and "
-                "save it."
+                f"Formulas without a stored result were not read: {self._without_result}. Open the workbook in Excel "
+                "and save it."
             )
             warnings.append(FileWarning("formulas_without_result", sentence))
         if self._has_struck:
