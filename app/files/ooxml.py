@@ -101,6 +101,11 @@ class Package:
                 found[element.get("Id", "")] = Relationship(element.get("Type", "").rpartition("/")[2], path)
         return found
 
+    def linked_part(self, relationships: dict[str, Relationship], id_: str) -> str | None:
+        """The name of the part behind the id of a relationship; None where the file has no such part."""
+        link = relationships.get(id_)
+        return link.target if link is not None and self.has(link.target) else None
+
     def main_part(self) -> str | None:
         """The name of the main part of the document."""
         documents = [link.target for link in self.relationships("").values() if link.type == "officeDocument"]

@@ -42,8 +42,7 @@ def _slides(package: Package, main: str, presentation: Element) -> Iterator[str 
     if len(slides) > MAX_SLIDES:
         raise FileTooLarge(f"The presentation has {len(slides):,} slides; at most {MAX_SLIDES:,} are read.")
     for slide in slides:
-        link = links.get(slide.get("r:id", ""))
-        yield link.target if link is not None and package.has(link.target) else None
+        yield package.linked_part(links, slide.get("r:id", ""))
 
 
 def _size(presentation: Element) -> tuple[float, float]:
@@ -132,4 +131,4 @@ class _PptxReader:
 
     def _linked(self, links: dict[str, Relationship], id_: str) -> Element | None:
         """The part of a chart, or the data of a SmartArt diagram."""
-        return self._package.optional_xml(links[id_].target) if id_ in links else None
+        return self._package.optional_xml(self._package.linked_part(links, id_))

@@ -64,8 +64,7 @@ def _sheets(package: Package, workbook: Element, links: dict[str, Relationship])
     if len(sheets) > MAX_SHEETS:
         raise FileTooLarge(f"The workbook has {len(sheets):,} sheets; at most {MAX_SHEETS:,} are read.")
     for sheet in sheets:
-        link = links.get(sheet.get("r:id", ""))
-        part = link.target if link is not None and package.has(link.target) else None
+        part = package.linked_part(links, sheet.get("r:id", ""))
         yield _Sheet(sheet.get("name", ""), sheet.get("state", "visible") != "visible", part)
 
 
@@ -131,11 +130,14 @@ class _XlsxReader:
 
     def _add_cells(self, cells: Iterator[Cell]) -> None:
         rows: dict[int, dict[int, str]] = {}
+        characters = self._builder.length
         for cell in cells:
             self._has_struck = self._has_struck or cell.is_struck
             self._without_result += cell.lacks_result
             if text := cell.text.strip():
                 rows.setdefault(cell.row, {})[cell.column] = text
+                characters += len(text)
+                check_characters(characters, self._limits)  # one string may stand in a million cells
         lines: list[str] = []  # the text since the last table
         for region in _regions(rows):
             columns = sorted({column for row in region for column in row})
@@ -167,16 +169,13 @@ class _XlsxReader:
             return
         links = self._package.relationships(part)
         self._has_struck = self._has_struck or any(map(is_struck, drawing.iter("a:rPr")))
-        shapes = list(read_shapes(drawing, {}, lambda id_: self._linked(links, id_)))
+        package = self._package
+        shapes = list(read_shapes(drawing, {}, lambda id_: package.optional_xml(package.linked_part(links, id_))))
         for shape in in_reading_order(shapes):
             self._builder.end_list()
             for item in shape.content:
                 if isinstance(item, Text):  # the rows of a chart stand in cells
                     self._builder.add("list-item" if item.is_list_item else "paragraph", item.text)
-
-    def _linked(self, links: dict[str, Relationship], id_: str) -> Element | None:
-        """The part of a chart, or the data of a SmartArt diagram."""
-        return self._package.optional_xml(links[id_].target) if id_ in links else None
 
 
 def _regions(rows: dict[int, dict[int, str]]) -> Iterator[list[dict[int, str]]]:

@@ -80,8 +80,7 @@ def ready(url: str) -> dict[str, Any]:
 def test_told_to_stop_it_answers_the_requests_it_has(handmade_models: Path) -> None:
     with one_request_held(handmade_models) as (process, url, engine, held):
         process.send_signal(signal.SIGTERM)
-        while ready(url)["code"] == 200:
-            time.sleep(0.01)
+        wait_until_draining(url)
         assert ready(url) == {"code": 503, "status": "draining"}
         assert post(url) == 503
         assert not held.done()
@@ -161,13 +160,18 @@ def one_body_awaited(
             yield process, match[1], connection
 
 
+def wait_until_draining(url: str) -> None:
+    """Return when the server has seen its signal."""
+    while ready(url)["code"] == 200:
+        time.sleep(0.01)
+
+
 def test_told_to_stop_it_answers_a_request_that_is_arriving(handmade_models: Path) -> None:
     body = '{"text": "上", "top_k": 1}'.encode()
     with one_body_awaited(handmade_models, len(body)) as (process, url, connection):
         connection.sendall(body[:5])
         process.send_signal(signal.SIGTERM)
-        while ready(url)["code"] == 200:
-            time.sleep(0.01)
+        wait_until_draining(url)
         assert post(url) == 503
         connection.sendall(body[5:])
         head, _, answer = b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"\r\n\r\n")
@@ -192,8 +196,7 @@ def test_told_to_stop_it_tells_a_client_that_is_still_sending(handmade_models: P
 def test_told_to_stop_twice_it_stops_at_once(handmade_models: Path) -> None:
     with one_request_held(handmade_models) as (process, url, engine, held):
         process.send_signal(signal.SIGTERM)
-        while ready(url)["code"] == 200:
-            time.sleep(0.01)
+        wait_until_draining(url)
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 128 + signal.SIGTERM
         assert isinstance(held.exception(), httpx.RemoteProtocolError)

@@ -220,6 +220,13 @@ def test_struck_cells_and_formulas_without_a_result_are_said() -> None:
     ]
 
 
+def test_a_long_string_in_many_cells_is_refused_before_its_copies_are_made() -> None:
+    cells = "".join(f'<x:row r="{row}"><x:c t="s"><x:v>0</x:v></x:c></x:row>' for row in range(1, 20_001))
+    bomb = xlsx(f"<x:sheetData>{cells}</x:sheetData>", strings=f"<x:si><x:t>{'長' * 500_000}</x:t></x:si>")
+    with pytest.raises(FileTooLarge, match="1,500,000 characters of text; 1,000,000 are allowed"):
+        read_xlsx(bomb, FileLimits(max_characters=1_000_000))
+
+
 def test_a_workbook_past_a_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     long = xlsx(sheet({"A1": "長" * 60}), sheet({"A1": "長", "B1": "い" * 60}))
     for allowed in (59, 100):
