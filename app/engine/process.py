@@ -5,7 +5,8 @@ ends only this process, and packing has its own interpreter lock.
 
 When the process ends unexpectedly, or does not finish a batch within `batch_timeout_s`, the batches in it fail with
 `EngineFailed`, and a new process starts. New batches wait for it; when it cannot start, they fail at once until a later
-attempt succeeds. This module does not know requests, queues or text.
+attempt succeeds. It never starts with other files than the first process: the tokenizer and the labels of this process
+belong to those. This module does not know requests, queues or text.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from typing import Any, Literal
 from app.engine import protocol
 from app.engine.protocol import Failed, Refused, Start, Started
 from app.errors import BrokenModel, EngineFailed, ProviderUnavailable
-from app.manifest import Manifest
+from app.manifest import Manifest, verify_files
 from app.packing import Document
 from app.settings import Settings
 from app.types import Outputs, Provider
@@ -243,12 +244,19 @@ class Engine:
         pause = _FIRST_PAUSE_S
         while True:
             try:
+                await asyncio.to_thread(self._verify_unchanged)
                 return await self._spawn()
             except Exception as error:  # any error: only another attempt can help
                 logger.error("the engine of %s cannot be started, next attempt in %.0f s: %s", self._name, pause, error)
                 self._set("down", str(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _verify_unchanged(self) -> None:
+        try:
+            verify_files(self._start.directory, self._start.manifest)
+        except BrokenModel as error:
+            raise BrokenModel(f"{error} The model changed while the service ran; only a restart loads it.") from error
 
     def _fail_waiting(self) -> None:
         self._set_alarm(off=True)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from app.engine import process as engine_module
 from app.engine.process import BatchFailed, Engine, check_provider
@@ -162,6 +164,35 @@ async def test_an_engine_that_cannot_be_started_again_refuses_until_it_can(
         await until(engine, "up")
     assert (await engine([document(0, 5)]))[0]["logits"].tolist() == [4, 0]
     await engine.close()
+
+
+async def test_another_model_in_its_folder_is_not_started_in_its_place(
+    handmade_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its graph would run, and give answers that the tokenizer and the labels of the first one do not fit."""
+    monkeypatch.setattr(engine_module, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(engine_module, "_LONGEST_PAUSE_S", 0.01)
+    graph = handmade_store / "hand-classify" / "model.onnx"
+    its_own = graph.read_bytes()
+    engine = engine_of(graph.parent)
+    await engine.start()
+    onnx.save(with_labels_exchanged(onnx.load(graph)), graph)
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        os.kill(stop(engine), signal.SIGKILL)
+        await until(engine, "down")
+        with pytest.raises(EngineFailed, match=r"is not running: .*model\.onnx is not the file the manifest"):
+            await engine([document(0, 5)])
+        graph.write_bytes(its_own)
+        await until(engine, "up")
+    assert (await engine([document(0, 5)]))[0]["logits"].tolist() == [4, 0]
+    await engine.close()
+
+
+def with_labels_exchanged(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph of hand-classify for the labels "down" and "up"."""
+    (labels,) = (tensor for tensor in model.graph.initializer if tensor.name == "labels")
+    labels.CopyFrom(numpy_helper.from_array(np.flip(numpy_helper.to_array(labels)).copy(), "labels"))
+    return model
 
 
 async def test_closing_while_it_cannot_be_started(handmade_store: Path, caplog: pytest.LogCaptureFixture) -> None:
