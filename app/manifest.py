@@ -191,15 +191,19 @@ def verify_files(directory: Path, manifest: Manifest) -> None:
     """Compare every file with its checksum.
 
     Raises:
-        BrokenModel: a file that the service needs is missing, altered or not listed; the message names it.
+        BrokenModel: a file that the service needs is missing, altered, unreadable or not listed; the message names it.
     """
     for name in (*REQUIRED_FILES, *(graph.file for graph in manifest.graphs.values())):
         if name not in manifest.files:
             raise BrokenModel(f"The manifest in {directory} lists no checksum for {name}.")
     for name, expected in manifest.files.items():
-        if not (directory / name).is_file():
-            raise BrokenModel(f"{directory / name} is missing.")
-        if sha256(directory / name) != expected:
+        try:
+            found = sha256(directory / name)
+        except FileNotFoundError as error:
+            raise BrokenModel(f"{directory / name} is missing.") from error
+        except OSError as error:
+            raise BrokenModel(f"{directory / name} cannot be read: {error.strerror}.") from error
+        if found != expected:
             raise BrokenModel(f"{directory / name} is not the file the manifest was written for: its SHA-256 differs.")
 
 

@@ -20,21 +20,22 @@ from typing import Any
 import uvicorn
 
 from app.engine.process import check_provider
-from app.errors import Unavailable
+from app.errors import BrokenModel, Unavailable
 from app.heads import bounded
 from app.http.auth import check_exposure
 from app.http.examples import REQUESTS
 from app.main import create_app
 from app.service import Service
-from app.settings import Settings
+from app.settings import Settings, without_effect
 from app.streams import announce
 from app.telemetry.logs import log_config
 
 POLL_S = 0.1
 SEND_S = 2  # for sending the last answers
 # For the next request of a connection. The client, or the proxy before it, should be the first to close: a request that
-# is sent while this server closes is lost. httpx keeps connections for 5 seconds, nginx for 60, Go's client for 90.
-KEEP_ALIVE_S = 120
+# is sent while this server closes is lost. httpx keeps connections for 5 seconds, nginx for 60, Go's client for 90,
+# Caddy for 120, load balancers of Google's cloud for 600.
+KEEP_ALIVE_S = 620
 
 logger = logging.getLogger("nagayomi.serve")
 
@@ -43,6 +44,7 @@ def serve(settings: Settings) -> int:
     """Run the service until it is interrupted.
 
     Raises:
+        BrokenModel: no model could be loaded; the message gives the reason for each.
         ProviderUnavailable: the provider of the settings cannot run here, or not all of a graph.
         InvalidInput: the keys cannot be used, or there are none and other machines could reach the address.
         Unavailable: the address cannot be listened on, or traces cannot be sent as asked for; the message says why.
@@ -63,6 +65,8 @@ def serve(settings: Settings) -> int:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SEND_S,
     )
+    if (sentence := without_effect(os.environ)) is not None:
+        logger.warning(sentence)
     url = local_url(settings.host, listener.getsockname()[1])
     service: Service = app.state.service
 
@@ -73,9 +77,10 @@ def serve(settings: Settings) -> int:
             tasks = {name: model.manifest.task for name, model in sorted(service.store.models.items())}
             announce(greeting(url, tasks, needs_key=settings.needs_key))
 
-    _Server(config, url, service, greet).run(sockets=[listener])
-    if service.unavailable is not None:
-        raise service.unavailable
+    server = _Server(config, url, service, greet)
+    server.run(sockets=[listener])
+    if (error := service.unavailable or server.failure) is not None:
+        raise error
     return 0
 
 
@@ -109,7 +114,7 @@ def greeting(url: str, tasks: Mapping[str, str], *, needs_key: bool) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Greets when the models are loaded, or logs why they are not; drains at the first signal to stop.
+    """Greets when the models are loaded, and stops when none can be; drains at the first signal to stop.
 
     uvicorn alone would close its socket at the first signal, and readiness could not be read any more.
     """
@@ -120,6 +125,7 @@ class _Server(uvicorn.Server):
         self._service = service
         self._greet = greet
         self._draining: asyncio.Task[None] | None = None
+        self.failure: BrokenModel | None = None  # the reason why it stopped by itself
         # The address is local, so no proxy of the environment is used.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -152,10 +158,9 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(POLL_S)
         if health["status"] == "ready":
             self._greet()
-        elif self._service.unavailable is not None:
-            self.should_exit = True  # only a start with other settings can help
-        elif health["status"] == "failed":
-            logger.error("%s The service answers 503 until it is restarted.", health["reason"])
+        elif health["status"] == "failed":  # only another start can help
+            self.failure = BrokenModel(health["reason"])
+            self.should_exit = True
 
     def _get(self, path: str) -> dict[str, Any]:
         try:

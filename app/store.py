@@ -113,7 +113,8 @@ async def load_store(
     found, broken = _manifests(settings, tasks)
     if tasks is None:
         for missing in sorted(set(settings.models) - {*found, *(info.name for info in broken)}):
-            broken.append(BrokenInfo(name=missing, reason=f"{settings.model_store} holds no model of that name."))
+            error = BrokenModel(f"{settings.model_store} holds no model of that name.")
+            broken.append(_broken(settings.model_store / missing, missing, error))
     if not found and not broken:
         broken.append(BrokenInfo(name=str(settings.model_store), reason=_why_empty(settings, tasks)))
     # TensorRT times kernels while it builds an engine, and other work on the GPU would mislead it.
@@ -127,6 +128,8 @@ async def load_store(
                 raise
             except NagayomiError as error:
                 return _broken(directory, manifest.name, error)
+            except OSError as error:  # no process or thread can be started, or a file went away while it was read
+                return _broken(directory, manifest.name, BrokenModel(f"It cannot be loaded: {error}."))
 
     loads: list[asyncio.Task[Model | BrokenInfo]] = []
     try:
@@ -211,9 +214,16 @@ def with_one_model(settings: Settings, task: Task, name: str | None) -> Settings
 
 
 def _directories(store: Path) -> list[Path]:
+    """
+    Raises:
+        BrokenModel: the store cannot be listed.
+    """
     if not store.is_dir():
         return []
-    return sorted(path for path in store.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    try:
+        return sorted(path for path in store.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    except OSError as error:
+        raise BrokenModel(f"{store} cannot be read: {error.strerror}.") from error
 
 
 async def load_model(

@@ -5,6 +5,8 @@ Values come from the constructor (the command line turns every field into a flag
 Start with service.py.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +16,8 @@ from app.settings.files import FileSettings
 from app.settings.jobs import JobSettings
 from app.settings.service import ServiceSettings
 from app.validation import explain
+
+_PREFIX = "NAGAYOMI_"
 
 
 class Settings(JobSettings, FileSettings, ServiceSettings):
@@ -29,9 +33,27 @@ def settings_from(given: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise InvalidInput(
-            explain(error, lambda name: flag(name) if name in given else f"NAGAYOMI_{name.upper()}")
-        ) from error
+        raise InvalidInput(explain(error, lambda name: flag(name) if name in given else _variable(name))) from error
+
+
+def without_effect(variables: Iterable[str]) -> str | None:
+    """A sentence that names the variables of the environment that look like settings and are none; None without any.
+
+    They are no error: Kubernetes makes NAGAYOMI_SERVICE_HOST and others for a service named nagayomi.
+    """
+    known = [_variable(name) for name in Settings.model_fields]
+    named = []
+    for variable in sorted(name for name in variables if name.upper().startswith(_PREFIX)):
+        if variable.upper() not in known:
+            meant = get_close_matches(variable.upper(), known, n=1, cutoff=0.9)
+            named.append(f"{variable} ({meant[0]} is one)" if meant else variable)
+    if not named:
+        return None
+    return f"These variables are no settings and have no effect: {', '.join(named)}."
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"
 
 
 def flag(name: str) -> str:

@@ -101,5 +101,8 @@ def test_files(directory: Path) -> None:
     (directory / "tokenizer.json").unlink()
     with pytest.raises(BrokenModel, match=r"tokenizer\.json is missing"):
         verify_files(directory, manifest)
+    (directory / "tokenizer.json").symlink_to("tokenizer.json")
+    with pytest.raises(BrokenModel, match=r"tokenizer\.json cannot be read: Too many levels of symbolic links\."):
+        verify_files(directory, manifest)
     with pytest.raises(BrokenModel, match=r"lists no checksum for model\.onnx"):
         verify_files(directory, manifest.model_copy(update={"files": {}}))

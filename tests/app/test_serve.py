@@ -96,6 +96,8 @@ def test_connections_are_kept_longer_than_clients_and_proxies_keep_them(
     configs: list[uvicorn.Config] = []
 
     class Server:
+        failure = None
+
         def __init__(self, config: uvicorn.Config, *_: object) -> None:
             configs.append(config)
 
@@ -105,7 +107,7 @@ def test_connections_are_kept_longer_than_clients_and_proxies_keep_them(
     monkeypatch.setattr("app.serve.log_config", lambda _: None)
     monkeypatch.setattr("app.serve._Server", Server)
     assert serve(Settings(port=0, model_store=tmp_path)) == 0
-    assert [config.timeout_keep_alive > 90 for config in configs] == [True]
+    assert [config.timeout_keep_alive > 600 for config in configs] == [True]
 
 
 async def test_it_greets_though_the_machine_was_too_busy_to_answer_in_time(tmp_path: Path) -> None:
@@ -215,10 +217,24 @@ def test_a_killed_service_leaves_no_engine(handmade_models: Path) -> None:
         assert not psutil.pid_exists(engine)
 
 
-def test_a_store_that_cannot_be_served_is_explained(tmp_path: Path) -> None:
+def test_a_service_without_any_model_ends_and_says_why(tmp_path: Path) -> None:
     with serving(tmp_path / "nowhere") as process:
-        assert process.stderr is not None
-        assert "is not a directory" in read_until(process.stderr, "No model could be loaded")
+        out, err = process.communicate()
+        assert process.returncode == 1
+        assert err.splitlines()[-1] == (
+            f"nagayomi: No model could be loaded. {tmp_path / 'nowhere'}: The path is not a directory; --model-store "
+            "(NAGAYOMI_MODEL_STORE) names the folder of the models."
+        )
+        assert "ready" not in out
+        assert "Traceback" not in err
+
+
+def test_a_variable_that_is_no_setting_is_named_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the name of the keys' file misspelt, the service runs without keys."""
+    monkeypatch.setenv("NAGAYOMI_API_KEY_FILE", "keys.txt")
+    with serving(tmp_path / "nowhere") as process:
+        _, err = process.communicate()
+        assert "no settings and have no effect: NAGAYOMI_API_KEY_FILE (NAGAYOMI_API_KEYS_FILE is one)." in err
 
 
 def test_a_provider_that_leaves_nodes_to_the_cpu_ends_the_service(handmade_models: Path) -> None:

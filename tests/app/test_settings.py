@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.errors import InvalidInput
+from app.settings import Settings, settings_from, without_effect
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,29 @@ def test_a_key_is_needed_as_soon_as_there_is_one(monkeypatch: pytest.MonkeyPatch
     assert not Settings().needs_key
     monkeypatch.setenv("NAGAYOMI_API_KEYS", "web:0")
     assert Settings().needs_key
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (["HOME", "NAGAYOMI_PORT", "nagayomi_port"], None),
+        (["NAGAYOMI_API_KEY_FILE"], "NAGAYOMI_API_KEY_FILE (NAGAYOMI_API_KEYS_FILE is one)"),
+        (["NAGAYOMI_SERVICE_HOST", "NAGAYOMI_"], "NAGAYOMI_, NAGAYOMI_SERVICE_HOST"),
+    ],
+)
+def test_variables_that_are_no_settings_are_named(variables: list[str], sentence: str | None) -> None:
+    expected = None if sentence is None else f"These variables are no settings and have no effect: {sentence}."
+    assert without_effect(variables) == expected
+
+
+def test_the_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAGAYOMI_PORT", "tcp://10.0.0.1:80")
+    with pytest.raises(InvalidInput) as error:
+        settings_from({})
+    assert str(error.value) == (
+        "NAGAYOMI_PORT must be a number. Kubernetes sets this variable for a service named nagayomi; give the pod "
+        "enableServiceLinks: false, or the service another name."
+    )
 
 
 def test_every_field_says_what_it_does() -> None:

@@ -1,8 +1,11 @@
 """Loading models: the checks before one is served, and the model that a request gets."""
 
 import asyncio
+import errno
+import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from app.engine.process import Engine
 from app.errors import BrokenModel, ModelNotFound, ProviderUnavailable
 from app.manifest import Manifest, sha256, write
+from app.schemas import BrokenInfo
 from app.settings import Settings
 from app.store import ThreadTokenizers, load_model, load_store
 from app.text.tokenizer import Tokenizer
@@ -96,6 +100,44 @@ async def test_models_are_listed_in_the_order_of_their_directories(handmade_mode
     store = await load_store(Settings(model_store=handmade_models))
     assert list(store.models) == ["hand-classify", "hand-qa", "hand-summarize"]
     await store.close()
+
+
+async def test_a_name_that_no_model_has_is_told_to_the_log(
+    handmade_models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await load_store(Settings(model_store=handmade_models, models=("hand-qa", "hand-klassify")))
+    await store.close()
+    reason = f"{handmade_models} holds no model of that name."
+    assert (list(store.models), store.broken) == (["hand-qa"], [BrokenInfo(name="hand-klassify", reason=reason)])
+    assert f"{handmade_models / 'hand-klassify'} is not served: {reason}" in caplog.text
+
+
+async def test_an_engine_for_which_no_process_can_be_started_stops_no_other(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Engine.start
+
+    async def start_two(engine: Engine) -> None:
+        if engine._name == "hand-qa":
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        await start(engine)
+
+    monkeypatch.setattr(Engine, "start", start_two)
+    store = await load_store(Settings(model_store=handmade_models))
+    await store.close()
+    reason = "It cannot be loaded: [Errno 12] Cannot allocate memory."
+    assert list(store.models) == ["hand-classify", "hand-summarize"]
+    assert store.broken == [BrokenInfo(name="hand-qa", reason=reason)]
+
+
+async def test_a_store_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(BrokenModel) as error:
+        await load_store(Settings(model_store=tmp_path))
+    assert str(error.value) == f"{tmp_path} cannot be read: Permission denied."
 
 
 @pytest.fixture
