@@ -113,6 +113,12 @@ def test_prometheus_scrapes_the_gateway_with_the_key_it_is_given() -> None:
     assert secret in KEYS["secrets"]
 
 
+def test_prometheus_finds_the_alerts() -> None:
+    (rules,) = yaml.safe_load(text("docker/prometheus/prometheus.yml"))["rule_files"]
+    mounted = dict(volume.split(":")[:2] for volume in BASE["services"]["prometheus"]["volumes"])
+    assert mounted["./docker/prometheus/alerts.yml"] == rules
+
+
 def test_grafana_finds_prometheus_and_the_dashboard() -> None:
     (source,) = yaml.safe_load(text("docker/grafana/provisioning/datasources/prometheus.yml"))["datasources"]
     assert (source["type"], source["url"], source["isDefault"]) == ("prometheus", "http://prometheus:9090", True)
