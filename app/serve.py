@@ -27,7 +27,7 @@ from app.http.examples import REQUESTS
 from app.main import create_app
 from app.service import Service
 from app.settings import Settings, without_effect
-from app.streams import announce
+from app.streams import announce, log_to_output
 from app.telemetry.logs import log_config
 
 POLL_S = 0.1
@@ -49,6 +49,7 @@ def serve(settings: Settings) -> int:
         InvalidInput: the keys cannot be used, or there are none and other machines could reach the address.
         Unavailable: the address cannot be listened on, or traces cannot be sent as asked for; the message says why.
     """
+    log_to_output()
     check_provider(settings.provider)
     check_exposure(settings)
     app = create_app(settings)

@@ -25,8 +25,9 @@ class OutputLost(NagayomiError):
 def secure() -> None:
     """Make all three streams safe to use.
 
-    Standard output raises OSError at the first write that fails, and then drops all further text. Standard error never
-    raises: there is no other place to report the error.
+    Standard output raises OSError at the first write that fails, and then drops all further text: results with a hole
+    are wrong. Standard error never raises, because there is no other place to report the error, and goes on at the next
+    write, because the disk may have room again.
     """
     for number in (0, 1, 2):
         try:
@@ -49,6 +50,12 @@ def _safe(stream: TextIO | None, number: int, *, raises: bool) -> TextIO:
     )
 
 
+def log_to_output() -> None:
+    """From now on standard output holds a log and no results, and behaves like standard error."""
+    if (descriptor := _descriptor(sys.stdout)) is not None:
+        descriptor.raises = False
+
+
 class _Descriptor(io.RawIOBase):
     """One of the two output streams, and its first error."""
 
@@ -56,7 +63,7 @@ class _Descriptor(io.RawIOBase):
         self.error: OSError | None = None
         self._number = number
         self._is_open = is_open
-        self._raises = raises
+        self.raises = raises
 
     def writable(self) -> bool:
         return True
@@ -68,15 +75,15 @@ class _Descriptor(io.RawIOBase):
         return self._number
 
     def write(self, data: Any) -> int:
-        if self.error is not None:
+        if self.error is not None and self.raises:
             return len(data)
         try:
             if not self._is_open:
                 raise OSError(errno.EBADF, "it is closed")
             return os.write(self._number, data)
         except OSError as error:
-            self.error = error
-            if self._raises:
+            self.error = self.error or error
+            if self.raises:
                 raise
             return len(data)
 

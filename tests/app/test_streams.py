@@ -75,6 +75,29 @@ def test_a_secret_that_cannot_be_shown_is_in_no_other_stream_and_makes_no_key(fo
     assert _run(folder, f"keys web {redirection}") == (1, "", "")
 
 
+def test_a_log_goes_on_when_its_disk_has_room_again(tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from app import streams
+
+streams.secure()
+streams.log_to_output()
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (len("one\\n"), before[1]))
+for stream in (sys.stdout, sys.stderr):
+    print("one", file=stream, flush=True)
+    print("lost", file=stream, flush=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, before)
+for stream in (sys.stdout, sys.stderr):
+    print("two", file=stream, flush=True)
+"""
+    logs = [tmp_path / "out", tmp_path / "err"]
+    with logs[0].open("wb") as out, logs[1].open("wb") as err:
+        root = Path(__file__).parents[2]
+        subprocess.run([sys.executable, "-c", program], cwd=root, stdout=out, stderr=err, timeout=60, check=True)
+    assert [log.read_text(encoding="utf-8") for log in logs] == ["one\ntwo\n"] * 2
+
+
 def test_errors_that_cannot_be_shown_are_in_no_other_stream(folder: Path) -> None:
     assert _run(folder, "extract missing.txt 2>&-") == (2, "", "")
     assert _run(folder, "qa 何? missing.txt 2>&-") == (2, "", "")
