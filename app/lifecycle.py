@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal, Self
 
 from app.engine.batcher import Batcher
-from app.engine.process import check_provider
+from app.engine.process import Engine, check_provider
 from app.errors import BrokenModel, ProviderUnavailable, Unavailable
 from app.packing import Document
 from app.schemas import BrokenInfo
@@ -145,9 +145,15 @@ class Lifecycle:
         if self.state in ("draining", "closed"):
             return "The service is shutting down."
         if self.state == "recovering":
-            return f"The engine of {', '.join(self._engines_not_up())} stopped and is being started again."
+            return " ".join(self._why_not_up(self.store.models[name].engine, name) for name in self._engines_not_up())
         reasons = " ".join(f"{broken.name}: {broken.reason}" for broken in self.store.broken)
         return f"No model could be loaded. {reasons}".rstrip()
+
+    @staticmethod
+    def _why_not_up(engine: Engine, name: str) -> str:
+        if engine.state == "down":
+            return f"The engine of {name} stopped and cannot be started again: {engine.why_down}"
+        return f"The engine of {name} stopped and is being started again."
 
     def require_ready(self, *, held: bool = False) -> None:
         """

@@ -89,7 +89,7 @@ class Engine:
         self.restarts = 0
         self.on_restart: Callable[[], None] = lambda: None
         self.provider = ""
-        self._why_down = ""
+        self.why_down = ""
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: deque[asyncio.Future[list[Outputs]]] = deque()  # batches in the process, oldest first
         self._settled = asyncio.Event()  # not set during the first attempt to restart the process
@@ -120,7 +120,7 @@ class Engine:
         """
         await self._settled.wait()
         if self._process is None:
-            raise EngineFailed(f"The engine of {self._name} is not running: {self._why_down}")
+            raise EngineFailed(f"The engine of {self._name} is not running: {self.why_down}")
         result: asyncio.Future[list[Outputs]] = asyncio.get_running_loop().create_future()
         self._waiting.append(result)
         if len(self._waiting) == 1:
@@ -145,7 +145,7 @@ class Engine:
             await asyncio.gather(self._keeper, return_exceptions=True)
 
     def _set(self, state: EngineState, why_down: str = "") -> None:
-        self.state, self._why_down = state, why_down
+        self.state, self.why_down = state, why_down
         if state == "restarting":
             self._settled.clear()
         else:

@@ -117,6 +117,28 @@ async def test_deadline(service: Service) -> None:
     assert (await service.answer(CLASSIFY, ClassifyRequest(text="上"))).labels[0].label == "up"
 
 
+async def test_readiness_says_why_an_engine_cannot_be_started_again(
+    handmade_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(model_store=handmade_store, models=("hand-classify",), intra_op_threads=1)
+    graph = handmade_store / "hand-classify" / "model.onnx"
+    with caplog.at_level(logging.CRITICAL, "nagayomi"):
+        async with Service.open(settings) as service:
+            engine = service.store.models["hand-classify"].engine
+            assert engine.pid is not None
+            graph.write_bytes(b"another model")
+            os.kill(engine.pid, signal.SIGKILL)
+            async with asyncio.timeout(60):
+                while engine.state != "down":
+                    await asyncio.sleep(0.01)
+            why = f"{graph} is not the file the manifest was written for: its SHA-256 differs."
+            assert (service.state, service.why_not_ready()) == (
+                "recovering",
+                f"The engine of hand-classify stopped and cannot be started again: {why} The model changed while the "
+                "service ran; only a restart loads it.",
+            )
+
+
 async def test_an_engine_that_is_killed(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     """The service is not ready, running requests get 503, waiting and new ones are answered, and it is ready again."""
     with caplog.at_level(logging.CRITICAL, "nagayomi"), stopped(service, "hand-classify") as pid:
