@@ -68,7 +68,7 @@ async def test_a_run_stops_when_the_engine_cannot_be_started_again(handmade_stor
                     with suppress(ProcessLookupError):
                         os.kill(model.engine.pid, signal.SIGKILL)
 
-        with pytest.raises(Unavailable, match="stopped and is being started again"):
+        with pytest.raises(Unavailable, match=r"stopped and cannot be started again: .*model\.onnx is missing"):
             await answer_and_kill()
 
 
