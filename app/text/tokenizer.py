@@ -142,7 +142,8 @@ class Tokenizer:
         prepared = prepare(reading.text, self._normaliser, self._segmenter)
         if not prepared.joined:
             return NO_TOKENS
-        encoding = self._pieces.encode(prepared.joined, add_special_tokens=False)
+        # A batch of one: `encode` would keep Python's lock, and stop every other thread, for as long as it takes.
+        (encoding,) = self._pieces.encode_batch([prepared.joined], add_special_tokens=False)
         ids = np.array(encoding.ids, dtype=np.int32)
         # The unigram model itself knows its special tokens as pieces, and a word of the text may spell one.
         ids[self._is_special[ids]] = self._unknown_id

@@ -1,6 +1,7 @@
 """POST /extract and /render: real files in, structure and pictures out, and wrong forms."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from app.files import extraction
 from app.files.document import Document
 from app.files.extraction import Extracted, Extractor, SentFile
 from app.main import create_app
+from app.schemas import ExtractResponse
 from app.settings import Settings
 from tests.app.asgi import error_of, running
 from tests.app.files import pdf_bytes
@@ -50,6 +52,21 @@ async def test_offsets_of_an_extract_are_counted_in_utf_16_where_that_is_asked_f
     response = await client.post("/extract", files={"file": ("a", "𠮷野家。".encode())}, data={"offset_unit": "utf16"})
 
     assert [(block["start"], block["end"]) for block in response.json()["blocks"]] == [(0, 5)]
+
+
+async def test_the_answer_is_written_in_a_thread(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrote: list[int] = []
+    write = ExtractResponse.model_dump_json
+
+    def watched(self: ExtractResponse) -> str:
+        wrote.append(threading.get_ident())
+        return write(self)
+
+    monkeypatch.setattr(ExtractResponse, "model_dump_json", watched)
+    await client.post("/extract", files={"file": TEXT})
+
+    assert len(wrote) == 1
+    assert wrote != [threading.get_ident()]
 
 
 async def test_draining_waits_for_a_file_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 import dataclasses
+import threading
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -317,6 +319,47 @@ def test_long_texts_do_not_hang(trained: Tokenizer, unit: str) -> None:
     tokens = trained.encode(text)
 
     assert (tokens.starts[0], tokens.ends[-1]) == (0, len(text))
+
+
+class WatchedPieces:
+    """Pieces that note how often another thread ran while they cut a text."""
+
+    def __init__(self, pieces: tokenizers.Tokenizer) -> None:
+        self.__dict__.update(pieces=pieces, turns=0, turns_while_cutting=0)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.pieces, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.pieces, name)
+        if name not in ("encode", "encode_batch"):
+            return found
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            before = self.turns
+            encoded = found(*arguments, **options)
+            self.__dict__["turns_while_cutting"] = self.turns - before
+            return encoded
+
+        return watched
+
+    def take_turns(self, done: threading.Event) -> None:
+        while not done.wait(0.001):
+            self.__dict__["turns"] += 1
+
+
+def test_other_threads_run_while_a_long_text_is_cut_into_pieces(tiny_tokenizer_file: Path) -> None:
+    watched: Any = WatchedPieces(tokenizers.Tokenizer.from_file(str(tiny_tokenizer_file)))
+    tokenizer = Tokenizer(watched, normaliser="none", segmenter="none")
+    done = threading.Event()
+    other = threading.Thread(target=watched.take_turns, args=(done,))
+    other.start()
+
+    tokenizer.encode("東京は首都である。 " * 50_000)
+
+    done.set()
+    other.join()
+    assert watched.turns_while_cutting > 3
 
 
 @pytest.mark.parametrize("missing", ["[CLS]", "[SEP]", "[UNK]"])
