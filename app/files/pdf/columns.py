@@ -4,8 +4,10 @@ It works on flow boxes, so columns of vertical text (upper and lower half of a p
 horizontal text. This module does not know paragraphs or other pages.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from statistics import median
 
 from app.files.pdf.directions import directions
@@ -164,10 +166,14 @@ def _bands(parts: Sequence[Fragment | Table]) -> list[list[Fragment | Table]]:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """What stands on one side of a gap: how much of each line is text, the sizes, and the extent along the line."""
+    """What stands on one side of a gap: its lines, the sizes of its text, and the extent along the line.
 
-    lines: tuple[float, ...] = ()  # points that are covered by text, gaps left out
-    sizes: tuple[float, ...] = ()
+    The extent only grows, so a line that is not full now is never full later, and only its number is kept.
+    """
+
+    lines: int = 0
+    full: tuple[float, ...] = ()  # of lines that may be full: points that are covered by text, gaps left out
+    sizes: tuple[tuple[float, ...], ...] = ()  # of each band
     start: float = float("inf")
     end: float = float("-inf")
 
@@ -178,47 +184,57 @@ class _Side:
             return cls()
         texts = [part for part in parts if isinstance(part, Fragment)]
         extent = around(part.flow for part in parts)
-        covered = (sum(part.flow.end - part.flow.start for part in row) for row in rows(texts))
-        return cls((*covered,), (*(part.size for part in texts),), extent.start, extent.end)
+        covered = (*(sum(part.flow.end - part.flow.start for part in row) for row in rows(texts)),)
+        return cls(len(covered), covered, ((*(part.size for part in texts),),), extent.start, extent.end)
 
     def plus(self, other: "_Side") -> "_Side":
         """This side with that of one band more."""
         start, end = min(self.start, other.start), max(self.end, other.end)
-        return _Side(self.lines + other.lines, self.sizes + other.sizes, start, end)
+        least = _MOST_OF_COLUMN * (end - start)
+        full = (*(line_ for line_ in self.full + other.full if line_ >= least),)
+        return _Side(self.lines + other.lines, full, self.sizes + other.sizes, start, end)
 
     @property
     def is_running_text(self) -> bool:
         """Whether most lines are full; the cells of a table are shorter than their column, and leave gaps."""
         width = self.end - self.start
-        if len(self.lines) < _LEAST_COLUMN_LINES or width < _LEAST_COLUMN_WIDTH * median(self.sizes):
+        full = sum(line_ >= _MOST_OF_COLUMN * width for line_ in self.full)
+        if self.lines < _LEAST_COLUMN_LINES or full < _FULL_LINES * self.lines:
             return False
-        full = sum(line_ >= _MOST_OF_COLUMN * width for line_ in self.lines)
-        return full >= _FULL_LINES * len(self.lines)
+        return width >= _LEAST_COLUMN_WIDTH * median(chain.from_iterable(self.sizes))
 
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """A range that all bands so far leave free, and what stands before and after it."""
+    """A range that all bands so far leave free. One inside the page knows what stands before and after it."""
 
     low: float = float("-inf")
     high: float = float("inf")
-    before: _Side = field(default_factory=_Side)
-    after: _Side = field(default_factory=_Side)
+    before: _Side = _Side()
+    after: _Side = _Side()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether something can stand on both sides: most gaps are the margins of the page."""
+        return self.low > float("-inf") and self.high < float("inf")
 
     @property
     def middle(self) -> float:
         return (self.low + self.high) / 2
 
-    def within(self, low: float, high: float, band: "_Band") -> "_Gap":
-        """The part of this gap that is free in one band more."""
+    def within(self, low: float, high: float, bands: Sequence["_Band"]) -> "_Gap":
+        """The part of this gap, which all but the last of `bands` leave free, that the last one leaves free too."""
         low, high = max(self.low, low), min(self.high, high)
-        before, after = band.sides((low + high) / 2)
-        return _Gap(low, high, self.before.plus(before), self.after.plus(after))
+        before, after = self.before, self.after
+        if low > float("-inf") and high < float("inf"):
+            for band in bands[-1:] if self.is_inside else bands:
+                band_before, band_after = band.sides((low + high) / 2)
+                before, after = before.plus(band_before), after.plus(band_after)
+        return _Gap(low, high, before, after)
 
     @property
     def parts_columns(self) -> bool:
-        inside = self.low > float("-inf") and self.high < float("inf")
-        return inside and self.before.is_running_text and self.after.is_running_text
+        return self.is_inside and self.before.is_running_text and self.after.is_running_text
 
 
 class _Band:
@@ -244,25 +260,42 @@ def _columns_from(bands: Sequence[_Band], at: int) -> tuple[int, float | None]:
     """How many bands from `at` on are text in columns, and where their gutter is; or one band, and None."""
     best: tuple[int, float | None] = (at + 1, None)
     gaps = [_Gap()]
-    sizes: list[float] = []
+    sizes: list[float] = []  # in order, so that each median is at hand
     for stop in range(at, len(bands)):
         band = bands[stop]
         if band.is_table:
             break
-        sizes += band.sizes
-        least = _GUTTER * (median(sizes) if sizes else _USUAL_SIZE)
-        gaps = [
-            gap.within(low, high, band)
-            for gap in gaps
-            for low, high in band.gaps
-            if min(gap.high, high) - max(gap.low, low) >= least
-        ]
+        for size in band.sizes:
+            insort(sizes, size)
+        least = _GUTTER * (_middle(sizes) if sizes else _USUAL_SIZE)
+        seen = bands[at : stop + 1]
+        gaps = [gap.within(low, high, seen) for gap, low, high in _shared(gaps, band.gaps, least)]
         if not gaps:
             break
         for gap in gaps:
             if gap.parts_columns:
                 best = (stop + 1, gap.middle)
     return best
+
+
+def _shared(
+    gaps: Sequence[_Gap], free: Sequence[tuple[float, float]], least: float
+) -> Iterable[tuple[_Gap, float, float]]:
+    """Each gap with each free range of which it shares at least so much. Both stand in order and do not overlap."""
+    first = 0
+    for gap in gaps:
+        while first < len(free) and free[first][1] <= gap.low:
+            first += 1
+        for low, high in free[first:]:
+            if low >= gap.high:
+                break
+            if min(gap.high, high) - max(gap.low, low) >= least:
+                yield gap, low, high
+
+
+def _middle(values: Sequence[float]) -> float:
+    """The median of values in order."""
+    return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
 
 
 def _gaps(band: Sequence[Fragment | Table]) -> list[tuple[float, float]]:

@@ -97,8 +97,7 @@ class _PageSpace:
         return x - self._left, self._top - y
 
     def box(self, points: list[tuple[float, float]]) -> Box:
-        shown = [self.point(x, y) for x, y in points]
-        xs, ys = [x for x, _ in shown], [y for _, y in shown]
+        xs, ys = zip(*[self.point(x, y) for x, y in points], strict=True)
         return Box(min(xs), min(ys), max(xs), max(ys))
 
     def holds(self, box: Box) -> bool:
@@ -113,8 +112,7 @@ class _Fonts:
         self._bold: dict[int, bool] = {}
         self._name = create_string_buffer(256)
 
-    def bold(self, textpage: pdfium.PdfTextPage, index: int) -> bool:
-        text_object = pdfium_c.FPDFText_GetTextObject(textpage, index)
+    def bold(self, text_object: Any) -> bool:
         font = pdfium_c.FPDFTextObj_GetFont(text_object) if text_object else None
         if not font:
             return False
@@ -133,40 +131,46 @@ def _glyphs(textpage: pdfium.PdfTextPage, to_page: _PageSpace) -> tuple[list[Gly
     fonts = _Fonts()
     x, y = c_double(), c_double()
     loose, matrix = pdfium_c.FS_RECTF(), pdfium_c.FS_MATRIX()
+    to_x, to_y, to_loose, to_matrix = byref(x), byref(y), byref(loose), byref(matrix)
+    raw = textpage.raw  # the handle itself: from a PdfTextPage, ctypes asks for it at every call
     last: tuple[int, Box] | None = None  # the text object and the box of the glyph before
+    object_before, bold = 0, False
     high = 0  # the first half of a character outside the basic plane, which PDFium gives as two
     for index in range(textpage.count_chars()):
-        if pdfium_c.FPDFText_IsGenerated(textpage, index) == 1:
+        if pdfium_c.FPDFText_IsGenerated(raw, index) == 1:
             continue  # PDFium's own guess of a space or a line end
-        code = pdfium_c.FPDFText_GetUnicode(textpage, index)
+        code = pdfium_c.FPDFText_GetUnicode(raw, index)
         if 0xD800 <= code < 0xDC00:
             high = code
             continue
         if high and 0xDC00 <= code < 0xE000:
             code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00)
         high = 0
-        if pdfium_c.FPDFText_HasUnicodeMapError(textpage, index) == 1:
+        if pdfium_c.FPDFText_HasUnicodeMapError(raw, index) == 1:
             code = 0xFFFD
             unmapped += 1
         text = _readable(code)
         if not text:
             continue
-        pdfium_c.FPDFText_GetLooseCharBox(textpage, index, byref(loose))
-        pdfium_c.FPDFText_GetCharOrigin(textpage, index, byref(x), byref(y))
-        pdfium_c.FPDFText_GetMatrix(textpage, index, byref(matrix))
-        em = pdfium_c.FPDFText_GetFontSize(textpage, index)
+        pdfium_c.FPDFText_GetLooseCharBox(raw, index, to_loose)
+        pdfium_c.FPDFText_GetCharOrigin(raw, index, to_x, to_y)
+        pdfium_c.FPDFText_GetMatrix(raw, index, to_matrix)
+        em = pdfium_c.FPDFText_GetFontSize(raw, index)
         placed = _placed((loose.left, loose.bottom, loose.right, loose.top), (x.value, y.value), matrix, em)
         if placed is None:
             continue
         corners, size, turn = placed
         box = to_page.box(corners)
-        text_object = _address(pdfium_c.FPDFText_GetTextObject(textpage, index))
-        if found and last == (text_object, box):  # one glyph that stands for several characters
+        text_object = pdfium_c.FPDFText_GetTextObject(raw, index)
+        address = _address(text_object)
+        if found and last == (address, box):  # one glyph that stands for several characters
             found[-1].text += text
         elif to_page.holds(box):
-            last = (text_object, box)
+            last = (address, box)
             angle = SKEW if turn == SKEW else (turn + to_page.rotation) % 360
-            found.append(Glyph(text, box, size, angle, fonts.bold(textpage, index)))
+            if not address or address != object_before:  # all glyphs of one object have one font
+                object_before, bold = address, fonts.bold(text_object)
+            found.append(Glyph(text, box, size, angle, bold))
     return found, unmapped
 
 

@@ -64,6 +64,7 @@ class Line:
     flow: FlowBox
     size: float
     over: float  # as of a fragment
+    spaced: tuple[str, list[Box | None]] | None = None  # the result of `spaced`, which several steps ask for
 
 
 def fragments(glyphs: Iterable[Placed]) -> list[Fragment]:
@@ -127,6 +128,8 @@ def line(parts: Sequence[Fragment]) -> Line:
 
 def spaced(line_: Line) -> tuple[str, list[Box | None]]:
     """The text of a line with the spaces a reader sees, and the box of each character; None for a space."""
+    if line_.spaced is not None:
+        return line_.spaced
     usual = _usual_gap(line_)
     text: list[str] = []
     boxes: list[Box | None] = []
@@ -136,7 +139,8 @@ def spaced(line_: Line) -> tuple[str, list[Box | None]]:
         text += [space, glyph.text]
         boxes += [None] * len(space) + [glyph.box] * len(glyph.text)
         last = glyph
-    return "".join(text), boxes
+    line_.spaced = "".join(text), boxes
+    return line_.spaced
 
 
 def _follows(last: Placed, extent: FlowBox, glyph: Placed) -> bool:
@@ -149,8 +153,9 @@ def _follows(last: Placed, extent: FlowBox, glyph: Placed) -> bool:
 
 def _repeats(last: Placed, glyph: Placed) -> bool:
     """Whether a glyph is drawn a second time almost where it stands: bold type made of two strokes, or a shadow."""
-    shift = max(abs(a - b) for a, b in zip(last.flow, glyph.flow, strict=True))
-    return last.text == glyph.text and shift < 0.1 * glyph.size
+    if last.text != glyph.text:
+        return False
+    return max(abs(a - b) for a, b in zip(last.flow, glyph.flow, strict=True)) < 0.1 * glyph.size
 
 
 def _is_ruby_character(character: str) -> bool:

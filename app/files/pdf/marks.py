@@ -3,6 +3,7 @@
 This module does not know the place of the line.
 """
 
+import functools
 import re
 import unicodedata
 
@@ -92,6 +93,7 @@ def unbreakable_width(text: str) -> float:
     return sum(0.5 if is_latin(character) else 1.0 for character in text[:at])
 
 
+@functools.lru_cache(maxsize=65_536)
 def is_latin(character: str) -> bool:
     """Whether words of such characters are separated by spaces: no kana, kanji, or full-width form."""
     return unicodedata.east_asian_width(character) not in "WF" and not "\u3000" <= character <= "\u30ff"
