@@ -6,6 +6,7 @@ module does not know which encoding a file has: app/files/encoding.py decides.
 """
 
 import codecs
+import functools
 import re
 from collections.abc import Iterator
 
@@ -67,9 +68,9 @@ def _eucjp_ms_cell(error: UnicodeDecodeError) -> tuple[str, int] | None:
     """The character at a place that Python's euc_jp cannot decode, and where it ends; None where there is none."""
     start = error.start
     cell = error.object[start : start + 3]
-    if cell in _EUCJP_MS_CELLS:
-        return _EUCJP_MS_CELLS[cell], start + 3
-    known = _CP932_CELLS.get(cell[:2])
+    if cell in _eucjp_ms_cells():
+        return _eucjp_ms_cells()[cell], start + 3
+    known = _cp932_cells().get(cell[:2])
     return None if known is None else (known, start + 2)
 
 
@@ -80,6 +81,7 @@ def _to_shift_jis(row: int, column: int) -> bytes:
     return bytes((lead, trail))
 
 
+@functools.cache  # few files need it, and every process that reads one would take the time for it
 def _eucjp_ms_cells() -> dict[bytes, str]:
     """IBM's characters that JIS X 0212 lacks; eucJP-ms has them from 8FF3F3 on, in the order of CP932."""
     ibm = [
@@ -93,6 +95,7 @@ def _eucjp_ms_cells() -> dict[bytes, str]:
     return dict(zip(cells, missing, strict=True))
 
 
+@functools.cache
 def _cp932_cells() -> dict[bytes, str]:
     """Every two bytes of EUC-JP whose cell CP932 has."""
     cells = {}
@@ -105,8 +108,6 @@ def _cp932_cells() -> dict[bytes, str]:
     return cells
 
 
-_EUCJP_MS_CELLS = _eucjp_ms_cells()
-_CP932_CELLS = _cp932_cells()
 codecs.register_error("nagayomi.eucjp-ms", _eucjp_ms)
 codecs.register_error("nagayomi.eucjp-ms-replace", _eucjp_ms_replace)
 

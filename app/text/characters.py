@@ -175,11 +175,14 @@ def held(chars: str, text: str) -> npt.NDArray[np.bool_]:
     return _table(chars)[np.minimum(code_points(text), 0xFFFF)]
 
 
-_MARKS = "".join(char for char in map(chr, range(0xFFFF)) if unicodedata.category(char)[0] in "PSZC")
+@functools.cache
+def _marks() -> str:
+    """Found at the first use: every process that reads a file would take the time for it, and few need it."""
+    return "".join(char for char in map(chr, range(0xFFFF)) if unicodedata.category(char)[0] in "PSZC")
 
 
 def marks(text: str) -> npt.NDArray[np.bool_]:
     """Whether each code point is no part of a word: punctuation, a symbol, white space. (characters,)"""
     codes = code_points(text)
     # Above the Basic Multilingual Plane, symbols (emoji) stand apart from letters.
-    return held(_MARKS, text) | ((codes >= 0x1F000) & (codes < 0x20000))
+    return held(_marks(), text) | ((codes >= 0x1F000) & (codes < 0x20000))
