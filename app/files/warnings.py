@@ -8,6 +8,7 @@ WarningType = Literal[
     "pages_without_text",
     "damaged_pages",
     "unnamed_characters",
+    "recognised_text",
     "hidden_slides",
     "missing_slides",
     "hidden_sheets",

@@ -37,6 +37,7 @@ const WARNINGS = {
   pages_without_text: "画像だけで文字を読めないページがあります",
   damaged_pages: "壊れていて読めないページがあります",
   unnamed_characters: "どの文字か分からないところがあり、� になっています",
+  recognised_text: "画像から文字認識（OCR）で読み取られた文字です。誤りがあるかもしれません",
   hidden_slides: "非表示のスライドも読みました",
   missing_slides: "ファイルの中に見つからないスライドがあります",
   hidden_sheets: "非表示のシートも読みました",

@@ -131,7 +131,7 @@ function read(bytes) {
 function warningsOf({ file, text, pages, warnings }) {
   const scanned = pages.filter((page) => page.scanned).map((page) => page.number);
   const found = [];
-  if (scanned.length) found.push(element("p", {}, `${scanned.join("、")} ページは画像だけなので、文字を読めません。`));
+  if (scanned.length) found.push(element("p", {}, `${scanned.join("、")} ページは画像だけなので、文字を読めません。文字認識（OCR）をしてから開いてください。`));
   else if (file && !text.trim()) found.push(element("p", {}, "このファイルには文字がありません。"));
   if (warnings.length === 0) return found;
   const listed = element("ul", {}, ...warnings.map((warning) => element("li", {}, warningOf(warning))));

@@ -69,7 +69,7 @@ def _flattened(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
 
 def _read(pdf: pdfium.PdfDocument, limits: FileLimits) -> Document:
     pages: list[PageLines] = []
-    damaged, unmapped = [], []
+    damaged, unmapped, recognised = [], [], []
     left = limits.max_characters
     for index in range(len(pdf)):
         try:
@@ -85,9 +85,17 @@ def _read(pdf: pdfium.PdfDocument, limits: FileLimits) -> Document:
         left -= len(content.glyphs)
         if content.unmapped > _UNMAPPED_SHARE * len(content.glyphs):
             unmapped.append(index + 1)
+        if any(glyph.recognised for glyph in content.glyphs):
+            recognised.append(index + 1)
         pages.append(_lines(content))
     scanned = [number for number, lines in enumerate(pages, 1) if lines.scanned]
-    return document(pages, [*_scan_warnings(scanned), *_damage_warnings(damaged), *_unmapped_warnings(unmapped)])
+    warnings = [
+        *_scan_warnings(scanned),
+        *_damage_warnings(damaged),
+        *_unmapped_warnings(unmapped),
+        *_recognised_warnings(recognised),
+    ]
+    return document(pages, warnings)
 
 
 def _lines(content: PageContent) -> PageLines:
@@ -98,7 +106,9 @@ def _lines(content: PageContent) -> PageLines:
 def _scan_warnings(pages: Sequence[int]) -> list[FileWarning]:
     if not pages:
         return []
-    sentence = f"{_pages_hold(pages)} no text, only pictures, as a scan does; {_they(pages)} not read."
+    sentence = (
+        f"{_pages_hold(pages)} no text, only pictures, as a scan does; {_they(pages)} not read. OCR makes text of them."
+    )
     return [FileWarning("pages_without_text", sentence, pages)]
 
 
@@ -114,6 +124,13 @@ def _unmapped_warnings(pages: Sequence[int]) -> list[FileWarning]:
         return []
     sentence = f"{_pages_hold(pages)} characters that their fonts do not name; they are U+FFFD in the text."
     return [FileWarning("unnamed_characters", sentence, pages)]
+
+
+def _recognised_warnings(pages: Sequence[int]) -> list[FileWarning]:
+    if not pages:
+        return []
+    sentence = f"{_pages_hold(pages)} text that a program recognised on a picture; some characters may be wrong."
+    return [FileWarning("recognised_text", sentence, pages)]
 
 
 def _pages_hold(pages: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from app.files.pdf.directions import directions
 from app.files.pdf.geometry import Box, Direction, around
 from app.files.pdf.glyphs import Glyph, PageContent
 from app.files.pdf.lines import Fragment, Line, Placed, fragments, line, rows, without_ruby
+from app.files.pdf.recognised import settled
 from app.files.pdf.tables import Table, aligned_table, grids, wide_gaps
 
 _GUTTER = 0.9  # em between two columns of text
@@ -57,7 +58,7 @@ def page_placements(content: PageContent) -> list[Placement]:
     before it, and all other text after it.
     """
     groups: dict[Direction | None, list[tuple[Glyph, str]]] = {}
-    for glyph, direction, space in _visible(content.glyphs):
+    for glyph, direction, space in _visible(settled(content.glyphs)):
         groups.setdefault(direction, []).append((glyph, space))
     skew = groups.pop(None, [])
     if not groups:

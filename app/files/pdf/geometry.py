@@ -71,3 +71,14 @@ class Direction(Enum):
         if self is Direction.LEFT:
             return FlowBox(-right, -left, -bottom, -top)
         return FlowBox(-bottom, -top, left, right)
+
+    def box(self, flow: FlowBox) -> Box:
+        """The box on the page; the inverse of `flow`."""
+        start, end, before, after = flow
+        if self is Direction.RIGHT:
+            return Box(start, before, end, after)
+        if self is Direction.DOWN:
+            return Box(-after, start, -before, end)
+        if self is Direction.LEFT:
+            return Box(-end, -after, -start, -before)
+        return Box(before, -end, after, -start)

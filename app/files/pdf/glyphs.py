@@ -26,6 +26,9 @@ _DESCENT = 0.12
 MAX_RULES = 5_000  # of one page; a page with more is a drawing or a map, not a table
 _MAX_FORM_DEPTH = 8  # forms within forms; hostile files nest them without end
 _BOLD_NAMES = ("bold", "gothic", "ゴシック", "heavy", "black", "-w6", "-w7", "-w8", "-w9")
+# The font of the unseen text that Tesseract and OCRmyPDF lay over a scan. Its codes are Unicode. Its table says so for
+# all codes in one range, of which PDFium reads the first 256.
+_RECOGNISED_TEXT = "glyphless"
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class Glyph:
     size: float  # of the font, in points
     angle: int
     bold: bool
+    recognised: bool = False  # by a program, on a picture; such text is not seen on the page
 
 
 SKEW = -1
@@ -105,23 +109,29 @@ class _PageSpace:
         return box.right > 0 and box.left < self.width and box.bottom > 0 and box.top < self.height
 
 
+@dataclass(frozen=True, slots=True)
+class _Font:
+    bold: bool = False  # bold or Gothic
+    recognised: bool = False  # of text that a program recognised on a picture
+
+
 class _Fonts:
-    """Whether the font of a text object is bold or Gothic, computed once for each font."""
+    """The fonts of text objects, each looked at once."""
 
     def __init__(self) -> None:
-        self._bold: dict[int, bool] = {}
+        self._known: dict[int, _Font] = {}
         self._name = create_string_buffer(256)
 
-    def bold(self, text_object: Any) -> bool:
+    def of(self, text_object: Any) -> _Font:
         font = pdfium_c.FPDFTextObj_GetFont(text_object) if text_object else None
         if not font:
-            return False
+            return _Font()
         key = _address(font)
-        if key not in self._bold:
+        if key not in self._known:
             length = pdfium_c.FPDFFont_GetBaseFontName(font, self._name, len(self._name))
             name = self._name.raw[: min(length, len(self._name))].rstrip(b"\0").decode("utf-8", "replace").lower()
-            self._bold[key] = any(word in name for word in _BOLD_NAMES)
-        return self._bold[key]
+            self._known[key] = _Font(any(word in name for word in _BOLD_NAMES), _RECOGNISED_TEXT in name)
+        return self._known[key]
 
 
 def _glyphs(textpage: pdfium.PdfTextPage, to_page: _PageSpace) -> tuple[list[Glyph], int]:
@@ -134,7 +144,7 @@ def _glyphs(textpage: pdfium.PdfTextPage, to_page: _PageSpace) -> tuple[list[Gly
     to_x, to_y, to_loose, to_matrix = byref(x), byref(y), byref(loose), byref(matrix)
     raw = textpage.raw  # the handle itself: from a PdfTextPage, ctypes asks for it at every call
     last: tuple[int, Box] | None = None  # the text object and the box of the glyph before
-    object_before, bold = 0, False
+    object_before, font = 0, _Font()
     high = 0  # the first half of a character outside the basic plane, which PDFium gives as two
     for index in range(textpage.count_chars()):
         if pdfium_c.FPDFText_IsGenerated(raw, index) == 1:
@@ -146,7 +156,11 @@ def _glyphs(textpage: pdfium.PdfTextPage, to_page: _PageSpace) -> tuple[list[Gly
         if high and 0xDC00 <= code < 0xE000:
             code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00)
         high = 0
-        if pdfium_c.FPDFText_HasUnicodeMapError(raw, index) == 1:
+        text_object = pdfium_c.FPDFText_GetTextObject(raw, index)
+        address = _address(text_object)
+        if not address or address != object_before:  # all glyphs of one object have one font
+            object_before, font = address, fonts.of(text_object)
+        if not font.recognised and pdfium_c.FPDFText_HasUnicodeMapError(raw, index) == 1:
             code = 0xFFFD
             unmapped += 1
         text = _readable(code)
@@ -161,16 +175,12 @@ def _glyphs(textpage: pdfium.PdfTextPage, to_page: _PageSpace) -> tuple[list[Gly
             continue
         corners, size, turn = placed
         box = to_page.box(corners)
-        text_object = pdfium_c.FPDFText_GetTextObject(raw, index)
-        address = _address(text_object)
         if found and last == (address, box):  # one glyph that stands for several characters
             found[-1].text += text
         elif to_page.holds(box):
             last = (address, box)
             angle = SKEW if turn == SKEW else (turn + to_page.rotation) % 360
-            if not address or address != object_before:  # all glyphs of one object have one font
-                object_before, bold = address, fonts.bold(text_object)
-            found.append(Glyph(text, box, size, angle, bold))
+            found.append(Glyph(text, box, size, angle, font.bold, font.recognised))
     return found, unmapped
 
 

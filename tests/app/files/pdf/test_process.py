@@ -181,6 +181,16 @@ async def test_radicals_are_read_as_the_ideographs_that_they_stand_for() -> None
     assert document.text == "神戸の長期、民間と西暦、青と黒"
 
 
+async def test_text_that_tesseract_laid_over_a_scan_is_read_without_its_spaces() -> None:
+    words = [(20, "会館"), (34, "は"), (46, "𠮷田"), (64, "Open"), (100, "Day"), (130, "に")]
+    document = await read_pdf(pdf_bytes.recognised(words), LIMITS)
+    assert document.text == "会館は𠮷田Open Dayに"
+    assert document.warnings == (
+        "Page 1 holds text that a program recognised on a picture; some characters may be wrong.",
+    )
+    assert [warning.warning_type for warning in document.warnings] == ["recognised_text"]
+
+
 async def test_what_was_written_on_a_page_is_read_with_it() -> None:
     shown = "BT /F1 10 Tf 2 5 Td (written) Tj ET"
     appearance = (
