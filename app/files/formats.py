@@ -36,6 +36,10 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.files.xlsx import read_xlsx
 
             return read_xlsx(data, limits)
+        case "epub":
+            from app.files.epub import read_epub
+
+            return read_epub(data, limits)
         case "html":
             from app.files.html import read_html
 

@@ -56,6 +56,8 @@ _PARTS = frozenset({
 _FURNITURE_ROLES = frozenset({
     "navigation", "banner", "contentinfo", "search", "menubar", "menu", "toolbar",
 })  # fmt: skip
+# Marks of notes and the way back from a note, as DPUB-ARIA and EPUB name them.
+_NOTE_LINKS = frozenset({"doc-noteref", "doc-backlink", "noteref", "backlink"})
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
 _SPACES_AT_LINE_END = re.compile(r" *\n *")
@@ -125,6 +127,8 @@ def _is_skipped(node: LexborNode) -> bool:
         return False
     if node.tag in _STRUCK or (node.tag == "sup" and _is_note_mark(node)):
         return True
+    if node.tag == "a" and _NOTE_LINKS.intersection(_roles(node)):
+        return True
     if node.tag in _SKIPPED and not (node.tag == "button" and _is_heading_button(node)):
         return True
     attributes = node.attributes
@@ -137,6 +141,12 @@ def _is_note_mark(raised: LexborNode) -> bool:
         link is not None and link.tag == "a" and (link.attributes.get("href") or "").startswith("#")
         for link in (raised.parent, raised.css_first("a"))
     )
+
+
+def _roles(link: LexborNode) -> list[str]:
+    """The words of its `role` and `epub:type`."""
+    attributes = link.attributes
+    return f"{attributes.get('role') or ''} {attributes.get('epub:type') or ''}".split()
 
 
 def _is_quoted_mail(quotation: LexborNode) -> bool:

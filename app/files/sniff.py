@@ -12,14 +12,17 @@ from app.errors import EncryptedFile, FileError, FileTooLarge, UnsupportedFile
 from app.files.limits import FileLimits
 from app.files.ooxml import Package
 
-Kind = Literal["pdf", "docx", "pptx", "xlsx", "html", "markdown", "eml", "table", "text"]
+Kind = Literal["pdf", "docx", "pptx", "xlsx", "epub", "html", "markdown", "eml", "table", "text"]
 
-ACCEPTED = "PDF, DOCX, PPTX, XLSX, HTML, Markdown, EML, CSV, TSV and plain text"
+ACCEPTED = "PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, CSV, TSV and plain text"
+
+CONTAINER = "META-INF/container.xml"  # names the package document of an EPUB
 
 _HEAD_BYTES = 16_384
 # PDF's standard allows a kilobyte of any bytes before its mark, and some programs write them.
 _PDF_MARK_WITHIN = 1024
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_EPUB_TYPE = b"application/epub+zip"  # an IDML of InDesign has a container of the same name
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 # (offset, bytes, name of the kind)
@@ -69,7 +72,6 @@ _OFFICE_KINDS: tuple[tuple[str, Kind], ...] = (
 _ZIP_KINDS = (
     ("xl/workbook.bin", "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
     ("visio/document.xml", "a Visio drawing; save it as PDF"),
-    ("META-INF/container.xml", "an EPUB book"),
     ("mimetype", "an OpenDocument file; save it as DOCX, PPTX, XLSX or PDF"),
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )
@@ -165,6 +167,8 @@ def _is_magic(head: bytes, magic: bytes) -> bool:
 
 def _zip_kind(data: bytes, limits: FileLimits) -> Kind:
     package = Package(data, limits)
+    if package.has(CONTAINER) and (not package.has("mimetype") or package.read("mimetype").startswith(_EPUB_TYPE)):
+        return "epub"
     main = package.main_part() or ""
     for part, what in _ZIP_KINDS:
         if package.has(part):

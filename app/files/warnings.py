@@ -15,6 +15,7 @@ WarningType = Literal[
     "hidden_cells",
     "missing_sheets",
     "formulas_without_result",
+    "missing_chapters",
     "embedded_file",
     "attached_files",
     "mail_part",

@@ -44,6 +44,7 @@ const WARNINGS = {
   hidden_cells: "非表示の行や列も読みました",
   missing_sheets: "ファイルの中に見つからないシートがあります",
   formulas_without_result: "計算結果が保存されていない数式は読んでいません。Excel で開いて保存し直すと読めます。",
+  missing_chapters: "本の中に見つからない章があります。",
   embedded_file: "文書に埋め込まれた別のファイルは読んでいません。",
   attached_files: "添付ファイルは読んでいません。",
   mail_part: "メールの一部を読めませんでした。",

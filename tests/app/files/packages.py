@@ -1,4 +1,4 @@
-"""Makes small DOCX, PPTX and XLSX files for tests, part by part, as Office would not write them."""
+"""Makes small DOCX, PPTX, XLSX and EPUB files for tests, part by part, as no program would write them."""
 
 import io
 import zipfile
@@ -148,3 +148,30 @@ def shape(text: str, placeholder: str = "", at: tuple[int, int, int, int] | None
         f"<p:sp><p:nvSpPr><p:cNvPr {name}/><p:nvPr>{holder}</p:nvPr></p:nvSpPr><p:spPr>{place}</p:spPr>"
         f"<p:txBody>{lines}</p:txBody></p:sp>"
     )
+
+
+def epub(*chapters: str, more: dict[str, str | bytes] | None = None) -> bytes:
+    """An EPUB with these chapters (the inner XML of their `body`) as book/text/1.xhtml and so on.
+
+    `more` are further parts, which replace those of the same name.
+    """
+    numbers = range(1, len(chapters) + 1)
+    items = "".join(f'<item id="c{n}" href="text/{n}.xhtml" media-type="application/xhtml+xml"/>' for n in numbers)
+    order = "".join(f'<itemref idref="c{n}"/>' for n in numbers)
+    files: dict[str, str | bytes] = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="book/package.opf"/></rootfiles></container>',
+        "book/package.opf": opf(items, order),
+    }
+    for number, chapter in zip(numbers, chapters, strict=True):
+        files[f"book/text/{number}.xhtml"] = (
+            '<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml">'
+            f"<head><title/></head><body>{chapter}</body></html>"
+        )
+    return pack(files | (more or {}))
+
+
+def opf(items: str, order: str) -> str:
+    """The package document of an EPUB: the inner XML of its manifest and of its spine."""
+    return f'<package xmlns="http://www.idpf.org/2007/opf"><manifest>{items}</manifest><spine>{order}</spine></package>'

@@ -17,7 +17,7 @@ from app.files.document import Document
 from app.files.formats import read_as
 from app.files.limits import FileLimits
 from app.files.sniff import kind_of
-from tests.app.files.packages import pack
+from tests.app.files.packages import epub, pack
 from tests.hostile import HOSTILE_TEXTS
 
 DATA = Path(__file__).parent / "data"
@@ -55,6 +55,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "docx": ("a.docx", (DATA / "minutes.docx").read_bytes),
     "pptx": ("a.pptx", (DATA / "slides.pptx").read_bytes),
     "xlsx": ("a.xlsx", (DATA / "workbook.xlsx").read_bytes),
+    "epub": ("a.epub", lambda: epub("<h1>一</h1><p><ruby>雪<rt>ゆき</rt></ruby>国。<br/></p>", "<p>二。</p>")),
     "html": ("a.html", (DATA / "minutes.html").read_bytes),
     "eml": ("a.eml", lambda: _MAIL),
     "markdown": ("a.md", lambda: _MARKDOWN),

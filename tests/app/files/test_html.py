@@ -133,6 +133,18 @@ def test_raised_and_lowered_digits_stay_so_and_marks_of_notes_are_no_text() -> N
 
 
 @pytest.mark.parametrize(
+    ("mark", "back"),
+    [
+        ('<a href="#f" epub:type="noteref">1</a>', '<a href="#r" role="doc-backlink">↩</a>'),
+        ('<a href="notes.xhtml#f" role="doc-noteref" class="ref">*1</a>', '<a epub:type="backlink" href="#r">戻る</a>'),
+    ],
+)
+def test_links_to_notes_and_back_are_no_text(mark: str, back: str) -> None:
+    html = f"<p>田辺朔郎{mark}である。</p><aside>二十一歳。{back}</aside>"
+    assert _blocks(html) == [("paragraph", "田辺朔郎である。"), ("note", "二十一歳。")]
+
+
+@pytest.mark.parametrize(
     "rows",
     [
         "<thead><tr><td>品名<td>色</thead>",

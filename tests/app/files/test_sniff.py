@@ -9,7 +9,7 @@ import pytest
 from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge, UnsupportedFile
 from app.files.limits import FileLimits
 from app.files.sniff import kind_of
-from tests.app.files.packages import docx, pack, paragraph, pptx, shape
+from tests.app.files.packages import docx, epub, pack, paragraph, pptx, shape
 
 DATA = Path(__file__).parent / "data"
 LIMITS = FileLimits()
@@ -27,6 +27,8 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500
         ("a.txt", None, "PDF は %PDF-1.7 で始まる。".encode(), "text"),
         ("a.doc", "application/msword", DOCX, "docx"),
         ("a.zip", "application/zip", PPTX, "pptx"),
+        ("a.zip", "application/zip", epub("<p>文。</p>"), "epub"),
+        ("a.epub", None, pack({"META-INF/container.xml": ""}), "epub"),
         ("a.txt", None, b"<!DOCTYPE html><p>x", "html"),
         ("a.md", None, b"\xef\xbb\xbf<!-- saved --> \n<html><p>x", "html"),
         ("a", None, '<?xml version="1.0"?><!DOCTYPE html><html>'.encode("utf-16"), "html"),
@@ -96,7 +98,6 @@ def _zip(*names: str) -> bytes:
         (b"MZ\x90\0\3", "a program for Windows"),
         (_zip("xl/workbook.bin"), "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
         (_zip("mimetype", "content.xml"), "an OpenDocument file"),
-        (_zip("mimetype", "META-INF/container.xml"), "an EPUB book"),
         (_zip("a.txt"), "a zip archive; send the files in it"),
         (b"PK\x05\x06" + b"\0" * 18, "a zip archive"),
         (OLE + "WordDocument".encode("utf-16-le"), "a Word document of the old binary kind (DOC); save it as DOCX"),
@@ -113,7 +114,7 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")
     assert str(caught.value).endswith(
-        "Accepted are PDF, DOCX, PPTX, XLSX, HTML, Markdown, EML, CSV, TSV and plain text."
+        "Accepted are PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, CSV, TSV and plain text."
     )
 
 
