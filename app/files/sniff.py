@@ -72,6 +72,7 @@ _OFFICE_KINDS: tuple[tuple[str, Kind], ...] = (
 _ZIP_KINDS = (
     ("xl/workbook.bin", "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
     ("visio/document.xml", "a Visio drawing; save it as PDF"),
+    ("Index/Document.iwa", "a document of Pages, Numbers or Keynote; export it as DOCX, XLSX, PPTX or PDF"),
     ("mimetype", "an OpenDocument file; save it as DOCX, PPTX, XLSX or PDF"),
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )

@@ -98,6 +98,7 @@ def _zip(*names: str) -> bytes:
         (b"MZ\x90\0\3", "a program for Windows"),
         (_zip("xl/workbook.bin"), "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
         (_zip("mimetype", "content.xml"), "an OpenDocument file"),
+        (_zip("Index/Document.iwa"), "a document of Pages, Numbers or Keynote; export it as DOCX"),
         (_zip("a.txt"), "a zip archive; send the files in it"),
         (b"PK\x05\x06" + b"\0" * 18, "a zip archive"),
         (OLE + "WordDocument".encode("utf-16-le"), "a Word document of the old binary kind (DOC); save it as DOCX"),
