@@ -34,13 +34,25 @@ _PARTICLE_FIRST = re.compile(
 )
 # No sentence and no heading ends with these particles.
 _CANNOT_END = frozenset("がを")
+_PROSE = re.compile(f"[{WIDE_COMMAS}{FULL_STOPS}]")
 # A number or a bullet narrower than this may be the indentation of a new paragraph.
 _MIN_MARK_COLUMNS = 3
 # A label or number and the gap after it are no longer than this.
 _MAX_MARK_CHARACTERS = 40
 # Shapes of lines that are complete by themselves.
 _WHOLE = frozenset(
-    ("row", "message", "csv", "separator", "markdown-heading", "mail-header", "contents", "bracketed", "article-title")
+    (
+        "row",
+        "message",
+        "csv",
+        "separator",
+        "markdown-heading",
+        "mail-header",
+        "contents",
+        "bracketed",
+        "article-title",
+        "ruled",
+    )
 )
 
 
@@ -98,7 +110,7 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int], widths: 
                 cell = first_of_block.gaps[0][1]
                 another = text[cell : cell + 2] == text[after.first : after.first + 2]  # 令和７年度 over 令和８年度
                 begun = line is first_of_block and any(char in FULL_STOPS for char in text[cell : line.last])
-                goes_on = ((line.edge in full or begun) and not another) or _must_go_on(text, after)
+                goes_on = ((line.edge in full or begun) and not another) or must_go_on(text, after)
             if goes_on:
                 result[i] = True
                 continue
@@ -111,8 +123,9 @@ def continued(text: str, lines: Sequence[Line], visible: Sequence[int], widths: 
                 "ぁ" <= first <= "ゖ" and not after.shape and line.edge + line.edge // 3 in full
             )
             last = text[line.last - 1]
-            cut = last in COMMAS or (bool(full) and last in _CANNOT_END and not after.shape)
-            result[i] = (fits and after.edge <= longest) or (near[i] and (_must_go_on(text, after) or cut))
+            prose = bool(full) or _PROSE.search(text, line.first, line.last) is not None
+            cut = last in COMMAS or (prose and last in _CANNOT_END and not after.shape)
+            result[i] = (fits and after.edge <= longest) or (near[i] and (must_go_on(text, after) or cut))
         elif line.edge in full and near[i] and not after.shape:
             # The second line of a paragraph stands left of the first, or below the text after a number or bullet.
             result[i] = (
@@ -152,7 +165,7 @@ def _title_alone(text: str, chosen: Sequence[Line], near: Sequence[bool]) -> boo
         and not "ぁ" <= content[-1] <= "ゖ"
         and content[-1] not in COMMAS
         and sum(char in OPENERS for char in content) == sum(char in CLOSERS for char in content)
-        and not _must_go_on(text, under)
+        and not must_go_on(text, under)
         and not _cut_word(content[-1], text[under.first])
     )
 
@@ -167,7 +180,7 @@ def _ends(text: str, line: Line) -> bool:
     return bool(line.gaps) and last in CLOSERS and text[line.gaps[-1][1]] in OPENERS
 
 
-def _must_go_on(text: str, line: Line) -> bool:
+def must_go_on(text: str, line: Line) -> bool:
     """Whether a line begins with characters that begin no sentence, so that the line before it was cut."""
     return text[line.first] in _CANNOT_BEGIN or _PARTICLE_FIRST.match(text, line.first, line.last) is not None
 
@@ -190,7 +203,7 @@ def _full_edges(
                 holders[edge].append(len(runs) - 1)
             cuts = runs[-1][edge]
             before, after = text[lines[i].last - 1], text[lines[i + 1].first]
-            must = _must_go_on(text, lines[i + 1]) or before in COMMAS
+            must = must_go_on(text, lines[i + 1]) or before in COMMAS
             cuts.count += 1
             cuts.must_go_on += must
             # A line that is longer than the width shows that no line is cut there: it follows a heading.

@@ -71,7 +71,10 @@ class _Kinds:
             characters[paragraph.bold] += len(paragraph.text)
         self._bold_body = characters[True] > characters[False]  # then bold type means nothing
         self._levels = sorted({_rank(paragraph) for paragraph in paragraphs if self._is_heading(paragraph)})
-        set_headings = sum(self._is_heading(one) or self._is_bold_heading(one) for one in paragraphs)
+        set_headings = sum(
+            (self._is_heading(one) and not marks.chapter_rank(one.text)) or self._is_bold_heading(one)
+            for one in paragraphs
+        )
         self._may_be_marked = set_headings < MARKED_HEADINGS
         plain = kinds_of_paragraphs(["" if paragraph is None else paragraph.text for paragraph in content])
         self._plain = {  # by id of a paragraph: the kind and level that it would have in a plain text

@@ -22,6 +22,7 @@ from app.text.characters import (
     plain_forms,
 )
 from app.text.lines import lines_of
+from app.text.wrapping import must_go_on
 
 # Characters that may not begin a line of Japanese (JIS X 4051).
 _NOT_FIRST = frozenset(
@@ -34,6 +35,7 @@ _NOT_FIRST = frozenset(
     + "〜％%°℃ー々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
 )
 _NOT_LAST = frozenset(OPENERS)
+_CUT = frozenset(COMMAS + "がをはにのと")  # at the end of a line that is cut in mid-sentence
 _CHAPTER = re.compile(r"第\s?[0-9０-９一二三四五六七八九十百〇]+\s?([編部章節款目])")
 _CHAPTER_RANKS = {"編": 1, "部": 1, "章": 2, "節": 3, "款": 4, "目": 5}
 _OPENED, _CLOSED = re.escape(ROUND_OPENERS), re.escape(ROUND_CLOSERS)
@@ -59,6 +61,13 @@ def ends_sentence(text: str) -> bool:
 
 def holds_sentence(text: str) -> bool:
     return any(char in FULL_STOPS for char in text)
+
+
+def is_cut(text: str, after: str) -> bool:
+    """Whether a line ends in mid-sentence: with a particle or a comma, or before what begins no sentence."""
+    if ends_sentence(text):
+        return False
+    return "ぁ" <= after[0] <= "ゖ" or text[-1] in _CUT or must_go_on(after, lines_of(after)[0])
 
 
 def is_contents_line(text: str) -> bool:

@@ -3,6 +3,7 @@
 Two lines are joined without a space, unless both sides are Latin. This module does not know headings or lists.
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ _MOST_OUTLIERS = 2  # lines that end behind the full ones
 _LEAST_WIDTH = 0.85  # of the column with the outliers
 _LEAST_FULL = 3
 _FULL_SHARE = 0.4  # of the lines of a column
+_CUT_SHARE = 0.6  # of the lines of a column that are cut
 _STEP = 6.0  # points; columns whose edges differ by less have the same edges
 
 
@@ -141,6 +143,8 @@ def usual_leading(pages: Sequence[PageLines], body: float) -> float:
 
 def fit_columns(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> None:
     """Let the columns start and end where their text does, without the furniture above and below it."""
+    fitted: list[tuple[list[Placement], float, tuple[object, int]]] = []
+    cut: dict[tuple[object, int], list[tuple[float, float]]] = defaultdict(list)  # over all pages
     for number, page in enumerate(pages):
         columns: dict[object, list[Placement]] = defaultdict(list)
         for index, placement in enumerate(page.placements):
@@ -148,9 +152,15 @@ def fit_columns(pages: Sequence[PageLines], furniture: set[tuple[int, int]]) -> 
                 columns[placement.column].append(placement)
         for placements in columns.values():
             start = min(placement.item.flow.start for placement in placements)
-            end = _column_end([placement.item for placement in placements], start)
-            for placement in placements:
-                placement.start, placement.end = start, end
+            alike: tuple[object, int] = (placements[0].direction, round(start / _STEP))
+            fitted.append((placements, start, alike))
+            cut[alike] += _cut_ends([placement.item for placement in placements])
+    usual = {alike: _common_end(ends) for alike, ends in cut.items()}
+    for placements, start, alike in fitted:
+        content = [placement.item for placement in placements]
+        end = _common_end(_cut_ends(content)) or usual[alike] or _column_end(content, start)
+        for placement in placements:
+            placement.start, placement.end = start, end
 
 
 def _column_end(content: Sequence[Line | Table], start: float) -> float:
@@ -164,6 +174,34 @@ def _column_end(content: Sequence[Line | Table], start: float) -> float:
         if full >= _LEAST_FULL and full >= _FULL_SHARE * len(lines):
             return end
     return ends[0]
+
+
+def _cut_ends(content: Sequence[Line | Table]) -> list[tuple[float, float]]:
+    """The end and the size of each line of a column that is cut in mid-sentence."""
+    return [
+        (first.flow.end, first.size)
+        for first, second in pairwise(content)
+        if isinstance(first, Line) and isinstance(second, Line) and _is_cut(first, second)
+    ]
+
+
+def _common_end(cut: Sequence[tuple[float, float]]) -> float | None:
+    """Where the text of a column ends, though its rows and rules go further: there most of its sentences are cut."""
+    ends = sorted(cut)
+    most, end = 0, 0.0
+    for index, (first, size) in enumerate(ends):
+        stop = bisect_right(ends, first + _EDGE * size, key=lambda one: one[0])
+        if stop - index > most:
+            most, end = stop - index, ends[stop - 1][0]
+    return end if most >= max(_LEAST_FULL, _CUT_SHARE * len(ends)) else None
+
+
+def _is_cut(first: Line, second: Line) -> bool:
+    """Whether a line is cut in mid-sentence: the next one, right below it, begins as no sentence does."""
+    if not 0 <= second.over - first.flow.after < first.size or half_points(first.size) != half_points(second.size):
+        return False
+    text, after = spaced(first)[0], spaced(second)[0]
+    return not marks.begins_part(after) and marks.is_cut(text, after)
 
 
 def half_points(size: float) -> float:
@@ -263,6 +301,8 @@ class _Joining:
             return True
         if marks.begins_part(text) and (marks.ends_sentence(paragraph.text) or marks.begins_part(paragraph.text)):
             return False
+        if len(paragraph.lines) == 1 and _is_set_right(last, before) and _is_set_right(line, placement):
+            return False
         return self._is_full(paragraph, text) and _aligned(paragraph, line)
 
     def _goes_on_elsewhere(self, paragraph: Paragraph, line: Line, placement: Placement, text: str) -> bool:
@@ -282,6 +322,8 @@ class _Joining:
         direction, start, usual_end = self._usual_column
         if placement.direction == direction and abs(placement.start - start) < 2 * _STEP:
             end = max(end, usual_end)  # a page of short lines only has a narrow column
+        if line.flow.end - end > _EDGE * line.size:  # a row or a date, or text that is wider than the rest
+            return marks.is_cut(spaced(line)[0], next_text)
         return not _has_room(line, next_text, end)
 
 
@@ -310,6 +352,11 @@ def _aligned(paragraph: Paragraph, line: Line) -> bool:
     if len(paragraph.lines) > 1:
         return abs(indent) < _INDENT
     return -_DEEPEST_FIRST < indent < (_DEEPEST_HANG if marks.begins_part(paragraph.text) else _INDENT)
+
+
+def _is_set_right(line: Line, placement: Placement) -> bool:
+    """Whether a line stands in the right half of its column, as the date and the sender of a letter do."""
+    return line.flow.start > (placement.start + placement.end) / 2
 
 
 def _centred(first: Line, second: Line) -> bool:

@@ -32,6 +32,27 @@ def test_a_date_at_the_right_edge_is_not_joined_to_the_line_below() -> None:
     assert texts(page(*lines, across(REST, 50, 94))) == ["令和七年四月一日", "保護者の皆様", FULL[1:] + REST]
 
 
+def test_dates_at_the_right_edge_are_lines_of_their_own() -> None:
+    dates = [across("令和七年四月一日", 250, 40), across("令和八年十月三十日改正", 220, 58)]
+
+    assert texts(page(*dates, across(FULL, 50, 76), across(REST, 50, 94))) == [
+        "令和七年四月一日",
+        "令和八年十月三十日改正",
+        FULL + REST,
+    ]
+
+
+def test_lines_that_are_cut_before_the_widest_rows_of_the_document_are_joined() -> None:
+    first, second = "第一条　" + FULL[:24], "の港" + FULL[3:24] + "。"  # the second line hangs
+    rows = [f"{name}　午前八時三十分から午後五時三十分まで、土曜日は正午までとし" for name in "甲乙丙"]  # wider
+
+    assert texts(body(*[first, "　" + second] * 3, "（時間）", *rows)) == [
+        *[first + second] * 3,
+        "（時間）",
+        *rows,
+    ]
+
+
 def test_the_lines_around_a_letter_are_notes() -> None:
     lines = [across("令和七年四月一日", 270, 40), across("保護者の皆様", 50, 58), across("　" + FULL[1:], 50, 76)]
     letter = page(*lines, across(REST, 50, 94), across("記", 190, 130), across("以上", 310, 160))
