@@ -1,6 +1,7 @@
 """Where numbers and names in Latin letters stand in a text, each with its separators, its sign and its unit.
 
-14.6パーセント, 一八九一年, 第３条, 10:30, 03-1234-5678, -20℃, 100 km/h, COVID-19, v1.2.3: each is read as a whole.
+14.6パーセント, 一八九一年, 第３条, 10:30, ３時14分, 03-1234-5678, 二丁目３番, -20℃, 100 km/h, COVID-19, v1.2.3: each is
+read as a whole.
 Words of a segmenter are no help here: to it, 14 . 6 is three words. This module knows characters, and does not know
 tokens.
 """
@@ -73,6 +74,16 @@ _BRACKETED = re.compile(
     rf"|[0０]{_D}{{1,4}}[（(]{_D}{{1,4}}[)）]{_D}{{3,4}}"
 )
 
+# Amounts in two units, fractions, and addresses: half of one is another time, another share or another house.
+_N, _HALF = f"(?:{_D}++|{_K}++)", "半(?![額ば期])"
+_WHOLE = re.compile(
+    rf"(?<!{_D}){_D}++(?<!時{_D})(?<!時{_D}{_D})分の{_D}++"
+    rf"|(?<![{_DIGIT}{KANJI_NUMERALS}]){_N}(?:時間?(?:{_N}分(?:{_N}秒)?|{_HALF})|分{_N}秒|(?:年|[かヶカヵケ箇]月){_HALF}|[かヶカヵケ箇]月{_N}日"
+    rf"|年{_N}[かヶカヵケ箇]月|丁目{_N}(?:番地?(?:の?{_N})?号?)?(?:{_HYPHEN}{_D}++)*+)"
+    rf"|[大小]さじ[ \u3000]?{_D}++(?:[/／.．]{_D}++)?"
+    rf"|[（(]?[〇零][一二三四五六七八九〇]{{1,4}}[)）―－‐-][一二三四五六七八九〇]{{1,4}}[―－‐-][一二三四五六七八九〇]{{3,4}}"
+)
+
 _MINUS = re.compile("[-－−]")
 _TELEPHONE = re.compile(rf"(?:tel|fax|ＴＥＬ|ＦＡＸ)[.．]?(?={_D})", re.IGNORECASE)
 
@@ -98,5 +109,7 @@ def inside_numbers(text: str, word_starts: BoolArray) -> BoolArray:
         if end - start > 1 and ((kanji := match.start("kanji")) < 0 or word_starts[kanji]):
             inside[start + 1 : end] = True
     for match in _BRACKETED.finditer(text):  # 2003（平成15）年, 1,200（1,000）円, （0277）76-2111
+        inside[match.start() + 1 : match.end()] = True
+    for match in _WHOLE.finditer(text):  # ３時14分, 2分の1, 大さじ２, 三丁目８番
         inside[match.start() + 1 : match.end()] = True
     return inside
