@@ -58,6 +58,15 @@ _FURNITURE_ROLES = frozenset({
 })  # fmt: skip
 # Marks of notes and the way back from a note, as DPUB-ARIA and EPUB name them.
 _NOTE_LINKS = frozenset({"doc-noteref", "doc-backlink", "noteref", "backlink"})
+# Names, without - and _, that pages older than <nav> and <footer> give to the same parts.
+_NAMED_PARTS = frozenset({
+    "div", "dl", "ol", "p", "ul",
+})  # fmt: skip
+_FURNITURE_NAMES = frozenset({
+    "backtotop", "breadcrumb", "breadcrumblist", "breadcrumbs", "copyright", "footer", "globalfooter", "globalnav",
+    "globalnavi", "gnav", "gnavi", "nav", "navbar", "navi", "navigation", "pagetop", "pankuzu", "sitefooter",
+    "topicpath",
+})  # fmt: skip
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
 _SPACES_AT_LINE_END = re.compile(r" *\n *")
@@ -155,6 +164,12 @@ def _is_quoted_mail(quotation: LexborNode) -> bool:
     return quotation.attributes.get("type") == "cite" or "gmail_quote" in classes
 
 
+def _is_named_furniture(node: LexborNode) -> bool:
+    """Whether the id or a class of an element says that it holds navigation or the foot of the page."""
+    names = f"{node.attributes.get('id') or ''} {node.attributes.get('class') or ''}".lower()
+    return any(name.replace("-", "").replace("_", "") in _FURNITURE_NAMES for name in names.split())
+
+
 def _is_heading_button(button: LexborNode) -> bool:
     """Whether a button opens the text below it, and so is its heading, as in an accordion of questions."""
     if "aria-expanded" in button.attributes:
@@ -243,6 +258,8 @@ class _HtmlReader:
         if tag == "nav" or node.attributes.get("role") in _FURNITURE_ROLES:
             return "furniture"
         if tag in ("header", "footer") and not any(self._counts.get(part) for part in _PARTS):
+            return "furniture"
+        if tag in _NAMED_PARTS and _is_named_furniture(node) and not any(self._counts.get(part) for part in _PARTS):
             return "furniture"
         if tag == "blockquote" and _is_quoted_mail(node):
             return "note"

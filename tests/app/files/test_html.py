@@ -90,6 +90,13 @@ def test_headings_have_levels() -> None:
     assert [block.level for block in _read("<h1>一</h1><h3>三</h3><h6>六</h6>").blocks] == [1, 3, 6]
 
 
+@pytest.mark.parametrize("named", ['id="gnav"', 'class="wide breadcrumb"', 'id="global-navi"', 'class="page_top"'])
+def test_parts_that_an_id_or_a_class_calls_navigation_or_foot_are_furniture(named: str) -> None:
+    html = f"<div {named}><ul><li>トップ</li></ul></div><p>九時に開く。</p><div class=footers><p>問合せ先</p></div>"
+
+    assert _blocks(html) == [("furniture", "トップ"), ("paragraph", "九時に開く。"), ("paragraph", "問合せ先")]
+
+
 def test_navigation_headers_and_footers_of_the_page_are_furniture_and_asides_notes() -> None:
     html = (
         "<header><h1>市の広報</h1><p>毎月一日</p></header><nav><h2>目次</h2><a>一</a></nav>"
