@@ -3,6 +3,7 @@
 This module knows lines, shapes and columns, and does not know sentences.
 """
 
+import re
 from collections.abc import Sequence
 
 from app.text.blocks import BlockKind
@@ -23,14 +24,22 @@ from app.text.notes import (
     MAX_LETTER_COLUMNS,
     MIN_RIGHT_INDENT,
     is_colophon,
+    is_enactment,
     is_letter_line,
+    is_organisation,
     is_remark,
     is_signed,
     is_sitting,
 )
 from app.text.signatures import settle_signatures
-from app.text.tables import cells_of, is_head
+from app.text.tables import cells_of, is_head, parts_of
 
+# The number in the first cell of a row.
+_NUMBER_CELL = re.compile("[（(]?[0-9０-９]{1,3}[)）.．]?")
+_AFTER_DATE = re.compile("[ \u3000][^0-9０-９（(、]*[一-鿿ァ-ヺ]")
+# Single spaces between the cells of a row, in which others have wide gaps; two cells are too few to tell.
+_PARTS = re.compile("\u3000+")
+_MIN_FILLED_CELLS = 3
 # The second line of a cell stands further to the right of the row's beginning than this.
 _MIN_CELL_INDENT = 5
 
@@ -49,7 +58,9 @@ _KIND_OF_SHAPE: dict[str, BlockKind] = {
     "row": "table-row",
     "message": "paragraph",
     "csv": "table-row",
+    "ruled": "heading",
 }
+_LEVELS = {"article-title": 4, "ruled": 2}
 _CHAPTER_LEVELS = {"編": 1, "部": 1, "章": 1, "節": 2, "款": 3, "目": 3}
 
 
@@ -87,7 +98,7 @@ class _Settler:
         line, shape = self._around.first_line(group), group.shape
         if kind := _KIND_OF_SHAPE.get(shape):
             if kind == "heading":
-                group.level = 4 if shape == "article-title" else max(self._around.content(group).count("#", 0, 6), 1)
+                group.level = _LEVELS.get(shape) or max(self._around.content(group).count("#", 0, 6), 1)
             return kind
         single = len(group.lines) == 1
         if self._aozora and single and (level := heading_level(self._around.content(group))):
@@ -112,6 +123,8 @@ class _Settler:
             return "heading"
         if shape in ("section", "agenda") and not line.gaps:
             return "clause"
+        if shape in ("number", "bracket-number") and single and self._is_numbered_row(place, line):
+            return "table-row"
         if shape in NUMBERED:
             return "heading" if titled and is_numbered_heading(self._around, place, group, width) else "clause"
         if shape == "bracketed":
@@ -128,6 +141,8 @@ class _Settler:
                 if not VALUE.search(content) and "：" not in content:
                     return "heading"
             return "list-item"
+        if shape == "circle" and titled and self._is_circled_heading(place, group, width):
+            return "heading"
         if titled and self._outside(place, group, width):
             return "note"
         if titled and is_spaced_title(self._around, place, group):
@@ -136,7 +151,10 @@ class _Settler:
             return "heading"
         if line.gaps and self._is_row(place, group):
             return "table-row"
-        if shape in ("", "quotation") and titled and is_plain_heading(self._around, place, group, width):
+        if shape == "" and titled and self._fills_row(place, group):
+            return "table-row"
+        plain = shape in ("", "quotation") or (shape == "date" and place == 0 and self._is_dated_title(group, width))
+        if plain and titled and is_plain_heading(self._around, place, group, width):
             return "heading"
         if shape == "" and len(group.lines) == 2 and is_wrapped_heading(self._around, place, group):
             return "heading"
@@ -163,7 +181,45 @@ class _Settler:
             return False
         before = self._around.near(place, -1)
         at_right = place > 0 and line.indent >= MIN_RIGHT_INDENT and (before is None or before.kind == "note")
-        return is_letter_line(content) or at_right
+        after = self._around.near(place, 1)
+        if after is not None and is_organisation(content, self._around.content(after)):
+            return True
+        return is_letter_line(content) or (place > 0 and is_enactment(content)) or at_right
+
+    def _is_dated_title(self, group: Group, width: int) -> bool:
+        """Whether a title stands after a date, as in 2026年3月期　決算短信."""
+        return width <= MAX_MARKED_HEADING_COLUMNS and bool(_AFTER_DATE.search(self._around.content(group)))
+
+    def _is_circled_heading(self, place: int, group: Group, width: int) -> bool:
+        """Whether a line with ○ is the title of the text, or stands over other lines and is none of a list."""
+        content = self._around.content(group)
+        if width > MAX_MARKED_HEADING_COLUMNS or self._around.first_line(group).gaps or self._around.is_last(place):
+            return False
+        if "、" in content:  # the authors of a paper: ○山田、鈴木
+            return False
+        if place == 0:
+            return True
+        after = self._around.near_shape(place, 1)
+        alike = "circle" in (after, self._around.near_shape(place, -1))
+        return after is not None and not alike and not VALUE.search(content) and "：" not in content
+
+    def _is_numbered_row(self, place: int, line: Line) -> bool:
+        """Whether a line is a row whose first cell is a number: wide gaps follow it, and the next line has as many."""
+        if len(line.gaps) < 2 or not _NUMBER_CELL.fullmatch(self._around.text, line.first, line.gaps[0][0]):
+            return False
+        near = (self._around.near(place, step) for step in (-1, 1))
+        return any(one is not None and len(self._around.first_line(one).gaps) == len(line.gaps) for one in near)
+
+    def _fills_row(self, place: int, group: Group) -> bool:
+        """Whether a line below a row has as many parts between single spaces as the row has cells."""
+        above = self._around.near(place, -1)
+        if above is None or above.kind != "table-row" or len(group.lines) > 1:
+            return False
+        cells = len(self._around.first_line(above).gaps) + 1
+        parts = _PARTS.split(self._around.content(group))
+        if cells < _MIN_FILLED_CELLS:
+            cells = len(_PARTS.split(self._around.content(above)))
+        return cells >= _MIN_FILLED_CELLS and len(parts) == cells and "。" not in self._around.content(group)
 
     def _is_row(self, place: int, group: Group) -> bool:
         """Whether a line with wide gaps is a row: it has two, or a neighbour has one as well."""
@@ -195,13 +251,23 @@ class _Settler:
                     rows[0].kind = "table-head"
                 continue
             if group.kind != "table-row" or (rows and group.lines[0] - rows[-1].lines[0] > 2):
-                self._settle_head(rows)
+                self._settle_table(rows)
                 rows = []
             if group.kind == "table-row":
                 group.cells = cells_of(self._around.text, self._around.first_line(group), commas=group.shape == "csv")
                 if len(group.lines) > 1:  # its last cell continues on the next line
                     group.cells = (*group.cells[:-1], (group.cells[-1][0], self._around.last_line(group).last))
                 rows.append(group)
+        self._settle_table(rows)
+
+    def _settle_table(self, rows: list[Group]) -> None:
+        """Cut cells at single spaces where the row is then as long as the longest one, and settle the head."""
+        longest = max((len(row.cells) for row in rows), default=0)
+        for row in rows:
+            if len(row.cells) < longest and len(row.lines) == 1 and row.shape not in ("row", "csv"):
+                cut = [part for cell in row.cells for part in parts_of(self._around.text, cell)]
+                if len(cut) == longest:
+                    row.cells = tuple(cut)
         self._settle_head(rows)
 
     def _settle_head(self, rows: list[Group]) -> None:

@@ -89,7 +89,8 @@ def is_plain_heading(groups: Groups, place: int, group: Group, width: int) -> bo
         return line.indent < 20 or line.edge > 3 * line.indent // 2
     if place and not groups.is_last(place):
         above, below = groups.all[place - 1], groups.all[place + 1]
-        if above.kind == "heading" and above.shape == below.shape != "":  # ■日時 / 8月2日 / ■場所: what it heads
+        alike = above.shape == below.shape != "" and groups.content(above)[0] == groups.content(below)[0]
+        if above.kind == "heading" and alike:  # ■日時 / 8月2日 / ■場所: what it heads
             return False
     before, after = groups.near(place, -1), groups.near(place, 1)
     # Below the date and the sender of a letter, its subject stands in the middle.

@@ -5,6 +5,7 @@ A shape is a first guess from the first characters of a line, or from all of it.
 """
 
 import re
+from collections.abc import Sequence
 
 from app.text.blocks import Spans
 from app.text.characters import (
@@ -68,7 +69,7 @@ _STRONG = {
         rf"|[\u2460-\u24ff\u2776-\u2793\u3280-\u3289]){_NOT_SPOKEN_OF}"
     ),
     "number": (
-        rf"{_NUMBER}{{1,3}}(?:[.．\-－]{_NUMBER}{{1,3}})*[.．](?!{_NUMBER})(?=.)|{_NUMBER}{{1,2}}、(?!{_NUMBER})"
+        rf"{_NUMBER}{{1,3}}(?:[.．\-－]{_NUMBER}{{1,3}})*[.．](?!{_NUMBER}(?!{_NUMBER}{{3}}年))(?=.)|{_NUMBER}{{1,2}}、(?!{_NUMBER})"
         rf"|{_NUMBER}{{1,2}}(?:[.．\-－‐―－]{_NUMBER}{{1,2}}){{0,4}}(?:\u3000|[ \t]{{2}}|[ ](?!{_COUNTER}|[0-9]))"
     ),
     "kana-number": r"[ア-コｱ-ｺロハニホヘトチリヌルヲワ](?:\u3000|[ \t]|[.．、])",
@@ -99,7 +100,7 @@ _WEAK = {
 }
 _SHAPE = re.compile("|".join(f"(?P<s{i}>{p})" for i, p in enumerate((*_STRONG.values(), *_WEAK.values()))))
 _NAMES = (*_STRONG, *_WEAK)
-STRONG = frozenset((*_STRONG, "row", "message", "csv", "page", "contents", "head", "label"))
+STRONG = frozenset((*_STRONG, "row", "message", "csv", "page", "contents", "head", "label", "ruled"))
 NUMBERED = frozenset(("article", "bracket-number", "number", "kana-number", "kanji-number", "latin-number"))
 # Shapes whose mark stands in front of a text and is no part of it.
 _BEFORE_TEXT = NUMBERED | {"half-bracket-number", "bullet", "symbol", "circle", "question"}
@@ -124,6 +125,21 @@ PAGE_AT_EDGE = re.compile(
 # A message of an exported chat: time, name, and a text with the end of a sentence in it. In a timetable it has none.
 _STOP = f"[{re.escape(FULL_STOPS + EXCLAMATIONS)}]"
 _MESSAGE = re.compile(rf"(?:午[前後] ?)?{_NUMBER}{{1,2}}[:：]{_NUMBER}{{2}}\t[^\t]+\t(?=[^\t]*{_STOP})[^\t]+\Z")
+# A message without such a stop, next to others of the same chat.
+_MAY_BE_MESSAGE = re.compile(rf"(?:午[前後] ?)?{_NUMBER}{{1,2}}[:：]{_NUMBER}{{2}}\t[^\t]+\t[^\t]+\Z")
+# A title between two rules, as in newsletters: ━━【１】お知らせ━━━━. Rules around Latin letters part quoted mail.
+_RULED = re.compile(
+    r"([─━―－‐=＝_＿~〜～*＊\-])\1{2,}+[ \u3000]*(?=[^。]*[ぁ-ヺ一-鿿])"
+    r"(?P<title>[^。\s─━=＝*＊\-][^。]{0,40}?)[ \u3000]*\1{3,}+\Z"
+)
+_CUT_HERE = re.compile("き ?り ?と ?り|切り?取り?|キ ?リ ?ト ?リ")
+# Gaps inside a name or a word whose characters are set apart part no columns: 青　木　　　誠, 構　　　造.
+_KANJI = "[一-鿿々]"
+_SURNAME = re.compile(rf"(?:\A|.*{_SPACE}){_KANJI}{_SPACE}{_KANJI}\Z")
+_GIVEN_NAME = re.compile(rf"{_KANJI}(?={_SPACE}|\Z)")
+_NAMED = re.compile(rf"[一-鿿々ぁ-ヺ]{{1,4}}{_SPACE}{{1,2}}[君様氏](?:{_SPACE}|\Z)")
+_HALF_OF_WORD = re.compile(rf"{_KANJI}(?:{_SPACE}{{2,}}(?!{_KANJI}(?:{_SPACE}{{2}}|\Z))|\Z)")
+_MAX_SPREAD = 4  # blanks
 _BRACKETED = re.compile(
     f"[{re.escape(OTHER_OPENERS)}＜<][^{re.escape(OTHER_CLOSERS)}＞>。]{{1,40}}[{re.escape(OTHER_CLOSERS)}＞>]\\Z"
 )
@@ -141,13 +157,21 @@ def shape_of(text: str, line: Line) -> str:
         return "page"
     if last - first <= 200 and content[-1].isdecimal() and _CONTENTS.search(content):
         return "contents"
+    if last - first <= 120 and content[0] == content[1:2] and _RULED.match(content):
+        return "separator" if _CUT_HERE.search(content) else "ruled"
     match = _SHAPE.match(text, first, last)
     if match is not None:
         assert match.lastgroup is not None
         return _NAMES[int(match.lastgroup[1:])]
-    if last - first <= 42 and content[0] in OPENERS and _BRACKETED.match(content):
+    if last - first <= 42 and (content[0] in OPENERS or content[0] == "＜") and _BRACKETED.match(content):
         return "bracketed"
     return ""
+
+
+def ruled_title(text: str, line: Line) -> tuple[int, int]:
+    """Where the title of a line of the shape "ruled" begins and ends."""
+    match = _RULED.match(text, line.first, line.last)
+    return match.span("title") if match else (line.first, line.last)
 
 
 def text_start(text: str, start: int, end: int) -> int:
@@ -172,7 +196,32 @@ def gaps_of(text: str, line: Line) -> Spans:
     content = text[line.first : line.last]
     if "\u3000\u3000" not in content and "  " not in content and " \u3000" not in content and "\u3000 " not in content:
         return ()
-    return tuple(match.span() for match in _GAP.finditer(text, line.first, line.last))
+    return tuple(
+        match.span()
+        for match in _GAP.finditer(text, line.first, line.last)
+        if not _is_spread(text, line, *match.span())
+    )
+
+
+def _is_spread(text: str, line: Line, start: int, end: int) -> bool:
+    """Whether a gap stands inside a name or a word whose characters are set apart, and not between two columns."""
+    if end - start > _MAX_SPREAD:
+        return False
+    before, after = text[max(line.first, start - 4) : start], text[end : min(line.last, end + 12)]
+    if _SURNAME.match(before) and _GIVEN_NAME.match(after):
+        return True
+    if start == line.first + 1 and "一" <= before <= "鿿" and _HALF_OF_WORD.match(after):
+        return True
+    return "一" <= before[-1] <= "鿿" and _NAMED.match(after) is not None
+
+
+def mark_messages(text: str, lines: Sequence[Line], visible: Sequence[int]) -> None:
+    """Give the rows of an exported chat the shape "message", once one of them is certainly a message."""
+    if any(lines[index].shape == "message" for index in visible):
+        for index in visible:
+            line = lines[index]
+            if line.shape == "row" and _MAY_BE_MESSAGE.match(text, line.first, line.last):
+                line.shape = "message"
 
 
 def ends_sentence(text: str, line: Line) -> bool:

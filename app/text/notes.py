@@ -20,8 +20,18 @@ _ADDRESS = re.compile(
 )
 _DAY = re.compile(
     rf"(?:[0-9０-９]{{4}}|(?:令和|平成|昭和){_SPACE}*{_NUMBER}{{1,3}}){_SPACE}*[年/.．－-]{_SPACE}*{_NUMBER}{{1,3}}"
-    rf"(?:{_SPACE}*[月/.．－-]{_SPACE}*{_NUMBER}{{1,3}})?{_SPACE}*日?(?:{_SPACE}*[（(].{{1,3}}[）)])?\Z"
+    rf"(?:{_SPACE}*[月/.．－-]{_SPACE}*{_NUMBER}{{1,3}})?{_SPACE}*(?:月吉)?日?(?:{_SPACE}*[（(].{{1,3}}[）)])?\Z"
 )
+# The number of a law under its title, and the laws that changed it: 条例第12号, 改正　平成17年12月22日条例第48号.
+_ENACTED = re.compile(
+    rf"(?:(?:最終|一部|全部)?改正{_SPACE}*)?(?:(?:令和|平成|昭和|大正|明治){_SPACE}*{_NUMBER}{{1,3}}年.{{0,12}}?日?{_SPACE}*)?"
+    rf"[^\s、。0-9０-９]{{0,12}}?(?:条例|規則|規程|要綱|要領|法律|政令|省令|府令|告示|訓令)第{_NUMBER}{{1,5}}号\Z"
+)
+# An organisation over the name of its member in the address of a letter.
+_ORGANISATION = re.compile(
+    r"\A(?:(?:株式|有限|合同|合資)会社|[（(][株有][）)]|.{0,12}法人)\S|(?:会社|[（(][株有][）)]|[部課係室局店院校所]|大学|協会|組合|銀行|センター|役場)\Z"
+)
+_NAMED_ADDRESS = re.compile(r"(?<![皆み]な)(?<![皆仕模多各異有同一王])(?:様|殿|御中)\Z")
 _SITTING = re.compile(
     rf"(?:午[前後]{_SPACE}*{_NUMBER}{{1,3}}{_SPACE}*時(?:{_SPACE}*{_NUMBER}{{1,3}}{_SPACE}*分)?{_SPACE}*"
     rf"(?:開議|開会|休憩|再開|散会|閉会|延会|閉議|終了){_SPACE}*+)+\Z"
@@ -37,7 +47,7 @@ _COLOPHON = re.compile("(?:底本|底本の親本|初出|入力|校正|公開)[�
 _SIGNED_BY = re.compile("(?:担当|文責|作成|記録|承認|お?問い?合わ?せ先?)(?:者|係)?(?=[\\s：:／/（(])")
 # Words and patterns of addresses and telephone numbers.
 _CONTACT = re.compile(
-    "〒|TEL|Tel|FAX|電話|内線|[Ee]?-?[Mm]ail|メール|https?://|[A-Za-z0-9]@[A-Za-z0-9]|[0-9]{2,4}-[0-9]{2,4}-[0-9]{3,4}"
+    "〒|TEL|Tel|FAX|電話|内線|[Ee]?-?[Mm]ail|メール(?!マガ)|https?://|[A-Za-z0-9]@[A-Za-z0-9]|[0-9]{2,4}-[0-9]{2,4}-[0-9]{3,4}"
 )
 
 
@@ -54,6 +64,16 @@ def is_sitting(content: str) -> bool:
 def is_letter_line(content: str) -> bool:
     """Whether a line of a letter is its addressee, its date, or a word that opens or closes it."""
     return (_ADDRESS.search(content) is not None and "。" not in content) or _DAY.match(content) is not None
+
+
+def is_enactment(content: str) -> bool:
+    """Whether a line under the title of a law is its number, or names a law that changed it."""
+    return _ENACTED.match(content) is not None
+
+
+def is_organisation(content: str, under: str) -> bool:
+    """Whether a line names the organisation of the person or department whom the line under it addresses."""
+    return _ORGANISATION.search(content) is not None and _NAMED_ADDRESS.search(under) is not None
 
 
 def is_mail(heads: list[str]) -> bool:

@@ -22,7 +22,7 @@ from app.text.characters import BLANKS, LINE_ENDS, plain_forms, widths
 from app.text.furniture import mark_furniture
 from app.text.graphemes import whole_spans
 from app.text.groups import Group
-from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, shape_of
+from app.text.line_shapes import MAX_LABEL_CHARACTERS, gaps_of, mark_messages, ruled_title, shape_of
 from app.text.lines import Line, lines_of
 from app.text.markup import markup_spans
 from app.text.tables import mark_csv
@@ -113,6 +113,7 @@ def structure_of(text: str, *, wrapped: bool = True) -> Structure:
     visible = [index for index, line in enumerate(lines) if line.first < line.last]
     for index in visible:
         lines[index].shape = shape_of(text, lines[index])
+    mark_messages(text, lines, visible)
     mark_furniture(text, lines, visible)
     for index in visible:
         line = lines[index]
@@ -212,6 +213,9 @@ def _omitted(
     first = lines[group.lines[0]]
     if first.first > start:
         spans.append((start, first.first))
+    if group.shape == "ruled":
+        begin, stop = ruled_title(text, first)
+        spans += [(first.first, begin), (stop, first.last)]
     for before, after in zip(group.lines, group.lines[1:], strict=False):
         cut = lines[before].last
         space = (

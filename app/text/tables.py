@@ -4,7 +4,7 @@ This module knows lines; `app.text.structure` decides about all other text.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from app.text.blocks import Spans
 from app.text.characters import BLANKS
@@ -17,6 +17,10 @@ _HEAD_WORDS = re.compile(
     "(?:区分|項目|種類|種別|名称|品名|氏名|役職|内容|対象|期限|期間|日時|日付|時間|時刻|場所|担当|備考|摘要|数量|単価|金額|料金|定員|所属"
     "|番号|No[.．]?|年度|科目|結果|判定|単位|回答|原因|対策|変更前|変更後|改正前|改正後|窓口|条件|出典|予算|決算|比較|増減)"
 )
+
+_NUMBERS = re.compile("[0-9０-９]+")
+_SERIES_END = re.compile("(?:便|回目?|期|年度?|月期?|日目?|号|組|班|週目?|学年|年生|[QＱ]|四半期)\\Z")
+_PART = re.compile("[^\u3000]+")
 
 # A cell with more characters holds sentences of its own: minutes in a form, an answer in a list of questions.
 _LONG_CELL = 100
@@ -94,6 +98,15 @@ def cells_of(text: str, line: Line, *, commas: bool) -> Spans:
     return tuple(cells)
 
 
+def parts_of(text: str, cell: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """The parts of a cell between its full-width spaces."""
+    start, end = cell
+    if start == end:
+        yield cell
+    for match in _PART.finditer(text, start, end):
+        yield match.span()
+
+
 def is_long(cell: tuple[int, int]) -> bool:
     """Whether a cell is a text of its own, and not one of the values that a row puts next to each other."""
     start, end = cell
@@ -108,6 +121,8 @@ def is_head(text: str, row: Spans, following: list[Spans]) -> bool:
     if sum(map(len, filled)) > 20 * len(filled) or any("。" in cell or _VALUED.search(cell) for cell in filled):
         return False
     named = sum(bool(_HEAD_WORDS.match(cell)) for cell in filled)
+    if _is_series(text, row, following[0]):
+        return True
     if any(_DIGIT.search(cell) for cell in filled):
         return named > 1 and named * 2 >= len(filled)
     below = any(_DIGIT.search(text[start:end]) for cells in following[:3] for start, end in cells)
@@ -115,3 +130,17 @@ def is_head(text: str, row: Spans, following: list[Spans]) -> bool:
         values = [text[start:end] for cells in following[:3] for start, end in cells[-1:] if start < end]
         return named == 2 or (named > 0 and bool(values) and all(map(_DIGIT.search, values)))
     return below or (named > 0 and named * 2 >= len(filled))
+
+
+def _is_series(text: str, row: Spans, below: Spans) -> bool:
+    """Whether all columns but the first have numbers of one kind, over values of another kind: 1便, 2便 over 7:40."""
+    names = [_NUMBERS.sub("0", text[start:end]) for start, end in row[1:]]
+    values = [_NUMBERS.sub("0", text[start:end]) for start, end in below[1:]]
+    return (
+        len(names) > 1
+        and len(set(names)) == 1
+        and "0" in names[0]
+        and _SERIES_END.search(names[0]) is not None
+        and names[0] not in values
+        and any("0" in value for value in values)
+    )

@@ -83,7 +83,7 @@ def test_tabs_part_the_cells_of_rows() -> None:
 def test_messages_of_a_chat_are_prose_and_rows_of_a_timetable_are_not() -> None:
     chat = "20:09\tおさだ\t銃なら4丁持ってます。玉は買わないと\n20:15\tさとう\t集合は9時でしたっけ\n"
     timetable = "9:00\t開会\t大ホール\n9:30\t講演\t2.5 号室\n"
-    assert [kind for kind, _ in kinds(chat)] == ["paragraph", "table-row"]
+    assert [kind for kind, _ in kinds(chat)] == ["paragraph", "paragraph"]
     assert [kind for kind, _ in kinds(timetable)] == ["table-row", "table-row"]
     assert sentences(chat) == [
         "20:09\tおさだ\t銃なら4丁持ってます。",
@@ -388,3 +388,151 @@ def test_long_texts_of_what_kinds_are_asked_of_do_not_hang(unit: str) -> None:
 @pytest.mark.timeout(60)
 def test_a_marked_line_of_nothing_but_gaps_does_not_hang() -> None:
     assert kinds("■" + "あ　" * 100_000 + "\n") == [("list-item", "■" + "あ　" * 99_999 + "あ")]
+
+
+def test_the_number_of_a_law_and_of_its_changes_are_notes_under_its_title() -> None:
+    text = "○駐車場条例\n平成９年３月25日\n条例第12号\n改正　平成17年12月22日条例第48号\n（目的）\n第１条　場所。\n"
+    assert kinds(text) == [
+        ("heading", "○駐車場条例"),
+        ("note", "平成９年３月25日"),
+        ("note", "条例第12号"),
+        ("note", "改正　平成17年12月22日条例第48号"),
+        ("heading", "（目的）"),
+        ("clause", "第１条　場所。"),
+    ]
+
+
+def test_a_circle_over_other_lines_is_a_heading_and_before_a_speech_or_in_a_list_none() -> None:
+    text = "会議録\n\n○欠席議員（１名）\n７番　木村　昇君\n○議長　開会します。\n○対象　会員\n○会費　無料\n"
+    assert kinds(text)[1:] == [
+        ("heading", "○欠席議員（１名）"),
+        ("paragraph", "７番　木村　昇君"),
+        ("paragraph", "○議長　開会します。"),
+        ("paragraph", "○対象　会員"),
+        ("paragraph", "○会費　無料"),
+    ]
+
+
+def test_a_title_that_begins_with_a_date_is_a_heading() -> None:
+    text = "2026年3月期　決算短信\n2025年11月7日\n売上高は次のとおりです。\n百億円となりました。\n"
+    assert kinds(text)[0] == ("heading", "2026年3月期　決算短信")
+
+
+@pytest.mark.parametrize("first", ["監査委員告示第11号", "○山田 一1)、鈴木 二2)", "2024年11月改訂（第3版）"])
+def test_a_number_is_a_title_at_the_beginning_and_authors_and_dates_are_none(first: str) -> None:
+    kind, _ = kinds(f"{first}\n監査の結果\n次のとおり公表する。\n以下に述べる。\n")[0]
+
+    assert (kind == "heading") is first.endswith("号")
+
+
+@pytest.mark.parametrize("rule", ["━", "=", "－", "＊"])
+def test_a_title_between_rules_is_a_heading_without_them(rule: str) -> None:
+    text = f"こんにちは。\n{rule * 3}【１】お知らせ{rule * 12}\n休館します。\n"
+    structure = structure_of(text)
+
+    assert [block.kind for block in structure.blocks] == ["paragraph", "heading", "paragraph"]
+    assert sentences(text) == ["こんにちは。", "【１】お知らせ", "休館します。"]
+
+
+def test_a_line_to_cut_along_is_furniture() -> None:
+    assert kinds("ご提出ください。\n-------きりとり-------\n氏名を書く。\n")[1] == (
+        "furniture",
+        "-------きりとり-------",
+    )
+
+
+def test_the_organisation_over_the_name_that_a_letter_addresses_is_a_note() -> None:
+    text = "川端商事株式会社\n営業部　佐藤様\n\nお世話になっております。\n十時に伺います。\nよろしくお願いします。\n"
+    assert [kind for kind, _ in kinds(text)] == ["note", "note", "paragraph", "paragraph", "paragraph"]
+
+
+def test_a_title_over_the_readers_whom_a_letter_addresses_is_a_heading() -> None:
+    text = "運動会のお知らせ\n保護者の皆様\n\n運動会を開きます。\n校庭です。\n弁当をお持ちください。\n"
+    assert [kind for kind, _ in kinds(text)][:2] == ["heading", "note"]
+
+
+def test_a_lucky_day_is_the_date_of_a_letter() -> None:
+    assert kinds("移転しました。\n\n令和７年11月吉日\n")[1] == ("note", "令和７年11月吉日")
+
+
+def test_different_symbols_are_headings_of_different_levels_and_not_a_list() -> None:
+    text = "■ご注意\n\n⚠警告\n●水をかけない\n　火事になります。\n"
+    assert [kind for kind, _ in kinds(text)] == ["heading", "heading", "heading", "paragraph"]
+
+
+def test_wide_angle_brackets_make_a_heading() -> None:
+    assert kinds("水を止めます。\n＜お願い＞\n・水をためてください\n")[1] == ("heading", "＜お願い＞")
+
+
+def test_a_newsletter_between_rules_is_no_signature() -> None:
+    assert kinds("━━━━━\n図書館メールマガジン　第52号\n━━━━━\nこんにちは。\n")[1][0] != "note"
+
+
+def test_all_messages_of_a_chat_are_paragraphs_though_some_have_no_full_stop() -> None:
+    text = "20:16\t鈴木\t会場は公園です。\n20:18\t佐藤\t了解しました\n20:31\t鈴木\t[スタンプ]\n"
+    assert [kind for kind, _ in kinds(text)] == ["paragraph"] * 3
+
+
+def test_a_timetable_with_three_columns_is_no_chat() -> None:
+    assert [kind for kind, _ in kinds("7:40\t市役所\t1番\n7:50\t病院\t2番\n")] == ["table-row"] * 2
+
+
+def rows(text: str) -> list[tuple[str, list[str]]]:
+    """The kind and the cells of each row."""
+    blocks = structure_of(text).blocks
+    return [(block.kind, [text[start:end] for start, end in block.cells]) for block in blocks if block.cells]
+
+
+def test_rows_that_begin_with_their_number_are_rows() -> None:
+    text = "No.  内容          担当  期限\n1    手順書の改訂  原田  10/24\n2    部品の手配    林    10/14\n"
+    assert rows(text) == [
+        ("table-head", ["No.", "内容", "担当", "期限"]),
+        ("table-row", ["1", "手順書の改訂", "原田", "10/24"]),
+        ("table-row", ["2", "部品の手配", "林", "10/14"]),
+    ]
+
+
+def test_single_spaces_part_the_cells_of_a_row_that_is_then_as_long_as_the_others() -> None:
+    text = "勤務　　　始業　　　終業\n日勤　　　午前８時　午後５時\n早番　　　午前６時　　　午後３時\n"
+    assert [cells for _, cells in rows(text)] == [
+        ["勤務", "始業", "終業"],
+        ["日勤", "午前８時", "午後５時"],
+        ["早番", "午前６時", "午後３時"],
+    ]
+
+
+def test_lines_with_single_spaces_below_the_head_of_a_table_are_its_rows() -> None:
+    text = "名称　　　位置　　　台数\n東口駐車場　東町一丁目　1,200台\n西口駐車場　西町三丁目　850台\n"
+    assert rows(text) == [
+        ("table-head", ["名称", "位置", "台数"]),
+        ("table-row", ["東口駐車場", "東町一丁目", "1,200台"]),
+        ("table-row", ["西口駐車場", "西町三丁目", "850台"]),
+    ]
+
+
+def test_columns_with_a_number_in_their_name_have_a_head() -> None:
+    text = "停留所   1便    2便\n市役所   7:40   9:20\n病院     7:48   9:28\n"
+    assert rows(text)[0] == ("table-head", ["停留所", "1便", "2便"])
+
+
+def test_rows_of_equal_values_have_no_head() -> None:
+    text = "一年   1組    2組\n二年   3組    4組\n三年   5組    6組\n"
+    assert [kind for kind, _ in rows(text)] == ["table-row"] * 3
+
+
+def test_a_gap_inside_a_name_or_a_word_parts_no_cells() -> None:
+    text = "市　　長　　　大　橋　　　進　君\n総務部長　　　林　　茂　君\n構　　造　　　木造　　　二階\n"
+    assert [cells for _, cells in rows(text)] == [
+        ["市　　長", "大　橋　　　進　君"],
+        ["総務部長", "林　　茂　君"],
+        ["構　　造", "木造", "二階"],
+    ]
+
+
+def test_the_days_of_the_week_are_cells() -> None:
+    assert rows("月　　火　　水　　休み\n○　　×　　○　　土日\n")[0][1] == ["月", "火", "水", "休み"]
+
+
+def test_a_line_of_prose_that_ends_with_a_particle_goes_on_below() -> None:
+    text = "先月、返却の遅れた本がありました。期限を\n守ってご返却ください。\n"
+    assert kinds(text) == [("paragraph", text.strip())]
