@@ -89,7 +89,9 @@ def is_plain_heading(groups: Groups, place: int, group: Group, width: int) -> bo
         return line.indent < 20 or line.edge > 3 * line.indent // 2
     if place and not groups.is_last(place):
         above, below = groups.all[place - 1], groups.all[place + 1]
-        alike = above.shape == below.shape != "" and groups.content(above)[0] == groups.content(below)[0]
+        alike = above.shape == below.shape != ""
+        if alike and above.shape == "symbol":
+            alike = groups.content(above)[0] == groups.content(below)[0]
         if above.kind == "heading" and alike:  # ■日時 / 8月2日 / ■場所: what it heads
             return False
     before, after = groups.near(place, -1), groups.near(place, 1)

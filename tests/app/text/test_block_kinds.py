@@ -460,6 +460,11 @@ def test_different_symbols_are_headings_of_different_levels_and_not_a_list() -> 
     assert [kind for kind, _ in kinds(text)] == ["heading", "heading", "heading", "paragraph"]
 
 
+def test_the_line_between_two_numbered_headings_is_no_heading() -> None:
+    text = "議事録\n\n１．日時\n\n令和７年６月18日から\n\n２．議題\n訓練を行う。\n"
+    assert kinds(text)[2] == ("paragraph", "令和７年６月18日から")
+
+
 def test_wide_angle_brackets_make_a_heading() -> None:
     assert kinds("水を止めます。\n＜お願い＞\n・水をためてください\n")[1] == ("heading", "＜お願い＞")
 
