@@ -8,6 +8,7 @@ not know HTTP beyond the bytes.
 import json
 import re
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, NoReturn, TypeVar, get_args
 
@@ -110,18 +111,29 @@ def _no_constants(what: str, name: str) -> NoReturn:
     raise MalformedBody(f"The {what} holds {name}, which is not JSON; only finite numbers are allowed.")
 
 
-def explain(error: ValidationError, name_of: Callable[[str], str] | None = None, *, most: int | None = None) -> str:
+def explain(
+    error: ValidationError,
+    name_of: Callable[[str], str] | None = None,
+    *,
+    most: int | None = None,
+    of: type[BaseModel] | None = None,
+) -> str:
     """The errors in the values of settings or a file, without repeating the values.
 
     Args:
         name_of: the name to show for a field; without it, the dotted path to the value.
         most: the most errors to show; without it, all.
+        of: the model that the values are not; with it, an unknown name is said with the known ones that are like it.
     """
     parts = []
     for item in _own_errors(error.errors(include_url=False, include_input=False))[:most]:
         message = _words(item)
+        if of is not None and item["type"] == "extra_forbidden":
+            known = _fields_at(item["loc"], of)
+            like = get_close_matches(str(item["loc"][-1]), known, n=1)
+            message = f"is no key; perhaps {like[0]} is meant" if like else f"is no key; allowed are {', '.join(known)}"
         where = ".".join(map(str, item["loc"])) if name_of is None else name_of(str(next(iter(item["loc"]), "")))
-        joined = f"{where} {message}" if message.startswith("must ") else f"{where}: {message}"
+        joined = f"{where} {message}" if message.startswith(("must ", "is ")) else f"{where}: {message}"
         parts.append(joined if item["loc"] else message)
     return "; ".join(parts) + "."
 
@@ -161,6 +173,8 @@ def _words(detail: ErrorDetails) -> str:
     """What is wrong with a value, without the names of our classes and pydantic's own words."""
     if detail["type"] in ("model_type", "dict_type"):
         return "must be an object of names and values"
+    if detail["type"] == "missing":
+        return "is missing"
     message = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
     return _SUBJECT.sub("must ", message)
 

@@ -93,16 +93,25 @@ def read_checkpoint(directory: Path) -> tuple[BigBirdConfig, Mapping[str, Tensor
         CheckpointError: there are no weights, the family is another one, or a .bin holds more than tensors.
     """
     document = read_config(directory)
-    if document.get("model_type") != "big_bird":
-        raise CheckpointError(
-            f"{directory} holds a {document.get('model_type')!r} model, and only a big_bird can be trained; `nagayomi "
-            "warm-start` turns a BERT, RoBERTa or XLM-R into one."
-        )
+    refuse_other_families(document, str(directory))
     refuse_full_attention(document)
     weights = read_weights(directory)
     if not any(name.startswith("bert.") for name in weights):  # transformers saves an encoder alone without the prefix
         weights = {f"bert.{name}": tensor for name, tensor in weights.items()}
     return BigBirdConfig(**document), weights
+
+
+def refuse_other_families(document: Mapping[str, Any], checkpoint: str) -> None:
+    """Refuse to train another encoder than a BigBird.
+
+    Raises:
+        CheckpointError: its config.json names another family.
+    """
+    if document.get("model_type") != "big_bird":
+        raise CheckpointError(
+            f"{checkpoint} holds a {document.get('model_type')!r} model, and only a big_bird can be trained; `nagayomi "
+            "warm-start` turns a BERT, RoBERTa or XLM-R into one."
+        )
 
 
 def refuse_full_attention(document: Mapping[str, Any]) -> None:

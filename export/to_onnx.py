@@ -86,6 +86,7 @@ def export(checkpoint: str, out: Path, options: ExportOptions) -> Manifest:
     """
     _check_layout(options)
     source = _read(locate(checkpoint), options)
+    _check_labels(source.model.config, options)
     name = Path(checkpoint).name if Path(checkpoint).is_dir() else checkpoint
     return _write(source, _described(source, name, options), out, options)
 
@@ -99,6 +100,26 @@ def _check_layout(options: ExportOptions) -> None:
         raise CheckpointError("The padded layout has shapes that depend on data, which GPUs cannot plan for.")
     if options.task == "evidence":
         raise CheckpointError("The padded layout is for optimum, which has no class for evidence; export it as packed.")
+
+
+def _check_labels(config: Any, options: ExportOptions) -> None:
+    """Refuse a classifier to whose logits the service's softmax would give other scores than they were trained for.
+
+    Raises:
+        CheckpointError: its labels exclude no other label, or there is only one.
+    """
+    if options.task != "classify" or options.layout == "padded":
+        return
+    if config.num_labels == 1:
+        raise CheckpointError(
+            "The checkpoint has one label, and a classifier needs at least two: its scores are a softmax over the "
+            "labels. --task rerank serves a single logit, as its sigmoid."
+        )
+    if config.problem_type in ("multi_label_classification", "regression"):
+        raise CheckpointError(
+            f"config.json names the problem_type {config.problem_type!r}, and a classifier of the service gives each "
+            "text one label: its scores are a softmax over the labels. --layout padded exports it for other programs."
+        )
 
 
 def _read(directory: Path, options: ExportOptions) -> _Source:

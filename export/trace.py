@@ -18,7 +18,6 @@ import onnx
 import onnx_ir
 import torch
 from onnx import TensorProto, helper
-from safetensors.torch import save_file
 from torch import Tensor
 
 from app.block_tables import RANDOM_PLAN_FILE, AttentionLayout
@@ -33,9 +32,9 @@ from export.padded import PaddedBigBird, PaddedModel, padded_inputs
 from export.random_plan import random_plan, save_random_plan
 from export.spans import expand
 from export.stored_weights import SCALE, WeightType, to_stored
+from export.weights_file import WEIGHTS_FILE, write_weights
 
 OPSET = 20  # the first with Gelu; the standard Attention op of 23 is 30 % slower on CPU than the MatMuls written out
-WEIGHTS_FILE = "model.safetensors"
 GPU_FILE = "model.fp16.onnx"
 GPU_PRECISION = "fp16; layer norms, softmaxes and logits fp32"
 Shape = dict[int, Any]  # the dimensions of an input that vary
@@ -46,8 +45,7 @@ def write_graph(
     model: EncoderModel, out: Path, layout: Layout, pattern: AttentionPattern = "hf-eval", weights: WeightType = "fp32"
 ) -> list[str]:
     """Write model.onnx and the weights next to it (and random_plan.npz). Returns the names of the files."""
-    save_file(to_stored(model.state_dict(), weights), out / WEIGHTS_FILE, metadata={"format": "pt"})
-    (out / WEIGHTS_FILE).chmod(0o644)  # from safetensors only its owner can read it; a service may be another user
+    write_weights(to_stored(model.state_dict(), weights), out)
     files = [MODEL_FILE, WEIGHTS_FILE]
     if layout == "packed":
         attention = attention_layout(model, pattern)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from app.errors import InvalidInput
 from app.streams import run_module
 from export.checkpoint import json_object, read_config, read_weights
+from export.weights_file import write_weights
 
 # What config.json notes about the meaning of a checkpoint's inputs and outputs.
 _MEANINGS = ("task", "segmenter", "normaliser", "overlap_token_type", "sentence_token_types", "sentence_weights")
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check_alike(args.first, args.second)
     mean = mean_of(read_weights(args.first), read_weights(args.second))
     args.out.mkdir(parents=True, exist_ok=True)
-    save_file(mean, args.out / "model.safetensors")
+    write_weights(mean, args.out)
     for name in ("config.json", "tokenizer.json"):
         shutil.copyfile(args.second / name, args.out / name)
     return 0

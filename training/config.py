@@ -173,7 +173,7 @@ def read_values(path: Path, overrides: list[str]) -> dict[str, Any]:
         ConfigError: no readable TOML file, or an override without an equals sign or with an unknown path.
     """
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"The configuration {path} cannot be read: {error}") from error
     for override in overrides:
@@ -205,7 +205,7 @@ def parse(kind: type[Config], path: Path, overrides: list[str]) -> Config:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path.name}: {explain(error)}") from error
+        raise ConfigError(f"{path.name}: {explain(error, of=kind)}") from error
 
 
 def read_config(path: Path, overrides: list[str]) -> FinetuneConfig:

@@ -1,8 +1,10 @@
 """Readers of the data sets. Each gives the plain examples that fine-tuning and evaluation share.
 
-This module knows file formats and splits, and does not know tokens or models. Files may be plain or gzip-compressed.
+This module knows file formats and splits, and does not know tokens or models. Files may be plain or gzip-compressed,
+with or without a byte order mark.
 """
 
+import csv
 import gzip
 import hashlib
 import json
@@ -24,6 +26,7 @@ from training.config import ContextUnit
 
 Item = TypeVar("Item")
 
+UTF_8 = "utf-8-sig"  # a byte order mark, which Windows programs write, is no part of the content
 _TITLE_MARK = " [SEP] "
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # UTF-8 has no other way to write one
 SUMMARY_SENTENCES = 3  # sentences in the summaries that are scored against a reference
@@ -91,7 +94,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
 def opened(path: Path) -> Iterator[TextIO]:
     """Open a text file, plain or compressed. Errors while it is read become a DataError."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with gzip.open(path, "rt", encoding=UTF_8) if path.suffix == ".gz" else path.open(encoding=UTF_8) as file:
             yield file
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8: {error}.") from error
@@ -119,16 +122,14 @@ def sample(items: Sequence[Item], limit: int | None) -> list[Item]:
 def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionExample]:
     """SQuAD JSON (JaQuAD, JSQuAD and a user's own): a file or a folder of files.
 
+    A file holds articles, or questions that each bring their context, as `datasets` holds SQuAD: JSONL or a list.
     With `context="article"` the paragraphs of one title, over all files, are joined by blank lines to one context,
     and the start of every answer is moved accordingly. The `title [SEP] ` of JSQuAD's paragraphs stands once, in front.
     An answer without text is none, as some writers of SQuAD 2 mark questions without an answer.
     """
     articles: dict[str, list[dict[str, Any]]] = {}
     for file in files_under(path, "*.json"):
-        document = read_json(file)
-        if not isinstance(document, dict) or not isinstance(document.get("data"), list):
-            raise DataError(f'{file}: SQuAD JSON has a list under "data".')
-        for number, article in enumerate(document["data"]):
+        for number, article in enumerate(_articles(file)):
             _check_article(article, f"{file}, article {number}")
             # Articles without a title are never joined.
             articles.setdefault(article.get("title") or f"{file} {number}", []).extend(article["paragraphs"])
@@ -144,6 +145,45 @@ def read_squad(path: Path, context: ContextUnit = "paragraph") -> list[QuestionE
                     answers = tuple((answer, at + shift if at >= first else at) for answer, at in answers)
                 examples.append(QuestionExample(str(qa["id"]), qa["question"], text, answers, title))
     return examples
+
+
+def _articles(file: Path) -> list[Any]:
+    """What a file has under "data", not yet checked; questions that each bring their context become articles."""
+    try:
+        content = read_json(file)
+    except DataError as error:
+        if not isinstance(error.__cause__, json.JSONDecodeError) or error.__cause__.msg != "Extra data":
+            raise
+        content = [record for _, record in read_jsonl(file)]
+    entries = content
+    if isinstance(content, dict):
+        entries = [content] if "context" in content else content.get("data")
+    bring_contexts = isinstance(entries, list) and any(isinstance(one, dict) and "context" in one for one in entries)
+    if not isinstance(entries, list) or (entries is content and not bring_contexts):
+        raise DataError(f'{file}: SQuAD JSON has a list under "data", or is a list of questions with their "context".')
+    if not bring_contexts:
+        return entries
+    contexts: dict[tuple[str, str], list[dict[str, Any]]] = {}  # the questions about each
+    for number, entry in enumerate(entries):
+        title, context, qa = _with_its_context(entry, number, f"{file}, question {number}")
+        contexts.setdefault((title, context), []).append(qa)
+    return [
+        {"title": title, "paragraphs": [{"context": context, "qas": qas}]} for (title, context), qas in contexts.items()
+    ]
+
+
+def _with_its_context(entry: Any, number: int, where: str) -> tuple[str, str, dict[str, Any]]:
+    """(title, context, entry of "qas") of one question."""
+    context, title = (entry.get("context"), entry.get("title") or "") if isinstance(entry, dict) else (None, "")
+    if not isinstance(context, str) or not isinstance(title, str) or not isinstance(entry.get("question"), str):
+        raise DataError(f'{where}: every question has the texts "question" and "context", and "answers".')
+    answers = entry.get("answers")
+    if isinstance(answers, dict):
+        texts, starts = answers.get("text"), answers.get("answer_start")
+        if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+            raise DataError(f'{where}: "answers" holds two lists of one length, "text" and "answer_start".')
+        answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
+    return title, context, {"id": entry.get("id", number), "question": entry["question"], "answers": answers or []}
 
 
 def _joined(title: str, texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -214,16 +254,33 @@ def _list_in(record: Any, key: str, where: str) -> list[Any]:
 
 
 def read_labelled(path: Path) -> list[LabelledText]:
-    """JSONL of {text, label}."""
+    """JSONL of {text, label}, or CSV or TSV whose first line names these columns."""
+    is_table = path.name.removesuffix(".gz").endswith((".csv", ".tsv"))
     examples = []
-    for where, record in read_jsonl(path):
-        if not isinstance(record, dict) or not isinstance(record.get("text"), str) or "label" not in record:
-            raise DataError(f'{where}: every line is an object with "text" and "label".')
+    for where, record in _rows(path) if is_table else read_jsonl(path):
+        if not isinstance(record, dict) or not isinstance(record.get("text"), str) or record.get("label", "") == "":
+            what = 'row has the columns "text" and "label"' if is_table else 'line is an object with "text" and "label"'
+            raise DataError(f"{where}: every {what}.")
+        if not record["text"].strip():
+            raise DataError(f"{where}: the text is empty.")
         label = record["label"]
         if not isinstance(label, str | int) or isinstance(label, bool):
             raise DataError(f"{where}: the label is {json.dumps(label)}; it must be a text or a whole number.")
         examples.append(LabelledText(record["text"], str(label)))
     return examples
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """(where, record) of every row of a table, by the columns that its first line names."""
+    csv.field_size_limit(2**31 - 1)  # a cell may hold a whole document
+    with opened(path) as file:
+        delimiter = "\t" if ".tsv" in path.suffixes else ","
+        rows = csv.DictReader(file, delimiter=delimiter, restval="", strict=True)
+        try:
+            for record in rows:
+                yield f"{path}, line {rows.line_num}", record
+        except csv.Error as error:
+            raise DataError(f"{path}, line {rows.reader.line_num}: not a table ({error}).") from error
 
 
 def read_summaries(path: Path) -> list[SummaryExample]:

@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.data import DataError, QuestionExample, files_under
+from training.data import UTF_8, DataError, QuestionExample, files_under
 
 _PART = "\n=====\n"
 
@@ -107,7 +107,7 @@ def marked_texts(path: Path) -> list[MarkedText]:
 
 def _read(file: Path, name: str) -> ReadingDocument:
     try:
-        raw = file.read_text(encoding="utf-8")
+        raw = file.read_text(encoding=UTF_8)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read: {error}") from error
     parts = raw.split(_PART)

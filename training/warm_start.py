@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 from transformers import BigBirdConfig
@@ -24,6 +23,7 @@ from transformers import BigBirdConfig
 from app.types import NormaliserName, SegmenterName
 from export.checkpoint import CheckpointError, locate, read_config, read_weights
 from export.tokenizer_files import read_tokenizer
+from export.weights_file import write_weights
 from training.corpus import texts_under
 from training.pruned_vocabulary import WarmStartError, pruned
 
@@ -238,7 +238,7 @@ def warm_start(
     config.pad_token_id = kept.index(source.config["pad_token_id"])
     weights = bigbird_weights(source, kept, positions, token_types)
     out.mkdir(parents=True, exist_ok=True)
-    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    write_weights(weights, out)
     document = config.to_dict() | {
         "architectures": ["BigBirdModel"],
         "nagayomi": {"segmenter": segmenter, "normaliser": normaliser},

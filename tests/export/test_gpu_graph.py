@@ -25,7 +25,8 @@ from export.gpu_graph import mixed_precision, settle_shapes
 from export.model import BigBird, packed_inputs
 from export.sharp import sharp_model
 from export.to_onnx import ExportOptions, add_gpu_graph, export
-from export.trace import GPU_FILE, WEIGHTS_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
+from export.trace import GPU_FILE, attention_layout, point_weights_at, trace_packed, write_gpu_graph
+from export.weights_file import WEIGHTS_FILE
 from tests.export.graphs import Inputs, session
 
 TOGETHER = (705, 64, 65, 1500)

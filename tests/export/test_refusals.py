@@ -10,10 +10,12 @@ import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import models
+from transformers import BigBirdConfig
 
 from app.cli import main
 from export import to_onnx
 from export.folder import written_whole
+from export.model import BigBird
 from tests.export.tiny import TEXT_SETTINGS, save_tiny_checkpoint, tiny_model
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
@@ -109,6 +111,35 @@ def test_a_wrong_checkpoint_gets_one_line_and_nothing_is_written(
     assert sorted(checkpoint.parent.iterdir()) == before
 
 
+def _classifier(folder: Path, labels: int, problem_type: str | None) -> Path:
+    document = tiny_model("classify").config.to_dict()
+    names = {number: f"LABEL_{number}" for number in range(labels)}
+    own = {"id2label": names, "label2id": {name: number for number, name in names.items()}}
+    config = BigBirdConfig(**{**document, **own, "problem_type": problem_type})
+    return save_tiny_checkpoint(folder, BigBird(config, "classify"), TEXT_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem_type", "words"),
+    [
+        (3, "multi_label_classification", "names the problem_type 'multi_label_classification', and a classifier"),
+        (2, "regression", "names the problem_type 'regression', and a classifier"),
+        (1, "regression", "has one label, and a classifier needs at least two"),
+        (1, None, "has one label, and a classifier needs at least two"),
+    ],
+)
+def test_scores_that_are_no_softmax_are_not_served_as_one(
+    labels: int, problem_type: str | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = _classifier(tmp_path / "checkpoint", labels, problem_type)
+    command = ["export", "--checkpoint", str(checkpoint), "--task", "classify", "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    err = capsys.readouterr().err
+    assert (words in err, err.count("\n")) == (True, 1), err
+    assert not (tmp_path / "out").exists()
+    assert main([*command, "--layout", "padded"]) == 0
+
+
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
@@ -119,7 +150,7 @@ def test_a_wrong_checkpoint_gets_one_line_and_nothing_is_written(
             "metadata.json has the unknown key 'license'; allowed are doc_stride, label_names, licence,",
         ),
         (b'{"doc_stride": 0}', "doc_stride must be greater than or equal to 1"),
-        (b'{"training_data": [{"name": "x"}]}', "licence: Field required"),
+        (b'{"training_data": [{"name": "x"}]}', "licence is missing"),
         (b'{"training_data": ["x"]}', "the metadata has the wrong form"),
         (b'{"metrics": [{"n": -1}]}', "must be greater than or equal to 0"),
     ],

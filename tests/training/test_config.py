@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def test_the_projects_own_configs_are_valid(file: Path) -> None:
     read(file, [])
 
 
+def test_the_example_of_the_documentation_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    config = read_config(_config(tmp_path, example), ["sets.0.max_tokens=1024"])
+    assert (config.task, config.sets) == (
+        "classify",
+        (DataSet(reader="labelled", data="topics.csv", max_tokens=1024),),
+    )
+
+
 def test_values_and_overrides(tmp_path: Path) -> None:
     file = _config(tmp_path, "epochs = 2\n" + MINIMAL + SET)
     overrides = ["layers=3", "learning_rate=1e-4", "seed=7", "sets.1.share=2", "sets.1.context=article"]
@@ -37,12 +48,13 @@ def test_values_and_overrides(tmp_path: Path) -> None:
     ("text", "overrides", "message"),
     [
         ("task = ", [], "cannot be read"),
-        ('task = "qa"\ntokenizer = "t"\n', [], "sets: Field required"),
+        ('task = "qa"\ntokenizer = "t"\n', [], "run.toml: sets is missing."),
         (MINIMAL, ["sets=[]"], "sets must have at least 1 item"),
-        (MINIMAL, ["sets=[{reader='squad'}]"], "sets.0.data: Field required"),
-        ("layer = 3\n" + MINIMAL, [], "layer: Extra inputs are not permitted"),
-        (MINIMAL + "share_ = 3\n", [], "sets.0.share_: Extra inputs are not permitted"),
-        (MINIMAL, ["layer=3"], "layer: Extra inputs are not permitted"),
+        (MINIMAL, ["sets=[{reader='squad'}]"], "run.toml: sets.0.data is missing."),
+        ("layer = 3\n" + MINIMAL, [], "layer is no key; perhaps layers is meant."),
+        (MINIMAL + "share_ = 3\n", [], "sets.0.share_ is no key; perhaps share is meant."),
+        (MINIMAL, ["chekpoint=a"], "chekpoint is no key; perhaps checkpoint is meant."),
+        (MINIMAL, ["sets.0.zzz=1"], "sets.0.zzz is no key; allowed are reader, data, texts_share, share, max_tokens,"),
         (MINIMAL, ["layers"], "--set takes KEY=VALUE, not 'layers'"),
         (MINIMAL, ["sets.1.share=1"], "--set sets.1.share: run.toml has no such key."),
         (MINIMAL, ["sets.a.share=1"], "--set sets.a.share: run.toml has no such key."),
@@ -92,7 +104,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 def test_a_wrong_key_of_a_data_set_is_all_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(_config(tmp_path, MINIMAL + "share_ = 3\n"), [])
-    assert str(caught.value) == "run.toml: sets.0.share_: Extra inputs are not permitted."
+    assert str(caught.value) == "run.toml: sets.0.share_ is no key; perhaps share is meant."
 
 
 def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
@@ -102,6 +114,10 @@ def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
     file.write_bytes(b'task = "\xe9"')
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config(file, [])
+
+
+def test_a_byte_order_mark_is_no_part_of_a_configuration(tmp_path: Path) -> None:
+    assert read_config(_config(tmp_path, "\ufeff" + MINIMAL), []) == read_config(_config(tmp_path, MINIMAL), [])
 
 
 PRETRAINING = 'corpus = true\ntokenizer = "t.json"\n'
@@ -131,7 +147,7 @@ def test_tables_and_their_overrides(tmp_path: Path) -> None:
         ("micro_batch_tokens=0", "micro_batch_tokens must be greater than or equal to 1"),
         ("mask_rate=0", "mask_rate must be greater than 0"),
         ("steps=0", "steps must be greater than or equal to 1"),
-        ("task=qa", "task: Extra inputs are not permitted"),
+        ("task=qa", "task is no key; "),
     ],
 )
 def test_errors_in_a_pre_training_configuration_are_sentences(override: str, message: str, tmp_path: Path) -> None:

@@ -113,6 +113,68 @@ def test_squad_by_article_moves_the_answers(tmp_path: Path) -> None:
     assert [e.answers[0][1] for e in examples if e.question == "橋は?"] == [25]
 
 
+def _row(number: int, title: str, context: str, answer: str) -> dict[str, object]:
+    starts = [context.index(answer)] if answer else []
+    lists = {"text": [answer] if answer else [], "answer_start": starts}
+    return {"id": f"q{number}", "title": title, "context": context, "question": f"{number}?", "answers": lists}
+
+
+ROWS = [
+    _row(0, "京都", "京都は千年の都。𠮷田神社がある。", "𠮷田神社"),
+    _row(1, "大阪", "大阪城がある。", "大阪城"),
+    _row(2, "京都", "鴨川が流れる。", ""),
+    _row(3, "京都", "京都は千年の都。𠮷田神社がある。", "千年"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", "\n".join(map(json.dumps, ROWS))),
+        ("a.json", "\n".join(map(json.dumps, ROWS))),  # as datasets.Dataset.to_json writes it
+        ("a.json", json.dumps(ROWS)),
+        ("a.json", "\ufeff" + json.dumps({"version": "v2.0", "data": ROWS}, ensure_ascii=False)),
+    ],
+)
+def test_questions_may_bring_their_contexts(name: str, content: str, tmp_path: Path) -> None:
+    file = _bytes(tmp_path / name, content.encode())
+    kyoto, kamo = "京都は千年の都。𠮷田神社がある。", "鴨川が流れる。"
+    assert read_squad(file) == [
+        QuestionExample("q0", "0?", kyoto, (("𠮷田神社", 8),), "京都"),
+        QuestionExample("q3", "3?", kyoto, (("千年", 3),), "京都"),
+        QuestionExample("q2", "2?", kamo, (), "京都"),
+        QuestionExample("q1", "1?", "大阪城がある。", (("大阪城", 0),), "大阪"),
+    ]
+    assert {(e.id, e.context) for e in read_squad(file, "article")} == {
+        *((f"q{number}", f"{kyoto}\n\n{kamo}") for number in (0, 2, 3)),
+        ("q1", "大阪城がある。"),
+    }
+
+
+def test_one_question_is_a_file_too(tmp_path: Path) -> None:
+    row = {"question": "何?", "context": "京都", "answers": {"text": [], "answer_start": []}}
+    file = write_json(tmp_path / "a.json", row)
+    assert read_squad(file) == [QuestionExample("0", "何?", "京都", (), f"{file} 0")]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"context": 1}, 'question 3: every question has the texts "question" and "context", and "answers".'),
+        ({"question": None}, 'question 3: every question has the texts "question" and "context", and "answers".'),
+        ({"title": 5}, "question 3: "),
+        ({"answers": {"text": ["千年"], "answer_start": []}}, 'question 3: "answers" holds two lists of one length'),
+        ({"answers": {"text": "千年", "answer_start": 3}}, 'question 3: "answers" holds two lists of one length'),
+        ({"answers": {"text": ["千年"], "answer_start": [4]}}, "question q3: the answer '千年' is not at character 4"),
+        ({"answers": [{"text": "千年", "answer_start": 4}]}, "question q3: the answer '千年' is not at character 4"),
+    ],
+)
+def test_a_question_that_is_wrong_is_named(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_squad(write_json(tmp_path / "a.json", [*ROWS[:3], {**ROWS[3], **change}]))
+    assert message in str(caught.value)
+
+
 def test_an_article_may_go_on_in_another_file(tmp_path: Path) -> None:
     first, second = ARTICLES["京都"]
     write_json(tmp_path / "1.json", squad({"京都": [first]}))
@@ -222,6 +284,51 @@ def test_missing_files_are_said_in_words(tmp_path: Path) -> None:
 def test_labelled_texts(tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "a.jsonl", [{"text": "甲", "label": "A"}, {"text": "乙", "label": 1}])
     assert read_labelled(file) == [LabelledText("甲", "A"), LabelledText("乙", "1")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", 'text,label\n甲,A\n"乙、""丙""\n丁",1\n'),
+        ("a.csv", '\ufefflabel,id,text\r\nA,1,甲\r\n1,2,"乙、""丙""\r\n丁"\r\n'),
+        ("a.tsv", 'text\tlabel\n甲\tA\n"乙、""丙""\n丁"\t1\n'),
+        ("a.jsonl", '\ufeff{"text": "甲", "label": "A"}\n{"text": "乙、\\"丙\\"\\n丁", "label": 1}\n'),
+    ],
+)
+def test_labelled_texts_of_a_table_or_with_a_byte_order_mark(name: str, content: str, tmp_path: Path) -> None:
+    texts = [LabelledText("甲", "A"), LabelledText('乙、"丙"\n丁', "1")]
+    assert read_labelled(_bytes(tmp_path / name, content.encode())) == texts
+    assert read_labelled(_bytes(tmp_path / f"{name}.gz", gzip.compress(content.encode()))) == texts
+
+
+def test_a_cell_may_hold_a_whole_document(tmp_path: Path) -> None:
+    file = _bytes(tmp_path / "a.csv", f"text,label\n{'長' * 200_000},A\n".encode())
+    assert [len(example.text) for example in read_labelled(file)] == [200_000]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "本文,分類\n甲,A\n", 'a.csv, line 2: every row has the columns "text" and "label".'),
+        ("a.csv", "text,label\n甲\n", 'a.csv, line 2: every row has the columns "text" and "label".'),
+        ("a.csv", "text,label\n甲,A\n乙,\n", 'a.csv, line 3: every row has the columns "text" and "label".'),
+        ("a.csv", 'text,label\n甲,A\n"乙"丙,B\n', "a.csv, line 3: not a table ("),
+        ("a.csv", 'text,label\n"甲,A\n', "a.csv, line 2: not a table ("),
+        ("a.csv", "text,label\n　,A\n", "a.csv, line 2: the text is empty."),
+        ("a.jsonl", '{"text": "甲", "label": "A"}\n{"text": "\\n", "label": "A"}\n', "line 2: the text is empty."),
+    ],
+)
+def test_rows_that_are_no_labelled_texts_are_said_with_their_line(
+    name: str, content: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_labelled(_bytes(tmp_path / name, content.encode()))
+    assert message in str(caught.value)
+
+
+def test_a_table_in_another_encoding_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.csv is not UTF-8"):
+        read_labelled(_bytes(tmp_path / "a.csv", "text,label\n甲,A\n".encode("cp932")))
 
 
 def test_summaries_from_sentences_or_text(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        help="SQuAD JSON (file or folder), or JSONL; with --suite, the folder of data sets (default: data)",
+        help="SQuAD JSON (file or folder), JSONL or CSV; with --suite, the folder of data sets (default: data)",
     )
     parser.add_argument(
         "--context",
@@ -54,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reader",
         choices=list(dict.fromkeys(reader for readers in READERS.values() for reader in readers)),
-        help="format of --data; default: SQuAD JSON, or JSONL of {text, label} or of {sentences or text, summary}, "
-        "scored whole. reading-set: documents with answerable and unanswerable questions, and with marked sentences",
+        help="format of --data; default: SQuAD JSON, JSONL or CSV of {text, label}, or JSONL of {sentences or text, "
+        "summary}, scored whole. reading-set: documents with answerable and unanswerable questions, and with marked "
+        "sentences",
     )
     parser.add_argument(
         "--held-out-percent",

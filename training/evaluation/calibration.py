@@ -99,6 +99,19 @@ def fit_temperature(items: Sequence[Scored], served_at: float) -> float:
     return round(served_at * float(np.exp(best.x)), 3)
 
 
+def check_can_fit(has_answer: Sequence[bool], where: str) -> None:
+    """Refuse questions on which no threshold of answerability can be fitted.
+
+    Raises:
+        DataError: all questions are answerable, or none is.
+    """
+    if all(has_answer) or not any(has_answer):
+        raise DataError(
+            "Fitting a threshold of answerability needs questions with an answer and questions without one; of the "
+            f"{len(has_answer)} {where}, {sum(has_answer)} have an answer."
+        )
+
+
 def fit_answerability(items: Sequence[Scored]) -> float:
     """The threshold of `score_diff` that best separates answerable from unanswerable questions, by balanced accuracy.
 
@@ -109,11 +122,7 @@ def fit_answerability(items: Sequence[Scored]) -> float:
         DataError: all questions are answerable, or none is.
     """
     has_answer = np.array([bool(item.wanted) for item in items], dtype=np.bool_)
-    if has_answer.all() or not has_answer.any():
-        raise DataError(
-            "Fitting a threshold of answerability needs questions with an answer and questions without one; of the "
-            f"{len(items)} in the half of the documents for fitting, {int(has_answer.sum())} have an answer."
-        )
+    check_can_fit(has_answer.tolist(), "in the half of the documents for fitting")
     diffs = np.array([item.score_diff for item in items])
     order = np.argsort(diffs, kind="stable")
     ranked, answered = diffs[order], has_answer[order]

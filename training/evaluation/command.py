@@ -7,7 +7,8 @@ data and hands it to predictions.py, scores.py and the writers of reports. It do
 import argparse
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +28,13 @@ from training.evaluation.arguments import (
     command,
     data_name,
 )
-from training.evaluation.calibration import fit_answerability, fit_temperature, rescaled, with_half_to_fit_on
+from training.evaluation.calibration import (
+    check_can_fit,
+    fit_answerability,
+    fit_temperature,
+    rescaled,
+    with_half_to_fit_on,
+)
 from training.evaluation.model_card import record, record_temperature, record_threshold
 from training.evaluation.predictions import (
     Choice,
@@ -58,6 +65,7 @@ from training.reading_set import MarkedText, grouped_by_style, marked_texts, rea
 __all__ = ["add_arguments", "run"]
 
 Item = TypeVar("Item")
+SHOWN_LABELS = 10
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ def _scored_part(items: Sequence[Item], characters: Callable[[Item], int], args:
     return sample(kept, args.limit)
 
 
-async def _ask(args: argparse.Namespace, data: Data) -> Answered:
+async def _ask(args: argparse.Namespace, data: Data, directory: Path) -> Answered:
     async with Service.open(evaluation_settings(args.model_store), tasks=[args.task]) as service:
         if data.questions:
             items = await ask_questions(service, args.model, data.questions)
@@ -131,11 +139,38 @@ async def _ask(args: argparse.Namespace, data: Data) -> Answered:
             others = await ask_questions(service, args.model, data.about_others, "answering about other documents")
             return Answered(items, others)
         if data.texts:
+            _check_labels(data.texts, Manifest.read(directory))
             return Answered(await ask_labels(service, args.model, data.texts))
         if data.marked:
             choices = await ask_marks(service, args.model, data.marked)
             return Answered([choice.scored() for choice in choices], choices=choices)
         return Answered(await ask_summaries(service, args.model, data.documents))
+
+
+def _check_labels(texts: Sequence[LabelledText], manifest: Manifest) -> None:
+    """Report labels that the model does not have: no answer to these texts can be right.
+
+    Raises:
+        DataError: it has none of them, because it names its labels in another way.
+    """
+    unknown = [text.label for text in texts if text.label not in manifest.labels]
+    if not unknown:
+        return
+    if len(unknown) == len(texts):
+        raise DataError(
+            f"{manifest.name} has none of the labels of the data: it has {_some(manifest.labels)}; the data has "
+            f"{_some(unknown)}."
+        )
+    print(
+        f"nagayomi: {len(unknown)} of {len(texts)} texts have a label that {manifest.name} does not have, and count as "
+        f"wrong: {_some(unknown)}.",
+        file=sys.stderr,
+    )
+
+
+def _some(labels: Iterable[str]) -> str:
+    different = list(dict.fromkeys(labels))
+    return ", ".join(different[:SHOWN_LABELS]) + (" …" if len(different) > SHOWN_LABELS else "")
 
 
 def _scores(args: argparse.Namespace, data: Data, answered: Answered, threshold: float | None) -> Scores:
@@ -192,8 +227,10 @@ def run(args: argparse.Namespace) -> int:
         return jglue_command.evaluate(args, score_served if args.served else jglue_command.score_in_torch)
     check(args)
     data = _read(args)
-    answered = asyncio.run(_ask(args, data))
+    if args.fit_answerability:
+        check_can_fit([bool(question.answers) for question in data.questions], "in the data")
     directory = (args.model_store or settings_from({}).model_store) / args.model
+    answered = asyncio.run(_ask(args, data, directory))
     fitted, answered = _fit(args, directory, answered)
     scores = _scores(args, data, answered, Manifest.read(directory).null_score_diff_threshold)
     styles = _by_style(data, answered)

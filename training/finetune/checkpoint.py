@@ -7,12 +7,11 @@ steps.
 import json
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from app.text.tokenizer import Tokenizer
 from app.types import SentenceFeature
 from export.checkpoint import read_config
 from export.model import BigBird
+from export.weights_file import write_weights
 from training.config import ConfigError, FinetuneConfig
 from training.runs.initial_model import start_model
 
@@ -61,8 +60,7 @@ def save_checkpoint(
 ) -> None:
     """Write weights and config.json, and in it, under "nagayomi", what the exporter needs to know."""
     directory.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, directory / "model.safetensors")
+    write_weights(model.state_dict(), directory)
     shape = model.config
     if labels:
         shape.id2label = dict(enumerate(labels))

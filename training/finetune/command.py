@@ -16,7 +16,10 @@ from training.runs.trainer import flush_denormals
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, required=True, help="TOML file, or a folder of TOML files; see training/configs/"
+        "--config",
+        type=Path,
+        required=True,
+        help="TOML file of a run, as those in training/configs/; training/configs/jglue stands for all tasks of JGLUE",
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run; run again to resume")

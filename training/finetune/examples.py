@@ -5,7 +5,7 @@ not know models or steps.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from app.text.sentences import read_sentences, split_sentences
 from app.text.tokenizer import Tokenizer, Tokens
 from app.text.windows import context_room, question_windows, sentence_windows, text_windows, tokens_of_sentences
 from app.types import DoubleArray, FloatArray, IntArray
-from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig
+from training.config import ConfigError, ContextUnit, DataSet, FinetuneConfig, TrainingTask
 from training.data import (
     DataError,
     LabelledText,
@@ -33,6 +33,12 @@ from training.data import (
     title_on_its_own,
 )
 from training.reading_set import MarkedText, marked_texts, reading_questions
+
+READERS: Mapping[TrainingTask, tuple[str, ...]] = {
+    "qa": ("squad", "reading-set"),
+    "classify": ("labelled", "kyoto-categories", "livedoor"),
+    "summarize": ("reading-set",),
+}
 
 
 @dataclass(frozen=True)
@@ -150,17 +156,20 @@ def _source(
     config: FinetuneConfig, one: DataSet, data: Path, tokenizer: Tokenizer, encoded: dict[str, Tokens]
 ) -> ExampleSource:
     path = data / one.data
-    if config.task == "qa" and one.reader in ("squad", "reading-set"):
+    if one.reader not in READERS[config.task]:
+        raise ConfigError(
+            f"The reader {one.reader!r} has no examples for the task {config.task!r}; allowed are "
+            f"{', '.join(READERS[config.task])}."
+        )
+    if config.task == "qa":
         questions = question_examples(one.reader, path, one.context)
         asked = [question for question in questions if in_share(question.context, one.texts_share)]
         return _questions(config, one, asked, tokenizer, encoded)
-    if config.task == "classify" and one.reader in ("kyoto-categories", "livedoor", "labelled"):
+    if config.task == "classify":
         labelled = labelled_split(one.reader, path, one.held_out_percent)[0]
         return _labelled(one, [text for text in labelled if in_share(text.text, one.texts_share)], tokenizer, encoded)
-    if config.task == "summarize" and one.reader == "reading-set":
-        documents = [document for document in marked_texts(path) if in_share(document.text, one.texts_share)]
-        return _summaries(config, one, documents, tokenizer)
-    raise ConfigError(f"The reader {one.reader!r} has no examples for the task {config.task!r}.")
+    documents = [document for document in marked_texts(path) if in_share(document.text, one.texts_share)]
+    return _summaries(config, one, documents, tokenizer)
 
 
 def question_examples(reader: str, path: Path, context: ContextUnit) -> list[QuestionExample]:

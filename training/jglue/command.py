@@ -42,9 +42,15 @@ def finetune(args: argparse.Namespace) -> int:
         if is_first_process():
             print(json.dumps(summary, ensure_ascii=False))
         return 0
-    configs = [read_encoder_config(file, args.set) for file in sorted(args.config.glob("*.toml"))]
-    if not configs:
+    files = sorted(args.config.glob("*.toml"))
+    if not files:
         raise ConfigError(f"{args.config} has no TOML file.")
+    for file in files:
+        if read_values(file, []).get("task") not in TASKS:
+            raise ConfigError(
+                f"{file} is no task of JGLUE, and only those are read as a folder; name one file: --config {file}."
+            )
+    configs = [read_encoder_config(file, args.set) for file in files]
     configs.sort(key=lambda config: TASK_NAMES.index(config.task))
     ready = _with_data(configs, args.data, ("train", "valid", "out_of_domain"))
     results = {config.task: tune(config, args.data, args.out / config.task)["scores"] for config in ready}

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import BigBirdConfig
 
@@ -16,6 +15,7 @@ from export.attention import BlockTables
 from export.checkpoint import read_checkpoint
 from export.encoder import activation
 from export.model import Encoder
+from export.weights_file import write_weights
 from training.config import ConfigError, PretrainConfig
 from training.runs.initial_model import start_model
 
@@ -106,8 +106,7 @@ def new_masked_lm(config: PretrainConfig, tokenizer: Tokenizer) -> MaskedLanguag
 def save_masked_lm(directory: Path, model: MaskedLanguageModel, config: PretrainConfig) -> None:
     """Write a checkpoint for BigBirdForMaskedLM of transformers and for `nagayomi finetune`."""
     directory.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
+    write_weights(model.state_dict(), directory)
     document = model.config.to_dict()
     document["architectures"] = ["BigBirdForMaskedLM"]
     document["nagayomi"] = {

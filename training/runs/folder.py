@@ -6,7 +6,7 @@ This module knows files, and does not know models or steps.
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,10 +18,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from app.errors import NagayomiError
+from app.manifest import TOKENIZER_FILE
 from app.text.tokenizer import Tokenizer
 from app.types import NormaliserName, SegmenterName
 from app.validation import explain
-from export.checkpoint import CheckpointError, read_config
+from export.checkpoint import CheckpointError, read_config, refuse_other_families
+from export.weights_file import NotWritten
 from training.config import ConfigError, TrainingConfig
 
 Config = TypeVar("Config", bound=TrainingConfig)
@@ -39,18 +41,31 @@ def whole_checkpoint(out: Path) -> Path | None:
 def write_checkpoint(out: Path, save: Callable[[Path], None], state: dict[str, Any]) -> None:
     """Write a new folder, then rename it: a kill at any moment leaves a whole checkpoint.
 
-    A folder is whole when it holds state.pt, which is renamed into place last. `save` writes the other files.
+    A folder is whole when it holds state.pt, which is renamed into place last. `save` writes the other files; with the
+    run's tokenizer, the folder can be exported while the run goes on.
+
+    Raises:
+        NotWritten: the disk is full; the checkpoint before is still there.
     """
     new, last, old = out / "new", out / "last", out / "old"
     shutil.rmtree(new, ignore_errors=True)
     save(new)
-    torch.save(state, new / "state.partial")
+    if (out / TOKENIZER_FILE).exists():
+        shutil.copyfile(out / TOKENIZER_FILE, new / TOKENIZER_FILE)
+    _write_state(state, new / "state.partial")
     os.replace(new / "state.partial", new / "state.pt")
     shutil.rmtree(old, ignore_errors=True)
     if last.exists():
         os.replace(last, old)
     os.replace(new, last)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_state(state: dict[str, Any], file: Path) -> None:
+    try:
+        torch.save(state, file)
+    except (OSError, RuntimeError) as error:  # torch has no sentence for a full disk, only positions in its own file
+        raise NotWritten(file) from error
 
 
 def last_checkpoint(out: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -103,19 +118,33 @@ def check_same_config(config: TrainingConfig, out: Path) -> None:
         return
     try:
         # Keys that an older version did not have get their defaults, including keys of data sets.
-        before = type(config).model_validate(saved, strict=False, extra="ignore").model_dump(mode="json")
+        before = _flat(type(config).model_validate(saved, strict=False, extra="ignore").model_dump(mode="json"))
     except ValidationError as error:
         raise ConfigError(
             f"{out} holds a run of another version, which this one cannot resume: {explain(error)} "
             "Use another folder, or remove this one."
         ) from error
     # A run may resume with another value of these: the first changes no result, the second only what dropout drops.
+    now = _flat(config.model_dump(mode="json"))
     changes = [
-        f"{key} was {before[key]!r} and is {now!r}"
-        for key, now in config.model_dump(mode="json").items()
-        if key not in ("checkpoint_every", "micro_batch_tokens") and before[key] != now
+        f"{key} was {_shown(before, key)} and is {_shown(now, key)}"
+        for key in dict.fromkeys([*now, *before])
+        if key not in ("checkpoint_every", "micro_batch_tokens") and before.get(key) != now.get(key)
     ]
     refuse_changes(out, changes)
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """The values inside tables and lists, by the names that --set gives them: sets.0.data."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not inside:
+        return {name: value}
+    parts = (_flat(part, f"{name}.{key}" if name else str(key)) for key, part in inside)
+    return {key: part for flat in parts for key, part in flat.items()}
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return repr(values[key]) if key in values else "not set"
 
 
 def refuse_changes(out: Path, changes: Sequence[str]) -> None:
@@ -139,7 +168,9 @@ def with_words(config: Config) -> Config:
     notes: Any = None
     if config.checkpoint:
         try:
-            notes = read_config(Path(config.checkpoint)).get("nagayomi")
+            document = read_config(Path(config.checkpoint))
+            refuse_other_families(document, config.checkpoint)
+            notes = document.get("nagayomi")
         except CheckpointError as error:
             raise ConfigError(f"The checkpoint cannot be used: {error}") from error
     words: dict[str, str] = {}
@@ -159,7 +190,7 @@ def with_words(config: Config) -> Config:
 
 
 def tokenizer_file(config: TrainingConfig) -> Path:
-    return Path(config.tokenizer or Path(config.checkpoint) / "tokenizer.json")
+    return Path(config.tokenizer or Path(config.checkpoint) / TOKENIZER_FILE)
 
 
 def load_tokenizer(config: TrainingConfig) -> Tokenizer:
@@ -185,7 +216,7 @@ def adopt_tokenizer(config: TrainingConfig, out: Path) -> None:
     Raises:
         ConfigError: the run began with another tokenizer.
     """
-    file, copy = tokenizer_file(config), out / "tokenizer.json"
+    file, copy = tokenizer_file(config), out / TOKENIZER_FILE
     content = file.read_bytes()
     if whole_checkpoint(out) and copy.exists() and copy.read_bytes() != content:
         raise ConfigError(f"The run in {out} began with another tokenizer than {file}. Use another folder.")

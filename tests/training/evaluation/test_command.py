@@ -222,6 +222,32 @@ def test_wrong_input_is_exit_code_2(
     assert message in capsys.readouterr().err
 
 
+def test_labels_that_the_model_does_not_have_are_said(
+    tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names: list[object] = [{"text": "大阪城", "label": "BLD"}, {"text": "大雨", "label": "天気"}]
+    write_jsonl(tmp_path / "classify.jsonl", names)
+    assert evaluate(tiny_store, tmp_path, "classify") == 0
+    said = "1 of 2 texts have a label that tiny-classify does not have, and count as wrong: 天気."
+    assert f"nagayomi: {said}\n" in capsys.readouterr().err
+    write_jsonl(tmp_path / "classify.jsonl", [{"text": str(n), "label": n % 11} for n in range(20)])
+    assert evaluate(tiny_store, tmp_path, "classify") == 2
+    out, err = capsys.readouterr()
+    assert "nagayomi: tiny-classify has none of the labels of the data: it has " in err
+    assert "; the data has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 ….\n" in err
+    assert out == ""
+
+
+def test_a_threshold_needs_questions_of_both_kinds_before_the_model_is_asked(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tmp_path / "no-models", data, "qa", "--fit-answerability") == 2
+    assert capsys.readouterr().err == (
+        "nagayomi: Fitting a threshold of answerability needs questions with an answer and questions without one; of "
+        "the 23 in the data, 23 have an answer.\n"
+    )
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5"])
 def test_a_limit_is_a_whole_number(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -331,3 +331,14 @@ def test_the_row_has_the_form_of_the_published_table() -> None:
         "|  | acc | acc/MCC | Pearson/Spearman | acc | EM/F1 | acc |\n"
         "| Waseda RoBERTa base | 0.962 | - | 0.913/0.873 | 0.895 | 0.864/0.927 | 0.840 |"
     )
+
+
+def test_a_folder_of_other_runs_is_refused_by_the_name_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "topics.toml"
+    file.write_text('task = "classify"\n', encoding="utf-8")
+    assert main(["finetune", "--config", str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == (
+        f"nagayomi: {file} is no task of JGLUE, and only those are read as a folder; name one file: --config {file}.\n"
+    )

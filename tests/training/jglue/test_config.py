@@ -29,7 +29,7 @@ def test_all_tasks_have_a_recipe() -> None:
     ("override", "message"),
     [
         ("task=translate", "must be 'marc-ja'"),
-        ("epoch=[3]", "epoch: Extra inputs are not permitted"),
+        ("epoch=[3]", "epoch is no key; perhaps epochs is meant."),
         ("epochs=[]", "epochs must have at least 1 item"),
         ("epochs=[0]", "epochs.0 must be greater than or equal to 1"),
         ("epochs=3", "epochs must be a valid list"),

@@ -1,13 +1,16 @@
-"""How a run prepares its text: as its checkpoint was trained, unless the checkpoint says nothing."""
+"""A run prepares its text as its checkpoint was trained, and its checkpoints survive a full disk."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from export.weights_file import NotWritten
 from tests.training.conftest import write_json
 from training.config import ConfigError, PretrainConfig
-from training.runs.folder import with_words
+from training.runs.folder import check_same_config, whole_checkpoint, with_words, write_checkpoint
 
 
 def _config(checkpoint: Path | None, **words: Any) -> PretrainConfig:
@@ -52,3 +55,44 @@ def test_a_checkpoint_with_an_unknown_segmenter_is_refused(tmp_path: Path) -> No
     checkpoint = _checkpoint(tmp_path, segmenter="chasen")
     with pytest.raises(ConfigError, match=r"names the segmenter 'chasen'; known are none, mecab-jumandic, "):
         with_words(_config(checkpoint))
+
+
+def test_another_encoder_is_refused_before_its_tokenizer_is_looked_for(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", {"model_type": "bert"})  # Tohoku's has a vocab.txt, and no tokenizer.json
+    with pytest.raises(ConfigError, match=r"holds a 'bert' model, .* `nagayomi warm-start` turns a BERT"):
+        with_words(_config(tmp_path))
+
+
+def test_what_another_run_changed_is_named_key_by_key(tmp_path: Path) -> None:
+    begun = PretrainConfig(tokenizer="t", texts={"a": 1.0}, lengths={"128": 1.0}, batch_tokens=512)
+    write_json(tmp_path / "config.json", {"nagayomi": {"training": begun.model_dump(mode="json")}})
+    changed = begun.model_copy(update={"texts": {"a": 0.5, "b": 1.0}, "lengths": {}, "checkpoint_every": 9})
+    with pytest.raises(ConfigError) as caught:
+        check_same_config(changed, tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} holds a run with another configuration: texts.a was 1.0 and is 0.5; texts.b was not set and is "
+        "1.0; lengths was not set and is {}; lengths.128 was 1.0 and is not set. Use another folder, or remove "
+        "this one."
+    )
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    def save(folder: Path) -> None:
+        folder.mkdir(parents=True)
+
+    write_checkpoint(tmp_path, save, {"step": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(NotWritten, match=r"state\.partial cannot be written; its disk has [0-9,]+ MB left\.$"):
+            write_checkpoint(tmp_path, save, {"step": 2, "moments": torch.zeros(9999)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert whole_checkpoint(tmp_path) == tmp_path / "last"
+    assert torch.load(tmp_path / "last" / "state.pt") == {"step": 1}
+
+
+def test_a_checkpoint_holds_the_tokenizer_so_that_it_can_be_exported(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    write_checkpoint(tmp_path, lambda folder: folder.mkdir(), {})
+    assert {file.name for file in (tmp_path / "last").iterdir()} == {"state.pt", "tokenizer.json"}
