@@ -193,6 +193,7 @@ class _Watch(TrainerCallback):
         if logs is None or "loss" not in logs or self._progress is None:
             return
         if not math.isfinite(logs["loss"]):
+            self._progress.close()  # the error has a line of its own
             raise Diverged(f"The loss of step {state.global_step} is {logs['loss']}; try lower learning_rates.")
         self._progress.update()
         self._progress.set_postfix(loss=f"{logs['loss']:.3f}")

@@ -116,22 +116,22 @@ class Trainer(ABC):
     def train(self) -> None:
         """Take the remaining steps, then write the checkpoint, the losses and their curve into the folder."""
         self.model.train()
-        progress = tqdm(
+        # Closed after an error too, so that the error has a line of its own.
+        with tqdm(
             total=self.total * self.units_of_step,
             initial=self.step * self.units_of_step,
             desc=self.description,
             unit=self.unit,
             unit_scale=self.units_of_step > 1,
             disable=not self.processes.is_first,
-        )
-        for loss in self.steps():
-            self.losses.append(loss)
-            self.step += 1
-            progress.update(self.units_of_step)
-            progress.set_postfix(loss=f"{np.mean(self.losses[-50:]):.3f}")
-            if self.step % self.config.checkpoint_every == 0 and self.step < self.total:
-                self.checkpoint()
-        progress.close()
+        ) as progress:
+            for loss in self.steps():
+                self.losses.append(loss)
+                self.step += 1
+                progress.update(self.units_of_step)
+                progress.set_postfix(loss=f"{np.mean(self.losses[-50:]):.3f}")
+                if self.step % self.config.checkpoint_every == 0 and self.step < self.total:
+                    self.checkpoint()
         self.checkpoint()
         if self.processes.is_first:
             self.save(self.out)

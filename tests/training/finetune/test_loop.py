@@ -23,7 +23,11 @@ from training.runs.trainer import Diverged, learning_rate
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(
-    config_file: Path, places_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config_file: Path,
+    places_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     real = loop.loss_sum
 
@@ -36,6 +40,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     with pytest.raises(Diverged, match="The loss of step 6 is nan"):
         train(config_file, places_data, tmp_path / "run")
     assert torch.load(tmp_path / "run" / "last" / "state.pt", weights_only=True)["step"] == 4
+    assert capsys.readouterr().err.endswith("\n"), "the error begins on a line of its own, not behind the progress bar"
 
 
 def test_every_example_is_in_every_epoch_once(config_file: Path, places_data: Path, tmp_path: Path) -> None:
