@@ -179,17 +179,17 @@ def test_hostile_contexts_and_questions(tmp_path: Path, tiny_tokenizer_file: Pat
 
 
 def test_classes_and_crops(tmp_path: Path, character_tokenizer: Tokenizer) -> None:
-    records: list[object] = [{"text": LONG, "label": "B"}, {"text": "駅", "label": "A"}, {"text": "", "label": "A"}]
+    records: list[object] = [{"text": LONG, "label": "B"}, {"text": "駅", "label": "A"}]
     write_jsonl(tmp_path / "d.jsonl", records)
     config = _config({"reader": "labelled", "data": "d.jsonl", "held_out_percent": 0}, task="classify")
     mixture = build_mixture(config, tmp_path, character_tokenizer)
     assert mixture.labels == ("A", "B")
     rng = np.random.default_rng(0)
-    drawn = [[mixture.sources[0].draw(index, rng) for _ in range(20)] for index in range(3)]
-    assert [{sequence.target.label for sequence in sequences} for sequences in drawn] == [{1}, {0}, {0}]
+    drawn = [[mixture.sources[0].draw(index, rng) for _ in range(20)] for index in range(2)]
+    assert [{sequence.target.label for sequence in sequences} for sequences in drawn] == [{1}, {0}]
     assert {len(sequence.document.input_ids) for sequence in drawn[0]} == {30}
     assert len({sequence.document.input_ids.tobytes() for sequence in drawn[0]}) > 3
-    assert [len(sequences[0].document.input_ids) for sequences in drawn[1:]] == [3, 2]
+    assert [len(sequence.document.input_ids) for sequence in drawn[1]] == [3] * 20
 
 
 MARKED = "一 駅のこと\n\n駅は0にある。寺は1にある。城は2にある。\n\n・山は4にある。\n・川は3にある。\n"
