@@ -19,7 +19,7 @@ from app.arguments import add_model_store
 from app.errors import FileError, InvalidInput
 from app.files.extraction import Extracted, Extractor
 from app.files.inputs import STANDARD_INPUT, named_files, read_named
-from app.files.limits import FileLimits
+from app.files.limits import COMMAND_LIMITS
 from app.files.sniff import ACCEPTED
 from app.service import Service
 from app.settings import Settings, flag, settings_from
@@ -145,7 +145,7 @@ async def _answer(spec: TaskSpec[Any, Any, Any], asking: _Asking, request: Field
 
 async def _read(names: Sequence[str], charset: str | None) -> tuple[list[Extracted], bool]:
     """The contents of the files, and whether all of them could be read."""
-    limits = FileLimits()
+    limits = COMMAND_LIMITS
     extractor = Extractor(limits, at_once=1)
     found: list[Extracted] = []
     all_read = True

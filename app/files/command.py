@@ -14,7 +14,7 @@ from typing import Any
 from app.errors import FileError, InvalidInput
 from app.files.document import Document
 from app.files.inputs import STANDARD_INPUT, named_files, read_named
-from app.files.limits import FileLimits
+from app.files.limits import COMMAND_LIMITS
 from app.files.read import read_kind
 from app.files.sniff import ACCEPTED, Kind, kind_of
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _extract(names: list[str], charset: str | None, as_json: bool) -> int:
-    limits = FileLimits()
+    limits = COMMAND_LIMITS
     code = 0
     for number, name in enumerate(named_files(names)):
         try:

@@ -14,3 +14,7 @@ class FileLimits:
     max_seconds: float = 60.0  # of wall time, for a file that is read in a process of its own
     max_memory_bytes: int = 2_000_000_000  # address space of that process
     max_pixels: int = 8_000_000  # of the picture of one page; a larger page is drawn smaller
+
+
+# Of the commands, whose users wait for files of their own: 2,000 pages take some minutes on a slow core.
+COMMAND_LIMITS = FileLimits(max_seconds=600.0)

@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.files.document import Document
+from app.files.formats import read_as
+from app.files.limits import FileLimits
+from app.files.sniff import Kind
+from app.settings import Settings
 
 DATA = Path(__file__).parent / "data"
 
@@ -66,3 +71,19 @@ def test_a_folder_means_the_files_in_it(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "b.md").write_text("二つ目。", "utf-8")
     assert main(["extract", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "一つ目。\n\n二つ目。\n"
+
+
+def test_a_command_waits_longer_for_a_file_than_the_service_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waited: list[float] = []
+
+    async def read_kind(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> Document:
+        waited.append(limits.max_seconds)
+        return read_as(kind, data, charset, limits)
+
+    monkeypatch.setattr("app.files.command.read_kind", read_kind)
+    (tmp_path / "a.txt").write_text("文章。", "utf-8")
+    assert main(["extract", str(tmp_path / "a.txt")]) == 0
+    assert waited == [600.0]
+    assert waited[0] > Settings().file_timeout_s
