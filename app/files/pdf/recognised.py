@@ -10,11 +10,14 @@ from dataclasses import replace
 from app.files.pdf.geometry import Direction
 from app.files.pdf.glyphs import Glyph
 from app.files.pdf.marks import is_latin
+from app.text.characters import CLOSERS, COMMAS, FULL_STOPS, OPENERS
 
 _DIRECTIONS = {0: Direction.RIGHT, 90: Direction.DOWN, 180: Direction.LEFT, 270: Direction.UP}
 _SAME_LINE = 0.5  # of the thinner glyph
 _ROUGH = 4.0  # em by which a glyph may begin before the end of the glyph in front of it
-_GAP = 1.2  # em; the gap that a full-width space leaves is wider
+_GAP = 1.3  # em; the gap that a full-width space leaves is wider
+_LONGEST_GAP = 2.0  # before punctuation, which no space precedes; between cells it is wider
+_NO_SPACE_BEFORE = frozenset(CLOSERS + COMMAS + FULL_STOPS)
 
 
 def settled(glyphs: Sequence[Glyph]) -> list[Glyph]:
@@ -33,9 +36,16 @@ def settled(glyphs: Sequence[Glyph]) -> list[Glyph]:
 def _without_spaces(glyphs: Sequence[Glyph]) -> Iterable[Glyph]:
     """Spaces stay in other text, and between two Latin words."""
     for index, glyph in enumerate(glyphs):
-        around = [*glyphs[max(index - 1, 0) : index], *glyphs[index + 1 : index + 2]]
-        if not (glyph.recognised and glyph.text.isspace()) or all(is_latin(other.text) for other in around):
+        around = [one.text for one in (*glyphs[max(index - 1, 0) : index], *glyphs[index + 1 : index + 2])]
+        if not (glyph.recognised and glyph.text.isspace()) or (len(around) == 2 and _parts_words(*around)):
             yield glyph
+
+
+def _parts_words(before: str, after: str) -> bool:
+    """Whether a space parts two Latin words: `Open Day`, and not `( 1 )` or `17, 600`."""
+    if not is_latin(before) or not is_latin(after) or before in OPENERS or after in _NO_SPACE_BEFORE:
+        return False
+    return not (before in COMMAS + FULL_STOPS and after.isdigit())
 
 
 def _joined(last: Glyph, glyph: Glyph) -> tuple[Glyph, Glyph]:
@@ -45,7 +55,8 @@ def _joined(last: Glyph, glyph: Glyph) -> tuple[Glyph, Glyph]:
         return last, glyph
     before, flow = direction.flow(last.box), direction.flow(glyph.box)
     gap = flow.start - before.end
-    if before.overlap(flow) < _SAME_LINE or not -_ROUGH * glyph.size < gap < _GAP * glyph.size:
+    longest = _LONGEST_GAP if glyph.text in _NO_SPACE_BEFORE else _GAP
+    if before.overlap(flow) < _SAME_LINE or not -_ROUGH * glyph.size < gap < longest * glyph.size:
         return last, glyph
     if gap > 0:
         return replace(last, box=direction.box(before._replace(end=flow.start))), glyph

@@ -29,6 +29,21 @@ def test_spaces_between_latin_words_stay() -> None:
     assert texts(page(word("Open", 20), word("Day", 46), word("を", 66), word("開く", 75))) == ["Open Dayを開く"]
 
 
+def test_spaces_inside_latin_brackets_and_numbers_are_dropped() -> None:
+    line = [*word("(", 20), *word("1", 30), *word(")", 40), *word("17,", 50), *word("600", 70), *word("円", 90)]
+    assert texts(page(line)) == ["(1) 17,600円"]
+
+
+def test_a_wide_gap_before_punctuation_is_no_space() -> None:
+    line = [
+        *word("町内会館", 20, width=9),
+        *word("という", 61, width=8),
+        *word("。", 100),
+        *word("ただし", 111, width=9),
+    ]
+    assert texts(page(line)) == ["町内会館という。ただし"]
+
+
 def test_overlapping_words_are_read_in_the_order_of_the_file() -> None:
     # As Tesseract places 限りでない: the first word reaches over the next two.
     glyphs = page(word("限り", 20, width=15), word("で", 39, width=3), word("な", 45, width=3), word("い", 52, width=4))
