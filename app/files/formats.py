@@ -48,6 +48,12 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.files.eml import read_eml
 
             return read_eml(data)
+        case "captions":
+            from app.files.captions import read_captions
+
+            decoded = decode(data, charset)
+            check_characters(len(decoded.text), limits)
+            return read_captions(decoded.text, decoded.warnings)
         case "markdown":
             from app.files.markdown import read_markdown
 

@@ -19,7 +19,7 @@ STANDARD_INPUT = "-"
 SUFFIXES = frozenset(
     (
         *(".pdf", ".docx", ".pptx", ".xlsx", ".epub", ".html", ".htm", ".xhtml", ".md", ".markdown"),
-        *(".eml", ".csv", ".tsv", ".txt", ".text"),
+        *(".eml", ".vtt", ".srt", ".csv", ".tsv", ".txt", ".text"),
     )
 )
 

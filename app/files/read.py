@@ -1,8 +1,8 @@
 """One entry for files of every kind: bytes with their name and stated type -> a Document.
 
-The bytes decide the kind of a file. Plain text and tables are read in a thread; every other kind in a child process
-with limits on time and memory, because it needs parsers in C, or trees larger than the file. This module does not know
-HTTP or tasks.
+The bytes decide the kind of a file. Plain text, captions and tables are read in a thread; every other kind in a child
+process with limits on time and memory, because it needs parsers in C, or trees larger than the file. This module does
+not know HTTP or tasks.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ async def read_kind(kind: Kind, data: bytes, charset: str | None, limits: FileLi
     """
     if kind == "pdf":
         document = await read_pdf(data, limits)
-    elif kind in ("text", "table"):
+    elif kind in ("text", "table", "captions"):
         document = await asyncio.to_thread(read_as, kind, data, charset, limits)
     else:
         document = await ask_for_document("app.files", {"kind": kind, "charset": charset}, data, limits)

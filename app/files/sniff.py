@@ -9,12 +9,13 @@ from pathlib import PurePath
 from typing import Literal, NoReturn
 
 from app.errors import EncryptedFile, FileError, FileTooLarge, UnsupportedFile
+from app.files.captions import is_captions
 from app.files.limits import FileLimits
 from app.files.ooxml import Package
 
-Kind = Literal["pdf", "docx", "pptx", "xlsx", "epub", "html", "markdown", "eml", "table", "text"]
+Kind = Literal["pdf", "docx", "pptx", "xlsx", "epub", "html", "markdown", "eml", "captions", "table", "text"]
 
-ACCEPTED = "PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, CSV, TSV and plain text"
+ACCEPTED = "PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text"
 
 CONTAINER = "META-INF/container.xml"  # names the package document of an EPUB
 
@@ -196,6 +197,8 @@ def _text_kind(data: bytes, name: str | None, content_type: str | None) -> Kind:
     if _is_mail(data, stated == "eml"):
         return "eml"
     head = _characters(data[:_HEAD_BYTES])
+    if is_captions(head):
+        return "captions"
     body = head[len(_BEFORE_HTML.match(head).group()) :]  # type: ignore[union-attr]  # it matches the empty text
     if _HTML_PROOF.match(body):
         return "html"

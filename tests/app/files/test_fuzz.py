@@ -48,6 +48,10 @@ _MARKDOWN = (
     "---\ntitle: 題\n---\n# 見出し\n\n段落の**強調**と`code`と[案内](http://x)。\n\n1. 一\n   - 子\n\n> 引用\n\n"
     "| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nx\n```\n\n<div><p>生</p></div>\n\n本文[^1]。\n\n[^1]: 注釈です。\n"
 ).encode()
+_CAPTIONS = (
+    "WEBVTT\n\nNOTE x\n\n1\n00:00:01.000 --> 00:00:04.000 align:start\n<v 田中><c.a>始めます。</c>\n二行目\n\n"
+    "00:04.000 --> 00:05.000\n佐藤: <ruby>雪<rt>ゆき</rt></ruby>です&amp;\n"
+).encode()
 _TABLE = '品名,単価,備考\r\nりんご,120,"青,\r\n赤"\r\nみかん,80,\r\n'.encode("cp932")
 _TEXT = (DATA / "library.txt").read_bytes()
 
@@ -56,6 +60,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pptx": ("a.pptx", (DATA / "slides.pptx").read_bytes),
     "xlsx": ("a.xlsx", (DATA / "workbook.xlsx").read_bytes),
     "epub": ("a.epub", lambda: epub("<h1>一</h1><p><ruby>雪<rt>ゆき</rt></ruby>国。<br/></p>", "<p>二。</p>")),
+    "captions": ("a.vtt", lambda: _CAPTIONS),
     "html": ("a.html", (DATA / "minutes.html").read_bytes),
     "eml": ("a.eml", lambda: _MAIL),
     "markdown": ("a.md", lambda: _MARKDOWN),

@@ -30,6 +30,10 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500
         ("a.zip", "application/zip", epub("<p>文。</p>"), "epub"),
         ("a.epub", None, pack({"META-INF/container.xml": ""}), "epub"),
         ("a.txt", None, b"<!DOCTYPE html><p>x", "html"),
+        ("a.txt", None, b"\xef\xbb\xbfWEBVTT - x\n\n", "captions"),
+        ("a.srt", None, b"1\r\n00:00:01,000 --> 00:00:02,000\r\nx", "captions"),
+        ("a.vtt", None, b"WEBVTTX is a word", "text"),
+        ("a.txt", None, b"1\n00:00 --> 00:01", "text"),
         ("a.md", None, b"\xef\xbb\xbf<!-- saved --> \n<html><p>x", "html"),
         ("a", None, '<?xml version="1.0"?><!DOCTYPE html><html>'.encode("utf-16"), "html"),
         ("a", None, b"<h1>x</h1><p>y</p>", "html"),
@@ -115,7 +119,7 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")
     assert str(caught.value).endswith(
-        "Accepted are PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, CSV, TSV and plain text."
+        "Accepted are PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text."
     )
 
 
