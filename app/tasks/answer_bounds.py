@@ -125,7 +125,8 @@ def _of_whole_characters(text: str, tokens: Tokens, bounds: AnswerBounds) -> Ans
     begins, ends = bounds.begins.copy(), bounds.ends.copy()
     for index in np.flatnonzero(starts != bounds.starts).tolist():
         before = int(tokens.ends[index - 1]) if index else 0
-        begins[index] &= before <= starts[index] and not text[starts[index]].isspace()
+        base = text[starts[index]]  # a bracket with a mark on it parts as it does without
+        begins[index] &= before <= starts[index] and not base.isspace() and base not in OPENERS + CLOSERS
     for index in np.flatnonzero(stops != bounds.stops).tolist():
         after = int(tokens.starts[index + 1]) if index + 1 < len(tokens) else len(text)
         ends[index] &= after >= stops[index] and not text[stops[index] - 1].isspace()

@@ -139,6 +139,7 @@ def test_a_bracket_without_its_partner_binds_nothing(tokenizer: Tokenizer) -> No
 @example(text="（" * 20 + "東京" + "）" * 20)
 @example(text="２　本契約は３か月。\n３　本")
 @example(text=")(")
+@example(text="（2）\ufe0f.")
 def test_every_answer_in_any_text_keeps_the_rules(tokenizer: Tokenizer, text: str) -> None:
     tokens = tokenizer.encode(text)
     structure = structure_of(text)
