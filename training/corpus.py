@@ -15,8 +15,8 @@ from training.data import (
     livedoor_articles,
     opened,
     read_jsonl,
-    read_squad,
 )
+from training.squad import read_squad
 
 TEXT_SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
 

@@ -29,10 +29,9 @@ from training.data import (
     kyoto_text,
     livedoor_articles,
     read_labelled,
-    read_squad,
-    title_on_its_own,
 )
 from training.reading_set import MarkedText, marked_texts, reading_questions
+from training.squad import read_squad, title_on_its_own
 
 READERS: Mapping[TrainingTask, tuple[str, ...]] = {
     "qa": ("squad", "reading-set"),

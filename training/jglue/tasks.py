@@ -16,8 +16,9 @@ import numpy.typing as npt
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, matthews_corrcoef
 
-from training.data import DataError, QuestionExample, read_jsonl, read_squad
+from training.data import DataError, QuestionExample, read_jsonl
 from training.metrics import best_over_references
+from training.squad import read_squad
 
 TaskName = Literal["marc-ja", "jcola", "jsts", "jnli", "jsquad", "jcommonsenseqa"]
 TASK_NAMES: tuple[TaskName, ...] = get_args(TaskName)

@@ -25,6 +25,8 @@ def settled(glyphs: Sequence[Glyph]) -> list[Glyph]:
 
     A recognised glyph begins at the end of the one before it on its line, or where it is if that is far away.
     """
+    if not any(glyph.recognised for glyph in glyphs):
+        return list(glyphs)
     found: list[Glyph] = []
     for glyph in _without_spaces(glyphs):
         if found and found[-1].recognised and glyph.recognised and found[-1].angle == glyph.angle:
@@ -36,13 +38,14 @@ def settled(glyphs: Sequence[Glyph]) -> list[Glyph]:
 def _without_spaces(glyphs: Sequence[Glyph]) -> Iterable[Glyph]:
     """Spaces stay in other text, and between two Latin words."""
     for index, glyph in enumerate(glyphs):
-        around = [one.text for one in (*glyphs[max(index - 1, 0) : index], *glyphs[index + 1 : index + 2])]
-        if not (glyph.recognised and glyph.text.isspace()) or (len(around) == 2 and _parts_words(*around)):
+        is_space = glyph.recognised and glyph.text.isspace()
+        if not is_space or (0 < index < len(glyphs) - 1 and _parts_words(glyphs[index - 1], glyphs[index + 1])):
             yield glyph
 
 
-def _parts_words(before: str, after: str) -> bool:
+def _parts_words(first: Glyph, second: Glyph) -> bool:
     """Whether a space parts two Latin words: `Open Day`, and not `( 1 )` or `17, 600`."""
+    before, after = first.text[-1], second.text[0]  # a ligature has several characters
     if not is_latin(before) or not is_latin(after) or before in OPENERS or after in _NO_SPACE_BEFORE:
         return False
     return not (before in COMMAS + FULL_STOPS and after.isdigit())
@@ -55,7 +58,7 @@ def _joined(last: Glyph, glyph: Glyph) -> tuple[Glyph, Glyph]:
         return last, glyph
     before, flow = direction.flow(last.box), direction.flow(glyph.box)
     gap = flow.start - before.end
-    longest = _LONGEST_GAP if glyph.text in _NO_SPACE_BEFORE else _GAP
+    longest = _LONGEST_GAP if glyph.text[0] in _NO_SPACE_BEFORE else _GAP
     if before.overlap(flow) < _SAME_LINE or not -_ROUGH * glyph.size < gap < longest * glyph.size:
         return last, glyph
     if gap > 0:

@@ -92,3 +92,9 @@ def test_box_is_the_inverse_of_flow(direction: Direction) -> None:
     box = Box(1.0, 2.0, 30.0, 12.0)
     assert direction.box(direction.flow(box)) == box
     assert direction.flow(direction.box(FlowBox(1.0, 2.0, 30.0, 44.0))) == FlowBox(1.0, 2.0, 30.0, 44.0)
+
+
+def test_a_glyph_of_several_characters_parts_words_by_those_next_to_the_space() -> None:
+    office, out = word("o", 20), word("Y", 40)
+    glyphs = [replace(office[0], text="office"), office[1], replace(out[0], text="Yes")]
+    assert [glyph.text for glyph in settled(glyphs)] == ["office", " ", "Yes"]
