@@ -13,22 +13,12 @@ from app.files.integers import bounded_integer
 from app.files.number_formats import BUILT_IN, GENERAL, shown_number, shown_text
 from app.files.raised import lowered, raised
 from app.files.safe_xml import descend
+from app.files.sheets import Cell
 
 # Excel has 16,384 columns, named A to XFD.
 _REFERENCE = re.compile(r"([A-Za-z]{1,3})([0-9]{1,7})")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _FALSE = ("0", "false", "none")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell that holds something. `row` and `column` count from 1."""
-
-    row: int
-    column: int
-    text: str
-    is_struck: bool  # whether something in it is struck out; that is not in the text
-    lacks_result: bool  # a formula of which the file holds no result
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import FileTooLarge
-from app.files import xlsx as reader
+from app.files import sheets
 from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.xlsx import read_xlsx
@@ -232,6 +232,6 @@ def test_a_workbook_past_a_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     for allowed in (59, 100):
         with pytest.raises(FileTooLarge, match=rf"characters of text; {allowed} are allowed"):
             read_xlsx(long, FileLimits(max_characters=allowed))
-    monkeypatch.setattr(reader, "MAX_SHEETS", 1)
+    monkeypatch.setattr(sheets, "MAX_SHEETS", 1)
     with pytest.raises(FileTooLarge, match="The workbook has 2 sheets; at most 1 are read"):
         read_xlsx(long, FileLimits())

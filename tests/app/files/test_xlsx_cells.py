@@ -5,7 +5,8 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from app.files.safe_xml import parse_xml
-from app.files.xlsx_cells import Cell, CellReader
+from app.files.sheets import Cell
+from app.files.xlsx_cells import CellReader
 from tests.app.files.packages import xml
 
 STYLES = """
