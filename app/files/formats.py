@@ -36,6 +36,10 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.files.xlsx import read_xlsx
 
             return read_xlsx(data, limits)
+        case "xls":
+            from app.files.xls import read_xls
+
+            return read_xls(data, limits)
         case "epub":
             from app.files.epub import read_epub
 

@@ -18,7 +18,7 @@ STANDARD_INPUT = "-"
 # Endings of the files that are read from a folder; a file that is named by itself may have any name.
 SUFFIXES = frozenset(
     (
-        *(".pdf", ".docx", ".pptx", ".xlsx", ".epub", ".html", ".htm", ".xhtml", ".md", ".markdown"),
+        *(".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub", ".html", ".htm", ".xhtml", ".md", ".markdown"),
         *(".eml", ".vtt", ".srt", ".csv", ".tsv", ".txt", ".text"),
     )
 )

@@ -108,14 +108,21 @@ class WorkbookBuilder:
                     lines.append(line)
                     continue
                 if lines:
-                    self._add_text(lines)
+                    self.add_lines(lines)
                     lines = []
                 last = max(row)
                 self._builder.add_row([row.get(column, "") for column in columns if column <= last])
                 check_characters(self._builder.length, self._limits)
             self._builder.end_list()
             lines.append("")
-        self._add_text(lines)
+        self.add_lines(lines)
+
+    def add_lines(self, lines: Sequence[str]) -> None:
+        """Add lines of text with their structure; headings among them are below the name of the sheet."""
+        text = "\n".join(lines)
+        check_characters(self._builder.length + len(text), self._limits)
+        blocks = [replace(one, level=one.level + 1) if one.level else one for one in structure_of(text).blocks]
+        self._builder.add_text(text, blocks)
 
     def build(self) -> Document:
         """The Document of all sheets, with what its reader should know as warnings."""
@@ -139,13 +146,6 @@ class WorkbookBuilder:
         if self._has_struck:
             warnings.append(STRUCK_OUT)
         return self._builder.build(warnings)
-
-    def _add_text(self, lines: Sequence[str]) -> None:
-        """Add lines of text with their structure. Their headings are below the name of the sheet."""
-        text = "\n".join(lines)
-        check_characters(self._builder.length + len(text), self._limits)
-        blocks = [replace(one, level=one.level + 1) if one.level else one for one in structure_of(text).blocks]
-        self._builder.add_text(text, blocks)
 
 
 def _regions(rows: dict[int, dict[int, str]]) -> Iterator[list[dict[int, str]]]:

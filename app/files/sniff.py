@@ -6,16 +6,17 @@ that is not read, the error names the kind and the kinds that are accepted.
 
 import re
 from pathlib import PurePath
-from typing import Literal, NoReturn
+from typing import Literal
 
-from app.errors import EncryptedFile, FileError, FileTooLarge, UnsupportedFile
+from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge, UnsupportedFile
 from app.files.captions import is_captions
+from app.files.compound import SIGNATURE, root_names
 from app.files.limits import FileLimits
 from app.files.ooxml import Package
 
-Kind = Literal["pdf", "docx", "pptx", "xlsx", "epub", "html", "markdown", "eml", "captions", "table", "text"]
+Kind = Literal["pdf", "docx", "pptx", "xlsx", "xls", "epub", "html", "markdown", "eml", "captions", "table", "text"]
 
-ACCEPTED = "PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text"
+ACCEPTED = "PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text"
 
 CONTAINER = "META-INF/container.xml"  # names the package document of an EPUB
 
@@ -24,7 +25,6 @@ _HEAD_BYTES = 16_384
 _PDF_MARK_WITHIN = 1024
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _EPUB_TYPE = b"application/epub+zip"  # an IDML of InDesign has a container of the same name
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 # (offset, bytes, name of the kind)
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
@@ -77,12 +77,13 @@ _ZIP_KINDS = (
     ("mimetype", "an OpenDocument file; save it as DOCX, PPTX, XLSX or PDF"),
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )
-_OLE_KINDS = (
-    ("WordDocument", "a Word document of the old binary kind (DOC); save it as DOCX"),
-    ("Workbook", "an Excel workbook of the old binary kind (XLS); save it as XLSX"),
-    ("PowerPoint Document", "a PowerPoint presentation of the old binary kind (PPT); save it as PPTX"),
-    ("__properties_version1.0", "an Outlook message (MSG); save it as EML"),
-)
+_ENCRYPTED_PACKAGE = "EncryptedPackage"  # of a DOCX, PPTX or XLSX with a password
+_COMPOUND_KINDS: dict[str, Kind] = {"Workbook": "xls", "Book": "xls"}
+_REFUSED_COMPOUND_KINDS = {
+    "WordDocument": "a Word document of the old binary kind (DOC); save it as DOCX",
+    "PowerPoint Document": "a PowerPoint presentation of the old binary kind (PPT); save it as PPTX",
+    "__properties_version1.0": "an Outlook message (MSG); save it as EML",
+}
 _MAIL_HEADER = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):[ \t]?|[ \t]|From ")
 _MAIL_NAMES = frozenset({
     b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"received", b"return-path", b"mime-version",
@@ -115,7 +116,7 @@ def kind_of(data: bytes, name: str | None, content_type: str | None, limits: Fil
     """The kind of a file.
 
     Raises FileTooLarge past `limits.max_file_bytes`, FileError for an empty file, UnsupportedFile for a kind that is
-    not read, EncryptedFile for an office file with a password, and the errors of Package for a damaged archive.
+    not read, EncryptedFile for an office file with a password, BrokenFile and the errors of Package for a damaged one.
     """
     _check_size(data, limits)
     head = data[:_HEAD_BYTES]
@@ -123,8 +124,8 @@ def kind_of(data: bytes, name: str | None, content_type: str | None, limits: Fil
         return "pdf"
     if head.startswith(_ZIP):
         return _zip_kind(data, limits)
-    if head.startswith(_OLE):
-        _refuse_ole(data)
+    if head.startswith(SIGNATURE):
+        return _compound_kind(data)
     if what := _magic(head):
         raise unsupported(what)
     return _text_kind(data, name, content_type)
@@ -136,7 +137,7 @@ def what_is_no_text(head: bytes) -> str | None:
         return "a PDF"
     if head.startswith(_ZIP):
         return "an office file or another zip archive"
-    if head.startswith(_OLE):
+    if head.startswith(SIGNATURE):
         return "an office document of an old binary kind"
     return (_magic(head) or "").partition(";")[0] or None
 
@@ -181,13 +182,22 @@ def _zip_kind(data: bytes, limits: FileLimits) -> Kind:
     raise unsupported("a zip archive; send the files in it")
 
 
-def _refuse_ole(data: bytes) -> NoReturn:
-    """An OLE file names its streams in UTF-16."""
-    if "EncryptedPackage".encode("utf-16-le") in data:
+def _compound_kind(data: bytes) -> Kind:
+    """The kind by the streams of the root: documents and messages may hold others in storages of their own.
+
+    Where damage hides the root, the names decide that stand anywhere, so that its reader says what is wrong.
+    """
+    known = (_ENCRYPTED_PACKAGE, *_COMPOUND_KINDS, *_REFUSED_COMPOUND_KINDS)
+    names = root_names(data) or {name for name in known if name.encode("utf-16-le") in data}
+    if not names:
+        raise BrokenFile("The file is an old office document or a message, and it is damaged or cut off.")
+    if _ENCRYPTED_PACKAGE in names:
         raise EncryptedFile("The file is protected with a password; save it without one.")
-    for stream, what in _OLE_KINDS:
-        if stream.encode("utf-16-le") in data:
-            raise unsupported(what)
+    for name in known:
+        if name in _COMPOUND_KINDS and name in names:
+            return _COMPOUND_KINDS[name]
+        if name in _REFUSED_COMPOUND_KINDS and name in names:
+            raise unsupported(_REFUSED_COMPOUND_KINDS[name])
     raise unsupported("an office document of an old binary kind; save it as DOCX, PPTX, XLSX or PDF")
 
 

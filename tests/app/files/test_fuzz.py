@@ -59,6 +59,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "docx": ("a.docx", (DATA / "minutes.docx").read_bytes),
     "pptx": ("a.pptx", (DATA / "slides.pptx").read_bytes),
     "xlsx": ("a.xlsx", (DATA / "workbook.xlsx").read_bytes),
+    "xls": ("a.xls", (DATA / "workbook.xls").read_bytes),
     "epub": ("a.epub", lambda: epub("<h1>一</h1><p><ruby>雪<rt>ゆき</rt></ruby>国。<br/></p>", "<p>二。</p>")),
     "captions": ("a.vtt", lambda: _CAPTIONS),
     "html": ("a.html", (DATA / "minutes.html").read_bytes),

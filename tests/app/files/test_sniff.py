@@ -9,6 +9,8 @@ import pytest
 from app.errors import BrokenFile, EncryptedFile, FileError, FileTooLarge, UnsupportedFile
 from app.files.limits import FileLimits
 from app.files.sniff import kind_of
+from tests.app.files.biff_records import xls
+from tests.app.files.compound_files import compound
 from tests.app.files.packages import docx, epub, pack, paragraph, pptx, shape
 
 DATA = Path(__file__).parent / "data"
@@ -106,10 +108,10 @@ def _zip(*names: str) -> bytes:
         (_zip("a.txt"), "a zip archive; send the files in it"),
         (b"PK\x05\x06" + b"\0" * 18, "a zip archive"),
         (OLE + "WordDocument".encode("utf-16-le"), "a Word document of the old binary kind (DOC); save it as DOCX"),
-        (OLE + "Workbook".encode("utf-16-le"), "an Excel workbook of the old binary kind (XLS)"),
         (OLE + "PowerPoint Document".encode("utf-16-le"), "a PowerPoint presentation of the old binary kind (PPT)"),
         (OLE + "__properties_version1.0".encode("utf-16-le"), "an Outlook message (MSG); save it as EML"),
-        (OLE, "an office document of an old binary kind"),
+        (compound({"Quill/QuillSub/CONTENTS": b"x"}), "an office document of an old binary kind"),
+        (compound({"WordDocument": b"x", "ObjectPool/_1/Workbook": b"x"}), "a Word document of the old binary kind"),
         (b'<?xml version="1.0"?><svg/>', "XML of a kind that is not read"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
@@ -119,8 +121,31 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")
     assert str(caught.value).endswith(
-        "Accepted are PDF, DOCX, PPTX, XLSX, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text."
+        "Accepted are PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text."
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (xls(), "xls"),
+        (xls(version=5), "xls"),
+        (compound({"MBD0001/WordDocument": b"x", "Workbook": "EncryptedPackage".encode("utf-16-le")}), "xls"),
+        (
+            compound({"Workbook": b"x" * 9_000_000}),
+            "xls",
+        ),  # its table of sectors is larger than the header has room for
+        (OLE + "Workbook".encode("utf-16-le"), "xls"),
+    ],
+)
+def test_compound_files_are_known_by_what_their_root_holds(data: bytes, kind: str) -> None:
+    assert kind_of(data, "a.docx", None, LIMITS) == kind
+
+
+@pytest.mark.parametrize("data", [OLE, OLE[:8], xls()[:520]])
+def test_a_compound_file_without_its_root_is_broken(data: bytes) -> None:
+    with pytest.raises(BrokenFile, match="an old office document or a message, and it is damaged or cut off"):
+        kind_of(data, "a.xls", None, LIMITS)
 
 
 def test_an_office_file_with_a_password_is_said_to_have_one() -> None:
