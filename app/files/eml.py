@@ -1,33 +1,23 @@
-"""Mail (EML, MHTML) -> Document: the subject a heading, From, To and Date furniture, then the best text of each part.
+"""Mail (EML, MHTML) -> Document: its headers and the best text of each part, as app/files/mail.py lays them out.
 
-Of alternatives the plain text is read, and the HTML if there is no plain text. Quoted lines (`>`) are notes. Mails
-inside the mail are read too; attached files are not read, and warnings name them. Charsets are often wrong in Japanese
-mail, also in headers, so app/files/encoding.py decides. This module does not know mail servers or signatures.
+Of alternatives the plain text is read, and the HTML if there is no plain text. Mails inside the mail are read too.
+Charsets are often wrong in Japanese mail, also in headers, so app/files/encoding.py decides. This module does not know
+mail servers or signatures.
 """
 
 import email
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from email.errors import HeaderParseError, MessageError
 from email.header import decode_header
 from email.message import Message
 from email.policy import Compat32
 
-from app.errors import BrokenFile, FileError, NotText, UnknownEncoding, UnsafeFile
-from app.files.document import Document, DocumentBuilder
+from app.errors import BrokenFile, FileError, NotText, UnknownEncoding
+from app.files.document import Document
 from app.files.encoding import decode
-from app.files.html import read_html
-from app.files.warnings import FileWarning
-from app.text.structure import structure_of
+from app.files.mail import MAX_PARTS, SHOWN, MailBuilder, too_many_parts
 
-MAX_HEADER_CHARACTERS = 10_000  # of each decoded header; a longer one is cut, with a warning
-MAX_PARTS = 300
-_MAX_NAMED_ATTACHMENTS = 20
-
-# The headers that are shown, in the order in which mail programs show them.
-_SHOWN = ("From", "To", "Cc", "Date")
-_QUOTED = re.compile(r"[ \t]*[>＞]")
 _WORD_OR_BACKSLASH = re.compile(r"(=\?[^?]*\?[bBqQ]\?.*?\?=)|\\")  # encoded words as email.header finds them
 _FOLD = re.compile(r"(?<!\s)\s*[\r\n]\s*")
 
@@ -36,7 +26,7 @@ def read_eml(data: bytes) -> Document:
     """Read a mail. Raises BrokenFile, UnsafeFile, and the errors of read_html if the only text is HTML."""
     lower = data.lower()
     if lower.count(b"multipart/") + lower.count(b"message/rfc822") > MAX_PARTS:
-        raise _too_many_parts()  # before the parser, which recurses into each part
+        raise too_many_parts()  # before the parser, which recurses into each part
     reader = _MailReader()
     try:
         message = email.message_from_bytes(data, policy=_RawHeaders())
@@ -57,33 +47,19 @@ class _MailReader:
     """Adds the parts of a mail to a builder."""
 
     def __init__(self) -> None:
-        self._builder = DocumentBuilder()
-        self._warnings: list[FileWarning] = []
-        self._attachments: list[str] = []
-        self._parts = 0
+        self._builder = MailBuilder()
 
     def add_message(self, message: Message) -> None:
         """Add the headers and the texts of a mail, also of one inside another."""
-        subject = self._header(message, "Subject")
-        if subject:
-            self._builder.add("heading", subject, level=1)
-        for name in _SHOWN:
-            if value := self._header(message, name):
-                self._builder.add("furniture", f"{name}: {value}")
+        headers = {name: self._header(message, name) for name in ("Subject", *SHOWN)}
+        self._builder.add_headers(headers)
         self._add_part(message)
 
     def build(self) -> Document:
-        if self._attachments:
-            named = ", ".join(self._attachments[:_MAX_NAMED_ATTACHMENTS])
-            more = len(self._attachments) - _MAX_NAMED_ATTACHMENTS
-            rest = f" and {more} more" if more > 0 else ""
-            self._warnings.append(FileWarning("attached_files", f"Attached files were not read: {named}{rest}."))
-        return self._builder.build(list(dict.fromkeys(self._warnings)))
+        return self._builder.build()
 
     def _add_part(self, part: Message) -> None:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise _too_many_parts()
+        self._builder.count_part()
         kind = part.get_content_type()
         if kind == "message/rfc822" and part.is_multipart():
             for inner in _parts_of(part):
@@ -97,12 +73,12 @@ class _MailReader:
                 if inner is root:
                     self._add_part(inner)
                 elif name := self._file_name(inner):
-                    self._attachments.append(name)
+                    self._builder.attach(name, inner.get_content_type())
         elif part.is_multipart():
             for inner in _parts_of(part):
                 self._add_part(inner)
         elif part.get_content_disposition() == "attachment" or not kind.startswith("text/") or self._file_name(part):
-            self._attachments.append(self._file_name(part) or f"one without a name ({kind})")
+            self._builder.attach(self._file_name(part), kind)
         else:
             self._add_text(part, kind)
 
@@ -118,52 +94,43 @@ class _MailReader:
             if part in chosen:
                 self._add_part(part)
             else:
-                self._attachments += filter(None, map(self._attached_name, part.walk()))
+                for inner in part.walk():
+                    if self._is_attached(inner):
+                        self._builder.attach(self._file_name(inner), inner.get_content_type())
 
-    def _attached_name(self, part: Message) -> str:
-        """The name of a file that was sent with the mail; empty for its texts, and for pictures inside these."""
+    def _is_attached(self, part: Message) -> bool:
+        """Whether a file was sent with the mail; its texts were not, nor were pictures inside these."""
         if part.is_multipart():
-            return ""
-        name = self._file_name(part)
+            return False
         if part.get_content_disposition() == "attachment":
-            return name or f"one without a name ({part.get_content_type()})"
-        return "" if part.get_content_maintype() == "image" else name
+            return True
+        return part.get_content_maintype() != "image" and bool(self._file_name(part))
 
     def _add_text(self, part: Message, kind: str) -> None:
         """Add one text. A text that cannot be read becomes a warning, so that the others are not lost."""
         charset = part.get_param("charset")
         stated = charset[2] if isinstance(charset, tuple) else charset
+        if kind == "text/html":
+            self._builder.add_html(_payload(part), stated)
+            return
         try:
-            if kind == "text/html":
-                html = read_html(_payload(part), stated)
-                self._warnings += html.warnings
-                self._builder.add_text(html.text, html.blocks)
-                return
             decoded = decode(_payload(part), stated)
         except FileError as error:
-            self._warnings.append(FileWarning("mail_part", f"A part of the mail was not read. {error}"))
+            self._builder.mark_unread(error)
             return
-        self._warnings += decoded.warnings
+        self._builder.add_warnings(decoded.warnings)
         text = decoded.text.replace("\r\n", "\n")
         if str(part.get_param("format", "")).lower() == "flowed":
             text = unflowed(text, deletes_space=str(part.get_param("delsp", "")).lower() == "yes")
-        blocks = [
-            replace(block, kind="note", level=0, cells=()) if _QUOTED.match(text, block.start) else block
-            for block in structure_of(text).blocks
-        ]
-        self._builder.add_text(text, blocks)
+        self._builder.add_text(text)
 
     def _header(self, message: Message, name: str) -> str:
         value = message.get(name)
-        text = header_text(str(value)) if value is not None else ""
-        if len(text) > MAX_HEADER_CHARACTERS:
-            sentence = f"The header {name} was cut after {MAX_HEADER_CHARACTERS:,} characters."
-            self._warnings.append(FileWarning("header_cut", sentence))
-        return text[:MAX_HEADER_CHARACTERS]
+        return header_text(str(value)) if value is not None else ""
 
     def _file_name(self, part: Message) -> str:
         name = part.get_filename()
-        return header_text(name)[:200] if name else ""
+        return header_text(name) if name else ""
 
 
 def _root_of(related: Message, inside: Sequence[Message]) -> Message | None:
@@ -171,10 +138,6 @@ def _root_of(related: Message, inside: Sequence[Message]) -> Message | None:
     start = related.get_param("start")
     named = [part for part in inside if start and str(part.get("Content-ID", "")).strip() == start]
     return next(iter([*named, *inside]), None)
-
-
-def _too_many_parts() -> UnsafeFile:
-    return UnsafeFile(f"The mail has more than {MAX_PARTS:,} parts, which is the limit.")
 
 
 def header_text(value: str) -> str:

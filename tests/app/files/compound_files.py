@@ -12,7 +12,8 @@ def compound(streams: dict[str, bytes]) -> bytes:
     entries = _entries(streams)
     sectors: list[bytes] = []  # of streams, and of the tables of them
     chains: list[int] = []  # next sector of each
-    mini, mini_chains = b"", []
+    mini = b""
+    mini_chains: list[int] = []
 
     def add(data: bytes) -> int:
         first = len(sectors)
