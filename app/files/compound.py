@@ -54,9 +54,10 @@ class CompoundFile:
             raise _broken() from error
 
     def storages(self, prefix: str) -> list[str]:
-        """The paths of the storages that have a stream, of those whose path begins with `prefix`, in order."""
-        above = {path.rpartition("/")[0] for path in self._streams}
-        return sorted(path for path in above if path.startswith(prefix.lower()))
+        """The paths of the storages that hold a stream and whose path, up to a last name, is `prefix`, in order."""
+        prefix = prefix.lower()
+        inside = (path[len(prefix) :].partition("/") for path in self._streams if path.startswith(prefix))
+        return sorted({prefix + name for name, slash, _ in inside if slash})
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a stream, by its path with any case; None where the file has no such stream."""

@@ -52,6 +52,10 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.files.eml import read_eml
 
             return read_eml(data)
+        case "msg":
+            from app.files.msg import read_msg
+
+            return read_msg(data)
         case "captions":
             from app.files.captions import read_captions
 

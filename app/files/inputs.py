@@ -19,7 +19,7 @@ STANDARD_INPUT = "-"
 SUFFIXES = frozenset(
     (
         *(".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub", ".html", ".htm", ".xhtml", ".md", ".markdown"),
-        *(".eml", ".vtt", ".srt", ".csv", ".tsv", ".txt", ".text"),
+        *(".eml", ".msg", ".vtt", ".srt", ".csv", ".tsv", ".txt", ".text"),
     )
 )
 

@@ -14,9 +14,11 @@ from app.files.compound import SIGNATURE, root_names
 from app.files.limits import FileLimits
 from app.files.ooxml import Package
 
-Kind = Literal["pdf", "docx", "pptx", "xlsx", "xls", "epub", "html", "markdown", "eml", "captions", "table", "text"]
+Kind = Literal[
+    "pdf", "docx", "pptx", "xlsx", "xls", "epub", "html", "markdown", "eml", "msg", "captions", "table", "text"
+]  # fmt: skip
 
-ACCEPTED = "PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text"
+ACCEPTED = "PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV and plain text"
 
 CONTAINER = "META-INF/container.xml"  # names the package document of an EPUB
 
@@ -78,11 +80,10 @@ _ZIP_KINDS = (
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )
 _ENCRYPTED_PACKAGE = "EncryptedPackage"  # of a DOCX, PPTX or XLSX with a password
-_COMPOUND_KINDS: dict[str, Kind] = {"Workbook": "xls", "Book": "xls"}
+_COMPOUND_KINDS: dict[str, Kind] = {"Workbook": "xls", "Book": "xls", "__properties_version1.0": "msg"}
 _REFUSED_COMPOUND_KINDS = {
     "WordDocument": "a Word document of the old binary kind (DOC); save it as DOCX",
     "PowerPoint Document": "a PowerPoint presentation of the old binary kind (PPT); save it as PPTX",
-    "__properties_version1.0": "an Outlook message (MSG); save it as EML",
 }
 _MAIL_HEADER = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):[ \t]?|[ \t]|From ")
 _MAIL_NAMES = frozenset({

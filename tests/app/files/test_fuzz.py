@@ -17,6 +17,7 @@ from app.files.document import Document
 from app.files.formats import read_as
 from app.files.limits import FileLimits
 from app.files.sniff import kind_of
+from tests.app.files.messages import Value, msg
 from tests.app.files.packages import epub, pack
 from tests.hostile import HOSTILE_TEXTS
 
@@ -44,6 +45,9 @@ _MAIL = (
     "PHA+g2WDWINng0s8L3A+\r\n"
     "--B\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\nx\r\n--B--\r\n"
 ).encode()
+_MESSAGE: dict[int, Value] = {
+    0x0037: "会議", 0x0042: "山田", 0x5D02: "y@example.jp", 0x3FFD: 932, 0x1000: ("cp932", "会議は三時からです。" * 20)
+}  # fmt: skip
 _MARKDOWN = (
     "---\ntitle: 題\n---\n# 見出し\n\n段落の**強調**と`code`と[案内](http://x)。\n\n1. 一\n   - 子\n\n> 引用\n\n"
     "| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nx\n```\n\n<div><p>生</p></div>\n\n本文[^1]。\n\n[^1]: 注釈です。\n"
@@ -64,6 +68,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "captions": ("a.vtt", lambda: _CAPTIONS),
     "html": ("a.html", (DATA / "minutes.html").read_bytes),
     "eml": ("a.eml", lambda: _MAIL),
+    "msg": ("a.msg", lambda: msg(_MESSAGE, attached=[{0x3707: "a.pdf"}, {0x3701: dict(_MESSAGE)}])),
     "markdown": ("a.md", lambda: _MARKDOWN),
     "table": ("a.csv", lambda: _TABLE),
     "text": ("a.txt", lambda: _TEXT),

@@ -11,6 +11,7 @@ from app.files.limits import FileLimits
 from app.files.sniff import kind_of
 from tests.app.files.biff_records import xls
 from tests.app.files.compound_files import compound
+from tests.app.files.messages import msg
 from tests.app.files.packages import docx, epub, pack, paragraph, pptx, shape
 
 DATA = Path(__file__).parent / "data"
@@ -109,7 +110,6 @@ def _zip(*names: str) -> bytes:
         (b"PK\x05\x06" + b"\0" * 18, "a zip archive"),
         (OLE + "WordDocument".encode("utf-16-le"), "a Word document of the old binary kind (DOC); save it as DOCX"),
         (OLE + "PowerPoint Document".encode("utf-16-le"), "a PowerPoint presentation of the old binary kind (PPT)"),
-        (OLE + "__properties_version1.0".encode("utf-16-le"), "an Outlook message (MSG); save it as EML"),
         (compound({"Quill/QuillSub/CONTENTS": b"x"}), "an office document of an old binary kind"),
         (compound({"WordDocument": b"x", "ObjectPool/_1/Workbook": b"x"}), "a Word document of the old binary kind"),
         (b'<?xml version="1.0"?><svg/>', "XML of a kind that is not read"),
@@ -121,7 +121,7 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")
     assert str(caught.value).endswith(
-        "Accepted are PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, VTT, SRT, CSV, TSV and plain text."
+        "Accepted are PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV and plain text."
     )
 
 
@@ -136,6 +136,8 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
             "xls",
         ),  # its table of sectors is larger than the header has room for
         (OLE + "Workbook".encode("utf-16-le"), "xls"),
+        (msg({0x0037: "Workbook"}, attached=[{0x3707: "Workbook"}]), "msg"),
+        (OLE + "__properties_version1.0".encode("utf-16-le"), "msg"),
     ],
 )
 def test_compound_files_are_known_by_what_their_root_holds(data: bytes, kind: str) -> None:
