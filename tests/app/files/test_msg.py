@@ -95,10 +95,9 @@ def test_a_body_keeps_every_text(name: str) -> None:
 
 def test_html_is_read_where_there_is_no_plain_text() -> None:
     page = "<html><body><h1>𠮷野様</h1><p>か\u3099くの件です。</p></body></html>"
-    for mail in (
-        {SUBJECT: "件名", HTML: page.encode(), BODY_CODE_PAGE: 65001},
-        {SUBJECT: "件名", HTML: page, BODY: " \r\n"},
-    ):
+    packed: dict[int, Value] = {SUBJECT: "件名", HTML: page.encode(), BODY_CODE_PAGE: 65001}
+    as_text: dict[int, Value] = {SUBJECT: "件名", HTML: page, BODY: " \r\n"}
+    for mail in (packed, as_text):
         assert _blocks(read_msg(msg(mail))) == [
             ("heading", "件名"), ("heading", "𠮷野様"), ("paragraph", "か\u3099くの件です。")
         ]  # fmt: skip

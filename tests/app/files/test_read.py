@@ -9,6 +9,7 @@ from app.errors import BrokenFile, FileError, FileTooLarge, UnsafeFile, Unsuppor
 from app.files.document import Document
 from app.files.extraction import Extractor, SentFile
 from app.files.limits import FileLimits
+from tests.app.files.messages import msg
 from tests.app.files.packages import docx, pack, paragraph
 
 DATA = Path(__file__).parent / "data"
@@ -34,6 +35,15 @@ def test_the_same_text_as_docx_html_and_mail_comes_back_the_same() -> None:
     assert "採決の結果、第一案と第三案が賛成多数で可決された。" in _body(word)
     assert [block.omitted for block in word.blocks] == [()] * len(word.blocks)
     assert word.pages[1].number == 2
+
+
+def test_old_workbooks_and_messages_are_read_through_the_same_entry() -> None:
+    workbook = _read((DATA / "workbook.xls").read_bytes(), "renamed.bin")
+    assert _body(workbook) == _body(_read((DATA / "workbook.xlsx").read_bytes(), "renamed.bin"))
+    message = _read(msg({0x0037: "会議のお知らせ", 0x1000: ("cp932", "会議は三時からです。")}), "renamed.bin")
+    assert message.text == "会議のお知らせ\n\n会議は三時からです。"
+    with pytest.raises(BrokenFile):
+        _read((DATA / "workbook.xls").read_bytes()[:6000], "a.xls")
 
 
 def test_a_text_keeps_its_characters_and_gets_its_structure() -> None:
