@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
+from app.files.body import PageBreak, Paragraph
 from app.files.docx_equations import equation_text
-from app.files.docx_styles import ParagraphRole, Styles, is_on, value
+from app.files.docx_styles import Styles, is_on, value
 from app.files.raised import fraction, lowered, raised
 from app.files.safe_xml import descend
 
@@ -34,23 +35,12 @@ _UNKNOWN_SYMBOL = "〓"  # Japanese printers set it for a character that they di
 
 
 @dataclass(frozen=True, slots=True)
-class PageBreak:
-    """The next page begins at `offset` in the paragraph's text. `is_wished`: the author set the break, not Word."""
-
-    offset: int
-    is_wished: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    text: str
-    role: ParagraphRole
-    breaks: tuple[PageBreak, ...]
+class WordParagraph(Paragraph):
     text_boxes: tuple[Element, ...]
     has_struck: bool  # a part of it is struck out, and was left out
     goes_on: bool  # its end mark was deleted: the next paragraph continues in the same line
 
-    def after(self, carried: "Paragraph | None") -> "Paragraph":
+    def after(self, carried: "WordParagraph | None") -> "WordParagraph":
         """This paragraph with the text of the paragraph before it that continues in it."""
         if carried is None:
             return self
@@ -79,7 +69,7 @@ class _Found:
         self.length += len(text)
 
 
-def read_paragraph(element: Element, styles: Styles) -> Paragraph:
+def read_paragraph(element: Element, styles: Styles) -> WordParagraph:
     """Read a `w:p`. Its number in a list is counted: read each paragraph once, in their order."""
     properties = element.find("w:pPr")
     role = styles.role(properties)
@@ -97,7 +87,7 @@ def read_paragraph(element: Element, styles: Styles) -> Paragraph:
             for mark in found.breaks
         ]
     goes_on = descend(properties, "w:rPr", "w:del") is not None
-    return Paragraph(text, role, tuple(found.breaks), tuple(found.text_boxes), found.has_struck, goes_on)
+    return WordParagraph(text, role, tuple(found.breaks), tuple(found.text_boxes), found.has_struck, goes_on)
 
 
 def chosen(alternate: Element) -> Element:

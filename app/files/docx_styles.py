@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element
 
+from app.files.body import ParagraphRole
 from app.files.integers import bounded_integer
 from app.files.numbering import format_number
 from app.files.safe_xml import descend
@@ -48,16 +49,6 @@ class _List:
     levels: dict[int, _Level]
     counts: dict[int, int] = field(default_factory=dict)
     restarted: set[str] = field(default_factory=set)  # ids of numbers whose override of the start was applied
-
-
-@dataclass(frozen=True, slots=True)
-class ParagraphRole:
-    """heading_level 0: no heading. `number` is the text that Word writes before the paragraph, separator included."""
-
-    heading_level: int = 0
-    is_list_item: bool = False
-    is_contents: bool = False  # a line of a table of contents
-    number: str = ""
 
 
 class Styles:
