@@ -11,9 +11,10 @@ from app.errors import FileTooLarge
 from app.files.document import Document, DocumentBuilder
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, Relationship, link_of
-from app.files.pptx_shapes import Place, Row, Shape, Text, in_reading_order, is_struck, placeholder_places, read_shapes
+from app.files.pptx_shapes import is_struck, placeholder_places, read_shapes
 from app.files.raised import STRUCK_OUT
 from app.files.safe_xml import descend
+from app.files.shapes import Place, Text, add_shape, in_reading_order
 from app.files.warnings import FileWarning, numbers_in_words
 
 # PowerPoint has no limit; all slides of a hostile presentation may be the same part.
@@ -80,7 +81,7 @@ class _PptxReader:
             self._has_struck = self._has_struck or any(map(is_struck, tree.iter("a:rPr")))
             shapes = list(read_shapes(tree, self._layout_places(links), lambda id_: self._linked(links, id_)))
             for shape in in_reading_order(shapes):
-                self._add_shape(shape)
+                add_shape(self._builder, shape)
         notes = self._package.optional_xml(link_of(links, "notesSlide"))
         notes_tree = descend(notes, "p:cSld", "p:spTree")
         if notes_tree is not None:
@@ -101,18 +102,6 @@ class _PptxReader:
         if self._has_struck:
             warnings.append(STRUCK_OUT)
         return self._builder.build(warnings)
-
-    def _add_shape(self, shape: Shape) -> None:
-        self._builder.end_list()
-        for item in shape.content:
-            if isinstance(item, Row):
-                self._builder.add_row(item.cells)
-            elif shape.is_furniture:
-                self._builder.add("furniture", item.text)
-            elif shape.is_title:
-                self._builder.add("heading", item.text, level=1)
-            else:
-                self._builder.add("list-item" if item.is_list_item else "paragraph", item.text)
 
     def _layout_places(self, links: dict[str, Relationship]) -> dict[tuple[str, str], Place]:
         """The places that the slide's layout, or the layout's master, give to placeholders without a place."""

@@ -11,14 +11,10 @@ from app.files.integers import bounded_integer
 from app.files.numbering import format_number
 from app.files.raised import lowered, raised
 from app.files.safe_xml import descend
+from app.files.shapes import NOWHERE, Place, Row, Shape, Text
 
-Place = tuple[int, int, int, int]  # left, top, right, bottom
-
-_TITLES = ("title", "ctrTitle")
-_FURNITURE = ("dt", "ftr", "sldNum", "hdr")
 _ANCHORS = ("p:twoCellAnchor", "p:oneCellAnchor", "p:absoluteAnchor")  # each holds a shape over the cells of a sheet
 _BULLETED = ("body", "obj")
-_NOWHERE = (0, 1 << 40, 0, 1 << 40)  # shapes without a place are read last
 _TRUE = ("1", "true", "on")
 # PowerPoint's names of numbers: the kind of number, and the characters around it.
 _NUMBER_SHAPES = {
@@ -29,38 +25,6 @@ _NUMBER_SHAPES = {
     "ea1Cht": "japaneseCounting",
 }  # fmt: skip
 _NUMBER_FRAMES = {"ParenBoth": "({})", "ParenR": "{})", "Period": "{}.", "Plain": "{}", "Minus": "{}-", "": "{}"}
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A paragraph of a shape."""
-
-    text: str
-    is_list_item: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a table."""
-
-    cells: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The content of a shape, and its place."""
-
-    content: list[Text | Row]
-    place: Place
-    placeholder: str | None  # title, body, ftr …; None for a shape that is no placeholder
-
-    @property
-    def is_title(self) -> bool:
-        return self.placeholder in _TITLES
-
-    @property
-    def is_furniture(self) -> bool:
-        return self.placeholder in _FURNITURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,31 +84,6 @@ def placeholder_places(tree: Element) -> dict[tuple[str, str], Place]:
     return places
 
 
-def in_reading_order(shapes: list[Shape]) -> list[Shape]:
-    """The title, then line by line from the top, shapes side by side from the left, furniture last.
-
-    Shapes stand side by side when they share half of the lower one's height with the first of their line.
-    """
-    titles = [shape for shape in shapes if shape.is_title]
-    furniture = [shape for shape in shapes if shape.is_furniture]
-    rest = [shape for shape in shapes if not shape.is_title and not shape.is_furniture]
-    lines: list[list[Shape]] = []
-    for shape in sorted(rest, key=lambda shape: (shape.place[1], shape.place[0])):
-        if lines and _side_by_side(lines[-1][0].place, shape.place):
-            lines[-1].append(shape)
-        else:
-            lines.append([shape])
-    ordered = [shape for line in lines for shape in sorted(line, key=lambda shape: shape.place[0])]
-    return titles + ordered + furniture
-
-
-def _side_by_side(first: Place, second: Place) -> bool:
-    shared = min(first[3], second[3]) - max(first[1], second[1])
-    lower = min(first[3] - first[1], second[3] - second[1])
-    apart = first[2] <= second[0] or second[2] <= first[0]
-    return apart and lower > 0 and shared * 2 >= lower
-
-
 def _shapes(
     parent: Element,
     scale: _Scale,
@@ -170,7 +109,7 @@ def _shapes(
             content = _graphic(child, linked)
             if content:
                 place = _own_place(child)
-                yield Shape(content, scale(place) if place else _NOWHERE, None)
+                yield Shape(content, scale(place) if place else NOWHERE, None)
 
 
 def _is_hidden(shape: Element, properties: str) -> bool:
@@ -189,9 +128,7 @@ def _text_shape(shape: Element, body: Element, scale: _Scale, inherited: Mapping
         index = placeholder.get("idx", "")
         place = inherited.get((kind, index)) or inherited.get(("", index)) or inherited.get((kind, ""))
     texts = _texts(body, bulleted=kind in _BULLETED)
-    if kind in _TITLES and texts:  # a title over several lines is one
-        texts = [Text("\n".join(text.text for text in texts if text.text.strip()), False)]
-    return Shape(list(texts), place or _NOWHERE, kind)
+    return Shape(list(texts), place or NOWHERE, kind)
 
 
 def _own_place(shape: Element) -> Place | None:

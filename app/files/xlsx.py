@@ -10,7 +10,8 @@ from xml.etree.ElementTree import Element
 from app.files.document import Document
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, Relationship, link_of
-from app.files.pptx_shapes import Text, in_reading_order, is_struck, read_shapes
+from app.files.pptx_shapes import is_struck, read_shapes
+from app.files.shapes import Text, in_reading_order
 from app.files.sheets import WorkbookBuilder, check_sheets
 from app.files.xlsx_cells import CellReader, rich_text
 
