@@ -40,6 +40,18 @@ def _read(kind: Kind, data: bytes, charset: str | None, limits: FileLimits) -> D
             from app.files.xls import read_xls
 
             return read_xls(data, limits)
+        case "odt":
+            from app.files.odt import read_odt
+
+            return read_odt(data, limits)
+        case "odp":
+            from app.files.odp import read_odp
+
+            return read_odp(data, limits)
+        case "ods":
+            from app.files.ods import read_ods
+
+            return read_ods(data, limits)
         case "epub":
             from app.files.epub import read_epub
 

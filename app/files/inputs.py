@@ -18,8 +18,8 @@ STANDARD_INPUT = "-"
 # Endings of the files that are read from a folder; a file that is named by itself may have any name.
 SUFFIXES = frozenset(
     (
-        *(".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".epub", ".html", ".htm", ".xhtml", ".md", ".markdown"),
-        *(".eml", ".msg", ".vtt", ".srt", ".csv", ".tsv", ".txt", ".text"),
+        *(".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".odt", ".odp", ".ods", ".epub", ".html", ".htm", ".xhtml"),
+        *(".md", ".markdown", ".eml", ".msg", ".vtt", ".srt", ".csv", ".tsv", ".txt", ".text"),
     )
 )
 

@@ -4,6 +4,8 @@ OpenDocument 1.3 (https://docs.oasis-open.org/office/OpenDocument/v1.3/) names e
 does not know texts, sheets or slides.
 """
 
+import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -27,6 +29,7 @@ class OdfFile:
         styles: of the body.
         masters: `office:master-styles`, the headers, footers and layouts of pages; None where the file has none.
         master_styles: of these.
+        objects: the charts and formulas in the document, by the names that `draw:object` has for them.
         stated_pages: the number of pages that the program that wrote the file counted.
     """
 
@@ -35,6 +38,7 @@ class OdfFile:
     masters: Element | None
     master_styles: Styles
     page_layouts: dict[str, Element]
+    objects: Callable[[str], Element | None]
     stated_pages: int | None
 
 
@@ -63,6 +67,7 @@ def open_odf(data: bytes, body_tag: str, limits: FileLimits) -> OdfFile:
         descend(shared, "office:master-styles"),
         Styles(common, own),
         {layout.get("style:name", ""): layout for layout in (own.iter("style:page-layout") if own is not None else ())},
+        lambda name: package.optional_xml(posixpath.join(posixpath.normpath(name), _CONTENT)),
         bounded_integer(statistic.get("meta:page-count")) if statistic is not None else None,
     )
 

@@ -3,7 +3,7 @@
 Texts, text boxes, slides and notes have the same elements. This module knows their order, and not where they stand.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from xml.etree.ElementTree import Element
@@ -14,6 +14,7 @@ from app.files.odf import repeats
 from app.files.odf_styles import MAX_LEVEL, ListCounter, Styles
 from app.files.odf_text import OdfParagraph, read_paragraph
 from app.files.raised import STRUCK_OUT
+from app.files.safe_xml import descend
 from app.files.warnings import FileWarning
 
 MAX_COLUMNS = 63  # of a table of text, as in Word; only a hostile file has more
@@ -27,7 +28,7 @@ _SKIPPED = frozenset((
     "draw:image", "draw:enhanced-geometry", "draw:page-thumbnail", "text:table-of-content-source", "dc:creator",
     "table:table-column", "table:table-columns", "table:table-header-columns",
 ))  # fmt: skip
-_EMBEDDED = FileWarning("embedded_file", "Objects in the document, such as formulas and charts, were not read.")
+_EMBEDDED = FileWarning("embedded_file", "Objects in the document, such as formulas, were not read.")
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class OdfReader:
     """Reads elements into items, in their order."""
 
     styles: Styles
+    objects: Callable[[str], Element | None]  # of the file
     footnotes: list[Element] = field(default_factory=list)
     endnotes: list[Element] = field(default_factory=list)
     comments: list[Element] = field(default_factory=list)
@@ -76,7 +78,7 @@ class OdfReader:
             elif tag == "text:soft-page-break":
                 yield Paragraph("", ParagraphRole(), (PageBreak(0, is_wished=False),))
             elif tag == "draw:object":
-                self._warn(_EMBEDDED)
+                yield from self._object_items(child)
             elif tag == "office:annotation":
                 self.comments.append(child)
             elif tag not in _SKIPPED and child.get("text:display") != "none":  # a section may be hidden
@@ -149,7 +151,7 @@ class OdfReader:
         )
         yield Paragraph(text, role, tuple(breaks))
         for frame in read.frames:
-            yield from self._items(_around(frame), None, is_contents)
+            yield from self._items(around(frame), None, is_contents)
 
     def _keep(self, read: OdfParagraph) -> None:
         for note in read.notes:
@@ -164,6 +166,16 @@ class OdfReader:
     def _warn(self, warning: FileWarning) -> None:
         if warning not in self.warnings:
             self.warnings.append(warning)
+
+    def _object_items(self, element: Element) -> Iterator[Item]:
+        """The titles of a chart and the table that it draws; other objects are named in a warning."""
+        chart = descend(self.objects(element.get("xlink:href", "")), "office:body", "office:chart", "chart:chart")
+        if chart is None:
+            self._warn(_EMBEDDED)
+            return
+        for child in chart:
+            if child.tag in ("chart:title", "chart:subtitle", "table:table"):
+                yield from self.items(around(child))
 
     # --- tables ------------------------------------------------------------------------------------------------------
 
@@ -221,8 +233,8 @@ def _heading_level(element: Element) -> int:
     return min(max(bounded_integer(element.get("text:outline-level", "1")) or 1, 1), MAX_LEVEL)
 
 
-def _around(element: Element) -> Element:
-    """An element that holds this one."""
+def around(element: Element) -> Element:
+    """An element that holds this one, for `items`."""
     parent = Element("frame")
     parent.append(element)
     return parent

@@ -147,7 +147,7 @@ def _style(element: Element) -> _Style:
     for properties in element:
         (text if properties.tag == "style:text-properties" else paragraph).update(properties.attrib)
     return _Style(
-        name=element.get("style:display-name") or element.get("style:name", ""),
+        name=element.get("style:display-name", element.get("style:name", "")),
         parent=element.get("style:parent-style-name"),
         list_style=element.get("style:list-style-name"),
         master_page=element.get("style:master-page-name"),

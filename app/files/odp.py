@@ -34,7 +34,7 @@ def read_odp(data: bytes, limits: FileLimits) -> Document:
     if len(slides) > MAX_SLIDES:
         raise FileTooLarge(f"The presentation has {len(slides):,} slides; at most {MAX_SLIDES:,} are read.")
     sizes = _page_sizes(file)
-    reader = OdfReader(file.styles)
+    reader = OdfReader(file.styles, file.objects)
     builder = DocumentBuilder()
     hidden: list[int] = []
     for number, slide in enumerate(slides, 1):

@@ -18,8 +18,8 @@ _FOOTERS = ("style:footer", "style:footer-first", "style:footer-left")
 def read_odt(data: bytes, limits: FileLimits) -> Document:
     """Read an ODT file. Raises BrokenFile, EncryptedFile, UnsafeFile or FileTooLarge."""
     file = open_odf(data, "office:text", limits)
-    reader = OdfReader(file.styles)
-    furniture = OdfReader(file.master_styles)
+    reader = OdfReader(file.styles, file.objects)
+    furniture = OdfReader(file.master_styles, file.objects)
     builder = BodyBuilder()
     pages = list(file.masters.iter("style:master-page")) if file.masters is not None else []
     headers, footers = (

@@ -1,4 +1,5 @@
-"""The package of DOCX, PPTX, XLSX and EPUB: a zip of XML parts, which in office files name each other by relationships.
+"""The package of DOCX, PPTX, XLSX, OpenDocument and EPUB: a zip of XML parts. Those of Microsoft name each other by
+relationships.
 
 All bounds on hostile archives are here: entries, unpacked bytes, the ratio of unpacked to packed bytes. Nothing is ever
 written to disk, and a part is found by its name in the archive alone, so that an absolute path or `..` finds nothing.

@@ -51,6 +51,7 @@ _PREFIXES = {
     "http://schemas.microsoft.com/office/word/2010/wordprocessingShape": "wps:",
     "urn:schemas-microsoft-com:vml": "v:",
     "http://www.w3.org/XML/1998/namespace": "xml:",
+    "http://www.w3.org/1999/xlink": "xlink:",
     "urn:oasis:names:tc:opendocument:xmlns:office:1.0": "office:",
     "urn:oasis:names:tc:opendocument:xmlns:style:1.0": "style:",
     "urn:oasis:names:tc:opendocument:xmlns:text:1.0": "text:",
@@ -59,6 +60,7 @@ _PREFIXES = {
     "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0": "presentation:",
     "urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0": "fo:",
     "urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0": "svg:",
+    "urn:oasis:names:tc:opendocument:xmlns:chart:1.0": "chart:",
     "urn:oasis:names:tc:opendocument:xmlns:meta:1.0": "meta:",
     "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0": "manifest:",
 }

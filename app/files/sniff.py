@@ -15,10 +15,13 @@ from app.files.limits import FileLimits
 from app.files.ooxml import Package
 
 Kind = Literal[
-    "pdf", "docx", "pptx", "xlsx", "xls", "epub", "html", "markdown", "eml", "msg", "captions", "table", "text"
+    "pdf", "docx", "pptx", "xlsx", "xls", "odt", "odp", "ods", "epub", "html", "markdown", "eml", "msg", "captions",
+    "table", "text",
 ]  # fmt: skip
 
-ACCEPTED = "PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV and plain text"
+ACCEPTED = (
+    "PDF, DOCX, PPTX, XLSX, XLS, ODT, ODP, ODS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV and plain text"
+)
 
 CONTAINER = "META-INF/container.xml"  # names the package document of an EPUB
 
@@ -72,11 +75,13 @@ _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _OFFICE_KINDS: tuple[tuple[str, Kind], ...] = (
     ("word/document.xml", "docx"), ("ppt/presentation.xml", "pptx"), ("xl/workbook.xml", "xlsx")
 )  # fmt: skip
+_ODF_TYPE = "application/vnd.oasis.opendocument."
+_ODF_KINDS: dict[str, Kind] = {"text": "odt", "presentation": "odp", "spreadsheet": "ods"}
 _ZIP_KINDS = (
     ("xl/workbook.bin", "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
     ("visio/document.xml", "a Visio drawing; save it as PDF"),
     ("Index/Document.iwa", "a document of Pages, Numbers or Keynote; export it as DOCX, XLSX, PPTX or PDF"),
-    ("mimetype", "an OpenDocument file; save it as DOCX, PPTX, XLSX or PDF"),
+    ("mimetype", "an OpenDocument file other than a text, slides or sheets; save it as PDF"),
     ("META-INF/MANIFEST.MF", "a Java archive"),
 )
 _ENCRYPTED_PACKAGE = "EncryptedPackage"  # of a DOCX, PPTX or XLSX with a password
@@ -173,6 +178,8 @@ def _zip_kind(data: bytes, limits: FileLimits) -> Kind:
     package = Package(data, limits)
     if package.has(CONTAINER) and (not package.has("mimetype") or package.read("mimetype").startswith(_EPUB_TYPE)):
         return "epub"
+    if (odf := _odf_kind(package)) is not None:
+        return odf
     main = package.main_part() or ""
     for part, what in _ZIP_KINDS:
         if package.has(part):
@@ -181,6 +188,15 @@ def _zip_kind(data: bytes, limits: FileLimits) -> Kind:
         if package.has(part) or main.startswith(part.partition("/")[0] + "/"):
             return kind
     raise unsupported("a zip archive; send the files in it")
+
+
+def _odf_kind(package: Package) -> Kind | None:
+    """The kind that the part `mimetype` states; templates and master documents are read as what they are for."""
+    if not package.has("mimetype"):
+        return None
+    stated = package.read("mimetype").decode("ascii", "replace").strip()
+    name = stated.removeprefix(_ODF_TYPE).removesuffix("-template").removesuffix("-master")
+    return _ODF_KINDS.get(name) if stated.startswith(_ODF_TYPE) else None
 
 
 def _compound_kind(data: bytes) -> Kind:

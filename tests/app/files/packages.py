@@ -1,4 +1,4 @@
-"""Makes small DOCX, PPTX, XLSX and EPUB files for tests, part by part, as no program would write them."""
+"""Makes small DOCX, PPTX, XLSX, OpenDocument and EPUB files for tests, part by part, as no program would write them."""
 
 import io
 import zipfile
@@ -24,6 +24,12 @@ _NAMESPACES = " ".join(
 _TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/"
 
+_ODF = "urn:oasis:names:tc:opendocument:xmlns:"
+_ODF_NAMESPACES = {
+    "office": "office:1.0", "style": "style:1.0", "text": "text:1.0", "table": "table:1.0", "draw": "drawing:1.0",
+    "presentation": "presentation:1.0", "fo": "xsl-fo-compatible:1.0", "svg": "svg-compatible:1.0",
+    "chart": "chart:1.0", "meta": "meta:1.0", "manifest": "manifest:1.0",
+}  # fmt: skip
 _APP = '<Properties xmlns="http://schemas.openxmlformats.org/officeDocument/2006/extended-properties">{}</Properties>'
 
 
@@ -147,6 +153,34 @@ def shape(text: str, placeholder: str = "", at: tuple[int, int, int, int] | None
     return (
         f"<p:sp><p:nvSpPr><p:cNvPr {name}/><p:nvPr>{holder}</p:nvPr></p:nvSpPr><p:spPr>{place}</p:spPr>"
         f"<p:txBody>{lines}</p:txBody></p:sp>"
+    )
+
+
+def odf(kind: str, body: str, styles: str = "", masters: str = "", more: dict[str, str | bytes] | None = None) -> bytes:
+    """An OpenDocument file: the inner XML of `office:text`, `office:presentation` or `office:spreadsheet`.
+
+    `styles` are the automatic styles of the body, `masters` the inner XML of styles.xml, `more` are further parts.
+    """
+    namespaces = " ".join(f'xmlns:{prefix}="{_ODF}{name}"' for prefix, name in _ODF_NAMESPACES.items())
+    namespaces += ' xmlns:xlink="http://www.w3.org/1999/xlink"'
+    content = (
+        f"<office:document-content {namespaces}><office:automatic-styles>{styles}</office:automatic-styles>"
+        f"<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document-content>"
+    )
+    files: dict[str, str | bytes] = {
+        "mimetype": f"application/vnd.oasis.opendocument.{kind}",
+        "content.xml": content,
+        "styles.xml": f"<office:document-styles {namespaces}>{masters}</office:document-styles>",
+    }
+    return pack(files | (more or {}))
+
+
+def odf_chart(inner: str) -> str:
+    """The content of a chart: the inner XML of `chart:chart`."""
+    namespaces = " ".join(f'xmlns:{prefix}="{_ODF}{name}"' for prefix, name in _ODF_NAMESPACES.items())
+    return (
+        f"<office:document-content {namespaces}><office:body><office:chart><chart:chart>{inner}</chart:chart>"
+        "</office:chart></office:body></office:document-content>"
     )
 
 

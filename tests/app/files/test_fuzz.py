@@ -64,6 +64,9 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pptx": ("a.pptx", (DATA / "slides.pptx").read_bytes),
     "xlsx": ("a.xlsx", (DATA / "workbook.xlsx").read_bytes),
     "xls": ("a.xls", (DATA / "workbook.xls").read_bytes),
+    "odt": ("a.odt", (DATA / "minutes.odt").read_bytes),
+    "odp": ("a.odp", (DATA / "slides.odp").read_bytes),
+    "ods": ("a.ods", (DATA / "workbook.ods").read_bytes),
     "epub": ("a.epub", lambda: epub("<h1>一</h1><p><ruby>雪<rt>ゆき</rt></ruby>国。<br/></p>", "<p>二。</p>")),
     "captions": ("a.vtt", lambda: _CAPTIONS),
     "html": ("a.html", (DATA / "minutes.html").read_bytes),
@@ -113,7 +116,7 @@ def _mutated_package(data: bytes, draw: random.Random) -> bytes:
 def _read_mutated(kind: str, seed: int) -> None:
     draw = random.Random(f"{kind}-{seed}")
     name, original = FILES[kind]
-    data = (_mutated_package if kind in ("docx", "pptx") else _mutated)(original(), draw)
+    data = (_mutated_package if kind in ("docx", "pptx", "odt", "odp", "ods") else _mutated)(original(), draw)
     try:
         found = kind_of(data, draw.choice((name, None, "a.txt")), None, LIMITS)
         if found == "pdf":

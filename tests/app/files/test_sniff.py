@@ -12,7 +12,7 @@ from app.files.sniff import kind_of
 from tests.app.files.biff_records import xls
 from tests.app.files.compound_files import compound
 from tests.app.files.messages import msg
-from tests.app.files.packages import docx, epub, pack, paragraph, pptx, shape
+from tests.app.files.packages import docx, epub, odf, pack, paragraph, pptx, shape
 
 DATA = Path(__file__).parent / "data"
 LIMITS = FileLimits()
@@ -31,6 +31,10 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500
         ("a.doc", "application/msword", DOCX, "docx"),
         ("a.zip", "application/zip", PPTX, "pptx"),
         ("a.zip", "application/zip", epub("<p>文。</p>"), "epub"),
+        ("a.odt", None, odf("text", ""), "odt"),
+        ("a.zip", None, odf("presentation", ""), "odp"),
+        (None, None, odf("spreadsheet", ""), "ods"),
+        ("a.ott", None, pack({"mimetype": "application/vnd.oasis.opendocument.text-template\n"}), "odt"),
         ("a.epub", None, pack({"META-INF/container.xml": ""}), "epub"),
         ("a.txt", None, b"<!DOCTYPE html><p>x", "html"),
         ("a.txt", None, b"\xef\xbb\xbfWEBVTT - x\n\n", "captions"),
@@ -104,7 +108,7 @@ def _zip(*names: str) -> bytes:
         (b"Rar!\x1a\x07\x01\0", "a RAR archive"),
         (b"MZ\x90\0\3", "a program for Windows"),
         (_zip("xl/workbook.bin"), "an Excel workbook of a binary kind (XLSB); save it as XLSX"),
-        (_zip("mimetype", "content.xml"), "an OpenDocument file"),
+        (_zip("mimetype", "content.xml"), "an OpenDocument file other than a text, slides or sheets; save it as PDF"),
         (_zip("Index/Document.iwa"), "a document of Pages, Numbers or Keynote; export it as DOCX"),
         (_zip("a.txt"), "a zip archive; send the files in it"),
         (b"PK\x05\x06" + b"\0" * 18, "a zip archive"),
@@ -121,7 +125,8 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")
     assert str(caught.value).endswith(
-        "Accepted are PDF, DOCX, PPTX, XLSX, XLS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV and plain text."
+        "Accepted are PDF, DOCX, PPTX, XLSX, XLS, ODT, ODP, ODS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV and "
+        "plain text."
     )
 
 
