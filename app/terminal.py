@@ -25,6 +25,12 @@ from app.text.graphemes import cluster_end, cluster_start
 
 # Characters of its sentence shown on either side of an answer.
 EXCERPT_CHARACTERS = 100
+_PAGES = {
+    "pptx": "slide",
+    "odp": "slide",
+    "xlsx": "sheet",
+    "ods": "sheet",
+}  # what kinds of files have in place of pages
 BAR_CELLS = 20
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -100,17 +106,25 @@ def shown_name(name: str) -> str:
 
 
 def _show_answer(answer: Answer, sources: Mapping[str | None, Source], *, colour: bool) -> str:
-    before, after = _around(answer, sources[answer.document])
+    source = sources[answer.document]
+    before, after = _around(answer, source)
     marked = _mark(_printable(answer.text), colour=colour)
-    return f"{answer.score:.3f}  {_printable(before)}{marked}{_printable(after)}  {_printable(_place(answer))}"
+    return f"{answer.score:.3f}  {_printable(before)}{marked}{_printable(after)}  {_printable(_place(answer, source))}"
 
 
-def _place(answer: Answer) -> str:
+def _place(answer: Answer, source: Source) -> str:
     """`contract.pdf, page 3 [1204:1210]`; standard input has no name."""
-    offsets = f"[{answer.start}:{answer.end}]"
-    if answer.document in (None, STANDARD_INPUT):
-        return offsets if answer.page is None else f"page {answer.page} {offsets}"
-    return f"{answer.document} {offsets}" if answer.page is None else f"{answer.document}, page {answer.page} {offsets}"
+    name = "" if answer.document in (None, STANDARD_INPUT) else answer.document
+    page = _page(answer.page, source)
+    return f"{', '.join(filter(None, (name, page)))} [{answer.start}:{answer.end}]".lstrip()
+
+
+def _page(number: int | None, source: Source) -> str:
+    """`page 3`, or the slide or sheet of that number; empty for a document without pages."""
+    if number is None:
+        return ""
+    kind = source.info.kind if source.info is not None else None
+    return f"{_PAGES.get(kind or '', 'page')} {number}"
 
 
 def _around(answer: Answer, source: Source) -> tuple[str, str]:
@@ -128,7 +142,7 @@ def _around(answer: Answer, source: Source) -> tuple[str, str]:
 
 def _show_sentence(sentence: SentenceResult, source: Source) -> str:
     read = _printable(source.structure.reading.between(sentence.start, sentence.end, source.text))
-    return read if sentence.page is None else f"{read}  page {sentence.page}"
+    return read if sentence.page is None else f"{read}  {_page(sentence.page, source)}"
 
 
 def _show_label(label: LabelResult, *, first: bool) -> str:

@@ -18,6 +18,7 @@ from app.files.document import Document
 from app.files.encoding import decode
 from app.files.mail import MAX_PARTS, SHOWN, MailBuilder, too_many_parts
 
+_DATA = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory")  # for programs, though it is text
 _WORD_OR_BACKSLASH = re.compile(r"(=\?[^?]*\?[bBqQ]\?.*?\?=)|\\")  # encoded words as email.header finds them
 _FOLD = re.compile(r"(?<!\s)\s*[\r\n]\s*")
 
@@ -77,7 +78,12 @@ class _MailReader:
         elif part.is_multipart():
             for inner in _parts_of(part):
                 self._add_part(inner)
-        elif part.get_content_disposition() == "attachment" or not kind.startswith("text/") or self._file_name(part):
+        elif (
+            part.get_content_disposition() == "attachment"
+            or not kind.startswith("text/")
+            or kind in _DATA
+            or self._file_name(part)
+        ):
             self._builder.attach(self._file_name(part), kind)
         else:
             self._add_text(part, kind)

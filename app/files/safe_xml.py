@@ -32,6 +32,7 @@ _PREFIXES = {
     "http://purl.oclc.org/ooxml/presentationml/main": "p:",
     "http://schemas.openxmlformats.org/spreadsheetml/2006/main": "x:",
     "http://purl.oclc.org/ooxml/spreadsheetml/main": "x:",
+    "http://schemas.microsoft.com/office/spreadsheetml/2018/threadedcomments": "tc:",
     # The shapes over the cells of a sheet have the same elements as those of a slide.
     "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing": "p:",
     "http://purl.oclc.org/ooxml/drawingml/spreadsheetDrawing": "p:",

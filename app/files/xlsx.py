@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from app.files.document import Document
+from app.files.integers import bounded_integer
 from app.files.limits import FileLimits
 from app.files.ooxml import Package, Relationship, link_of
 from app.files.pptx_shapes import is_struck, read_shapes
@@ -54,6 +55,24 @@ def _sheets(package: Package, workbook: Element, links: dict[str, Relationship])
         yield _Sheet(sheet.get("name", ""), sheet.get("state", "visible") != "visible", part)
 
 
+def _comments(package: Package, links: dict[str, Relationship]) -> Iterator[str]:
+    """The comments of a sheet.
+
+    Excel 365 keeps a thread of comments in a part of its own, and for older versions a copy of it next to the plain
+    comments, which begins with a notice about those versions; the author of a copy is `tc=` and an id.
+    """
+    comments = package.optional_xml(link_of(links, "comments"))
+    threads = package.optional_xml(link_of(links, "threadedComment"))
+    authors = [author.text or "" for author in comments.iter("x:author")] if comments is not None else []
+    for comment in comments.iter("x:comment") if comments is not None else ():
+        number = bounded_integer(comment.get("authorId"))
+        author = authors[number] if number is not None and 0 <= number < len(authors) else ""
+        if threads is None or not author.startswith("tc="):
+            yield from map(rich_text, comment.iter("x:text"))
+    for text in threads.iter("tc:text") if threads is not None else ():
+        yield text.text or ""
+
+
 class _XlsxReader:
     """Adds the sheets to a builder, one page each."""
 
@@ -77,9 +96,8 @@ class _XlsxReader:
         drawing = link_of(links, "drawing")
         if drawing is not None:
             self._add_shapes(drawing)
-        comments = self._package.optional_xml(link_of(links, "comments"))
-        for comment in comments.iter("x:text") if comments is not None else ():
-            self._builder.add_note(rich_text(comment))
+        for text in _comments(self._package, links):
+            self._builder.add_note(text)
         if sheet.is_hidden:
             self._builder.mark_hidden()
         elif any(one.get("hidden") in _TRUE for tag in ("x:row", "x:col") for one in root.iter(tag)):

@@ -90,7 +90,9 @@ def add_jobs(app: FastAPI, jobs: Jobs, settings: Settings, errors: Responses) ->
         with_body = not getattr(request.state, ONLY_HEAD, False)
         if EVENTS in request.headers.get("accept", "").lower():
             events = _events(found, fetches=with_body)
-            return StreamingResponse(events, media_type=EVENTS, headers={"Cache-Control": "no-store"})
+            # nginx would hold small events back until its buffer is full.
+            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            return StreamingResponse(events, media_type=EVENTS, headers=headers)
         if with_body:
             found.fetched = found.fetched or found.state != "running"
         return Response(_as_json(found), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -14,7 +14,7 @@ export function quotation(text, result, document) {
 // The request that the page sent, for a shell in the folder of the files. A key is named and never shown.
 export function curl({ task, fields, files }) {
   const words = ["curl", "-s", quoted(new URL(task, document.baseURI).href)];
-  if (hasKey()) words.push("-H", '"Authorization: Bearer $NAGAYOMI_KEY"');
+  if (hasKey()) words.push("-H", '"Authorization: Bearer $NAGAYOMI_API_KEY"');
   if (files.length === 0) {
     return `${words.join(" ")} -H 'Content-Type: application/json' -d @- <<'END'\n${JSON.stringify(fields)}\nEND\n`;
   }

@@ -128,12 +128,18 @@ function read(bytes) {
   });
 }
 
+// A warning, with the words of the service below it: they name the attachments, lines and encodings.
+function noticeOf(warning) {
+  const detail = element("details", {}, element("summary", {}, "詳しく"), element("span", { lang: "en" }, warning.warning));
+  return element("li", {}, warningOf(warning), detail);
+}
+
 function warningsOf({ file, text, pages, warnings }) {
   const scanned = pages.filter((page) => page.scanned).map((page) => page.number);
   const found = [];
   if (scanned.length) found.push(element("p", {}, `${scanned.join("、")} ページは画像だけなので、文字を読めません。文字認識（OCR）をしてから開いてください。`));
   else if (file && !text.trim()) found.push(element("p", {}, "このファイルには文字がありません。"));
   if (warnings.length === 0) return found;
-  const listed = element("ul", {}, ...warnings.map((warning) => element("li", {}, warningOf(warning))));
+  const listed = element("ul", {}, ...warnings.map(noticeOf));
   return [...found, element("details", {}, element("summary", {}, "読み取りの注意"), listed)];
 }

@@ -23,7 +23,7 @@ export function found(target, ...children) {
 }
 
 // What kinds of files have in place of pages.
-const PARTS = { pptx: "スライド", xlsx: "シート", xls: "シート" };
+const PARTS = { pptx: "スライド", odp: "スライド", xlsx: "シート", xls: "シート", ods: "シート" };
 
 // How many pages, slides or sheets a file has, in words.
 export const partsOf = (kind, count) => `${count.toLocaleString("ja-JP")} ${PARTS[kind] ?? "ページ"}`;

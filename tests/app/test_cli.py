@@ -129,6 +129,26 @@ def test_a_missing_package_names_the_extra(command: str, extra: str) -> None:
     )
 
 
+def test_without_the_extra_files_the_servers_start_and_read_word_files() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('pypdfium2', 'selectolax', 'markdown_it', 'mdit_py_plugins'): sys.modules[name] = None\n"
+        "import app.serve, app.ray.serve, app.bulk.command\n"
+        "from app.files.formats import read_as\n"
+        "from app.files.limits import FileLimits\n"
+        "data = open('tests/app/files/data/minutes.docx', 'rb').read()\n"
+        "print(read_as('docx', data, None, FileLimits()).text[12:21])\n"
+        "try: read_as('html', b'<p>a</p>', None, FileLimits())\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.splitlines() == [
+        "図書館協議会議事録",
+        "UnsupportedFile Files of the kind html cannot be read here: the extra `files` is not installed (No module "
+        "named 'selectolax.lexbor'; 'selectolax' is not a package).",
+    ]
+
+
 def test_other_packages_define_their_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.SimpleNamespace(
         add_arguments=lambda parser: parser.add_argument("--data", type=len),

@@ -12,6 +12,7 @@ from app.cli import main
 from tests.app.files.packages import docx, paragraph
 
 TEXT = "前の文。ここに《答え》があります。後の文。"
+WORKBOOK = Path(__file__).parent / "files" / "data" / "workbook.ods"
 PDF = Path(__file__).parent / "files" / "data" / "libreoffice-horizontal.pdf"
 
 
@@ -66,6 +67,11 @@ def test_one_question_over_a_folder_a_pattern_and_a_file_gives_the_best_answers_
         ["【《乙》】です。", "他/b1.txt [2:5]"],
         ["【《丙》】", "c [0:3]"],
     ]
+
+
+def test_an_answer_in_a_workbook_names_its_sheet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["qa", "何円ですか", str(WORKBOOK)]) == 0
+    assert re.search(rf"  {re.escape(str(WORKBOOK))}, sheet [1234] \[\d+:\d+\]\n$", capsys.readouterr().out)
 
 
 def test_an_answer_in_a_pdf_names_its_page(capsys: pytest.CaptureFixture[str]) -> None:

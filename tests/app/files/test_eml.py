@@ -167,6 +167,13 @@ def test_all_texts_of_a_mixed_mail_are_read_and_attached_files_are_named() -> No
     )
 
 
+@pytest.mark.parametrize("kind", ["text/calendar; method=REQUEST", "text/vcard"])
+def test_an_invitation_or_a_card_is_an_attachment_and_no_text(kind: str) -> None:
+    document = read_eml(_mail(b"BEGIN:VCALENDAR\r\nEND:VCALENDAR", kind))
+    assert document.text == ""
+    assert document.warnings == (f"Attached files were not read: one without a name ({kind.partition(';')[0]}).",)
+
+
 def test_a_mail_inside_a_mail_is_read_with_its_subject() -> None:
     inner = b"Subject: forwarded\r\nFrom: a@example.jp\r\n" + PLAIN
     data = b"Subject: outer\r\n" + _parts("mixed", _mail("転送します。".encode()), _mail(inner, "message/rfc822"))

@@ -206,6 +206,28 @@ def test_text_boxes_and_titles_of_charts_follow_the_cells_and_comments_come_last
     assert document.warnings == ("Text that is struck out was not read.",)
 
 
+def test_a_thread_of_comments_is_read_in_place_of_its_copy_for_older_versions() -> None:
+    notice = "[スレッド コメント]\n使用している Excel のバージョンでは読むことができません。\nコメント: 単価を確認"
+    copy = f'<x:comment ref="A1" authorId="0"><x:text><x:t>{notice}</x:t></x:text></x:comment>'
+    plain = '<x:comment ref="B1" authorId="1"><x:text><x:t>税込み</x:t></x:text></x:comment>'
+    authors = "<x:authors><x:author>tc={1A2B}</x:author><x:author>佐藤</x:author></x:authors>"
+    namespace = "http://schemas.microsoft.com/office/spreadsheetml/2018/threadedcomments"
+    threads = (
+        f'<ThreadedComments xmlns="{namespace}"><threadedComment ref="A1"><text>単価を確認</text></threadedComment>'
+        "<threadedComment><text>確認しました</text></threadedComment></ThreadedComments>"
+    )
+    links = {"rId1": ("comments", "../comments1.xml"), "rId2": ("threadedComment", "../threadedComments/1.xml")}
+    document = _read(
+        sheet({"A1": "一日", "B1": "100人"}),
+        more={
+            "xl/worksheets/_rels/sheet1.xml.rels": relationships(links),
+            "xl/comments1.xml": xml("x:comments", f"{authors}<x:commentList>{copy}{plain}</x:commentList>"),
+            "xl/threadedComments/1.xml": threads,
+        },
+    )
+    assert _blocks(document)[1:] == [("note", "税込み"), ("note", "単価を確認"), ("note", "確認しました")]
+
+
 def test_struck_cells_and_formulas_without_a_result_are_said() -> None:
     struck = '<x:c r="A1" s="1" t="inlineStr"><x:is><x:t>旧料金</x:t></x:is></x:c>'
     cells = {"A1": struck, "B1": '<x:c r="B1"><x:f>A1+1</x:f></x:c>', "C1": "新料金"}

@@ -113,6 +113,7 @@ async def test_progress_comes_as_events_in_windows(client: httpx.AsyncClient, ap
     events = events_of(response.text)
 
     assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-accel-buffering"] == "no"  # nginx would hold small events back
     assert {name for name, _ in events[:-1]} == {"progress"}
     assert events[-1][0] == "done"
     assert events[-1][1] == (await client.get(f"/jobs/{job['id']}", headers=ONE)).json()

@@ -65,7 +65,7 @@ def test_a_key_is_never_copied(browser: Browser) -> None:
     ask(browser, "何?")
     command = copied(browser, "curl")
     browser.run("sessionStorage.clear()")
-    assert 'Bearer $NAGAYOMI_KEY"' in command
+    assert 'Bearer $NAGAYOMI_API_KEY"' in command
     assert "secret" not in command
 
 
