@@ -116,11 +116,11 @@ class OdfReader:
             number = open_.counter.count(open_.level, self.styles.levels(style), open_.start)
             open_.begins_item = False
             return number
-        if element.tag != "text:h" or element.get("text:is-list-header") == "true":
+        is_free = element.get("text:is-list-header") == "true"
+        if element.tag != "text:h" or is_free or self.styles.list_style(element.get("text:style-name")) == "":
             return ""
         start = bounded_integer(element.get("text:start-value"))
-        number = self._headings.count(_heading_level(element), self.styles.outline, start)
-        return "" if self.styles.list_style(element.get("text:style-name")) == "" else number
+        return self._headings.count(_heading_level(element), self.styles.outline, start)
 
     # --- paragraphs --------------------------------------------------------------------------------------------------
 

@@ -133,7 +133,8 @@ def test_headings_have_their_levels_and_the_numbers_of_the_outline() -> None:
         '<text:p text:style-name="T">就業規則</text:p><text:h text:outline-level="1">総則</text:h>'
         '<text:h text:outline-level="2">目的</text:h><text:p>文。</text:p>'
         '<text:h text:outline-level="1">休日</text:h>'
-        '<text:h text:outline-level="1" text:style-name="Free">附則</text:h>',
+        '<text:h text:outline-level="1" text:style-name="Free">附則</text:h>'
+        '<text:h text:outline-level="1">雑則</text:h>',
         masters=masters,
     )
     assert [(block.level, document.text[block.start : block.end]) for block in document.blocks] == [
@@ -143,6 +144,7 @@ def test_headings_have_their_levels_and_the_numbers_of_the_outline() -> None:
         (0, "文。"),
         (1, "第二章　休日"),
         (1, "附則"),
+        (1, "第三章　雑則"),
     ]
 
 
