@@ -25,12 +25,8 @@ from app.text.graphemes import cluster_end, cluster_start
 
 # Characters of its sentence shown on either side of an answer.
 EXCERPT_CHARACTERS = 100
-_PAGES = {
-    "pptx": "slide",
-    "odp": "slide",
-    "xlsx": "sheet",
-    "ods": "sheet",
-}  # what kinds of files have in place of pages
+# What kinds of files have in place of pages.
+_PAGES = {"pptx": "slide", "odp": "slide", "xlsx": "sheet", "xls": "sheet", "ods": "sheet"}
 BAR_CELLS = 20
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")

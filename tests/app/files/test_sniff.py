@@ -125,8 +125,8 @@ def test_a_kind_that_is_not_read_is_named_with_the_kinds_that_are(data: bytes, w
         kind_of(data, "a.docx", None, LIMITS)
     assert str(caught.value).startswith(f"The file is {what}")
     assert str(caught.value).endswith(
-        "Accepted are PDF, DOCX, PPTX, XLSX, XLS, ODT, ODP, ODS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV and "
-        "plain text."
+        "Accepted are PDF, DOCX, PPTX, XLSX, XLS, ODT, ODP, ODS, EPUB, HTML, Markdown, EML, MSG, VTT, SRT, CSV, TSV "
+        "and plain text."
     )
 
 
