@@ -5,6 +5,7 @@ The plain text is read, and the HTML if there is none. A text that is only in Ou
 eight bits are in the code page of the computer that wrote them, so app/files/encoding.py decides.
 """
 
+import re
 import struct
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,7 +19,7 @@ from app.files.mail import MAX_PARTS, MailBuilder, too_many_parts
 _UNICODE, _EIGHT_BITS, _BINARY, _OBJECT, _WHOLE, _TIME = 0x001F, 0x001E, 0x0102, 0x000D, 0x0003, 0x0040
 # Properties, by their numbers.
 _SUBJECT, _BODY, _HTML, _PACKED_RTF = 0x0037, 0x1000, 0x1013, 0x1009
-_SENT, _DELIVERED = 0x0039, 0x0E06
+_SENT, _DELIVERED, _HEADERS = 0x0039, 0x0E06, 0x007D
 _SENDER = (0x0042, 0x0C1A), (0x5D02, 0x5D01, 0x0065, 0x0C1F)  # names and addresses: on whose behalf, and who sent
 _SHOWN_TO, _SHOWN_CC = 0x0E04, 0x0E03
 _RECIPIENT = (0x3001,), (0x39FE, 0x3003)
@@ -32,6 +33,8 @@ _CHARSETS = {65001: "utf-8", 28591: "iso-8859-1", 50220: "iso-2022-jp", 50221: "
 _TABLE = "__properties_version1.0"
 _ROOT_HEADER, _MAIL_HEADER, _OTHER_HEADER = 32, 24, 8  # bytes before the properties of a table
 _PROPERTY = struct.Struct("<HHIQ")  # type, number, flags, value
+_DATE = re.compile(r"^Date:[ \t]*([^\r\n]{1,100})", re.IGNORECASE | re.MULTILINE)
+_MAX_HEADERS = 100_000  # characters
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)  # times count from it in steps of 100 ns
 _END_OF_TIME = 2_650_467_744_000_000_000  # the year 10000
 
@@ -109,6 +112,9 @@ def _person(properties: "_Properties", names: tuple[int, ...], addresses: tuple[
 
 
 def _date(mail: "_Properties") -> str:
+    """When the mail was sent: as its own header says, in the time of the sender; else in UTC, which Outlook stores."""
+    if match := _DATE.search(mail.text(_HEADERS)[:_MAX_HEADERS]):
+        return match[1].strip()
     time = mail.time(_SENT) or mail.time(_DELIVERED)
     return format_datetime(_EPOCH + timedelta(microseconds=time // 10)) if time else ""
 

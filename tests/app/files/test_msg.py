@@ -14,7 +14,7 @@ from tests.app.files.messages import Value, msg
 from tests.hostile import HOSTILE_TEXTS
 
 SUBJECT, BODY, HTML, RTF, FROM, FROM_ADDRESS = 0x0037, 0x1000, 0x1013, 0x1009, 0x0042, 0x5D02
-SENT, CODE_PAGE, BODY_CODE_PAGE = 0x0039, 0x3FFD, 0x3FDE
+SENT, HEADERS, CODE_PAGE, BODY_CODE_PAGE = 0x0039, 0x007D, 0x3FFD, 0x3FDE
 LETTER = "鈴木様\r\n\r\nいつもお世話になっております。会議は三時からです。\r\n"
 # 1 April 2025, 01:00 UTC, in steps of 100 ns from 1601 on.
 APRIL = 133_879_428_000_000_000
@@ -55,6 +55,12 @@ def test_a_message_and_the_same_mail_as_eml_are_one_document() -> None:
     )
     old, new = read_msg(msg(MESSAGE, times={SENT: APRIL})), read_eml(eml.encode())
     assert (old.text, old.blocks, old.warnings) == (new.text, new.blocks, new.warnings)
+
+
+def test_the_time_is_that_of_the_sender_where_the_headers_came_with_the_mail() -> None:
+    headers = "Received: by mx.example.jp; Tue, 1 Apr 2025 01:00:05 +0000\r\ndate: Tue, 1 Apr 2025 10:00:00 +0900\r\n"
+    document = read_msg(msg({BODY: "会議は三時からです。", HEADERS: headers}, times={SENT: APRIL}))
+    assert document.text == "Date: Tue, 1 Apr 2025 10:00:00 +0900\n\n会議は三時からです。"
 
 
 def test_recipients_that_are_not_listed_are_those_that_outlook_shows() -> None:
