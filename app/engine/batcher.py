@@ -7,7 +7,9 @@ Rules:
     order         See app/engine/fair_queue.py: clients and requests take turns, and nothing starves.
     prefetch      While a batch runs, the engine receives one more and prepares it; but only when the queue fills a
                   whole batch, so that later requests can still join a batch that is not full.
-    dropped       Cancelled windows, and windows past their deadline, leave before they are packed.
+    dropped       Cancelled windows, and windows that would end past their deadline, leave before they are packed: an
+                  engine that is behind would otherwise only run what is late when it is done. Others take their place.
+                  The last windows of the queue may always try.
     failures      The members of a failed batch run once more, one by one, so that only those that fail alone fail.
                   When the engine itself is gone (`EngineFailed`), all of them fail at once: one may be the cause.
     limit         The queue accepts all windows of a request or none (`Overloaded`).
@@ -23,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from app.engine.fair_queue import FairQueue
 from app.errors import DeadlineExceeded, EngineFailed, Overloaded, Unavailable
@@ -65,6 +67,10 @@ class _Entry(Generic[D, R]):
     siblings: list["_Entry[D, R]"]  # all entries of its submission, itself included
     started: float = math.inf
     ended: float = -math.inf
+
+
+def _cost_of(entries: Sequence[_Entry[Any, Any]]) -> int:
+    return sum(entry.cost for entry in entries)
 
 
 def _follow(results: Sequence[asyncio.Future[R]], progress: Callable[[int, int], None]) -> None:
@@ -118,8 +124,9 @@ class Batcher(Generic[D, R]):
         self._queue: FairQueue[_Entry[D, R]] = FairQueue()
         self._alone: deque[_Entry[D, R]] = deque()  # members of a failed batch, to be run one by one
         self._running: dict[asyncio.Task[None], int] = {}  # batches in the engine, with their tokens
-        self._last_end = -math.inf
-        self._done_tokens = 0.0  # decaying sums over past batches; their quotient is the measured speed
+        self._begun = -math.inf  # when the engine began the oldest of them
+        self._done_batches = 0.0  # decaying sums over past batches; the quotient of the other two is the measured speed
+        self._done_tokens = 0.0
         self._busy_seconds = 0.0
         self._filling: asyncio.Handle | None = None
         self._closed = False
@@ -127,7 +134,7 @@ class Batcher(Generic[D, R]):
     @property
     def queued_tokens(self) -> int:
         """Waiting tokens, without those of the batches in the engine."""
-        return self._queue.tokens + sum(entry.cost for entry in self._alone)
+        return self._queue.tokens + _cost_of(self._alone)
 
     @property
     def outstanding_tokens(self) -> int:
@@ -165,13 +172,13 @@ class Batcher(Generic[D, R]):
 
         Args:
             client: takes turns with other clients; its requests share its turns.
-            deadline: on the batcher's clock. Documents that have not started by then never start.
+            deadline: on the batcher's clock. Documents that cannot be done by then, as far as is known, never start.
             progress: called with the number of finished documents and the total, first with 0.
 
         Raises:
             Overloaded: the queue has no room for all of them.
             EngineFailed: one of them failed, or the engine was lost with it.
-            DeadlineExceeded: the deadline came before all of them had started.
+            DeadlineExceeded: when one of them was to start, it could not be done before the deadline.
             Unavailable: the batcher is closed.
         """
         if self._closed:
@@ -181,7 +188,7 @@ class Batcher(Generic[D, R]):
         loop = asyncio.get_running_loop()
         entries: list[_Entry[D, R]] = []
         entries += [_Entry(one, self._cost(one), loop.create_future(), deadline, entries) for one in documents]
-        tokens = sum(entry.cost for entry in entries)
+        tokens = _cost_of(entries)
         if self.queued_tokens + tokens > self._max_queue_tokens:
             raise Overloaded(
                 f"The queue holds {self.queued_tokens} tokens and this request would add {tokens}; "
@@ -237,26 +244,50 @@ class Batcher(Generic[D, R]):
             batch = [self._alone.popleft()] if self._alone else self._take()
             if not batch:
                 return
+            if not self._running:
+                self._begun = self._clock()
             task = asyncio.get_running_loop().create_task(self._run(batch), name="batch")
-            self._running[task] = sum(entry.cost for entry in batch)
+            self._running[task] = _cost_of(batch)
 
     def _take(self) -> list[_Entry[D, R]]:
-        """The next batch, without documents past their deadline. Empty when nothing waits."""
-        while batch := self._queue.take(self._max_batch_tokens):
-            now = self._clock()
-            for entry in batch:
-                if entry.deadline <= now and not entry.future.done():
+        """The next batch, filled without documents that would end past their deadline. Empty when nothing waits."""
+        batch: list[_Entry[D, R]] = []
+        while taken := self._queue.take(self._max_batch_tokens - _cost_of(batch), filling=bool(batch)):
+            batch += taken
+            ends = self._clock()
+            if len(self._queue):  # otherwise it may always try: a speed measured too low would never be measured again
+                ends = self._earliest_end(_cost_of(batch))
+            for entry in taken:
+                if entry.deadline <= ends and not entry.future.done():
                     entry.future.set_exception(
-                        DeadlineExceeded("The time limit of the request passed before it could run.")
+                        DeadlineExceeded(
+                            "The request could not be answered within its time limit. Try again when the service is "
+                            "less busy."
+                        )
                     )
                     self._drop(entry.siblings)
-            if alive := [entry for entry in batch if not entry.future.done()]:
-                return alive
-        return []
+            alive = [entry for entry in batch if not entry.future.done()]
+            if len(alive) == len(batch):
+                break
+            batch = alive
+        return batch
+
+    def _earliest_end(self, tokens: int) -> float:
+        """When a batch of so many tokens would end, at the earliest, if it were given to the engine now."""
+        now = self._clock()
+        if self._running:
+            now = max(now, self._begun + sum(map(self._least_seconds, self._running.values())))
+        return now + self._least_seconds(tokens)
+
+    def _least_seconds(self, tokens: int) -> float:
+        """What a batch takes at least, from the means of past batches: a larger one takes no less, and a smaller one no
+        less than its share. So small batches, whose speed is low, make no large one look slow."""
+        if not self._done_batches:
+            return 0.0
+        return self._busy_seconds / self._done_batches * min(tokens / (self._done_tokens / self._done_batches), 1.0)
 
     async def _run(self, batch: Sequence[_Entry[D, R]]) -> None:
-        tokens = sum(entry.cost for entry in batch)
-        handed_over = self._clock()
+        tokens = _cost_of(batch)
         documents = [entry.document for entry in batch]
         failure: Exception | None = None
         results: Sequence[R] = ()
@@ -268,11 +299,11 @@ class Batcher(Generic[D, R]):
             logger.error("a batch of %d documents, %d tokens failed", len(batch), tokens, exc_info=error)
             failure = error
         ended = self._clock()
-        started = max(handed_over, self._last_end)  # a prefetched batch starts when the one before it ends
-        self._last_end = ended
+        started, self._begun = self._begun, ended  # a prefetched batch starts when the one before it ends
         for entry in batch:
             entry.started, entry.ended = min(entry.started, started), ended
         if failure is None:
+            self._done_batches = _RATE_MEMORY * self._done_batches + 1
             self._done_tokens = _RATE_MEMORY * self._done_tokens + tokens
             self._busy_seconds = _RATE_MEMORY * self._busy_seconds + (ended - started)
         elif len(batch) > 1 and not isinstance(failure, EngineFailed) and not self._closed:

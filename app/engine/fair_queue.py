@@ -145,18 +145,22 @@ class FairQueue(Generic[W]):
             del self._clients[request.client.name]
         return cost
 
-    def take(self, budget: int) -> list[W]:
-        """The next batch: at most `budget` tokens, or one window that costs more. Empty when nothing waits."""
+    def take(self, budget: int, *, filling: bool = False) -> list[W]:
+        """The next batch: at most `budget` tokens, or one window that costs more. Empty when nothing waits.
+
+        Args:
+            filling: they join a batch that was taken before: none of them may cost more than `budget`.
+        """
         batch: list[W] = []
         passed_over: list[_Request[W]] = []
         left = budget
-        self._batches += 1
-        if self._batches % OLDEST_EVERY == 0 and (oldest := next(iter(self), None)) is not None:
+        self._batches += not filling
+        if not filling and self._batches % OLDEST_EVERY == 0 and (oldest := next(iter(self), None)) is not None:
             left -= self._serve(oldest)
             batch.append(oldest)
         while left > 0 and len(passed_over) <= LOOK_AHEAD and (request := self._next_request()) is not None:
             window, cost = next(iter(request.windows.items()))
-            if batch and cost > left:
+            if (batch or filling) and cost > left:
                 passed_over.append(request)
                 self._line.put_back(request.client)  # its other requests may have smaller windows
                 continue

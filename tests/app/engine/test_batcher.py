@@ -188,7 +188,7 @@ async def test_expired_work_is_dropped_before_it_runs() -> None:
     in_time = await submit(batcher, ("in time", 10), deadline=6.0)
     await engine.end(5.0)
     assert engine.batches[1:] == [[("in time", 10)]]
-    with pytest.raises(DeadlineExceeded, match="passed before it could run"):
+    with pytest.raises(DeadlineExceeded, match="could not be answered within its time limit"):
         await late
     assert batcher.queued_tokens == 0
     await engine.end(5.0)
@@ -211,6 +211,79 @@ async def test_a_batch_that_has_expired_as_a_whole_makes_room_for_the_next() -> 
     await engine.end()
     await engine.end()
     assert (await in_time).results == ["IN TIME"]
+    await batcher.close()
+
+
+async def _measured(engine: Engine, batcher: Batcher[Document, str], tokens: int, seconds: float) -> None:
+    await submit(batcher, ("measured", tokens))
+    await engine.end(seconds)
+
+
+async def test_what_would_be_done_too_late_leaves_the_engine_to_what_can_be_in_time() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    await _measured(engine, batcher, 100, 10.0)
+    await submit(batcher, ("running", 100))
+    late = await submit(batcher, ("late", 60), deadline=25.0)
+    in_time = await submit(batcher, ("in time", 60), deadline=30.0)
+    later = await submit(batcher, ("later", 60), deadline=100.0)
+    with pytest.raises(DeadlineExceeded, match="could not be answered within its time limit"):
+        await late  # 10 s are over, the running batch ends after 20, and this one would end after 26
+    assert engine.batches[2:] == [[("in time", 60)]]
+    for _ in range(3):
+        await engine.end(10.0)
+    assert [(await task).results for task in (in_time, later)] == [["IN TIME"], ["LATER"]]
+    await batcher.close()
+
+
+async def test_the_place_of_what_is_late_in_a_batch_is_filled() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    await submit(batcher, ("running", 1))
+    await submit(batcher, ("prepared", 100))
+    for name, deadline in (("late", 1.0), ("a", 100.0), ("b", 100.0), ("c", 100.0)):
+        await submit(batcher, (name, 30), deadline=deadline)
+    await engine.end(2.0)
+    assert engine.batches[2:] == [[("a", 30), ("b", 30), ("c", 30)]]
+    await engine.end()
+    await engine.end()
+    await batcher.close()
+
+
+async def test_the_time_that_the_running_batch_has_had_is_not_counted_again() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    await _measured(engine, batcher, 100, 10.0)
+    await submit(batcher, ("running", 100))
+    engine.now += 9.0
+    await submit(batcher, ("a", 100), deadline=31.0)
+    await submit(batcher, ("b", 100), deadline=100.0)
+    assert engine.batches[2:] == [[("a", 100)]]
+    for _ in range(3):
+        await engine.end(0.0)
+    await batcher.close()
+
+
+async def test_the_last_of_the_queue_runs_however_slow_the_engine_was() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    await _measured(engine, batcher, 10, 1000.0)
+    lone = await submit(batcher, ("lone", 100), deadline=1001.0)
+    await engine.end(0.5)
+    assert (await lone).results == ["LONE"]
+    await batcher.close()
+
+
+async def test_small_batches_make_no_large_one_look_slow() -> None:
+    engine = Engine()
+    batcher = make(engine)
+    await _measured(engine, batcher, 1, 1.0)  # a batch of any size may take so long
+    await submit(batcher, ("running", 1))
+    await submit(batcher, ("large", 100), deadline=3.5)
+    await submit(batcher, ("next", 100), deadline=100.0)
+    assert engine.batches[2:] == [[("large", 100)]]
+    for _ in range(3):
+        await engine.end()
     await batcher.close()
 
 

@@ -34,6 +34,15 @@ def test_a_single_question_does_not_wait_for_another_requests_windows() -> None:
     assert names(queue.take(20)) == ["question", "long"]
 
 
+def test_a_batch_is_filled_up_without_a_window_that_is_too_large() -> None:
+    queue: FairQueue[Name] = FairQueue()
+    add(queue, "large", 50)
+    add(queue, "small", 10)
+    assert names(queue.take(20, filling=True)) == ["small"]
+    assert queue.take(20, filling=True) == []
+    assert names(queue.take(20)) == ["large"]
+
+
 def test_the_windows_of_one_request_stay_in_order() -> None:
     queue: FairQueue[Name] = FairQueue()
     add(queue, "long", *[10] * 5)

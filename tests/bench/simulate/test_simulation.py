@@ -39,6 +39,15 @@ def test_a_full_queue_refuses_and_a_late_request_expires() -> None:
     assert (len(outcome.latencies_s), outcome.refused) == (2, 1), "the first never fits"
 
 
+def test_an_engine_that_gets_twice_its_work_answers_as_much_as_it_can() -> None:
+    """A batch of 640 tokens takes 7.4 s and holds ten windows, and twenty come in that time."""
+    requests = [Request(number * 0.37, (64,)) for number in range(2000)]
+    limits = Limits(max_batch_tokens=640, max_queue_tokens=10**6, request_timeout_s=20.0)
+    outcome = simulate(requests, COSTS, limits)
+    possible = 10 * outcome.seconds / 7.4
+    assert 0.8 * possible < len(outcome.latencies_s) <= possible
+
+
 def test_the_waiting_time_of_a_queue_without_batching() -> None:
     """With one window a batch and constant times it is M/D/1: mean wait = rho / (2 (1 - rho)) * service time."""
     service_s, rho = 1.64, 0.5
