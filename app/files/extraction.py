@@ -42,6 +42,8 @@ class Extracted:
 class Extractor:
     """Reads files within limits, a few of them at the same time; the others wait.
 
+    No more than `at_once` files of one request stand in the line, so that a request of many holds up no other.
+
     Args:
         at_once: files that are read at the same time.
         max_waiting: files that may wait. The files of one request are always accepted when no other ones wait.
@@ -71,8 +73,14 @@ class Extractor:
 
         Raises FileError for the first that fails, in a sentence that begins with its name, and Overloaded.
         """
+        in_line = asyncio.Semaphore(self._at_once)
+
+        async def read_in_line(file: SentFile) -> Extracted:
+            async with in_line:
+                return await self._read_named(file)
+
         with self._accepted(len(files)):
-            reading = [asyncio.create_task(self._read_named(file)) for file in files]
+            reading = [asyncio.create_task(read_in_line(file)) for file in files]
             try:
                 return await asyncio.gather(*reading)
             finally:
