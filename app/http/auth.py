@@ -241,6 +241,11 @@ def is_open(scope: Scope) -> bool:
     return scope.get("method") in ("GET", "HEAD") and (path in OPEN_PATHS or path.startswith(OPEN_FOLDER))
 
 
+def is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks if it may send a request; it sends no key with that."""
+    return scope.get("method") == "OPTIONS" and "access-control-request-method" in Headers(scope=scope)
+
+
 def token_of(headers: Headers) -> bytes | None:
     """The token of a request.
 

@@ -78,18 +78,33 @@ def add_middleware(app: FastAPI, service: Service, traces: Traces | None) -> Non
         telemetry.watch(keys.holders)
         app.add_middleware(ApiKeyMiddleware, keys=keys)
     if settings.cors_origins:
-        app.add_middleware(
-            Cors,
-            allow_origins=settings.cors_origins,
-            allow_methods=_CORS_METHODS,
-            allow_headers=_CORS_SENT,
-            expose_headers=_CORS_SHOWN,
-        )
+        app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Gate, paths=_COUNTED, reports=reports)
 
 
 class Cors(CORSMiddleware):
-    """Answers the preflights of browsers; a refusal has the form of every other error."""
+    """Answers the preflights of browsers; a refusal has the form of every other error.
+
+    Args:
+        origins: those of the pages that may send requests and read the answers.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=_CORS_METHODS,
+            allow_headers=_CORS_SENT,
+            expose_headers=_CORS_SHOWN,
+        )
+
+    def show(self, answer: Response, request_headers: Headers) -> None:
+        """Let a page of an allowed origin read an answer that did not come through this stack."""
+        if (origin := request_headers.get("origin")) is None:
+            return
+        answer.headers.update(self.simple_headers)
+        if not self.allow_all_origins and self.is_allowed_origin(origin=origin):
+            self.allow_explicit_origin(answer.headers, origin)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """The answer to a preflight."""

@@ -34,8 +34,9 @@ from app.errors import (
     Overloaded,
     Unauthorized,
 )
-from app.http.auth import KeyRing, is_open, read_keys, token_of
+from app.http.auth import KeyRing, is_open, is_preflight, read_keys, token_of
 from app.http.media_types import media_type
+from app.http.middleware import Cors
 from app.http.openapi import FORM
 from app.http.request import TIMEOUT_HEADER, drain_body, read_body, timeout_of
 from app.http.responses import CLIENT_GONE, answer_error
@@ -52,6 +53,14 @@ MOST_LOSSES = 3
 # A replica gets this long after the deadline to answer with 504 itself.
 GRACE_S = 2.0
 
+# Settings of `nagayomi serve` alone, with what there is on Ray in their place.
+_OF_A_SOCKET = {
+    "host": "Ray Serve listens, at the host in http_options of its configuration.",
+    "port": "Ray Serve listens, at the port in http_options of its configuration.",
+    "allow_unauthenticated": "Ray Serve listens, and no address is refused for want of keys.",
+}
+_PATHS = ("model_store", "api_keys_file", "engine_cache")
+
 logger = logging.getLogger("nagayomi.ray")
 
 
@@ -59,7 +68,7 @@ def app(args: dict[str, Any]) -> Application:
     """The application, for `serve run` and `serve deploy`.
 
     Raises:
-        InvalidInput: an argument is not a setting, or its value is not allowed.
+        InvalidInput: an argument is not a setting or has no effect on Ray, or its value is not allowed.
     """
     settings = settings_from(args)
     if "max_jobs" in settings.model_fields_set and settings.max_jobs:
@@ -67,7 +76,12 @@ def app(args: dict[str, Any]) -> Application:
             f"max_jobs is {settings.max_jobs}, and Ray Serve has no jobs: a job lives in one replica, and a request "
             "for it may reach another. Set it to 0, or leave it out."
         )
-    settings = settings.model_copy(update={"model_store": settings.model_store.absolute(), "max_jobs": 0})
+    # Only as an argument: images set the variables of host and port for `nagayomi serve`.
+    if given := sorted(args.keys() & _OF_A_SOCKET.keys()):
+        raise InvalidInput(f"{given[0]} has no effect here: {_OF_A_SOCKET[given[0]]} Leave it out.")
+    paths = {name: getattr(settings, name) for name in _PATHS}  # a replica runs in another folder
+    absolute = {name: path.absolute() for name, path in paths.items() if path is not None}
+    settings = settings.model_copy(update={**absolute, "max_jobs": 0})
     resources = {"num_cpus": settings.intra_op_threads or 1, "num_gpus": int(settings.provider in get_args(GpuTarget))}
     gateway = Gateway.options(  # type: ignore[attr-defined]
         ray_actor_options=resources,
@@ -173,27 +187,37 @@ class Ingress:
         self._gateway = gateway
         self._settings = settings
         self._keys = KeyRing(read_keys(settings), settings) if settings.needs_key else None
+        # It adds headers to the answers given here; the application of a replica has its own.
+        self._cors = Cors(Response(), settings.cors_origins) if settings.cors_origins else None
 
     async def __call__(self, request: Request) -> Response:
         request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
         try:
-            await self._check_key(request)
+            asks_first = self._cors is not None and is_preflight(request.scope)  # without a key, and without a body
+            if asks_first:
+                await drain_body(request)
+            else:
+                await self._check_key(request)
             asked_s = timeout_of(request.headers.get(TIMEOUT_HEADER), self._settings)
             timeout_s = self._settings.max_request_timeout_s if asked_s is None else asked_s
             deadline = time.monotonic() + timeout_s
-            body = await read_body(request, self._settings, is_form=media_type(request) == FORM)
+            is_form = media_type(request) == FORM
+            body = b"" if asks_first else await read_body(request, self._settings, is_form=is_form)
             scope = request.scope
             whole = HttpRequest(
                 request.method, scope["raw_path"], scope["query_string"], tuple(request.headers.raw), body
             )
             return _response(await self._answer(whole, deadline, timeout_s, limited=asked_s is not None))
         except NagayomiError as error:
-            return answer_error(request_id, error)
+            refusal = answer_error(request_id, error)
         except ClientDisconnect:  # while it sent the body
             return Response(status_code=CLIENT_GONE)
         except Exception:
             logger.exception("request %s failed", request_id)
-            return answer_error(request_id, NagayomiError("Something went wrong on the server; the log says more."))
+            refusal = answer_error(request_id, NagayomiError("Something went wrong on the server; the log says more."))
+        if self._cors is not None:
+            self._cors.show(refusal, request.headers)
+        return refusal
 
     async def _check_key(self, request: Request) -> None:
         """Refuse a request without a known key before its body is held. The replica counts what each key uses.

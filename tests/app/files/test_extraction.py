@@ -23,10 +23,10 @@ async def test_a_request_of_many_files_does_not_hold_up_the_file_of_another(monk
 
     monkeypatch.setattr(extraction, "read_kind", read)
     extractor = Extractor(FileLimits(), at_once=2)
-    many = asyncio.create_task(extractor.read_all([SentFile("many.txt", b"many") for _ in range(64)]))
-    await first_is_read.wait()
-    single = asyncio.create_task(extractor.read(SentFile("single.txt", b"single")))
-    go_on.set()
-    await asyncio.gather(many, single)
+    async with asyncio.TaskGroup() as requests:
+        requests.create_task(extractor.read_all([SentFile("many.txt", b"many") for _ in range(64)]))
+        await first_is_read.wait()
+        requests.create_task(extractor.read(SentFile("single.txt", b"single")))
+        go_on.set()
     assert begun.index(b"single") <= 4, "two are read, and two may have come into the line before it"
     assert len(begun) == 65

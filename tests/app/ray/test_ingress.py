@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +87,23 @@ def test_there_are_no_jobs() -> None:
 def test_jobs_that_are_asked_for_are_refused_in_words() -> None:
     with pytest.raises(InvalidInput, match=r"max_jobs is 3, and Ray Serve has no jobs.*Set it to 0, or leave it out"):
         app({"max_jobs": "3"})
+
+
+@pytest.mark.parametrize("name", ["host", "port", "allow_unauthenticated"])
+def test_settings_of_a_socket_are_refused_in_words(name: str) -> None:
+    value = {"host": "0.0.0.0", "port": "80", "allow_unauthenticated": "true"}[name]
+    with pytest.raises(InvalidInput, match=rf"{name} has no effect here: Ray Serve listens.*Leave it out\."):
+        app({name: value})
+
+
+def test_paths_are_those_of_the_folder_in_which_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments: Any = app({"model_store": "a", "api_keys_file": "b", "engine_cache": "c"})._bound_deployment.init_args
+    settings: Settings = arguments[1]
+    paths = (settings.model_store, settings.api_keys_file, settings.engine_cache)
+    assert paths == (tmp_path / "a", tmp_path / "b", tmp_path / "c")
 
 
 async def test_a_request_arrives_whole_and_its_answer_comes_back() -> None:
@@ -211,6 +229,45 @@ async def test_requests_with_a_key_and_open_paths_are_passed_on(method: str, pat
     request = _request(*([(b"x-api-key", token.encode())] if with_key else []))
     request.scope.update(method=method, path=path, raw_path=path.encode())
     assert (await _ingress(Replicas(DONE), api_keys=(entry,))(request)).body == DONE.body
+
+
+_ORIGIN = (b"origin", b"https://example.jp")
+
+
+async def test_a_preflight_is_passed_on_without_a_key_and_without_a_body() -> None:
+    request = _request(_ORIGIN, (b"access-control-request-method", b"POST"))
+    request.scope["method"] = "OPTIONS"
+    replicas = Replicas(DONE)
+    ingress = _ingress(replicas, api_keys=(new_key("web")[1],), cors_origins=("https://example.jp",))
+    assert (await ingress(request)).body == DONE.body
+    assert [(got.method, got.body) for got in replicas.got] == [("OPTIONS", b"")]
+
+
+@pytest.mark.parametrize("headers", [(), ((b"access-control-request-method", b"POST"),)])
+async def test_other_options_need_a_key(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    origins = ("https://example.jp",) if not headers else ()
+    request = _request(*headers)
+    request.scope["method"] = "OPTIONS"
+    ingress = _ingress(Replicas(), api_keys=(new_key("web")[1],), cors_origins=origins)
+    assert _type_of(await ingress(request), 401) == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "allowed"),
+    [
+        (("https://example.jp",), "https://example.jp", "https://example.jp"),
+        (("https://example.jp",), "https://other.jp", None),
+        (("*",), "https://other.jp", "*"),
+        ((), "https://example.jp", None),
+    ],
+)
+async def test_pages_of_allowed_origins_may_read_the_errors_that_no_replica_gave(
+    origins: tuple[str, ...], origin: str, allowed: str | None
+) -> None:
+    ingress = _ingress(Replicas(), api_keys=(new_key("web")[1],), cors_origins=origins)
+    response = await ingress(_request((b"origin", origin.encode())))
+    assert _type_of(response, 401) == "unauthorized"
+    assert response.headers.get("access-control-allow-origin") == allowed
 
 
 async def test_a_client_that_leaves_while_it_sends_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
