@@ -3,14 +3,16 @@
 Messages (app/engine/protocol.py) arrive on standard input and leave on standard output. While one thread runs a batch,
 another reads and packs the next. The process ends at once when its standard input closes, so it never outlives the
 service. With `--probe PROVIDER` it only tests whether that provider can run here; `--model NAME` names the model in
-lists of processes. This module does not know requests or text.
+lists of processes. After a batch that fails, it runs the smallest one: if that fails too, as on a GPU whose context is
+lost, it ends, and the service starts another. This module does not know requests or text.
 """
 
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 from app.engine import protocol
@@ -42,32 +44,38 @@ def main() -> None:
     try:
         settings = start.settings
         session = Session(start.directory, start.manifest, settings)
-        warm(session, start.manifest, settings.max_batch_tokens, smallest_only=not settings.warm_up)
+        run_first = partial(warm, session, start.manifest, settings.max_batch_tokens)
+        run_first(smallest_only=not settings.warm_up)
     except NagayomiError as error:
         _send(sink, protocol.encode(Refused(error)))
         return
-    line = _Line(source, sink, session)
+    line = Line(source, sink, session, partial(run_first, smallest_only=True))
     for _ in range(_IN_HAND):
         threading.Thread(target=line.work, daemon=True).start()
     _send(sink, protocol.encode(Started(session.provider)))  # before the first batch
     threading.Event().wait()
 
 
-class _Line:
+class Line:
     """Threads in turn: each reads a batch, packs it, waits until the batch before it has run, and runs it.
 
     The same thread reads and runs a batch, so a lone batch never moves between threads.
+
+    Args:
+        check: raises if the session can run nothing more; called after a batch that failed.
     """
 
-    def __init__(self, source: BinaryIO, sink: BinaryIO, session: Session) -> None:
+    def __init__(self, source: BinaryIO, sink: BinaryIO, session: Session, check: Callable[[], None]) -> None:
         self._source = source
         self._sink = sink
         self._session = session
+        self._check = check
         self._reading = threading.Lock()
         self._last_ran = threading.Event()  # done when the last batch read has run
         self._last_ran.set()
 
     def work(self) -> None:
+        """Run batches until standard input or the session ends, which ends the process."""
         try:
             while True:
                 with self._reading:
@@ -97,6 +105,7 @@ class _Line:
         try:
             return self._session.run(batch)
         except Exception as error:  # includes failed allocations; ONNX Runtime's exceptions have no common base
+            self._check()
             return Failed(_words(error))
 
 
