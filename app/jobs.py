@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -44,6 +45,8 @@ class Job:
     state: JobState = "running"
     windows: int | None = None  # of all its texts; None until they are tokenized
     windows_done: int = 0
+    tokens: int | None = None  # over all windows; None until it is done
+    begun: float = field(default_factory=time.monotonic)
     result: bytes | None = None  # JSON
     error: NagayomiError | None = None
     fetched: bool = False  # a client has fetched its result
@@ -77,11 +80,20 @@ class Job:
 Work = Callable[[Job], Awaitable[bytes]]
 
 
-class Jobs:
-    """All jobs of one process."""
+def _ignore(job: Job) -> None:
+    pass
 
-    def __init__(self, limits: JobLimits) -> None:
+
+class Jobs:
+    """All jobs of one process.
+
+    Args:
+        observe: called with every job at its end.
+    """
+
+    def __init__(self, limits: JobLimits, observe: Callable[[Job], None] = _ignore) -> None:
         self._limits = limits
+        self._observe = observe
         self._jobs: dict[str, Job] = {}  # oldest first
 
     @property
@@ -185,6 +197,7 @@ class Jobs:
     def _end(self, job: Job, state: JobState) -> None:
         job.state = state
         job.notify()
+        self._observe(job)
 
     def _make_room(self, enough: Callable[[], bool], owner: str | None = None) -> None:
         """Forget finished jobs whose result was fetched, the oldest first, until there is room."""

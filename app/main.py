@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     service = Service(settings)
     service.telemetry.ready.set_function(lambda: service.state == "ready")
     traces = traces_from_environment()
-    jobs = jobs_of(settings)
+    jobs = jobs_of(settings, service.telemetry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -84,8 +84,6 @@ def create_app(settings: Settings) -> FastAPI:
     add_files(app, service, extractor, ERROR_RESPONSES)
     if jobs is not None:
         add_jobs(app, jobs, settings, ERROR_RESPONSES)
-        service.telemetry.jobs.labels("running").set_function(lambda: jobs.running)
-        service.telemetry.jobs.labels("kept").set_function(lambda: jobs.kept)
     app.include_router(operations.routes(service))
     for format_ in (hugging_face, tei, kserve):
         app.include_router(format_.routes(service, ERROR_RESPONSES))

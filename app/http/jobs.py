@@ -4,6 +4,7 @@ A job belongs to the key that started it. When the queue is full, a job waits wh
 module does not know the texts that a job reads.
 """
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated
@@ -21,6 +22,8 @@ from app.schemas.jobs import JobError, JobInfo
 from app.schemas.results import ErrorResponse
 from app.service import Caller
 from app.settings import Settings
+from app.telemetry.logs import log_job
+from app.telemetry.metrics import Telemetry
 
 PREFERENCE = "respond-async"
 EVENTS = "text/event-stream"
@@ -36,11 +39,21 @@ JobId = Annotated[
 _KEEP_ALIVE_S = 15.0  # proxies close silent connections
 
 
-def jobs_of(settings: Settings) -> Jobs | None:
-    """The jobs of one application; None where the settings allow none."""
+def jobs_of(settings: Settings, telemetry: Telemetry) -> Jobs | None:
+    """The jobs of one application, counted and logged at their ends; None where the settings allow none."""
     if not settings.max_jobs:
         return None
-    return Jobs(JobLimits(settings.max_jobs, settings.max_key_jobs, settings.max_job_bytes, settings.job_keep_s))
+    limits = JobLimits(settings.max_jobs, settings.max_key_jobs, settings.max_job_bytes, settings.job_keep_s)
+
+    def observe(job: Job) -> None:
+        error_type = "" if job.error is None else job.error.error_type
+        telemetry.jobs_finished.labels(job.state, error_type).inc()
+        log_job(job.id, job.owner, job.state, error_type, job.tokens, time.monotonic() - job.begun)
+
+    jobs = Jobs(limits, observe)
+    telemetry.jobs.labels("running").set_function(lambda: jobs.running)
+    telemetry.jobs.labels("kept").set_function(lambda: jobs.kept)
+    return jobs
 
 
 def becomes_job(request: Request, size: int, settings: Settings) -> bool:
@@ -77,6 +90,7 @@ def start_job(request: Request, jobs: Jobs, settings: Settings, answer: Answer, 
 def _work(answer: Answer, caller: Caller) -> Work:
     async def work(job: Job) -> bytes:
         result = await answer(caller, job.report)
+        job.tokens = result.usage.tokens
         return result.model_dump_json().encode()
 
     return work

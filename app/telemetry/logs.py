@@ -98,3 +98,19 @@ def log_request(context: RequestContext) -> None:
     if context.key:
         words.append(f"key {context.key}")
     _access.log(level, ", ".join(words), extra=fields)
+
+
+def log_job(job_id: str, owner: str, state: str, error_type: str, tokens: int | None, seconds: float) -> None:
+    """One line for a job that is over. The request that started it has a line of its own, with 202."""
+    fields: dict[str, Any] = {"job": job_id, "state": state, "ms": round(seconds * 1000, 1)}
+    words = [f"job {job_id} {state}", f"{fields['ms']} ms"]
+    if tokens is not None:
+        fields["tokens"] = tokens
+        words.append(f"{tokens} tokens")
+    if error_type:
+        fields["error_type"] = error_type
+        words.append(error_type)
+    if owner:
+        fields["key"] = owner
+        words.append(f"key {owner}")
+    _access.info(", ".join(words), extra=fields)

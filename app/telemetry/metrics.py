@@ -105,6 +105,11 @@ class Telemetry:
         self.key_requests = gauge("nagayomi_key_requests", "Requests of a key that are being answered.", ["key"])
         self.key_tokens = gauge("nagayomi_key_tokens", "Waiting and running tokens of a key.", ["key"])
         self.jobs = gauge("nagayomi_jobs", "Running jobs, and finished jobs that are kept, by state.", ["state"])
+        self.jobs_finished = counter(
+            "nagayomi_jobs_finished",
+            "Jobs that are over, by state and error type (empty unless they failed).",
+            ["state", "error_type"],
+        )
         self.models = gauge("nagayomi_models", "Models in the store, by state.", ["state"])
         self.model_load_seconds = gauge(
             "nagayomi_model_load_seconds",

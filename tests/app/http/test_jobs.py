@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,34 @@ async def test_jobs_are_counted(client: httpx.AsyncClient, application: FastAPI)
         await client.delete(f"/jobs/{job['id']}", headers=ONE)
     assert 'nagayomi_jobs{state="running"} 0.0' in before
     assert 'nagayomi_jobs{state="running"} 1.0' in after
+
+
+@pytest.mark.parametrize(
+    ("timeout_ms", "state", "error_type"), [("60000", "done", ""), ("1", "failed", "deadline_exceeded")]
+)
+async def test_a_job_that_is_over_is_counted_and_logged(
+    timeout_ms: str,
+    state: str,
+    error_type: str,
+    client: httpx.AsyncClient,
+    application: FastAPI,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def finished() -> float:
+        labels = {"state": state, "error_type": error_type}
+        found = application.state.service.telemetry.registry.get_sample_value("nagayomi_jobs_finished_total", labels)
+        return found or 0.0
+
+    before = finished()
+    with caplog.at_level(logging.INFO, "nagayomi"):
+        job = (await client.post("/classify", json=LONG, headers=ASYNC | {"X-Timeout-Ms": timeout_ms})).json()
+        ended = await over(client, job)
+    assert finished() == before + 1
+    (line,) = [record for record in caplog.records if record.getMessage().startswith("job ")]
+    tokens = ended["result"]["usage"]["tokens"] if state == "done" else None
+    names = ("job", "state", "error_type", "tokens", "key")
+    expected = (job["id"], state, error_type or None, tokens, "one")
+    assert tuple(getattr(line, name, None) for name in names) == expected
 
 
 async def test_a_key_has_so_many_jobs_and_no_more(client: httpx.AsyncClient, application: FastAPI) -> None:

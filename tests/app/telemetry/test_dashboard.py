@@ -50,6 +50,7 @@ def labels_of_samples() -> dict[str, set[str]]:
     )
     for gauge in by_label:
         gauge.labels("one")
+    telemetry.jobs_finished.labels("failed", "internal")
     telemetry.engines.watch("one", os.getpid)
     return {sample.name: set(sample.labels) for metric in telemetry.registry.collect() for sample in metric.samples}
 
