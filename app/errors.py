@@ -50,7 +50,7 @@ class MalformedBody(NagayomiError):
 
 
 class BodyTooLarge(NagayomiError):
-    """The body is larger than `Settings.max_body_bytes`."""
+    """The body is larger than the settings allow, for every request or for one that is to become a job."""
 
     status = 413
     error_type = "body_too_large"

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.errors import JobNotFound, NagayomiError, Overloaded, Unavailable
+from app.errors import BodyTooLarge, JobNotFound, NagayomiError, Overloaded, RequestTooLarge, Unavailable
 
 JobState = Literal["running", "done", "failed", "cancelled"]
 
@@ -114,8 +114,14 @@ class Jobs:
 
         Raises:
             Overloaded: there is no room for the job; the message says why.
+            BodyTooLarge: there never is room for it.
         """
         limits = self._limits
+        if size > limits.max_bytes:
+            raise BodyTooLarge(
+                f"The request holds {size} bytes; all jobs together may hold {limits.max_bytes}. Send less, or send it "
+                "without respond-async."
+            )
         if owner:
             self._make_room(lambda: self._count(owner) < limits.max_owner_jobs, owner)
             if self._count(owner) >= limits.max_owner_jobs:
@@ -170,10 +176,9 @@ class Jobs:
         try:
             result = await work(job)
             if len(result) > self._limits.max_bytes:
-                raise Overloaded(
+                raise RequestTooLarge(
                     f"The result has {len(result)} bytes; all jobs together may hold {self._limits.max_bytes}. Ask for "
-                    "less, or without respond-async.",
-                    _RETRY_AFTER_S,
+                    "less, or without respond-async."
                 )
             job.size, job.result, state = len(result), result, "done"
         except NagayomiError as error:

@@ -75,6 +75,7 @@ def start_job(request: Request, jobs: Jobs, settings: Settings, answer: Answer, 
 
     Raises:
         Overloaded: as many jobs run or are kept as the settings allow.
+        BodyTooLarge: the request is larger than all jobs may be.
     """
     caller = replace(caller_of(request, settings), waits=True, held=False)  # the job goes on when the request is over
     if TIMEOUT_HEADER not in request.headers:

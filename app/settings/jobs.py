@@ -29,7 +29,7 @@ class JobSettings(BaseSettings):
         default=500_000_000,
         ge=1,
         description="Bytes that all jobs hold in memory: bodies while they run, results after that. Past it a request "
-        "for a job gets 429.",
+        "for a job gets 429, and 413 where it alone is larger.",
     )
     job_timeout_s: float = Field(
         default=3600.0,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.errors import InvalidInput, JobNotFound, Overloaded
+from app.errors import BodyTooLarge, InvalidInput, JobNotFound, Overloaded, RequestTooLarge
 from app.jobs import Job, JobLimits, Jobs, Work
 
 LIMITS = JobLimits(max_jobs=3, max_owner_jobs=2, max_bytes=1000, keep_s=100)
@@ -208,10 +208,19 @@ async def test_a_job_that_fails_holds_nothing_of_what_it_read() -> None:
     assert (job.state, job.size, str(job.error), held()) == ("failed", 0, "Not like this.", None)
 
 
+def test_a_request_larger_than_all_may_hold_is_not_asked_to_try_again() -> None:
+    jobs = Jobs(LIMITS)
+
+    with pytest.raises(BodyTooLarge, match=r"holds 1001 bytes; all jobs together may hold 1000\. Send less"):
+        jobs.start("", 1001, never)
+    assert (jobs.running, jobs.kept) == (0, 0)
+
+
 async def test_a_result_larger_than_all_may_hold_fails_its_job() -> None:
     job = await over(Jobs(LIMITS).start("", 0, giving(b"x" * 1001)))
 
     assert job.state == "failed"
+    assert isinstance(job.error, RequestTooLarge)
     assert "The result has 1001 bytes" in str(job.error)
 
 
