@@ -33,14 +33,19 @@ def ask_in_json(
 
     Raises:
         InvalidInput: the fields are not those of the task.
+        NagayomiError: see `Service.check`.
     """
     _check_lists(fields, service.settings)
     if "documents" not in fields:
-        return partial(service.answer, task, validate(fields, task.request, where))
+        request = validate(fields, task.request, where)
+        service.check(task, request, [task.source(request)])
+        return partial(service.answer, task, request)
     if task.text_field in fields:
         raise InvalidInput(f"Only one of `{task.text_field}` and `documents` is allowed.")
     request = validate(fields, task.documents_request, where)
-    return partial(service.answer_documents, task, request, sources_of_texts(request.documents))
+    sources = sources_of_texts(request.documents)
+    service.check(task, request, sources)
+    return partial(service.answer_documents, task, request, sources)
 
 
 def _check_lists(fields: dict[str, Any], settings: Settings) -> None:
@@ -68,11 +73,13 @@ def ask_of_files(
 
     Raises:
         InvalidInput: the fields are not those of the task, or there are too many files.
+        NagayomiError: see `Service.check`.
     """
     check_members(files, service.settings)
     if both := next((name for name in (task.text_field, "documents") if name in fields), None):
         raise InvalidInput(f"Only one of `{both}` and `file` is allowed.")
     request = validate(fields, task.fields, where)
+    service.check(task, request, ())
 
     async def answer(caller: Caller, progress: Progress | None) -> Result:
         with service.held(caller) as caller:

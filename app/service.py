@@ -29,6 +29,7 @@ from app.tasks.base import (
     T,
     TaskSpec,
     check_members,
+    check_sent_characters,
 )
 from app.tasks.sources import Source
 from app.telemetry.request_context import StageClock
@@ -168,6 +169,20 @@ class Service(Lifecycle):
         asked = [(fields, [source]) for fields, source in members]
         return await self._run(task.name, asked, prepare, caller, None)
 
+    def check(self, task: TaskSpec[Any, Any, Any], fields: Fields, sources: Sequence[Source]) -> None:
+        """Refuse at once what cannot be answered later. The model is not checked while models are being loaded.
+
+        Args:
+            sources: the texts that are known yet.
+
+        Raises:
+            ModelNotFound, BrokenModel: see `Store.find`.
+            RequestTooLarge: the texts have too many characters.
+        """
+        if self.store.models:
+            self.store.find(task.name, fields.model)
+        check_sent_characters(_characters([(fields, sources)]), self.settings)
+
     @contextmanager
     def held(self, caller: Caller) -> Iterator[Caller]:
         """Make draining wait for a request, unless it does already. Yields its caller.
@@ -199,8 +214,8 @@ class Service(Lifecycle):
             for fields, sources in asked:
                 texts_logger.info("%s", _as_json(fields, sources))
         model = self.store.find(task, asked[0][0].model)
-        texts = [text for fields, sources in asked for text in (*(one.text for one in sources), *fields.other_texts)]
-        characters = sum(map(len, texts))
+        characters = _characters(asked)
+        check_sent_characters(characters, self.settings)  # before the texts take room among those that wait
         timeout_s = self.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
         deadline = time.monotonic() + timeout_s
         clock = StageClock()
@@ -244,6 +259,12 @@ class Service(Lifecycle):
         """Seconds for a request that costs so many tokens, where its client asks for no time of its own."""
         times = 1 + tokens // _TOKENS_OF_A_TIMEOUT
         return min(self.settings.request_timeout_s * times, self.settings.max_request_timeout_s)
+
+
+def _characters(asked: Sequence[tuple[Fields, Sequence[Source]]]) -> int:
+    return sum(
+        sum(len(source.text) for source in sources) + sum(map(len, fields.other_texts)) for fields, sources in asked
+    )
 
 
 def _as_json(fields: Fields, sources: Sequence[Source]) -> str:

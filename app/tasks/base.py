@@ -196,13 +196,18 @@ def check_questions(questions: int, settings: Settings) -> None:
         )
 
 
-def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings) -> None:
-    """Refuse too many characters, as sent or once normalised, before they are cut into words."""
-    characters = sum(map(len, texts))
+def check_sent_characters(characters: int, settings: Settings) -> None:
+    """Refuse too many characters, as sent, without a tokenizer."""
     if characters > settings.max_text_characters:
         raise RequestTooLarge(
             f"The texts have {characters} characters; {settings.max_text_characters} are allowed together."
         )
+
+
+def check_characters(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings) -> None:
+    """Refuse too many characters, as sent or once normalised, before they are cut into words."""
+    characters = sum(map(len, texts))
+    check_sent_characters(characters, settings)
     if characters * LONGEST_EXPANSION > settings.max_text_characters:
         normalised = sum(map(tokenizer.normalised_length, texts))
         if normalised > settings.max_text_characters:

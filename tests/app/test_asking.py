@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from app.asking import ask_in_json, ask_of_files
-from app.errors import InvalidInput, Overloaded, Unavailable
+from app.errors import InvalidInput, ModelNotFound, Overloaded, RequestTooLarge, Unavailable
 from app.files.document import Document
 from app.files.extraction import Extracted
+from app.schemas import ClassifyRequest
 from app.schemas.results import Result
 from app.service import ANYBODY, Caller, Service
 from app.settings import Settings
@@ -99,6 +100,39 @@ def test_a_wrong_request_is_refused_before_anything_is_read() -> None:
             ask_of_files(service, CLASSIFY, fields, files, read, "this line")
     with pytest.raises(InvalidInput, match="Only one of `text` and `documents`"):
         ask_in_json(service, CLASSIFY, {"text": "上", "documents": []})
+
+
+async def test_what_no_model_can_answer_is_refused_before_anything_is_read(handmade_models: Path) -> None:
+    settings = Settings(model_store=handmade_models, intra_op_threads=1, max_text_characters=10)
+    async with Service.open(settings, ["classify"]) as service:
+
+        async def read() -> list[Extracted]:
+            raise AssertionError
+
+        with pytest.raises(ModelNotFound, match="No model named 'typo' serves classify"):
+            ask_of_files(service, CLASSIFY, {"model": "typo"}, 1, read)
+        with pytest.raises(ModelNotFound, match="No model named 'typo' serves classify"):
+            ask_in_json(service, CLASSIFY, {"model": "typo", "text": "上"})
+        too_long = "The texts have 11 characters; 10 are allowed together"
+        with pytest.raises(RequestTooLarge, match=too_long):
+            ask_in_json(service, CLASSIFY, {"text": "上" * 11})
+        with pytest.raises(RequestTooLarge, match=too_long):
+            ask_in_json(service, CLASSIFY, {"documents": [{"text": "上" * 6}, {"text": "上" * 5}]})
+
+
+async def test_a_text_that_is_too_long_is_told_so_though_there_is_no_room(handmade_models: Path) -> None:
+    settings = Settings(
+        model_store=handmade_models, intra_op_threads=1, max_text_characters=10, max_waiting_characters=10
+    )
+    async with Service.open(settings, ["classify"]) as service:
+
+        async def tokenize(*_: Any) -> Any:
+            raise Overloaded("Texts of 10 characters wait.", 1)
+
+        service._texts.tokenize = tokenize  # type: ignore[method-assign]
+        requests = [ClassifyRequest(text="上" * 6) for _ in range(2)]
+        with pytest.raises(RequestTooLarge):
+            await service.answer_batch(CLASSIFY, requests)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,13 @@ async def test_a_job_has_the_time_that_the_client_says(client: httpx.AsyncClient
         assert (await over(client, job))["error"]["error_type"] == "deadline_exceeded"
 
 
+async def test_what_no_job_can_do_is_refused_at_once(client: httpx.AsyncClient) -> None:
+    response = await client.post("/classify", json=LONG | {"model": "typo"}, headers=ASYNC)
+    assert "No model named 'typo'" in error_of(response, 404, "model_not_found")
+    response = await client.post("/classify", json={"text": "上" * 400_000}, headers=ASYNC)
+    assert "300000 are allowed together" in error_of(response, 413, "request_too_large")
+
+
 async def test_jobs_are_counted(client: httpx.AsyncClient, application: FastAPI) -> None:
     with engines_held(application):
         before = (await client.get("/metrics", headers=ONE)).text
