@@ -87,7 +87,7 @@ def ask_of_files(
 
     async def answer_within(caller: Caller, progress: Progress | None) -> Result:
         timeout_s = service.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
-        ends = time.monotonic() + timeout_s
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
                 sources = sources_of_files(await with_room(caller, read))
@@ -95,8 +95,7 @@ def ask_of_files(
             raise DeadlineExceeded(
                 f"The files were not read within {timeout_s:g} seconds. Send fewer, or allow more time."
             ) from None
-        if caller.timeout_s is not None:
-            caller = replace(caller, timeout_s=max(ends - time.monotonic(), 0.0))
+        caller = replace(caller, spent_s=time.monotonic() - begun)
         return await service.answer_documents(task, request, sources, caller, progress)
 
     return answer

@@ -56,6 +56,7 @@ class Caller:
 
     name: str = ""  # requests of one name share its turns; see app/engine/fair_queue.py
     timeout_s: float | None = None  # None: `Settings.request_timeout_s`, and more for long work
+    spent_s: float = 0.0  # of its time, before the service got its texts
     hold_tokens: Callable[[int], AbstractContextManager[object]] = nullcontext  # entered while tokens wait or run
     held: bool = False  # draining waits for the request, and lets it be answered
     waits: bool = False  # where there is no room for the request, it waits in place of getting Overloaded
@@ -216,21 +217,19 @@ class Service(Lifecycle):
         model = self.store.find(task, asked[0][0].model)
         characters = _characters(asked)
         check_sent_characters(characters, self.settings)  # before the texts take room among those that wait
-        timeout_s = self.settings.request_timeout_s if caller.timeout_s is None else caller.timeout_s
-        deadline = time.monotonic() + timeout_s
+        timeout_s = self._time_for(caller)
+        begun = time.monotonic() - caller.spent_s
         clock = StageClock()
         with self.held(caller), self.counted():
             try:
-                async with asyncio.timeout(timeout_s) as limit:
+                async with asyncio.timeout(timeout_s - caller.spent_s) as limit:
                     tokenize = partial(self._texts.tokenize, characters, prepare, model)
                     prepared = await with_room(caller, tokenize)
                     clock.lap("tokenize")
                     cost = sum(map(model.cost, prepared.documents))
-                    if caller.timeout_s is None:
-                        more_s = self._time_for(cost) - timeout_s
-                        timeout_s += more_s
-                        deadline += more_s
-                        limit.reschedule(asyncio.get_running_loop().time() + deadline - time.monotonic())
+                    timeout_s = self._time_for(caller, cost)
+                    deadline = begun + timeout_s
+                    limit.reschedule(asyncio.get_running_loop().time() + deadline - time.monotonic())
                     submit = partial(
                         self._batchers[model.name].submit,
                         prepared.documents,
@@ -255,10 +254,14 @@ class Service(Lifecycle):
         self.telemetry.request(task, timings, usage.tokens, usage.windows)
         return Reply(result, usage, model.name, timings)
 
-    def _time_for(self, tokens: int) -> float:
-        """Seconds for a request that costs so many tokens, where its client asks for no time of its own."""
+    def _time_for(self, caller: Caller, tokens: int = 0) -> float:
+        """Seconds for a request that costs so many tokens, from its begin: those that its client asks for, or those
+        for the tokens after the ones that are spent."""
+        if caller.timeout_s is not None:
+            return caller.timeout_s
         times = 1 + tokens // _TOKENS_OF_A_TIMEOUT
-        return min(self.settings.request_timeout_s * times, self.settings.max_request_timeout_s)
+        own_s = round(caller.spent_s) + self.settings.request_timeout_s * times
+        return min(own_s, self.settings.max_request_timeout_s)
 
 
 def _characters(asked: Sequence[tuple[Fields, Sequence[Source]]]) -> int:

@@ -112,8 +112,8 @@ class ServiceSettings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
         description="Seconds from reading a request to its answer, for clients that send no X-Timeout-Ms. A request "
-        "gets them again for each 16,384 tokens that it costs, up to max_request_timeout_s. Past its time the client "
-        "gets 504 and the work that has not started is dropped.",
+        "gets them again for each 16,384 tokens that it costs, and its files may take as long before that, up to "
+        "max_request_timeout_s in all. Past its time the client gets 504 and the work that has not started is dropped.",
     )
     max_request_timeout_s: float = Field(
         default=600.0,

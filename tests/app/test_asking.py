@@ -1,13 +1,14 @@
 """Requests over files, between their arrival and their answer."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.asking import ask_in_json, ask_of_files
-from app.errors import InvalidInput, ModelNotFound, Overloaded, RequestTooLarge, Unavailable
+from app.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded, RequestTooLarge, Unavailable
 from app.files.document import Document
 from app.files.extraction import Extracted
 from app.schemas import ClassifyRequest
@@ -120,7 +121,46 @@ async def test_what_no_model_can_answer_is_refused_before_anything_is_read(handm
             ask_in_json(service, CLASSIFY, {"documents": [{"text": "上" * 6}, {"text": "上" * 5}]})
 
 
-async def test_a_text_that_is_too_long_is_told_so_though_there_is_no_room(handmade_models: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked_s", "read_s", "left_s", "words"),
+    [
+        (30.0, 20.0, 10.0, "within 30 seconds"),
+        (None, 20.6, 60.4, "within 81 seconds"),  # its own time again, after the reading
+        (None, 50.0, 50.0, "within 100 seconds"),  # max_request_timeout_s
+    ],
+)
+async def test_the_models_get_the_time_that_the_files_have_left(
+    asked_s: float | None,
+    read_s: float,
+    left_s: float,
+    words: str,
+    handmade_models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings(model_store=handmade_models, intra_op_threads=1, max_request_timeout_s=100.0)
+    async with Service.open(settings, ["classify"]) as service:
+        now = time.monotonic()
+        seen: list[float] = []
+
+        async def read() -> list[Extracted]:
+            monkeypatch.setattr("app.asking.time.monotonic", lambda: now + read_s)
+            return [UP]
+
+        async def submit(*_: Any, deadline: float, **__: Any) -> Any:
+            seen.append(deadline - time.monotonic())
+            raise TimeoutError
+
+        monkeypatch.setattr("app.asking.time.monotonic", lambda: now)
+        monkeypatch.setattr(service._batchers["hand-classify"], "submit", submit)
+        with pytest.raises(DeadlineExceeded, match=words):
+            await ask_of_files(service, CLASSIFY, {}, 1, read)(Caller(timeout_s=asked_s), None)
+        monkeypatch.undo()
+        assert seen == [pytest.approx(left_s)]
+
+
+async def test_a_text_that_is_too_long_is_told_so_though_there_is_no_room(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings(
         model_store=handmade_models, intra_op_threads=1, max_text_characters=10, max_waiting_characters=10
     )
@@ -129,7 +169,7 @@ async def test_a_text_that_is_too_long_is_told_so_though_there_is_no_room(handma
         async def tokenize(*_: Any) -> Any:
             raise Overloaded("Texts of 10 characters wait.", 1)
 
-        service._texts.tokenize = tokenize  # type: ignore[method-assign]
+        monkeypatch.setattr(service._texts, "tokenize", tokenize)
         requests = [ClassifyRequest(text="上" * 6) for _ in range(2)]
         with pytest.raises(RequestTooLarge):
             await service.answer_batch(CLASSIFY, requests)
