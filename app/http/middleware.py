@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Unavailable
 from app.http.auth import ApiKeyMiddleware, KeyRing, read_keys
-from app.http.request import HELD, ONLY_HEAD, local_path
+from app.http.request import ERROR_TYPE, HELD, ONLY_HEAD, local_path
 from app.http.responses import CLIENT_GONE, answer_error, error_response
 from app.service import Service
 from app.telemetry.logs import log_request
@@ -229,6 +229,7 @@ class Gate:
             context.status = status or CLIENT_GONE
             if context.status == CLIENT_GONE:
                 context.error_type = "client_gone"
+            scope["state"][ERROR_TYPE] = context.error_type
             for report in self._reports:
                 report(context)
             current_request.reset(outer)

@@ -22,6 +22,7 @@ from app.settings import Settings
 T = TypeVar("T")
 
 TIMEOUT_HEADER = "X-Timeout-Ms"
+ERROR_TYPE = "error_type"  # of the answer, as the service counts it; set when the request is over
 ONLY_HEAD = "only_head"  # in the state of a request: the response is sent without its body
 HELD = "held"  # in the state of a request: draining waits for it
 KEY_HOLDER = "key_holder"  # in the state of a request: the KeyHolder whose key it has

@@ -17,11 +17,21 @@ CLIENT_GONE = 499
 
 
 def error_response(
-    request_id: str, status: int, error_type: str, message: str, headers: Mapping[str, str] | None = None
+    request_id: str,
+    status: int,
+    error_type: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    counted_as: str | None = None,
 ) -> Response:
-    """An error in the service's one format. Its type is noted in the request's context, for the metrics."""
+    """An error in the service's one format. Its type is noted in the request's context, for the metrics.
+
+    Args:
+        counted_as: the type for the metrics, where `error_type` is one of a foreign format.
+    """
     if (context := current_request.get()) is not None:
-        context.error_type = error_type
+        context.error_type = counted_as or error_type
     # JSON with ASCII escapes: a message may quote a name from the request that UTF-8 cannot hold.
     body = json.dumps({"error": message, "error_type": error_type, "request_id": request_id})
     return Response(body, status, headers=headers, media_type="application/json")

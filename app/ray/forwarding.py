@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Scope
 
+from app.http.request import ERROR_TYPE
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -31,11 +33,12 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """One answer, whole."""
+    """One answer, whole. `error_type` is that of app/errors.py, also where the body is in a foreign format."""
 
     status: int
     headers: Headers
     body: bytes
+    error_type: str = ""
 
 
 async def answer(app: ASGIApp, request: HttpRequest) -> HttpAnswer:
@@ -76,4 +79,4 @@ async def answer(app: ASGIApp, request: HttpRequest) -> HttpAnswer:
     await app(scope, receive, send)
     assert started is not None, "an ASGI application starts a response before it returns"
     headers = tuple((bytes(name), bytes(value)) for name, value in started["headers"])
-    return HttpAnswer(started["status"], headers, bytes(body))
+    return HttpAnswer(started["status"], headers, bytes(body), scope["state"].get(ERROR_TYPE, ""))

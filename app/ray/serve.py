@@ -7,7 +7,6 @@ model_store=/models`); GPUs, replicas and limits of the deployments are options 
 """
 
 import asyncio
-import json
 import logging
 import logging.config
 import time
@@ -289,10 +288,7 @@ class Ingress:
 
 def _is_lost(answered: HttpAnswer) -> bool:
     """Whether another attempt may succeed: the engine died with the request, or the replica was about to end."""
-    if answered.status != 503 or not answered.body.startswith(b"{"):
-        return False
-    # The last two are what /predict says instead of the first two: see app/http/compat/tei.py.
-    return json.loads(answered.body).get("error_type") in ("engine_failed", "unavailable", "Backend", "Unhealthy")
+    return answered.status == 503 and answered.error_type in ("engine_failed", "unavailable")
 
 
 def _retry_after_s(answered: HttpAnswer) -> float:

@@ -17,6 +17,7 @@ from app.http.compat.common import body_of, exchange
 from app.http.examples import PREDICT
 from app.http.openapi import Responses, json_body, timeout_parameter
 from app.http.request import model_in_query, parsed
+from app.http.responses import error_response
 from app.manifest import Manifest
 from app.schemas import ClassifyRequest, LabelResult, Labels, ModelType, Text
 from app.service import Service
@@ -94,8 +95,10 @@ def routes(service: Service, responses: Responses) -> APIRouter:
         try:
             return await _predict(request, service)
         except NagayomiError as error:
-            error.error_type = error_type(error)
-            raise
+            request_id, theirs = request.state.request_id, error_type(error)
+            return error_response(
+                request_id, error.status, theirs, str(error), error.headers, counted_as=error.error_type
+            )
 
     return router
 

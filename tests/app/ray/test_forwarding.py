@@ -27,6 +27,8 @@ async def test_an_answer_is_what_a_client_gets(handmade_models: Path) -> None:
             assert got.status == over_http.status_code
             assert _without_times(json.loads(got.body)) == _without_times(over_http.json())
             assert dict(got.headers)[b"x-request-id"] == b"here"
+        refused = await answer(application, _post(b"/predict", {"inputs": ""}))
+        assert (refused.error_type, json.loads(refused.body)["error_type"]) == ("invalid_input", "Validation")
         page = await answer(application, HttpRequest("GET", b"/", b"", (), b""))
         assert page.body == (await client.get("/")).content
 

@@ -69,7 +69,8 @@ def _request(*headers: tuple[bytes, bytes], body: bytes = b'{"text": "x"}') -> R
 
 
 def _error(status: int, error_type: str, *headers: tuple[bytes, bytes]) -> HttpAnswer:
-    return HttpAnswer(status, headers, json.dumps({"error": "A sentence.", "error_type": error_type}).encode())
+    body = json.dumps({"error": "A sentence.", "error_type": error_type}).encode()
+    return HttpAnswer(status, headers, body, error_type)
 
 
 def _type_of(response: Response, status: int) -> str:
@@ -121,7 +122,8 @@ async def test_a_request_arrives_whole_and_its_answer_comes_back() -> None:
     [
         RayActorError(),
         ActorUnavailableError("gone", None),
-        *(_error(503, error_type) for error_type in ("engine_failed", "unavailable", "Backend", "Unhealthy")),
+        *(_error(503, error_type) for error_type in ("engine_failed", "unavailable")),
+        HttpAnswer(503, (), b'{"error":"A sentence.","error_type":"Backend"}', "engine_failed"),
     ],
 )
 async def test_a_request_that_was_lost_goes_to_another_replica(loss: Exception | HttpAnswer) -> None:
@@ -286,8 +288,9 @@ async def test_a_fault_of_ours_is_one_sentence() -> None:
 
 
 async def test_other_503_are_answers() -> None:
-    for body in (b"[1]", b"no JSON", b'{"status": "recovering"}'):
-        replicas = Replicas(HttpAnswer(503, (), body))
+    broken = b'{"error":"A sentence.","error_type":"Backend"}'
+    for body, error_type in ((b"no JSON", ""), (b'{"status": "recovering"}', ""), (broken, "broken_model")):
+        replicas = Replicas(HttpAnswer(503, (), body, error_type))
         assert (await _ingress(replicas)(_request())).body == body
 
 

@@ -118,3 +118,15 @@ async def test_the_precision_is_that_of_the_graph_that_runs(handmade_models: Pat
         service.store.models["hand-classify"] = Model(manifest, engine, no_text, load_seconds=0)
         dtypes.append(model_info(service, "classify")["model_dtype"])
     assert dtypes == ["fp32", "fp16"]
+
+
+async def test_an_error_is_counted_by_its_own_type(client: httpx.AsyncClient) -> None:
+    line = 'nagayomi_errors_total{endpoint="/predict",error_type="model_not_found"}'
+
+    async def counted() -> float:
+        found = [one for one in (await client.get("/metrics")).text.splitlines() if one.startswith(line)]
+        return float(found[0].split()[-1]) if found else 0.0
+
+    before = await counted()
+    error_of(await client.post("/predict?model=other", json={"inputs": "上"}), 404, "Backend")
+    assert await counted() == before + 1
