@@ -104,6 +104,7 @@ class Lifecycle:
             cost=model.cost,
             max_batch_tokens=self.settings.max_batch_tokens,
             max_queue_tokens=self.settings.max_queue_tokens,
+            settled=model.engine.settled,
             observe=partial(self.telemetry.batch, model.name),
         )
         self.telemetry.queue_tokens.labels(model.name).set_function(lambda: batcher.queued_tokens)

@@ -101,6 +101,8 @@ class Batcher(Generic[D, R]):
         cost: tokens of a document as the engine pays for them, in whole blocks.
         max_batch_tokens: most tokens of a batch, unless a single document has more.
         max_queue_tokens: tokens that may wait; a submission that would exceed it is refused as a whole.
+        settled: not set while the engine can begin no batch, as during a restart. A batch that waits for it has not
+            started, and that time measures no speed.
         clock: seconds, monotonic.
         observe: called after every batch with its documents and a report.
     """
@@ -112,6 +114,7 @@ class Batcher(Generic[D, R]):
         cost: Callable[[D], int],
         max_batch_tokens: int,
         max_queue_tokens: int,
+        settled: asyncio.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
         observe: Callable[[Sequence[D], BatchReport], None] = _ignore,
     ) -> None:
@@ -119,6 +122,7 @@ class Batcher(Generic[D, R]):
         self._cost = cost
         self._max_batch_tokens = max_batch_tokens
         self._max_queue_tokens = max_queue_tokens
+        self._settled = settled
         self._clock = clock
         self._observe = observe
         self._queue: FairQueue[_Entry[D, R]] = FairQueue()
@@ -291,6 +295,9 @@ class Batcher(Generic[D, R]):
         documents = [entry.document for entry in batch]
         failure: Exception | None = None
         results: Sequence[R] = ()
+        if self._settled is not None and not self._settled.is_set():
+            await self._settled.wait()
+            self._begun = max(self._begun, self._clock())
         try:
             results = await self._engine(documents)
             if len(results) != len(batch):

@@ -92,7 +92,7 @@ class Engine:
         self.why_down = ""
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: deque[asyncio.Future[list[Outputs]]] = deque()  # batches in the process, oldest first
-        self._settled = asyncio.Event()  # not set during the first attempt to restart the process
+        self.settled = asyncio.Event()  # not set during the first attempt to restart the process: batches wait
         self._alarm: asyncio.TimerHandle | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -118,7 +118,7 @@ class Engine:
             EngineFailed: the process died with the batch in it, or does not run.
             BatchFailed: the batch failed; the engine keeps running.
         """
-        await self._settled.wait()
+        await self.settled.wait()
         if self._process is None:
             raise EngineFailed(f"The engine of {self._name} is not running: {self.why_down}")
         result: asyncio.Future[list[Outputs]] = asyncio.get_running_loop().create_future()
@@ -147,9 +147,9 @@ class Engine:
     def _set(self, state: EngineState, why_down: str = "") -> None:
         self.state, self.why_down = state, why_down
         if state == "restarting":
-            self._settled.clear()
+            self.settled.clear()
         else:
-            self._settled.set()
+            self.settled.set()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         begun = time.perf_counter()

@@ -47,13 +47,18 @@ async def settle() -> None:
 
 
 def make(
-    engine: Engine, max_batch_tokens: int = 100, max_queue_tokens: int = 1000, reports: list[BatchReport] | None = None
+    engine: Engine,
+    max_batch_tokens: int = 100,
+    max_queue_tokens: int = 1000,
+    reports: list[BatchReport] | None = None,
+    settled: asyncio.Event | None = None,
 ) -> Batcher[Document, str]:
     return Batcher[Document, str](
         engine,
         cost=lambda document: document[1],
         max_batch_tokens=max_batch_tokens,
         max_queue_tokens=max_queue_tokens,
+        settled=settled,
         clock=engine.clock,
         observe=lambda _, report: None if reports is None else reports.append(report),
     )

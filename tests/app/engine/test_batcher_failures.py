@@ -72,6 +72,25 @@ async def test_when_the_engine_is_lost_its_batch_is_not_tried_again(caplog: pyte
     await batcher.close()
 
 
+async def test_the_restart_of_an_engine_is_no_time_of_a_batch() -> None:
+    engine = Engine()
+    settled = asyncio.Event()
+    reports: list[BatchReport] = []
+    batcher = make(engine, reports=reports, settled=settled)
+    tasks = [await submit(batcher, (name, 100)) for name in "ab"]
+    engine.now += 60.0
+    assert engine.batches == []
+    settled.set()
+    await settle()
+    await engine.end(2.0)
+    await engine.end(2.0)
+    done = [await task for task in tasks]
+    assert [(one.queue_s, one.infer_s) for one in done] == [(60, 2), (62, 2)]
+    assert [report.seconds for report in reports] == [2, 2]
+    assert batcher.tokens_per_second == 50
+    await batcher.close()
+
+
 async def test_an_engine_that_loses_results_is_a_failed_batch(caplog: pytest.LogCaptureFixture) -> None:
     async def loses(_: Sequence[Document]) -> list[str]:
         return []
