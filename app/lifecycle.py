@@ -42,6 +42,7 @@ class Lifecycle:
         self._held = 0
         self._idle = asyncio.Event()
         self.telemetry.in_flight.set_function(lambda: self._in_flight)
+        self.telemetry.waiting_characters.set_function(lambda: self._texts.waiting_characters)
 
     @property
     def state(self) -> ServiceState:

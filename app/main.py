@@ -80,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service  # for app/serve.py and app/ray/serve.py, which watch it and end it
     extractor = Extractor(settings.file_limits, settings.file_processes, settings.max_waiting_files)
+    service.telemetry.waiting_files.set_function(lambda: extractor.waiting)
     add_tasks(app, service, extractor, jobs)
     add_files(app, service, extractor, ERROR_RESPONSES)
     if jobs is not None:

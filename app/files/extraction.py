@@ -57,6 +57,11 @@ class Extractor:
         self._inside = 0  # files that wait or are read
         self._seconds = 1.0  # for a file: a fading mean
 
+    @property
+    def waiting(self) -> int:
+        """Files that wait."""
+        return max(self._inside - self._at_once, 0)
+
     async def read(self, file: SentFile) -> Extracted:
         """The Document of a file. Raises FileError, in a sentence without the file's name, and Overloaded."""
         with self._accepted(1):
@@ -109,10 +114,9 @@ class Extractor:
     @contextmanager
     def _accepted(self, files: int) -> Iterator[None]:
         """Count the files of one request while they wait and are read, or refuse them."""
-        waiting = max(self._inside - self._at_once, 0)
-        if waiting and waiting + files > self._max_waiting:
+        if self.waiting and self.waiting + files > self._max_waiting:
             raise Overloaded(
-                f"Too many files wait to be read: {waiting}, and this request would add {files}; at most "
+                f"Too many files wait to be read: {self.waiting}, and this request would add {files}; at most "
                 f"{self._max_waiting} may wait. Try again later.",
                 math.ceil(self._inside * self._seconds / self._at_once),
             )

@@ -18,7 +18,8 @@ from app.schemas import Timings
 from app.telemetry.engines import EngineProcesses
 from app.telemetry.request_context import STAGES, Read, RequestContext, current_request
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+# Requests may take ten minutes and jobs an hour.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _TOKENS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
@@ -95,6 +96,8 @@ class Telemetry:
             ["model"],
         )
         self.queue_tokens = gauge("nagayomi_queue_tokens", "Tokens waiting for a model.", ["model"])
+        self.waiting_characters = gauge("nagayomi_waiting_characters", "Characters of texts that wait to be tokenized.")
+        self.waiting_files = gauge("nagayomi_waiting_files", "Files that wait to be read.")
         self.in_flight = gauge("nagayomi_in_flight", "Requests in progress, from tokenizing to decoding.")
         self.engine_restarts = counter(
             "nagayomi_engine_restarts", "Engines started again after they died, by model.", ["model"]

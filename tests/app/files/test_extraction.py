@@ -26,7 +26,8 @@ async def test_a_request_of_many_files_does_not_hold_up_the_file_of_another(monk
     async with asyncio.TaskGroup() as requests:
         requests.create_task(extractor.read_all([SentFile("many.txt", b"many") for _ in range(64)]))
         await first_is_read.wait()
+        assert extractor.waiting == 62
         requests.create_task(extractor.read(SentFile("single.txt", b"single")))
         go_on.set()
     assert begun.index(b"single") <= 4, "two are read, and two may have come into the line before it"
-    assert len(begun) == 65
+    assert (len(begun), extractor.waiting) == (65, 0)

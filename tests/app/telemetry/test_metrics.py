@@ -11,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.http.auth import new_key
 from app.main import create_app
+from app.schemas import Timings
 from app.settings import Settings
-from app.telemetry.request_context import StageClock
+from app.telemetry.metrics import Telemetry
+from app.telemetry.request_context import RequestContext, StageClock
 from tests.app.asgi import engines_held, error_of, running
 
 Samples = dict[str, dict[tuple[str, ...], float]]
@@ -183,3 +185,16 @@ async def test_what_expires_is_counted(handmade_models: Path) -> None:
         metrics = samples((await client.get("/metrics")).text)
         assert metrics["nagayomi_errors_total"] == {("/classify", "deadline_exceeded"): 1}
         assert metrics["nagayomi_tokens_total"] == {}
+
+
+def test_the_longest_request_and_the_longest_job_have_a_bucket() -> None:
+    settings = Settings()
+    telemetry = Telemetry()
+    telemetry.over(RequestContext("id", "POST", seconds=settings.max_request_timeout_s))
+    telemetry.request(
+        "qa", Timings(tokenize_ms=0, queue_ms=1000 * settings.job_timeout_s, infer_ms=0, decode_ms=0, total_ms=0), 1, 1
+    )
+    in_largest = telemetry.registry.get_sample_value
+    labels = {"task": "qa", "stage": "queue", "le": "3600.0"}
+    assert in_largest("nagayomi_request_seconds_bucket", {"endpoint": "other", "le": "600.0"}) == 1
+    assert in_largest("nagayomi_stage_seconds_bucket", labels) == 1
