@@ -88,6 +88,10 @@ class Stretch(NamedTuple):
         """The doc stride of this text, where that of the request is `usual`."""
         return max(min(usual, self.room), 1)
 
+    def full_windows(self, stride: int) -> int:
+        """The windows that are exactly full: all but the last. For a room of at least one token."""
+        return max(-(-(self.length - self.room) // stride), 0)
+
 
 class Prepared(Protocol[T_co]):
     """One request, tokenized for one model."""
@@ -154,14 +158,19 @@ class Budget:
 
     def __init__(self, manifest: Manifest, settings: Settings, advice: str = "Send less text.") -> None:
         self._block_size = manifest.block_size
+        self._full_window = packed_length(manifest.max_tokens, manifest.block_size)
         self._advice = advice
         self._limit = settings.max_request_tokens
         self._spent = 0
 
-    def expect(self, windows: int, room: int) -> None:
-        """Refuse windows that are too many even if each costs no more than its text."""
-        if windows > 1 and self._spent + (windows - 1) * room > self._limit:
-            self._refuse(self._spent + (windows - 1) * room)
+    def expect(self, stretch: Stretch, stride: int) -> None:
+        """Refuse windows that are too many before they are cut. Next to a long question they cost far more than the
+        text."""
+        if stretch.room < 1:
+            return  # there will be no window: the question or the pair is refused, in words of its own
+        expected = self._spent + stretch.full_windows(stride) * self._full_window
+        if expected > self._limit:
+            self._refuse(expected)
 
     def spend(self, documents: Sequence[Document]) -> None:
         self._spent += packed_tokens(documents, self._block_size)
@@ -238,9 +247,9 @@ def usual_stride(manifest: Manifest, stretches: Sequence[Stretch], allowed_token
         total = 0
         for stretch in stretches:
             own = stretch.stride(stride)
-            more = max(-(-(stretch.length - stretch.room) // own), 0)  # windows after the first
-            last = stretch.length - more * own
-            total += packed_length(manifest.max_tokens, manifest.block_size) * more
+            full = stretch.full_windows(own)
+            last = stretch.length - full * own
+            total += packed_length(manifest.max_tokens, manifest.block_size) * full
             total += packed_length(manifest.max_tokens - stretch.room + last, manifest.block_size)
         return total
 

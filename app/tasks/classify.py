@@ -44,24 +44,27 @@ class PreparedLabels:
     ) -> None:
         check_characters([source.text, *fields.other_texts], tokenizer, settings)
         self._fields = fields
-        self._manifest = manifest
+        self._manifest, self._settings = manifest, settings
         self._template = tokenizer.template
         self._tokens = encode(tokenizer, source.text, source.called, source.structure)
         self._pair = None if fields.text_pair is None else encode(tokenizer, fields.text_pair, "`text_pair`")
         room = context_room(self._pair, manifest.max_tokens, tokenizer.template)
         self.stretches = [Stretch(room, len(self._tokens))]
         self.cut(usual_stride(manifest, self.stretches, settings.max_request_tokens))
-        Budget(manifest, settings).spend(self.documents)
 
     def cut(self, stride: int) -> None:
+        own = self.stretches[0].stride(stride)
+        budget = Budget(self._manifest, self._settings)
+        budget.expect(self.stretches[0], own)
         self._windows: list[Window] = text_windows(
             self._tokens,
             self._pair,
             template=self._template,
             max_tokens=self._manifest.max_tokens,
-            doc_stride=self.stretches[0].stride(stride),
+            doc_stride=own,
         )
         self.documents = documents_of(self._windows)
+        budget.spend(self.documents)
 
     def decode(self, outputs: Sequence[Outputs]) -> list[LabelResult]:
         manifest = self._manifest

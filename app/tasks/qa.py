@@ -90,7 +90,7 @@ class PreparedQa:
             self._windows.append([])
             for text, stretch in zip(self._texts, stretches, strict=True):
                 own = self._stride(stretch, stride)
-                budget.expect(1 + -(-(stretch.length - stretch.room) // own), stretch.room)
+                budget.expect(stretch, own)
                 windows = question_windows(
                     asked,
                     text.tokens,

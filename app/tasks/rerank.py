@@ -57,9 +57,9 @@ class PreparedPair:
         self.cut(usual_stride(manifest, self.stretches, settings.max_request_tokens))
 
     def cut(self, stride: int) -> None:
-        own, room = self.stretches[0].stride(stride), self.stretches[0].room
+        own = self.stretches[0].stride(stride)
         budget = Budget(self._manifest, self._settings)
-        budget.expect(1 + -(-(len(self.tokens) - room) // own), room)
+        budget.expect(self.stretches[0], own)
         self.windows = question_windows(
             self._query,
             self.tokens,

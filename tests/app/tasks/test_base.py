@@ -13,11 +13,14 @@ from app.packing import packed_length
 from app.schemas import ClassifyRequest, QaRequest, SummarizeRequest
 from app.service import Service
 from app.settings import Settings
-from app.tasks.base import Stretch, usual_stride, utf16_offsets
+from app.tasks.base import Budget, Stretch, usual_stride, utf16_offsets
 from app.tasks.classify import CLASSIFY
+from app.tasks.evidence import EVIDENCE
 from app.tasks.qa import QA
-from app.tasks.sources import sources_of_texts
+from app.tasks.rerank import RERANK
+from app.tasks.sources import Source, sources_of_texts
 from app.tasks.summarize import SUMMARIZE
+from app.text.tokenizer import Tokenizer
 
 
 async def test_members_are_answered_in_order(handmade_models: Path) -> None:
@@ -120,6 +123,70 @@ async def test_what_is_advised_names_no_field(handmade_models: Path, task: Any, 
         ) as refused:
             await service.answer(task, request_)
         assert "_" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "asked"),
+    [
+        (QA, "hand-qa", {"question": "上" * 252}),
+        (QA, "hand-qa", {"question": "何", "doc_stride": 1}),
+        (QA, "hand-qa", {"question": "何", "window_overlap": 251}),
+        (CLASSIFY, "hand-classify", {"text_pair": "上" * 252}),
+        (RERANK, "hand-classify", {"query": "上" * 252}),
+        (EVIDENCE, "hand-classify", {"query": "上" * 252}),
+    ],
+)
+def test_windows_that_cost_too_much_are_refused_before_one_is_cut(
+    handmade_models: Path, monkeypatch: pytest.MonkeyPatch, task: Any, model: str, asked: dict[str, Any]
+) -> None:
+    # A window of 256 tokens for each of the 2,000 tokens of the text, which is shorter than what is allowed.
+    def cut(*_: object, **__: object) -> None:
+        raise AssertionError("a window was cut")
+
+    monkeypatch.setattr("app.text.windows.Window", cut)
+    manifest = Manifest.read(handmade_models / model)
+    tokenizer = Tokenizer.load(handmade_models / model / "tokenizer.json", normaliser="nfkc", segmenter="none")
+    settings = Settings(max_request_tokens=100_000)
+    with pytest.raises(RequestTooLarge, match=r"at least \d{6} tokens .*; 100000 are allowed\. Send less text"):
+        task.prepare(tokenizer, manifest, task.fields(**asked), Source("上" * 2_000, "`text`"), settings)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "asked", "reason"),
+    [
+        (QA, "hand-qa", {"question": "上" * 400}, "The question has 400 tokens; at most 252 are allowed"),
+        (CLASSIFY, "hand-classify", {"text_pair": "上" * 400}, "The second text has 400 tokens; at most 252"),
+        (RERANK, "hand-classify", {"query": "上" * 400}, "The question has 400 tokens; at most 252 are allowed"),
+    ],
+)
+def test_a_question_longer_than_a_window_is_no_matter_of_the_texts_length(
+    handmade_models: Path, task: Any, model: str, asked: dict[str, str], reason: str
+) -> None:
+    manifest = Manifest.read(handmade_models / model)
+    tokenizer = Tokenizer.load(handmade_models / model / "tokenizer.json", normaliser="nfkc", segmenter="none")
+    settings = Settings(max_request_tokens=100_000)
+    with pytest.raises(InvalidInput, match=reason):
+        task.prepare(tokenizer, manifest, task.fields(**asked), Source("上" * 2_000, "`text`"), settings)
+
+
+@given(
+    length=st.integers(1, 3_000), room=st.integers(1, 252), stride=st.integers(1, 252), allowed=st.integers(1, 9_999)
+)
+def test_no_more_is_expected_than_is_spent(
+    handmade_models: Path, length: int, room: int, stride: int, allowed: int
+) -> None:
+    manifest = Manifest.read(handmade_models / "hand-classify")
+    stretch, own = Stretch(room, length), min(stride, room)
+    starts = [0, *range(own, length - room + own, own)]
+    costs = [
+        packed_length(min(room, length - start) + manifest.max_tokens - room, manifest.block_size) for start in starts
+    ]
+    budget = Budget(manifest, Settings(max_request_tokens=allowed, max_queue_tokens=10_000))
+    if sum(costs[:-1]) > allowed:
+        with pytest.raises(RequestTooLarge, match=f"at least {sum(costs[:-1])} tokens"):
+            budget.expect(stretch, own)
+    else:
+        budget.expect(stretch, own)
 
 
 async def test_a_bad_member_is_named(handmade_models: Path) -> None:
