@@ -9,7 +9,10 @@ from app.block_tables import AttentionLayout
 from app.errors import BrokenModel
 from app.manifest import Manifest
 from app.packing import Document
+from app.types import Outputs
 from app.worker.session import Session
+
+_WITH_ONE_LABEL = ("summarize", "rerank", "evidence")
 
 
 def warm(session: Session, manifest: Manifest, max_batch_tokens: int, *, smallest_only: bool = False) -> None:
@@ -27,11 +30,18 @@ def warm(session: Session, manifest: Manifest, max_batch_tokens: int, *, smalles
                 f"{manifest.name} fails on a batch of {sum(lengths)} tokens, which its windows of up to "
                 f"{manifest.max_tokens} tokens and --max-batch-tokens {max_batch_tokens} allow: {error}"
             ) from error
-        if manifest.task == "classify" and outputs[0]["logits"].shape != (len(manifest.labels),):
-            raise BrokenModel(
-                f"The manifest of {manifest.name} has {len(manifest.labels)} labels, its graph "
-                f"{outputs[0]['logits'].size}."
-            )
+        _check_labels(manifest, outputs[0])
+
+
+def _check_labels(manifest: Manifest, outputs: Outputs) -> None:
+    """Refuse a graph whose logits the task would read as those of other labels."""
+    if manifest.task not in ("classify", *_WITH_ONE_LABEL):
+        return
+    found = outputs["logits"].shape[-1]
+    if manifest.task == "classify" and found != len(manifest.labels):
+        raise BrokenModel(f"The manifest of {manifest.name} has {len(manifest.labels)} labels, its graph {found}.")
+    if manifest.task in _WITH_ONE_LABEL and found != 1:
+        raise BrokenModel(f"A model for {manifest.task} has one label; the graph of {manifest.name} has {found}.")
 
 
 def warm_lengths(layout: AttentionLayout, max_tokens: int, max_batch_tokens: int) -> list[list[int]]:

@@ -73,6 +73,11 @@ def build_model(document: Mapping[str, Any], task: Task, first_position: int | N
         config = family.config_class(**document)
     if task == "rerank" and config.num_labels != 1:
         raise CheckpointError(f"A reranker has one label; this checkpoint has {config.num_labels}.")
+    if task == "summarize" and config.num_labels != 1:
+        raise CheckpointError(
+            "A summarizer has one label, whose logit says how well a token's sentence fits a summary; this checkpoint "
+            f"has {config.num_labels}. --task token-classification --layout padded exports it for other programs."
+        )
     if family is OpenProvence:
         return OpenProvence(config, task, build_model(reranker_of(config.base_model_config), "rerank"))
     if first_position is None:

@@ -11,6 +11,7 @@ from app.errors import BrokenModel
 from app.manifest import Manifest
 from app.packing import Document, PackedBatch
 from app.settings import Settings
+from app.types import Task
 from app.worker.session import Session
 from app.worker.warmup import warm, warm_lengths
 
@@ -73,3 +74,33 @@ def test_the_smallest_batch_alone(handmade_models: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(session, "pack", noted)
     warm(session, manifest, 512, smallest_only=True)
     assert packed == [[session.layout.block_size]]
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "words"),
+    [
+        ("classify", ("a", "b", "c"), "The manifest of hand-classify has 3 labels, its graph 2."),
+        ("rerank", (), "A model for rerank has one label; the graph of hand-classify has 2."),
+    ],
+)
+def test_a_graph_with_other_labels_than_its_task_reads(
+    handmade_models: Path, task: Task, labels: tuple[str, ...], words: str
+) -> None:
+    directory = handmade_models / "hand-classify"
+    manifest = Manifest.read(directory).model_copy(update={"task": task, "labels": labels})
+    session = Session(directory, manifest, Settings(intra_op_threads=1))
+    with pytest.raises(BrokenModel) as refused:
+        warm(session, manifest, 512, smallest_only=True)
+    assert str(refused.value) == words
+
+
+def test_a_summarizer_with_two_logits_for_a_token(handmade_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = handmade_models / "hand-summarize"
+    manifest = Manifest.read(directory)
+    session = Session(directory, manifest, Settings(intra_op_threads=1))
+    run = session.run
+    monkeypatch.setattr(session, "run", lambda batch: [{"logits": one["logits"].repeat(2, -1)} for one in run(batch)])
+    with pytest.raises(
+        BrokenModel, match=r"^A model for summarize has one label; the graph of hand-summarize has 2\.$"
+    ):
+        warm(session, manifest, 512, smallest_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.cli import main
+from app.types import Task
 from export.checkpoint import CheckpointError
 from export.families.registry import FAMILIES, build_model, family_of
 
@@ -64,6 +65,14 @@ def test_relative_positions_of_bert_are_refused() -> None:
     document = {"model_type": "bert", "position_embedding_type": "relative_key"}
     with pytest.raises(ValueError, match="'relative_key' positions; only absolute ones"):
         build_model(document, "qa")
+
+
+@pytest.mark.parametrize(
+    ("task", "words"), [("rerank", "A reranker has one label"), ("summarize", "A summarizer has one label")]
+)
+def test_a_head_of_several_labels_is_refused_where_the_service_reads_one(task: Task, words: str) -> None:
+    with pytest.raises(CheckpointError, match=f"{words}.*; this checkpoint has 2"):
+        build_model({"model_type": "bert", "id2label": {0: "O", 1: "KEEP"}}, task)
 
 
 @pytest.mark.parametrize(("first", "longest"), [(None, 512), (0, 514), (2, 512)])
