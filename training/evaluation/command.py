@@ -194,30 +194,46 @@ def _by_style(data: Data, answered: Answered) -> list[StyleScores]:
     return questions_by_style(answered.items, data.styles)
 
 
-def _fit(args: argparse.Namespace, directory: Path, answered: Answered) -> tuple[Figures, Answered]:
-    """Fit the requested parameters, write them into the model's manifest, and rescale the answers accordingly.
+def _fit(args: argparse.Namespace, items: Sequence[Scored], manifest: Manifest) -> Figures:
+    """The requested parameters, each fitted on the half of the documents for fitting.
+
+    Raises:
+        DataError: one of them cannot be fitted on it.
+    """
+    on = [item for item in with_half_to_fit_on(items) if item.is_fitted_on]
+    fitted: Figures = {}
+    if args.fit_temperature:
+        fitted["temperature"] = fit_temperature(on, manifest.temperature)
+    if args.fit_answerability:
+        fitted["null_score_diff_threshold"] = fit_answerability(on)
+    return fitted
+
+
+def _as_fitted(answered: Answered, fitted: Figures, manifest: Manifest, data: str) -> Answered:
+    """The answers as served with the fitted parameters.
 
     The items of the half for fitting are marked, also those of an earlier fit on the same data.
     """
-    fitted: Figures = {}
-    manifest, name = Manifest.read(directory), data_name(args.data)
-    if args.fit_temperature or args.fit_answerability or name in manifest.fitted_on:
+    if fitted or data in manifest.fitted_on:
         answered = replace(answered, items=with_half_to_fit_on(answered.items))
-    on = [item for item in answered.items if item.is_fitted_on]
-    if args.fit_temperature:
-        fitted["temperature"] = fit_temperature(on, manifest.temperature)
-        record_temperature(directory, fitted["temperature"], name)
+    if "temperature" in fitted:
         factor = fitted["temperature"] / manifest.temperature
         items = [rescaled(item, factor) for item in answered.items]
         answered = Answered(items, [rescaled(item, factor) for item in answered.about_others])
-    if args.fit_answerability:
-        fitted["null_score_diff_threshold"] = fit_answerability(on)
-        record_threshold(directory, fitted["null_score_diff_threshold"], name)
-    return fitted, answered
+    return answered
+
+
+def _record_fitted(directory: Path, fitted: Figures, data: str) -> None:
+    if "temperature" in fitted:
+        record_temperature(directory, fitted["temperature"], data)
+    if "null_score_diff_threshold" in fitted:
+        record_threshold(directory, fitted["null_score_diff_threshold"], data)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, and print the figures as one JSON object.
+
+    Where a parameter cannot be fitted, the model stays as it was, and the figures are those of that model.
 
     Raises:
         NagayomiError: the data, the model or the settings cannot be used.
@@ -231,7 +247,15 @@ def run(args: argparse.Namespace) -> int:
         check_can_fit([bool(question.answers) for question in data.questions], "in the data")
     directory = (args.model_store or settings_from({}).model_store) / args.model
     answered = asyncio.run(_ask(args, data, directory))
-    fitted, answered = _fit(args, directory, answered)
+    manifest, name = Manifest.read(directory), data_name(args.data)
+    fitted: Figures = {}
+    failed: DataError | None = None
+    try:
+        fitted = _fit(args, answered.items, manifest)
+    except DataError as error:
+        failed = error
+    _record_fitted(directory, fitted, name)
+    answered = _as_fitted(answered, fitted, manifest, name)
     scores = _scores(args, data, answered, Manifest.read(directory).null_score_diff_threshold)
     styles = _by_style(data, answered)
     # Before anything is written: no figure is lost where a file or a folder cannot be.
@@ -239,6 +263,8 @@ def run(args: argparse.Namespace) -> int:
     if styles:
         said["styles"] = {one.style: one.as_json() for one in styles}
     print(json.dumps(said, ensure_ascii=False))
+    if failed is not None:
+        raise failed
     if args.record is not None:
         values = {name: value for name, value in scores.values.items() if name != "n"}
         n = int(scores.values["n"])

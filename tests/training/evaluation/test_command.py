@@ -9,7 +9,7 @@ import pytest
 from app.cli import main
 from app.manifest import Manifest, Metric
 from tests.training.conftest import reading_file, squad, write_json, write_jsonl
-from training.data import in_held_out_split
+from training.data import DataError, in_held_out_split
 
 PARAGRAPH = "東京は日本の首都である。夏目漱石は小説家である。"
 
@@ -304,6 +304,26 @@ def test_a_fitted_threshold_of_answerability_is_the_models(
     assert {name: fitted[name] for name in unchanged} == {name: before[name] for name in unchanged}
     assert evaluate(store, data, "qa", *asked) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == fitted
+
+
+def test_a_fit_that_fails_changes_nothing_and_loses_no_figure(
+    store: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["--reader", "reading-set"]
+    assert evaluate(store, data, "qa", *asked) == 0
+    figures = capsys.readouterr().out.splitlines()[-1]
+    before = (store / "tiny-qa" / "manifest.json").read_bytes()
+
+    def fails(items: object) -> float:
+        raise DataError("All questions of the half have an answer.")
+
+    monkeypatch.setattr("training.evaluation.command.fit_temperature", lambda items, served_at: 2.0)
+    monkeypatch.setattr("training.evaluation.command.fit_answerability", fails)
+    assert evaluate(store, data, "qa", *asked, "--fit-temperature", "--fit-answerability", "--record", "made") == 2
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == figures
+    assert said.err.splitlines()[-1] == "nagayomi: All questions of the half have an answer."
+    assert (store / "tiny-qa" / "manifest.json").read_bytes() == before
 
 
 def test_a_report_and_the_failures_are_written(store: Path, data: Path, tmp_path: Path) -> None:
