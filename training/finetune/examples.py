@@ -23,6 +23,7 @@ from training.data import (
     DataError,
     LabelledText,
     QuestionExample,
+    held_out_by_text,
     in_held_out_split,
     in_share,
     kyoto_articles,
@@ -179,11 +180,11 @@ def question_examples(reader: str, path: Path, context: ContextUnit) -> list[Que
 
 
 def labelled_split(reader: str, path: Path, percent: int) -> tuple[list[LabelledText], list[LabelledText]]:
-    """(training, held-out) texts, split by document."""
+    """(training, held-out) texts, split by document: by its id, or by its text where it has none."""
     split: tuple[list[LabelledText], list[LabelledText]] = ([], [])
     if reader == "labelled":
-        for index, example in enumerate(read_labelled(path)):
-            split[in_held_out_split(str(index), percent)].append(example)
+        for example in read_labelled(path):
+            split[held_out_by_text(example.text, percent)].append(example)
     elif reader == "livedoor":
         for name, label, text in livedoor_articles(path):
             split[in_held_out_split(name, percent)].append(LabelledText(text, label))

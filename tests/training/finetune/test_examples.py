@@ -11,7 +11,7 @@ from app.text.tokenizer import Tokenizer
 from tests.hostile import HOSTILE_TEXTS
 from tests.training.conftest import reading_file, squad, write_json, write_jsonl
 from training.config import ConfigError, DataSet, FinetuneConfig
-from training.data import DataError, SummaryExample, held_out_summaries, in_held_out_split
+from training.data import DataError, SummaryExample, held_out_by_text, held_out_summaries
 from training.finetune.examples import TrainingSequence, build_mixture, labelled_split
 
 LONG = "".join(f"{place}は{number}にある。" for number, place in enumerate("駅寺城川山町村島森橋"))
@@ -289,10 +289,27 @@ def test_a_reader_that_does_not_fit_the_task(tmp_path: Path, character_tokenizer
             build_mixture(_config({"reader": reader}, task=task), tmp_path, character_tokenizer)
 
 
+def test_texts_stay_in_their_part_whatever_stands_before_them(tmp_path: Path) -> None:
+    rows = [{"text": str(n), "label": "A"} for n in range(100)] * 2
+    parts = labelled_split("labelled", write_jsonl(tmp_path / "a.jsonl", rows), 10)
+    training, held_out = ({example.text for example in part} for part in parts)
+    assert not training & held_out
+    moved = labelled_split("labelled", write_jsonl(tmp_path / "b.jsonl", [{"text": "新", "label": "B"}, *rows]), 10)
+    assert [{example.text for example in part} - {"新"} for part in moved] == [training, held_out]
+
+
+def test_summaries_stay_in_their_part_whatever_stands_before_them(tmp_path: Path) -> None:
+    rows = [{"text": f"{n}である。", "summary": "要"} for n in range(60)]
+    before = held_out_summaries("summaries", write_jsonl(tmp_path / "a.jsonl", rows), 10)
+    after = held_out_summaries("summaries", write_jsonl(tmp_path / "b.jsonl", [*rows[30:], *rows[:30]]), 10)
+    assert 0 < len(before) < 60
+    assert set(after) == set(before)
+
+
 def test_splits_share_no_document(tmp_path: Path) -> None:
     texts = write_jsonl(tmp_path / "l.jsonl", [{"text": str(n), "label": "A"} for n in range(200)])
     training, held_out = labelled_split("labelled", texts, 10)
-    assert {example.text for example in held_out} == {str(n) for n in range(200) if in_held_out_split(str(n), 10)}
+    assert {example.text for example in held_out} == {str(n) for n in range(200) if held_out_by_text(str(n), 10)}
     assert len(training) + len(held_out) == 200
     lead, body = {"sentences": ["導入" * 20]}, {"sentences": ["甲。"] * 8}
     articles: list[object] = [
