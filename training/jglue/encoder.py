@@ -139,13 +139,13 @@ def load_encoder(
     _check_numbers(pieces, files, checkpoint)  # first: with other numbers, the sizes may differ as well
     _check_fits(model, pieces, checkpoint, max_tokens)
     notes = getattr(model.config, "nagayomi", {})
-    _check_words(checkpoint, notes, files, normaliser, segmenter)
+    is_own = "segmenter" in notes or not (directory / "tokenizer_config.json").is_file()
+    _check_words(checkpoint, notes, None if is_own else files, normaliser, segmenter)
     if model.config.model_type == "big_bird":
         # For sequences this short, transformers switches to full attention itself, with a warning for every model.
         blocks = 5 + 2 * model.config.num_random_blocks
         if max_tokens <= blocks * model.config.block_size:
             model.base_model.set_attention_type("original_full")
-    is_own = "segmenter" in notes or not (directory / "tokenizer_config.json").is_file()
     try:
         tokenizer = Tokenizer(
             files.with_template(None, is_own).pieces,
@@ -161,24 +161,31 @@ def load_encoder(
 def _check_words(
     checkpoint: str,
     notes: dict[str, Any],
-    files: TokenizerFiles,
+    files: TokenizerFiles | None,
     normaliser: NormaliserName,
     segmenter: SegmenterName,
 ) -> None:
     """Refuse another way to cut words than a checkpoint was trained with, and one whose dictionary is not here.
 
-    What its notes leave open, its tokenizer's files may say: that of BertJapaneseTokenizer names MeCab or Juman++.
+    What its notes leave open, its tokenizer's files may say: that of BertJapaneseTokenizer names MeCab or Juman++, and
+    pieces of SentencePiece that begin no word were made of whole texts ("none").
+
+    Args:
+        files: None for a tokenizer that was made here, for which the notes alone speak.
     """
-    said = {"normaliser": files.normaliser, "segmenter": files.segmenter}
-    known = {} if files.segmenter in (None, "none") else said
+    known: dict[str, Any] = {}
+    if files is not None and files.segmenter is not None:
+        known = {"normaliser": files.normaliser, "segmenter": files.segmenter}
+    known |= notes
     for key, value in (("normaliser", normaliser), ("segmenter", segmenter)):
-        noted = notes.get(key, known.get(key)) or value
+        noted = known.get(key) or value
         if noted != value:
             raise ConfigError(f"{checkpoint} was trained with {key} = {noted}, not {value}: --set {key}={noted}.")
     try:
         build_segmenter(segmenter)
     except BrokenModel as error:
-        instead = " Here, --set segmenter=mecab-jumandic cuts nearly the same words." if segmenter == "jumanpp" else ""
+        is_open = segmenter == "jumanpp" and not known.get("segmenter")
+        instead = " Here, --set segmenter=mecab-jumandic cuts nearly the same words." if is_open else ""
         raise ConfigError(f"{error}{instead}") from error
 
 

@@ -74,7 +74,7 @@ def _tuned(architecture: str, task: TaskName, data: Path, folder: Path) -> Path:
         "checkpoint": str(checkpoint),
         "train": f"{task}-train",
         "valid": f"{task}-valid",
-        "normaliser": "nfkc",
+        "normaliser": "nfkc" if architecture == "bert-mecab" else "none",
         "segmenter": "mecab-unidic-lite" if architecture == "bert-mecab" else "none",
         "max_tokens": 32,
         "doc_stride": 8,

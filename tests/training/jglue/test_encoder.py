@@ -38,7 +38,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def _load(checkpoint: Path, task: TaskName = "jsquad", max_tokens: int = 32, **how: Any) -> Encoder:
-    return load_encoder(str(checkpoint), task, how.get("normaliser", "nfkc"), how.get("segmenter", "none"), max_tokens)
+    return load_encoder(str(checkpoint), task, how.get("normaliser", "none"), how.get("segmenter", "none"), max_tokens)
 
 
 @pytest.mark.parametrize("architecture", TUNED)
@@ -68,7 +68,7 @@ def test_a_tokenizer_made_here_keeps_the_special_tokens_of_its_vocabulary(
     if architecture == "xlm-roberta":
         checkpoint = tmp_path / "base"
         warm_start(str(checkpoints[architecture]), checkpoint)
-    encoder = _load(checkpoint, "jcola")
+    encoder = _load(checkpoint, "jcola", normaliser="nfkc")
     assert (encoder.pieces.pad_token, encoder.pieces.cls_token, encoder.pieces.sep_token) == special
     assert len(encoder.pieces) == encoder.model.config.vocab_size
 
@@ -152,17 +152,33 @@ def test_the_longer_text_of_a_pair_is_cut_off(checkpoints: dict[str, Path]) -> N
 
 def test_words_are_cut_as_the_files_of_the_tokenizer_say(tmp_path: Path) -> None:
     checkpoint = save_tiny_encoder("bert-mecab", tmp_path / "m")
-    encoder = _load(checkpoint, segmenter="mecab-unidic-lite")
+    encoder = _load(checkpoint, segmenter="mecab-unidic-lite", normaliser="nfkc")
     pieces = [encoder.tokenizer.piece(token) for token in encoder.tokenizer.encode("駅はどこにあるか").ids.tolist()]
     assert pieces == encoder.pieces.tokenize("駅はどこにあるか") == ["駅", "は", "ど", "##こ", "に", "あ", "##る", "か"]
     with pytest.raises(ConfigError, match="segmenter = mecab-unidic-lite, not none: --set segmenter=mecab-unidic-lite"):
-        _load(checkpoint)
+        _load(checkpoint, normaliser="nfkc")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"segmenter": "jumanpp"}, "was trained with segmenter = none, not jumanpp: --set segmenter=none"),
+        ({"normaliser": "nfkc"}, "was trained with normaliser = none, not nfkc: --set normaliser=none"),
+    ],
+)
+@pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "modernbert", "deberta-v2"])
+def test_text_that_the_tokenizer_read_whole_is_neither_cut_nor_changed(
+    architecture: str, how: dict[str, str], message: str, checkpoints: dict[str, Path]
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        _load(checkpoints[architecture], **how)
 
 
 @pytest.mark.parametrize("architecture", ["bert", pytest.param("luke", marks=fine_tunes_luke), "deberta-v2"])
-def test_tokens_keep_their_place_in_the_text(architecture: str, checkpoints: dict[str, Path]) -> None:
+def test_tokens_keep_their_place_in_the_text(architecture: str, tmp_path: Path) -> None:
     text = "①駅は 2に  ある"
-    tokenizer = _load(checkpoints[architecture], segmenter="mecab-jumandic").tokenizer
+    notes = {"segmenter": "mecab-jumandic", "normaliser": "nfkc"}
+    tokenizer = _load(save_tiny_encoder(architecture, tmp_path / "m", nagayomi=notes), **notes).tokenizer
     tokens = tokenizer.encode(text)
     pieces = [text[start:end] for start, end in zip(tokens.starts, tokens.ends, strict=True)]
     assert "".join(dict.fromkeys(piece for piece in pieces if piece.strip())) == "①駅は2にある"
@@ -216,7 +232,17 @@ def test_a_missing_checkpoint_is_said_in_words(tmp_path: Path) -> None:
 def test_a_missing_segmenter_is_said_in_words(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="--set segmenter=mecab-jumandic cuts nearly the same words"):
-        _load(checkpoints["bert"], segmenter="jumanpp")
+        _load(checkpoints["big_bird"], segmenter="jumanpp")
+
+
+def test_another_segmenter_is_not_advised_where_the_checkpoint_names_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    checkpoint = save_tiny_encoder("bert", tmp_path / "m", nagayomi={"segmenter": "jumanpp"})
+    with pytest.raises(ConfigError) as refused:
+        _load(checkpoint, segmenter="jumanpp")
+    assert "--set segmenter=mecab-jumandic" not in str(refused.value)
 
 
 def test_a_question_that_leaves_no_room_is_said_in_words(checkpoints: dict[str, Path]) -> None:
