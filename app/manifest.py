@@ -102,7 +102,8 @@ class Manifest(_Part):
     graphs: dict[GpuTarget, Graph] = Field(default_factory=dict)  # those exported for a GPU, by their target
     doc_stride: int = Field(default=2048, ge=1)
     temperature: float = Field(default=1.0, gt=0)
-    # Above this `score_diff`, the model says that the text has no answer. None: the model does not say so.
+    # Above this `score_diff`, a text is best taken not to answer. /info shows it; clients may send it with /qa, which
+    # does not apply it by itself. None: none was fitted.
     null_score_diff_threshold: float | None = None
     fitted_on: tuple[str, ...] = ()  # the data on half of whose documents these two were fitted
     inputs: tuple[str, ...]

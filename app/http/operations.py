@@ -72,6 +72,7 @@ def _info(service: Service, task: Task) -> Info:
             task=model.manifest.task,
             max_tokens=model.manifest.max_tokens,
             doc_stride=model.manifest.doc_stride,
+            null_score_diff_threshold=model.manifest.null_score_diff_threshold,
             labels=list(model.manifest.labels),
             label_names=model.manifest.label_names,
             precision=model.manifest.precision_on(model.provider),

@@ -16,6 +16,10 @@ class ModelInfo(Response):
     task: str
     max_tokens: int
     doc_stride: int
+    null_score_diff_threshold: float | None = Field(
+        description="The fitted threshold of `score_diff`, above which a text is best taken not to answer a question. "
+        "/qa uses it if a request sends it. Null if none was fitted."
+    )
     labels: list[str]
     label_names: Mapping[str, str]
     precision: str

@@ -15,6 +15,8 @@ export class Panel {
   #error = element("div", { class: "error", role: "alert", hidden: true });
   #usage = element("p", { class: "note usage" });
 
+  models = new Map(); // for the task, by name
+
   // `failed(error)` is also called for every error that is shown.
   constructor(task, submit, failed) {
     this.task = task;
@@ -44,7 +46,8 @@ export class Panel {
 
   // The models that the form may choose from.
   offer(models) {
-    const names = models.filter((model) => model.task === this.task).map((model) => model.name);
+    this.models = new Map(models.filter((model) => model.task === this.task).map((model) => [model.name, model]));
+    const names = [...this.models.keys()];
     $(`model-${this.task}`).replaceChildren(...names.map((name) => element("option", { value: name }, name)));
     this.form.querySelector(".model").hidden = names.length < 2;
     this.form.querySelector('[type="submit"]').disabled = names.length === 0;

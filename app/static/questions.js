@@ -1,8 +1,8 @@
 // The list of questions with their answers. This module knows requests and responses of /qa.
 //
-// An entry: {id, question, state: "waiting" | "queued" | "asked" | "done", result, documents, request, element}. It waits
-// until it is asked, and again when it was cancelled, failed, or the documents changed. It is queued while others are
-// asked.
+// An entry: {id, question, state: "waiting" | "queued" | "asked" | "done", result, threshold, documents, request, element}.
+// It waits until it is asked, and again when it was cancelled, failed, or the documents changed. It is queued while
+// others are asked.
 
 import { copyButtons, quotation } from "./copy.js";
 import { $, element } from "./dom.js";
@@ -61,9 +61,10 @@ export class Questions {
     const queued = this.#in("queued");
     if (!response) return [...entries, ...queued].forEach((entry) => this.#set(entry, { state: "waiting" }));
     const named = byName(response, documents);
+    const threshold = this.panel.models.get(response.model)?.null_score_diff_threshold ?? 0;
     for (const [index, entry] of entries.entries()) {
       const request = requestOf("qa", { question: entry.question, ...fields }, documents);
-      this.#set(entry, { state: "done", result: response.results[index], documents: named, request });
+      this.#set(entry, { state: "done", result: response.results[index], threshold, documents: named, request });
     }
     const first = entries.find((entry) => this.#entries.includes(entry)); // some may have been removed meanwhile
     if (first) this.#choose(first, false);
@@ -100,7 +101,7 @@ export class Questions {
       start,
       end,
       boxes,
-      className: index === 0 && isStated(result) ? "answer" : null,
+      className: index === 0 && isStated(this.#current) ? "answer" : null,
       target: targetOf(this.#current, index),
     }));
     const weights = result.answers.map((one) => ({ ...one, document: documents.get(one.document) }));
@@ -150,8 +151,9 @@ export class Questions {
   }
 }
 
-// The service always gives its best spans; whether the document answers at all, the null score says.
-const isStated = (result) => result.answers.length > 0 && result.score_diff <= 0;
+// The service always gives its best spans; whether the document answers at all, the null score says, by the threshold
+// that was fitted for the model that answered.
+const isStated = ({ result, threshold }) => result.answers.length > 0 && result.score_diff <= threshold;
 
 const shownOf = ({ answers }) =>
   answers.slice(0, SHOWN_CANDIDATES).filter((one, index) => index === 0 || one.score >= LEAST_SCORE);
@@ -167,7 +169,7 @@ function bodyOf(entry) {
   const shown = best.map((one, index) => answer(one, documents.get(one.document), targetOf(entry, index)));
   const buttons = copyButtons(best[0] && quotation(best[0].sentence.text, best[0], documents.get(best[0].document)), result, request);
   const foot = (title, rest) => element("div", { class: "foot" }, ...others(title, rest), buttons);
-  if (isStated(result)) return [shown[0], foot("ほかの候補", shown.slice(1))];
+  if (isStated(entry)) return [shown[0], foot("ほかの候補", shown.slice(1))];
   const verdict = element("p", { class: "absent" }, "この文書には書かれていません");
   return [verdict, score(result.null_score, "書かれていない確率"), foot("それでも近いところ", shown)];
 }

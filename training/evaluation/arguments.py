@@ -92,8 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fit-answerability",
         action="store_true",
-        help="on half of the documents, fit the threshold above which the model says that the text does not state the "
-        "answer, and write it into the model's manifest",
+        help="on half of the documents, fit the threshold of score_diff above which a text is taken not to answer, and "
+        "write it into the model's manifest; /info shows it, and clients may send it as null_score_diff_threshold",
     )
     parser.add_argument(
         "--record",

@@ -1,9 +1,15 @@
 """Questions on the page: the list, its answers, and their places on the map."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from app.manifest import Manifest, write
+from tests.app.http.page.conftest import READY
 from tests.app.http.page.reading import TEXT, ask, marks, put
 from tests.app.http.page.webdriver import Browser
+from tests.app.serving import read_until, serving
 
 
 def answers_with(browser: Browser, **scores: float) -> None:
@@ -85,6 +91,23 @@ def test_a_question_without_an_answer_says_so(browser: Browser) -> None:
     assert browser.texts("#questions .absent + .score") == ["70.0 %"]
     assert browser.texts("#questions details summary") == ["それでも近いところ（1 件）"]
     assert browser.get("$('#reading mark').className") == "current"
+
+
+def test_an_answer_is_stated_up_to_the_threshold_that_was_fitted_for_the_model(
+    window: Browser, handmade_store: Path
+) -> None:
+    directory = handmade_store / "hand-qa"
+    write(directory, Manifest.read(directory).model_copy(update={"null_score_diff_threshold": -1.0}))
+    with serving(handmade_store, most_s=1800) as process:
+        assert process.stdout is not None
+        match = re.search(r"ready at (\S+)", read_until(process.stdout, "Ctrl-C"))
+        assert match is not None
+        window.open(match.group(1))
+        window.wait(READY)
+        put(window, TEXT)
+        answers_with(window, score=0.5, null_score=0.4, score_diff=-0.7)
+        ask(window, "誰?")
+        assert window.texts("#questions .absent") == ["この文書には書かれていません"]
 
 
 def test_a_guess_is_called_one(browser: Browser) -> None:
