@@ -17,6 +17,7 @@ from app.errors import InvalidInput
 from app.manifest import Manifest, Metric
 from app.service import Service
 from app.settings import settings_from
+from app.store import with_one_model
 from training.config import HELD_OUT_PERCENT
 from training.data import DataError, LabelledText, QuestionExample, SummaryExample, held_out_summaries, sample
 from training.evaluation.arguments import (
@@ -131,7 +132,8 @@ def _scored_part(items: Sequence[Item], characters: Callable[[Item], int], args:
 
 
 async def _ask(args: argparse.Namespace, data: Data, directory: Path) -> Answered:
-    async with Service.open(evaluation_settings(args.model_store), tasks=[args.task]) as service:
+    settings = with_one_model(evaluation_settings(args.model_store), args.task, args.model)
+    async with Service.open(settings, tasks=[args.task]) as service:
         if data.questions:
             items = await ask_questions(service, args.model, data.questions)
             if not data.about_others:

@@ -5,6 +5,7 @@ not know models or steps.
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,6 +230,12 @@ def _questions(
         answer_tokens = span[1] - span[0] + 1 if span else 0
         if len(question) + answer_tokens <= one.max_tokens // 2:
             prepared.append(_Question(question, context, span, example))
+    if left := len(examples) - len(prepared):
+        print(
+            f"{one.data}: {left} of {len(examples)} questions are left out: question and answer take more than half of "
+            f"max_tokens = {one.max_tokens}, or their place in the text has no tokens.",
+            file=sys.stderr,
+        )
     if one.unrelated_share and len({id(asked.context) for asked in prepared}) == 1:
         raise DataError(f"{one.data} asks about one text only; unrelated_share needs questions about at least two.")
 

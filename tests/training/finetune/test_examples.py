@@ -11,7 +11,7 @@ from app.text.tokenizer import Tokenizer
 from tests.hostile import HOSTILE_TEXTS
 from tests.training.conftest import reading_file, squad, write_json, write_jsonl
 from training.config import ConfigError, DataSet, FinetuneConfig
-from training.data import DataError, SummaryExample, held_out_by_text, held_out_summaries
+from training.data import DataError, SummaryExample, held_out_by_text, held_out_summaries, in_held_out_split
 from training.finetune.examples import TrainingSequence, build_mixture, labelled_split
 
 LONG = "".join(f"{place}は{number}にある。" for number, place in enumerate("駅寺城川山町村島森橋"))
@@ -289,6 +289,19 @@ def test_a_reader_that_does_not_fit_the_task(tmp_path: Path, character_tokenizer
             build_mixture(_config({"reader": reader}, task=task), tmp_path, character_tokenizer)
 
 
+def test_questions_without_room_at_this_length_are_counted(
+    tmp_path: Path, character_tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long_answer = LONG[:12]
+    write_json(tmp_path / "d.json", squad({"t": [(LONG, [("どこか", LONG[0]), ("どこまでか", long_answer)])]}))
+    mixture = build_mixture(_config({"max_tokens": 30}), tmp_path, character_tokenizer)
+    assert mixture.size == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "d.json: 1 of 2 questions are left out: question and answer take more than half of max_tokens = 30, or their "
+        "place in the text has no tokens."
+    )
+
+
 def test_texts_stay_in_their_part_whatever_stands_before_them(tmp_path: Path) -> None:
     rows = [{"text": str(n), "label": "A"} for n in range(100)] * 2
     parts = labelled_split("labelled", write_jsonl(tmp_path / "a.jsonl", rows), 10)
@@ -321,7 +334,8 @@ def test_splits_share_no_document(tmp_path: Path) -> None:
         {"id": "empty", "category": "BDS", "paragraphs": []},
     ]
     kyoto = write_jsonl(tmp_path / "k.jsonl", articles)
-    assert held_out_summaries("kyoto-leads", kyoto, 10) == [SummaryExample(("甲。",) * 8, "導入" * 20)] * len(held_out)
+    of_ids = sum(in_held_out_split(str(n), 10) for n in range(200))
+    assert held_out_summaries("kyoto-leads", kyoto, 10) == [SummaryExample(("甲。",) * 8, "導入" * 20)] * of_ids
     categories = labelled_split("kyoto-categories", kyoto, 10)
     assert len(categories[0]) + len(categories[1]) == 202  # a text without characters has no class to learn
 

@@ -168,7 +168,7 @@ def test_words_are_cut_as_the_files_of_the_tokenizer_say(tmp_path: Path) -> None
 )
 @pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "modernbert", "deberta-v2"])
 def test_text_that_the_tokenizer_read_whole_is_neither_cut_nor_changed(
-    architecture: str, how: dict[str, str], message: str, checkpoints: dict[str, Path]
+    architecture: str, how: dict[str, Any], message: str, checkpoints: dict[str, Path]
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         _load(checkpoints[architecture], **how)
@@ -177,7 +177,7 @@ def test_text_that_the_tokenizer_read_whole_is_neither_cut_nor_changed(
 @pytest.mark.parametrize("architecture", ["bert", pytest.param("luke", marks=fine_tunes_luke), "deberta-v2"])
 def test_tokens_keep_their_place_in_the_text(architecture: str, tmp_path: Path) -> None:
     text = "①駅は 2に  ある"
-    notes = {"segmenter": "mecab-jumandic", "normaliser": "nfkc"}
+    notes: dict[str, Any] = {"segmenter": "mecab-jumandic", "normaliser": "nfkc"}
     tokenizer = _load(save_tiny_encoder(architecture, tmp_path / "m", nagayomi=notes), **notes).tokenizer
     tokens = tokenizer.encode(text)
     pieces = [text[start:end] for start, end in zip(tokens.starts, tokens.ends, strict=True)]
