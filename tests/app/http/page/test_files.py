@@ -197,7 +197,7 @@ def test_a_file_without_text_says_so(browser: Browser) -> None:
     drop(browser, ("空.txt", b" \n"))
     assert "文字がありません" in browser.text("#warnings")
     assert browser.get("[...document.querySelectorAll('#warnings li')].map((one) => one.textContent)") == [
-        "文字がありません。"
+        "文字がありません。詳しくThe file holds no text."
     ]
     ask(browser, "何?")
     assert error(browser) == "文書を入れてください。"
