@@ -50,6 +50,20 @@ class Table:
 Item = Paragraph | Table
 
 
+def cell_text(items: Iterable[Item]) -> tuple[str, list[PageBreak]]:
+    """The text of a cell's paragraphs and of the rows of tables in it, line by line, and the page breaks in it."""
+    texts: list[str] = []
+    breaks: list[PageBreak] = []
+    for item in items:
+        if isinstance(item, Paragraph):
+            texts.append(item.text)
+            breaks += item.breaks
+        else:
+            texts += [" ".join(filter(None, row)) for row in item.rows]
+            breaks += [page_break for row in item.breaks for page_break in row]
+    return "\n".join(text.strip() for text in texts if text.strip()), breaks
+
+
 class BodyBuilder:
     """Adds items to a document in their order, and collects where pages begin."""
 

@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 from xml.etree.ElementTree import Element
 
 from app.errors import BrokenFile
-from app.files.body import BodyBuilder, Item, PageBreak, Paragraph, Table
+from app.files.body import BodyBuilder, Item, PageBreak, Table, cell_text
 from app.files.document import Document
 from app.files.docx_paragraph import WordParagraph, chosen, read_paragraph
 from app.files.docx_styles import Styles, is_on, value
@@ -138,8 +138,8 @@ class _DocxReader:
             row_breaks: list[PageBreak] = []
             for cell in _descendants(row, "w:tc"):
                 properties = cell.find("w:tcPr")
-                texts, cell_breaks = self._cell(cell)
-                cells.append("" if _continues(properties) else "\n".join(texts))
+                text, cell_breaks = cell_text(self.items(cell))
+                cells.append("" if _continues(properties) else text)
                 cells += [""] * (min(_count(value(properties, "w:gridSpan")), MAX_SPAN) - 1)
                 row_breaks = max(row_breaks, cell_breaks, key=len)  # each cell of a row over two pages has a break
             header = descend(row, "w:trPr", "w:tblHeader")
@@ -147,19 +147,6 @@ class _DocxReader:
             rows.append(cells)
             breaks.append(row_breaks)
         return Table(rows, breaks, heads)
-
-    def _cell(self, cell: Element) -> tuple[list[str], list[PageBreak]]:
-        """The texts of a cell's paragraphs and of the rows of tables in it."""
-        texts: list[str] = []
-        breaks: list[PageBreak] = []
-        for item in self.items(cell):
-            if isinstance(item, Paragraph):
-                texts.append(item.text)
-                breaks += item.breaks
-            else:
-                texts += [" ".join(filter(None, row)) for row in item.rows]
-                breaks += [page_break for row in item.breaks for page_break in row]
-        return [text.strip() for text in texts if text.strip()], breaks
 
 
 def _descendants(parent: Element, tag: str) -> Iterator[Element]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from xml.etree.ElementTree import Element
 
-from app.files.body import Item, PageBreak, Paragraph, ParagraphRole, Table
+from app.files.body import Item, PageBreak, Paragraph, ParagraphRole, Table, cell_text
 from app.files.integers import bounded_integer
 from app.files.odf import repeats
 from app.files.odf_styles import MAX_LEVEL, ListCounter, Styles
@@ -199,19 +199,10 @@ class OdfReader:
         return table
 
     def _cell(self, cell: Element) -> tuple[str, list[PageBreak]]:
-        """The text of a cell's paragraphs and of the rows of tables in it; nothing for a covered cell."""
+        """The text of a cell, and the page breaks in it; nothing for a covered cell."""
         if cell.tag == "table:covered-table-cell":
             return "", []
-        texts: list[str] = []
-        breaks: list[PageBreak] = []
-        for item in self.items(cell):
-            if isinstance(item, Paragraph):
-                texts.append(item.text)
-                breaks += item.breaks
-            else:
-                texts += [" ".join(filter(None, row)) for row in item.rows]
-                breaks += [page_break for row in item.breaks for page_break in row]
-        return "\n".join(text.strip() for text in texts if text.strip()), breaks
+        return cell_text(self.items(cell))
 
 
 def rows_of(table: Element, *, is_head: bool = False) -> Iterator[tuple[Element, bool]]:

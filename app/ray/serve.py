@@ -52,7 +52,7 @@ MOST_LOSSES = 3
 # A replica gets this long after the deadline to answer with 504 itself.
 GRACE_S = 2.0
 
-# Settings of `nagayomi serve` alone, with what there is on Ray in their place.
+# Settings that only `nagayomi serve` has, and for each the sentence that says what Ray Serve does instead.
 _OF_A_SOCKET = {
     "host": "Ray Serve listens, at the host in http_options of its configuration.",
     "port": "Ray Serve listens, at the port in http_options of its configuration.",

@@ -77,14 +77,14 @@ def _entries(streams: dict[str, bytes]) -> dict[str, tuple[str, int, int, int, i
         paths += ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
     paths = list(dict.fromkeys(paths))
     numbers = {path: number for number, path in enumerate(paths)}
-    beside: dict[str, tuple[int, int]] = {}
+    left_and_right: dict[str, tuple[int, int]] = {}
 
     def tree(inside: list[str]) -> int:
         """The root of the balanced tree of some entries."""
         if not inside:
             return _FREE
         middle = len(inside) // 2
-        beside[inside[middle]] = tree(inside[:middle]), tree(inside[middle + 1 :])
+        left_and_right[inside[middle]] = tree(inside[:middle]), tree(inside[middle + 1 :])
         return numbers[inside[middle]]
 
     def children(parent: str) -> list[str]:
@@ -96,7 +96,7 @@ def _entries(streams: dict[str, bytes]) -> dict[str, tuple[str, int, int, int, i
         path: (
             path.rpartition("/")[2] or "Root Entry",
             _STREAM if path in streams else _STORAGE if path else _ROOT,
-            *beside.get(path, (_FREE, _FREE)),
+            *left_and_right.get(path, (_FREE, _FREE)),
             child[path],
         )
         for path in paths
